@@ -1,0 +1,1 @@
+"""The reconstruction: arrays in, quantitative maps out; no BIDS, Nipype or command line."""

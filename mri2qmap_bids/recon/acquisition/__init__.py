@@ -1,0 +1,1 @@
+"""What the scanner gave: raw files, noise, geometry."""

@@ -1,0 +1,23 @@
+"""Every kind of array in the reconstruction, named once with its axes.
+
+Leading axes stack (coil, rank, frame, atom); trailing axes are space, ``z y x``
+(``y x`` for a single slice). A *frame* is one time point of the fingerprint, a
+*sample* one complex number read out of one frame. All quantities are SI:
+seconds, radians, metres; k-space positions are in cycles per metre.
+"""
+
+from typing import TypeAlias
+
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+KSpace: TypeAlias = Complex[Tensor, "coil sample"]
+Trajectory: TypeAlias = Float[Tensor, "sample dim"]  # last axis x, y[, z], as in the file
+FrameIndex: TypeAlias = Int[Tensor, " sample"]
+SampleWeights: TypeAlias = Float[Tensor, " sample"]
+CoilMaps: TypeAlias = Complex[Tensor, "coil *space"]
+Basis: TypeAlias = Float[Tensor, "frame rank"] | Complex[Tensor, "frame rank"]
+SubspaceImage: TypeAlias = Complex[Tensor, "rank *space"]
+Fingerprints: TypeAlias = Float[Tensor, "atom frame"] | Complex[Tensor, "atom frame"]
+QuantityMap: TypeAlias = Float[Tensor, "*space"]
+ComplexMap: TypeAlias = Complex[Tensor, "*space"]

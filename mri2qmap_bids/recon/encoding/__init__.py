@@ -1,0 +1,1 @@
+"""How an image becomes k-space: coils, density, Fourier transform."""

@@ -1,0 +1,1 @@
+"""What tissue would give, and back: signal model, dictionary, matching, maps."""

@@ -1,0 +1,22 @@
+"""The quantitative maps of one scan."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class QuantitativeMaps:
+    """Maps on one voxel grid, axes (z, y, x)."""
+
+    t1: NDArray[np.float32]
+    """Longitudinal relaxation time [s]."""
+    t2: NDArray[np.float32]
+    """Transverse relaxation time [s]."""
+    m0: NDArray[np.complex64]
+    """Complex scale of the signal (receive-weighted, arbitrary unit)."""
+    mask: NDArray[np.bool_]
+    """True inside the head or brain."""
+    affine: NDArray[np.float64]
+    """Voxel indices (x, y, z) to world coordinates, RAS+ [m], shape (4, 4)."""

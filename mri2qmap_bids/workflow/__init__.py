@@ -1,0 +1,1 @@
+"""Which step waits for which: Nipype nodes around the reconstruction."""
