@@ -92,7 +92,9 @@ def _play(
     sequence: Sequence, t1: Any, t2: Any, b1: Any, n_states: int, n_shots: int
 ) -> torch.Tensor:
     """The echoes of the last of ``n_shots`` shots, shape (atom, frame)."""
-    train = _FingerprintTrain(sequence=sequence, states=n_states, repetitions=n_shots)
+    # A balanced train winds nothing on: order zero is its whole state.
+    states = n_states if sequence.kind == "FISP" else 1
+    train = _FingerprintTrain(sequence=sequence, states=states, repetitions=n_shots)
     b1 = torch.as_tensor(b1, dtype=t1.dtype, device=t1.device)
     signal = train.simulate(
         T1=t1 * 1e3, T2=t2 * 1e3, B1=b1, efficiency=sequence.inversion_efficiency

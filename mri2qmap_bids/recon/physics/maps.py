@@ -1,6 +1,7 @@
 """The quantitative maps of one scan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,3 +21,14 @@ class QuantitativeMaps:
     """True inside the head or brain."""
     affine: NDArray[np.float64]
     """Voxel indices (x, y, z) to world coordinates, RAS+ [m], shape (4, 4)."""
+
+
+def save_maps(maps: QuantitativeMaps, path: Path) -> None:
+    """Write maps as an uncompressed ``.npz``."""
+    np.savez(path, **{f.name: getattr(maps, f.name) for f in fields(maps)})
+
+
+def load_maps(path: Path) -> QuantitativeMaps:
+    """Read maps written by :func:`save_maps`."""
+    with np.load(path) as arrays:
+        return QuantitativeMaps(**arrays)

@@ -1,0 +1,296 @@
+"""Words on the command line to settings; what the run made of them to an exit code."""
+
+import argparse
+import logging
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mri2qmap_bids import __version__
+from mri2qmap_bids.errors import Mri2QmapError, OutputError, UsageError
+from mri2qmap_bids.recon.options import RECON_METHODS, ReconOptions
+from mri2qmap_bids.settings import Settings, available_cores, available_memory_gb
+
+logger = logging.getLogger(__name__)
+
+_RAW_FOLDERS = re.compile(r"^(sub-[^/]+|sourcedata|code|stimuli|phenotype)(/|$)")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of ``mri2qmap``."""
+    parser = argparse.ArgumentParser(
+        prog="mri2qmap",
+        description="Raw MR Fingerprinting in a BIDS dataset to T1, T2 and M0 maps.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("bids_dir", type=Path, help="root of the raw BIDS dataset")
+    parser.add_argument("output_dir", type=Path, help="root of the derivative dataset to write")
+    parser.add_argument("analysis_level", choices=("participant", "group"), help="level of processing")
+    parser.add_argument("--version", "-V", action="version", version=f"mri2qmap {__version__}")
+    _add_selection(parser.add_argument_group("selection"))
+    _add_reconstruction(parser.add_argument_group("reconstruction"))
+    _add_resources(parser.add_argument_group("resources"))
+    return parser
+
+
+def _add_selection(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--participant-label",
+        "--participant_label",
+        "--participant-labels",
+        "--participant_labels",
+        nargs="+",
+        default=[],
+        metavar="LABEL",
+        help="participants to process, with or without sub- (default: all)",
+    )
+    group.add_argument(
+        "--session-label",
+        "--session_label",
+        "--session-id",
+        "--session_id",
+        nargs="+",
+        default=[],
+        metavar="LABEL",
+        help="sessions to process, with or without ses- (default: all)",
+    )
+    group.add_argument("--dry-run", action="store_true", help="list what would run, and stop")
+
+
+def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
+    options = ReconOptions()
+    group.add_argument(
+        "--recon-method", choices=RECON_METHODS, default=options.method, help="how maps are made"
+    )
+    group.add_argument(
+        "--device", default=options.device, metavar="{auto,cpu,cuda,cuda:N}", help="where to compute"
+    )
+    group.add_argument(
+        "--matrix",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="voxels over the scan's field of view: N, or NX NY NZ (default: the file's)",
+    )
+    group.add_argument(
+        "--rank", type=int, help="dimension of the temporal subspace (default: by energy)"
+    )
+    group.add_argument(
+        "--n-iterations", type=int, default=options.n_iterations, help="conjugate-gradient steps"
+    )
+
+
+def _add_resources(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--nprocs",
+        "--n-cpus",
+        "--n_cpus",
+        "--nthreads",
+        type=int,
+        default=available_cores(),
+        help="cores to use at the same time",
+    )
+    group.add_argument(
+        "--omp-nthreads",
+        type=int,
+        help="cores one step may use (default: nprocs, at most 8)",
+    )
+    group.add_argument(
+        "--mem",
+        "--mem-mb",
+        "--mem_mb",
+        metavar="SIZE",
+        help="memory to use, e.g. 16G, or a number of MB (default: 90 %% of what is there)",
+    )
+    group.add_argument(
+        "-w", "--work-dir", "--work_dir", type=Path, default=Path("work"), help="intermediate files"
+    )
+    group.add_argument("-v", "--verbose", action="count", default=0, help="log more; twice, even more")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Parameters
+    ----------
+    argv
+        Words after the program's name; None takes ``sys.argv``.
+
+    Returns
+    -------
+    Exit code: 0 done, 1 a run failed, 2 or 64 usage, 16 unusable dataset, 18 nothing
+    selected, 73 output not writable.
+    """
+    arguments = build_parser().parse_args(argv)
+    level = logging.DEBUG if arguments.verbose else logging.INFO
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", force=True)
+    logging.getLogger("mri2qmap_bids").setLevel(level)
+    try:
+        settings = replace(to_settings(arguments), log_level=level)
+        with tempfile.TemporaryDirectory(prefix="mri2qmap-") as private:
+            prepare_environment(Path(private))
+            if arguments.analysis_level == "group":
+                return _group(settings)
+            return _participants(settings, dry_run=arguments.dry_run)
+    except Mri2QmapError as error:
+        logger.error("%s", error)
+        return error.exit_code
+
+
+def to_settings(arguments: argparse.Namespace) -> Settings:
+    """Parsed words to checked settings.
+
+    Raises
+    ------
+    UsageError
+        If values contradict each other.
+    """
+    bids_dir, output_dir = arguments.bids_dir.absolute(), arguments.output_dir.absolute()
+    _check_output(bids_dir.resolve(), output_dir.resolve())
+    for name in ("nprocs", "omp_nthreads", "rank", "n_iterations"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", arguments.device):
+        raise UsageError(f"--device must be auto, cpu, cuda or cuda:N, got {arguments.device}")
+    n_procs = arguments.nprocs
+    return Settings(
+        bids_dir=bids_dir,
+        output_dir=output_dir,
+        work_dir=arguments.work_dir.absolute(),
+        participants=_labels(arguments.participant_label, "sub-"),
+        sessions=_labels(arguments.session_label, "ses-"),
+        n_procs=n_procs,
+        omp_threads=min(arguments.omp_nthreads or min(n_procs, 8), n_procs),
+        memory_gb=_gigabytes(arguments.mem),
+        recon=ReconOptions(
+            method=arguments.recon_method,
+            n_iterations=arguments.n_iterations,
+            rank=arguments.rank,
+            matrix=_matrix(arguments.matrix),
+            device=arguments.device,
+        ),
+    )
+
+
+def prepare_environment(private: Path) -> None:
+    """Defaults for libraries that write or connect when they are imported.
+
+    Numba and matplotlib need a writable cache, pybids a home, and Nipype asks a server
+    for its newest version: none of it may stop or delay a run in a read-only container.
+
+    Parameters
+    ----------
+    private
+        A directory of this process alone.
+    """
+    os.environ.setdefault("HOME", str(private))
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(private / "numba"))
+    os.environ.setdefault("MPLCONFIGDIR", str(private / "matplotlib"))
+    os.environ.update(NO_ET="1", NIPYPE_NO_ET="1")
+
+
+def _participants(settings: Settings, dry_run: bool) -> int:
+    """The participant level: index, reconstruct, sum up."""
+    from mri2qmap_bids.dataset.query import find_runs
+
+    selection = find_runs(settings.bids_dir, settings.participants, settings.sessions)
+    logger.info("%d run(s) found", len(selection.runs))
+    if dry_run:
+        for run in selection.runs:
+            sys.stdout.write(f"{run.name}\t{run.path}\n")
+        return 0
+    _make_writable(settings.output_dir, "the output directory")
+    _make_writable(settings.work_dir, "the work directory (-w)")
+
+    from mri2qmap_bids.dataset.derivatives import initialise_dataset
+    from mri2qmap_bids.workflow.graph import branch_name, execute, init_mri2qmap_wf
+    from mri2qmap_bids.workflow.plugins import configure_logging
+
+    configure_logging(settings.log_level)
+    initialise_dataset(
+        settings.output_dir,
+        "MR Fingerprinting maps by mri2qmap",
+        raw_dataset=str(settings.bids_dir),
+    )
+    failures = execute(init_mri2qmap_wf(selection.runs, settings), settings)
+    reasons = {failure.node.split(".")[1]: failure for failure in failures}
+    for label, reason in selection.problems:
+        logger.error("sub-%s: failed: %s", label, reason)
+    for run in selection.runs:
+        failure = reasons.get(branch_name(run))
+        if failure:
+            logger.error("%s: failed: %s [%s]", run.name, failure.reason, failure.crash_file)
+        else:
+            logger.info("%s: done", run.name)
+    n_failed = len(reasons) + len(selection.problems)
+    logger.info("%d done, %d failed: %s", len(selection.runs) - len(reasons), n_failed, settings.output_dir)
+    return 1 if n_failed else 0
+
+
+def _group(settings: Settings) -> int:
+    """The group level: tables over all participants' maps."""
+    from mri2qmap_bids.dataset.group import write_group_tables
+
+    _make_writable(settings.output_dir, "the output directory")
+    tables = write_group_tables(settings.output_dir, settings.participants, settings.sessions)
+    logger.info("Group tables: %s", ", ".join(str(table) for table in tables))
+    return 0
+
+
+def _check_output(bids_dir: Path, output_dir: Path) -> None:
+    suggestion = bids_dir / "derivatives" / "mri2qmap"
+    if output_dir == bids_dir:
+        raise UsageError(
+            f"output_dir must be another directory than bids_dir, got {output_dir}; try {suggestion}"
+        )
+    if output_dir.is_relative_to(bids_dir):
+        inside = output_dir.relative_to(bids_dir).as_posix()
+        if _RAW_FOLDERS.match(inside):
+            raise UsageError(
+                f"output_dir must not lie in the raw data, got {output_dir}; try {suggestion}"
+            )
+
+
+def _make_writable(directory: Path, name: str) -> None:
+    """Make a directory and try to write in it."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=directory, prefix=".tmp-"):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{name} must be writable, got {directory}: {error.strerror or error}"
+        ) from error
+
+
+def _labels(words: Sequence[str], prefix: str) -> tuple[str, ...]:
+    """Labels without prefix, from words that may hold several with commas."""
+    labels = [label.strip() for word in words for label in word.split(",")]
+    return tuple(dict.fromkeys(label.removeprefix(prefix) for label in labels if label))
+
+
+def _matrix(values: Sequence[int] | None) -> tuple[int, int, int] | None:
+    """Voxels along (z, y, x) from N or NX NY NZ."""
+    if values is None:
+        return None
+    if len(values) not in (1, 3) or min(values) < 4:
+        raise UsageError(f"--matrix must be N or NX NY NZ, each at least 4, got {list(values)}")
+    x, y, z = values if len(values) == 3 else values * 3
+    return z, y, x
+
+
+def _gigabytes(size: str | None) -> float:
+    """Memory from words such as 16G, 512M or 16000 (MB)."""
+    if size is None:
+        return 0.9 * available_memory_gb()
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", size.strip(), re.IGNORECASE)
+    if not match:
+        raise UsageError(f"--mem must be a size such as 16G, or a number of MB, got {size}")
+    factor = {"K": 1e-6, "M": 1e-3, "": 1e-3, "G": 1.0, "T": 1e3}[match[2].upper()]
+    return float(match[1]) * factor

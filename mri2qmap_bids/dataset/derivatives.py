@@ -1,0 +1,208 @@
+"""Quantitative maps as a BIDS derivative dataset."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from mri2qmap_bids import __version__
+from mri2qmap_bids.dataset.files import write_atomically, write_json, write_text
+from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
+
+BIDS_VERSION = "1.11.1"
+CODE_URL = "https://github.com/mri2qmap-bids/mri2qmap_bids"
+# The order in which BIDS wants a derivative's entities.
+_ENTITY_ORDER = ("sub", "ses", "acq", "rec", "run", "space", "res", "label", "desc")
+_IGNORED = ("*.html", "figures", "group_*")
+
+_DESCRIPTIONS = {
+    "T1map": "Longitudinal relaxation time, from MR fingerprinting",
+    "T2map": "Transverse relaxation time, from MR fingerprinting",
+    "M0map": "Equilibrium magnetisation times receive sensitivity (magnitude), "
+    "from MR fingerprinting",
+}
+_UNITS = {"T1map": "s", "T2map": "s", "M0map": "arbitrary"}
+
+
+@dataclass(frozen=True)
+class MapDocument:
+    """One scan's results on their way to disk."""
+
+    entities: Mapping[str, str]
+    """BIDS entities by key, e.g. ``{"sub": "01", "ses": "a", "acq": "spiral", "run": "1"}``."""
+    maps: QuantitativeMaps
+    sources: tuple[str, ...] = ()
+    """BIDS URIs of the files the maps were made from."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Sidecar keys shared by all of the scan's files (estimation, acquisition, reconstruction)."""
+    synthetic: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Synthetic weighted images by suffix (T1w, T2w, PDw, FLAIR), axes (z, y, x)."""
+    synthetic_metadata: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Sidecar keys of each synthetic image, e.g. its echo time."""
+    labels: NDArray[np.uint8] | None = None
+    """Discrete segmentation (1 grey matter, 2 white matter, 3 CSF), axes (z, y, x)."""
+
+
+def initialise_dataset(
+    output_dir: Path,
+    name: str,
+    generated_by: str = "mri2qmap_bids",
+    raw_dataset: str | None = None,
+) -> None:
+    """Write the files that make a directory a BIDS derivative dataset.
+
+    Files already there with the same content are left alone, so that processes
+    that share an output directory do not disturb each other.
+
+    Parameters
+    ----------
+    output_dir
+        The dataset's root, made if missing.
+    name
+        The dataset's title.
+    generated_by
+        Name of the generating pipeline.
+    raw_dataset
+        Path or URI of the raw dataset, for ``bids:raw:`` links.
+
+    Raises
+    ------
+    OutputError
+        If the directory cannot be written.
+    """
+    description: dict[str, Any] = {
+        "Name": name,
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "License": "n/a",
+        "GeneratedBy": [{"Name": generated_by, "Version": __version__, "CodeURL": CODE_URL}],
+    }
+    if raw_dataset is not None:
+        description["DatasetLinks"] = {"raw": raw_dataset}
+        description["SourceDatasets"] = [{"URL": raw_dataset}]
+    files = output_dir / "dataset_description.json", output_dir / ".bidsignore"
+    write_json(files[0], description)
+    write_text(files[1], "\n".join(_IGNORED) + "\n")
+    readme = output_dir / "README.md"
+    if not readme.exists():
+        write_text(readme, _readme(name, generated_by))
+
+
+def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
+    """Write T1, T2 and M0 maps, mask, synthetic images and labels with their sidecars.
+
+    Maps are float32 and 0 outside the mask; T1 and T2 in seconds. Every file
+    appears whole or not at all, its sidecar before it.
+
+    Returns
+    -------
+    The NIfTI files written.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    maps = document.maps
+    shared = {**document.metadata, **({"Sources": list(document.sources)} if document.sources else {})}
+    reference = "bids::" + str(relative_path(document.entities, "T1map"))
+    values = {"T1map": maps.t1, "T2map": maps.t2, "M0map": np.abs(maps.m0)}
+    written = []
+    for suffix, image in values.items():
+        sidecar = {
+            "Description": _DESCRIPTIONS[suffix],
+            "Units": _UNITS[suffix],
+            "SkullStripped": True,
+            "SpatialReference": "orig",
+            **shared,
+        }
+        masked = np.where(maps.mask, image, 0).astype(np.float32)
+        written.append(_write(document, output_dir, suffix, masked, sidecar))
+    for suffix, image in document.synthetic.items():
+        sidecar = {
+            "Description": f"{suffix} image synthesised from the quantitative maps",
+            "Units": "arbitrary",
+            "SkullStripped": True,
+            "SpatialReference": reference,
+            "Sources": ["bids::" + str(relative_path(document.entities, s)) for s in values],
+            **document.synthetic_metadata.get(suffix, {}),
+        }
+        masked = np.where(maps.mask, image, 0).astype(np.float32)
+        written.append(_write(document, output_dir, suffix, masked, sidecar, desc="synthetic"))
+    mask_sidecar = {
+        "Description": "Where the signal is above noise: the voxels that have maps",
+        "Type": "Brain",
+        "SpatialReference": reference,
+        "Sources": ["bids::" + str(relative_path(document.entities, "M0map"))],
+    }
+    mask = maps.mask.astype(np.uint8)
+    written.append(_write(document, output_dir, "mask", mask, mask_sidecar, desc="brain"))
+    if document.labels is not None:
+        sidecar = {
+            "Description": "Tissue classes: 1 grey matter, 2 white matter, 3 CSF",
+            "SpatialReference": reference,
+        }
+        written.append(_write(document, output_dir, "dseg", document.labels, sidecar))
+    return written
+
+
+def relative_path(
+    entities: Mapping[str, str], suffix: str, extension: str = ".nii.gz", **more: str
+) -> Path:
+    """Where a derivative lies below its dataset's root.
+
+    Parameters
+    ----------
+    entities
+        BIDS entities by key; ``sub`` is required.
+    suffix, extension
+        End of the file name, e.g. ``T1map`` and ``.nii.gz``.
+    more
+        Further entities, e.g. ``desc="brain"``.
+
+    >>> str(relative_path({"sub": "01", "run": "1", "acq": "x"}, "T1map"))
+    'sub-01/anat/sub-01_acq-x_run-1_T1map.nii.gz'
+    """
+    named = {**entities, **more}
+    stem = "_".join(f"{key}-{named[key]}" for key in _ENTITY_ORDER if key in named)
+    folder = Path(f"sub-{named['sub']}")
+    if "ses" in named:
+        folder /= f"ses-{named['ses']}"
+    return folder / "anat" / f"{stem}_{suffix}{extension}"
+
+
+def _write(
+    document: MapDocument,
+    output_dir: Path,
+    suffix: str,
+    volume: NDArray[Any],
+    sidecar: Mapping[str, Any],
+    **more: str,
+) -> Path:
+    """Write one volume (z, y, x) and its sidecar."""
+    path = output_dir / relative_path(document.entities, suffix, **more)
+    write_json(output_dir / relative_path(document.entities, suffix, ".json", **more), sidecar)
+    image = nib.Nifti1Image(np.ascontiguousarray(volume.transpose(2, 1, 0)), _affine_mm(document))
+    image.set_sform(_affine_mm(document), code=1)
+    image.set_qform(_affine_mm(document), code=1)
+    image.header.set_xyzt_units("mm", "sec")
+    write_atomically(path, partial(nib.save, image))
+    return path
+
+
+def _affine_mm(document: MapDocument) -> NDArray[np.float64]:
+    return np.diag([1e3, 1e3, 1e3, 1.0]) @ document.maps.affine
+
+
+def _readme(name: str, generated_by: str) -> str:
+    return (
+        f"# {name}\n\nWritten by {generated_by} {__version__}.\n\n"
+        "Maps lie in `sub-*/[ses-*/]anat/`: `T1map` and `T2map` in seconds, `M0map` in arbitrary "
+        "units, `desc-brain_mask` where they are defined. Each file has a JSON "
+        "sidecar that says how it was made.\n"
+    )

@@ -1,0 +1,79 @@
+"""What a derivative's sidecar says of how it was made."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from mri2qmap_bids import __version__
+from mri2qmap_bids.recon.acquisition.header import ScanHeader
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.physics.contrasts import Contrast
+
+_METHODS = {
+    "gridding": "Density-compensated adjoint in the temporal subspace",
+    "subspace": "Conjugate-gradient least squares in the temporal subspace",
+}
+# Keys of a raw sidecar that hold for the maps as they stand.
+_COPIED = (
+    "MagneticFieldStrength",
+    "Manufacturer",
+    "ManufacturersModelName",
+    "PulseSequenceType",
+    "MRAcquisitionType",
+    "ReceiveCoilName",
+    "NumberReceiveCoilActiveElements",
+    "DeviceSerialNumber",
+    "InstitutionName",
+)
+# BIDS allows one number here, and the raw train is read from Sources.
+_SCALARS = ("RepetitionTimeExcitation", "EchoTime", "InversionTime")
+
+
+def describe_maps(
+    metadata: Mapping[str, Any], header: ScanHeader, options: ReconOptions
+) -> dict[str, Any]:
+    """Sidecar keys that T1, T2 and M0 maps of one scan share.
+
+    Trains of varying values are left to the raw sidecar that ``Sources`` names, since
+    BIDS takes these keys as single numbers in a map's sidecar.
+    """
+    parameters = {key: value for key, value in asdict(options).items() if value is not None}
+    described: dict[str, Any] = {
+        "EstimationAlgorithm": "Dictionary matching in the temporal subspace with refinement "
+        "between grid points; dictionary by extended phase graphs",
+        "EstimationReference": "Ma et al. 2013, doi:10.1038/nature11971",
+        "ReconMethodName": _METHODS[options.method],
+        "ReconMethodImplementationVersion": __version__,
+        "ReconMethodParameterLabels": [key for key, v in parameters.items() if _is_number(v)],
+        "ReconMethodParameterValues": [v for v in parameters.values() if _is_number(v)],
+        "ReconMethodParameterUnits": ["none" for v in parameters.values() if _is_number(v)],
+        "MRFReconstruction": parameters,
+    }
+    described |= {key: metadata[key] for key in _COPIED if key in metadata}
+    if header.field_strength and "MagneticFieldStrength" not in described:
+        described["MagneticFieldStrength"] = header.field_strength
+    for key in _SCALARS:
+        value = np.atleast_1d(metadata.get(key, []))
+        if value.size and np.ptp(value) == 0:
+            described[key] = float(value[0])
+    return described
+
+
+def describe_contrast(contrast: Contrast) -> dict[str, Any]:
+    """Sidecar keys of a synthetic weighted image: its signal equation's timing."""
+    described: dict[str, Any] = {
+        "PulseSequenceType": contrast.kind.replace("_", " "),
+        "EchoTime": contrast.echo_time,
+        "RepetitionTimeExcitation": contrast.repetition_time,
+    }
+    if contrast.kind == "spoiled_gradient_echo":
+        described["FlipAngle"] = float(np.rad2deg(contrast.flip_angle))
+    if contrast.kind == "inversion_spin_echo":
+        described["InversionTime"] = contrast.inversion_time
+    return described
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,151 @@
+"""Which MRF runs a dataset holds (the one room that talks to pybids)."""
+
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mri2qmap_bids.errors import DatasetError, NothingSelectedError
+
+logger = logging.getLogger(__name__)
+
+SUFFIX = "MRF"
+EXTENSIONS = (".h5", ".mrd")
+_SKIPPED = r"^/(code|stimuli|sourcedata|models|derivatives)(/|$)|/\.|/(func|dwi|perf|meg|eeg|ieeg|beh|pet|micr)(/|$)"
+_ENTITIES = {"subject": "sub", "session": "ses", "acquisition": "acq", "reconstruction": "rec", "run": "run"}
+
+
+@dataclass(frozen=True)
+class MRFRun:
+    """One raw MRF acquisition."""
+
+    path: Path
+    """The ISMRMRD file."""
+    entities: Mapping[str, str]
+    """BIDS entities by short key (sub, ses, acq, rec, run), in that order."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """The sidecar with inheritance applied."""
+    uri: str = ""
+    """BIDS URI of the file."""
+
+    @property
+    def name(self) -> str:
+        """The entities as in the file name, e.g. ``sub-01_ses-a_run-1``."""
+        return "_".join(f"{key}-{value}" for key, value in self.entities.items())
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The runs to do, and the participants whose files could not be indexed."""
+
+    runs: tuple[MRFRun, ...]
+    problems: tuple[tuple[str, str], ...] = ()
+    """(participant, reason) pairs."""
+
+
+def find_runs(
+    bids_dir: Path, participants: Sequence[str] = (), sessions: Sequence[str] = ()
+) -> Selection:
+    """Index the asked-for participants and list their MRF runs.
+
+    Files below ``sourcedata/`` count for a participant that has none in its own folder.
+
+    Parameters
+    ----------
+    bids_dir
+        Root of the raw dataset.
+    participants, sessions
+        Labels without ``sub-`` and ``ses-``; none selects all.
+
+    Raises
+    ------
+    DatasetError
+        If the directory does not exist or holds no MRF run at all.
+    NothingSelectedError
+        If a participant is not there, or the filters leave no run.
+    """
+    if not bids_dir.is_dir():
+        raise DatasetError(f"{bids_dir}: must be a directory with a BIDS dataset, got no such directory")
+    known = _participants(bids_dir)
+    missing = sorted(set(participants) - set(known))
+    if missing and known:
+        raise NothingSelectedError(
+            f"{bids_dir}: --participant-label must be among {_shortened(known)}, got {', '.join(missing)}"
+        )
+    runs: list[MRFRun] = []
+    problems: list[tuple[str, str]] = []
+    for label in sorted(participants) or known:
+        try:
+            runs += _runs_of(bids_dir, label)
+        except (OSError, ValueError) as error:
+            # One participant's broken JSON must not stop the others.
+            problems.append((label, _one_line(error)))
+    if not runs and not problems:
+        raise DatasetError(
+            f"{bids_dir}: must hold raw MRF files sub-*/[ses-*/]anat/*_{SUFFIX}.h5 (or .mrd), got none"
+            + (f" for participant(s) {', '.join(participants)}" if participants else "")
+        )
+    selected = [run for run in runs if not sessions or run.entities.get("ses") in sessions]
+    if not selected and not problems:
+        found = sorted({run.entities.get("ses", "none") for run in runs})
+        raise NothingSelectedError(
+            f"{bids_dir}: --session-label must be among {_shortened(found)}, got {', '.join(sessions)}"
+        )
+    return Selection(runs=tuple(selected), problems=tuple(problems))
+
+
+def _participants(bids_dir: Path) -> list[str]:
+    """Labels of all ``sub-*`` folders, those below ``sourcedata`` included."""
+    folders = [*bids_dir.glob("sub-*"), *(bids_dir / "sourcedata").glob("sub-*")]
+    return sorted({folder.name.removeprefix("sub-") for folder in folders if folder.is_dir()})
+
+
+def _runs_of(bids_dir: Path, label: str) -> list[MRFRun]:
+    for root in (bids_dir, bids_dir / "sourcedata"):
+        if (root / f"sub-{label}").is_dir():
+            runs = _indexed(root, label, bids_dir)
+            if runs:
+                return runs
+    return []
+
+
+def _indexed(root: Path, label: str, bids_dir: Path) -> list[MRFRun]:
+    """MRF runs of one participant; only this participant's files are indexed."""
+    from bids import BIDSLayout
+    from bids.layout import BIDSLayoutIndexer
+
+    others = rf"^/sub-(?!{re.escape(label)}(/|_|$))"
+    indexer = BIDSLayoutIndexer(
+        validate=False, ignore=[re.compile(_SKIPPED), re.compile(others)], index_metadata=True
+    )
+    layout = BIDSLayout(str(root), validate=False, indexer=indexer)
+    files = layout.get(subject=label, suffix=SUFFIX, extension=list(EXTENSIONS))
+    return [_run(file, bids_dir) for file in sorted(files, key=lambda file: str(file.path))]
+
+
+def _run(file: Any, bids_dir: Path) -> MRFRun:
+    found = file.get_entities()
+    # The labels as the file name spells them: pybids turns run-01 into a number.
+    spelled = dict(part.split("-", 1) for part in Path(file.path).name.split("_")[:-1] if "-" in part)
+    entities = {
+        short: spelled.get(short, str(found[long])) for long, short in _ENTITIES.items() if long in found
+    }
+    path = Path(file.path)
+    return MRFRun(
+        path=path,
+        entities=entities,
+        metadata=json.loads(json.dumps(file.get_metadata())),
+        uri=f"bids:raw:{path.relative_to(bids_dir).as_posix()}",
+    )
+
+
+def _shortened(labels: list[str], most: int = 10) -> str:
+    shown = ", ".join(labels[:most])
+    return shown + (f" and {len(labels) - most} more" if len(labels) > most else "")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,145 @@
+"""How far the maps of one derivative dataset are from the known maps of another."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from nibabel.processing import resample_from_to
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.dataset.group import entities_of
+from mri2qmap_bids.errors import DatasetError
+
+logger = logging.getLogger(__name__)
+
+TISSUES = {"GM": (1,), "WM": (2,), "CSF": (3,), "GM+WM": (1, 2)}
+
+
+def compare_datasets(estimate_dir: Path, truth_dir: Path) -> pd.DataFrame:
+    """Errors of every run that both datasets hold, per tissue.
+
+    Over the voxels v of a tissue (truth's dseg), with e the estimate and t the truth:
+    MAPE = mean |e - t| / t, bias = mean (e - t) / t and sd = standard deviation of
+    (e - t) / t, all in %. A tissue voxel that the estimate's mask leaves out counts with
+    e = 0; ``coverage`` says how many are inside [%]. NRMSE of M0 = |a e - t| / |t| in %
+    over all tissues, with the scale a that makes it least. SSIM is the structural
+    similarity of the masked maps, T1 and T2 clipped to 5 s and 2 s.
+
+    Parameters
+    ----------
+    estimate_dir
+        Derivatives to judge.
+    truth_dir
+        Known maps with a dseg (1 grey matter, 2 white matter, 3 CSF). Resampled in world
+        coordinates where its grid is another.
+
+    Returns
+    -------
+    One row per run and tissue.
+
+    Raises
+    ------
+    DatasetError
+        If the datasets share no run, or a file of a run is missing.
+
+    References
+    ----------
+    Wang et al., Image quality assessment (2004), doi:10.1109/TIP.2003.819861.
+    """
+    runs = [entities_of(path) for path in sorted(truth_dir.glob("sub-*/**/anat/*_T1map.nii.gz"))]
+    shared = [run for run in runs if (estimate_dir / relative_path(run, "T1map")).exists()]
+    if not shared:
+        raise DatasetError(
+            f"{estimate_dir}: must hold maps of the runs in {truth_dir} ({len(runs)} there), got none of them"
+        )
+    for run in runs:
+        if run not in shared:
+            logger.warning("%s: no estimate", "_".join(f"{k}-{v}" for k, v in run.items()))
+    return pd.concat([_compare_run(estimate_dir, truth_dir, run) for run in shared], ignore_index=True)
+
+
+def write_scores(table: pd.DataFrame, path: Path) -> None:
+    """Write a table of scores as JSON records."""
+    from mri2qmap_bids.dataset.files import write_text
+
+    records = json.loads(table.to_json(orient="records"))
+    write_text(path, json.dumps(records, indent=2) + "\n")
+
+
+def _compare_run(estimate_dir: Path, truth_dir: Path, run: dict[str, str]) -> pd.DataFrame:
+    reference = _load(estimate_dir, run, "T1map")
+    estimate = {name: _array(_load(estimate_dir, run, name)) for name in ("T1map", "T2map", "M0map")}
+    mask = _array(_load(estimate_dir, run, "mask", desc="brain")) > 0
+    truth = {name: _on_grid(_load(truth_dir, run, name), reference, 1) for name in estimate}
+    labels = np.rint(_on_grid(_load(truth_dir, run, "dseg"), reference, 0)).astype(int)
+    whole = _whole_scores(estimate, truth, labels)
+    rows = []
+    for tissue, numbers in TISSUES.items():
+        inside = np.isin(labels, numbers) & (truth["T1map"] > 0) & (truth["T2map"] > 0)
+        if not inside.any():
+            continue
+        row: dict[str, Any] = {"run": "_".join(f"{k}-{v}" for k, v in run.items()), "tissue": tissue}
+        row |= {"n_voxels": int(inside.sum()), "coverage": 100 * float(mask[inside].mean())}
+        for name, quantity in (("T1", "T1map"), ("T2", "T2map")):
+            relative = estimate[quantity][inside] / truth[quantity][inside] - 1
+            row[f"{name}_MAPE"] = 100 * float(np.abs(relative).mean())
+            row[f"{name}_bias"] = 100 * float(relative.mean())
+            row[f"{name}_sd"] = 100 * float(relative.std())
+        rows.append(row | whole)
+    return pd.DataFrame(rows)
+
+
+def _whole_scores(
+    estimate: dict[str, NDArray[np.float64]],
+    truth: dict[str, NDArray[np.float64]],
+    labels: NDArray[np.int_],
+) -> dict[str, float]:
+    inside = labels > 0
+    m0, known = estimate["M0map"][inside], truth["M0map"][inside]
+    scale = float(m0 @ known) / max(float(m0 @ m0), 1e-30)
+    scores = {"M0_NRMSE": 100 * float(np.linalg.norm(scale * m0 - known) / np.linalg.norm(known))}
+    for name, quantity, most in (("T1", "T1map", 5.0), ("T2", "T2map", 2.0), ("M0", "M0map", np.inf)):
+        factor = scale if name == "M0" else 1.0
+        scores[f"{name}_SSIM"] = _ssim(
+            np.minimum(factor * estimate[quantity], most), np.minimum(truth[quantity], most), inside
+        )
+    return scores
+
+
+def _ssim(
+    estimate: NDArray[np.float64], truth: NDArray[np.float64], inside: NDArray[np.bool_]
+) -> float:
+    """Mean over the tissue voxels of the slice-wise structural similarity."""
+    planes = [n for n in range(truth.shape[2]) if inside[:, :, n].any()]
+    data_range = float(truth[inside].max() - truth[inside].min()) or 1.0
+    total = 0.0
+    for plane in planes:
+        _, local = structural_similarity(
+            estimate[:, :, plane], truth[:, :, plane], data_range=data_range, full=True
+        )
+        total += float(local[inside[:, :, plane]].sum())
+    return total / float(inside.sum())
+
+
+def _load(root: Path, run: dict[str, str], suffix: str, **more: str) -> Any:
+    path = root / relative_path(run, suffix, **more)
+    try:
+        return nib.load(path)
+    except (OSError, nib.filebasedimages.ImageFileError) as error:
+        raise DatasetError(f"{path}: must be a NIfTI file, got: {error}") from error
+
+
+def _array(image: Any) -> NDArray[np.float64]:
+    return np.asarray(image.dataobj, np.float64)
+
+
+def _on_grid(image: Any, reference: Any, order: int) -> NDArray[np.float64]:
+    """An image's values at the reference's voxel centres in the world."""
+    same = image.shape == reference.shape and np.allclose(image.affine, reference.affine, atol=1e-3)
+    return _array(image if same else resample_from_to(image, reference, order=order))

@@ -1,0 +1,101 @@
+"""Acquisition headers to the grid of the reconstructed volume."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mri2qmap_bids.errors import RawDataError
+from mri2qmap_bids.recon.acquisition.geometry import Geometry
+from mri2qmap_bids.recon.acquisition.header import ScanHeader
+
+logger = logging.getLogger(__name__)
+
+_AXES = {"read_dir": (1.0, 0.0, 0.0), "phase_dir": (0.0, 1.0, 0.0), "slice_dir": (0.0, 0.0, 1.0)}
+
+
+def place_volume(path: Path, header: ScanHeader, heads: list[Any]) -> tuple[Geometry, list[int]]:
+    """Grid of a 3D scan from the header of its first imaging acquisition."""
+    directions = _directions(path, heads[0])
+    nx, ny, nz = header.recon_matrix
+    geometry = Geometry(
+        matrix=(nz, ny, nx),
+        voxel_size=_voxel_size(header),
+        position=_position(heads[0]),
+        **directions,
+    )
+    return geometry, [0]
+
+
+def place_slices(path: Path, header: ScanHeader, heads: list[Any]) -> tuple[Geometry, list[int]]:
+    """Grid of a 2D multi-slice scan, and the order of its slices along ``slice_dir``.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    header
+        Matrix and field of view.
+    heads
+        The first imaging acquisition's header of every slice.
+
+    Raises
+    ------
+    RawDataError
+        If slices differ in direction, or are not equally spaced.
+    """
+    directions = _directions(path, heads[0])
+    for number, head in enumerate(heads):
+        if any(np.abs(d - directions[k]).max() > 1e-3 for k, d in _directions(path, head).items()):
+            raise RawDataError(
+                f"{path}: all slices must have the same read, phase and slice direction, got another "
+                f"in slice {number}"
+            )
+    positions = np.stack([_position(head) for head in heads])
+    heights = positions @ directions["slice_dir"]
+    dz, dy, dx = _voxel_size(header)
+    order = np.argsort(heights, kind="stable")
+    gaps = np.diff(heights[order])
+    if len(gaps) and np.ptp(heights) < 1e-9:
+        logger.warning("%s: all slices have one position; stacking them by slice number", path.name)
+    elif len(gaps):
+        if np.ptp(gaps) > 0.02 * gaps.mean():
+            raise RawDataError(
+                f"{path}: slices must be equally spaced along slice_dir, got gaps of "
+                f"{np.round(1e3 * gaps, 3).tolist()} mm"
+            )
+        dz = float(gaps.mean())
+    nx, ny, _ = header.recon_matrix
+    geometry = Geometry(
+        matrix=(len(heads), ny, nx),
+        voxel_size=(dz, dy, dx),
+        position=positions[order[len(heads) // 2]],
+        **directions,
+    )
+    return geometry, order.tolist()
+
+
+def _voxel_size(header: ScanHeader) -> tuple[float, float, float]:
+    x, y, z = (fov / n for fov, n in zip(header.recon_fov, header.recon_matrix, strict=True))
+    return z, y, x
+
+
+def _position(head: Any) -> NDArray[np.float64]:
+    return np.asarray(head["position"], np.float64) * 1e-3
+
+
+def _directions(path: Path, head: Any) -> dict[str, NDArray[np.float64]]:
+    """The three unit vectors; the scanner axes where a file leaves them all at zero."""
+    stored = {name: np.asarray(head[name], np.float64) for name in _AXES}
+    if not any(vector.any() for vector in stored.values()):
+        logger.warning("%s: no direction cosines in the file; taking the scanner's axes", path.name)
+        return {name: np.array(vector) for name, vector in _AXES.items()}
+    matrix = np.stack(list(stored.values()))
+    if np.abs(matrix @ matrix.T - np.eye(3)).max() > 1e-2:
+        raise RawDataError(
+            f"{path}: read_dir, phase_dir and slice_dir must be orthogonal unit vectors, got "
+            f"{np.round(matrix, 4).tolist()}"
+        )
+    return stored

@@ -1,0 +1,126 @@
+"""The encoding A = F S Phi: from subspace images to the k-space of every coil and frame."""
+
+from dataclasses import dataclass
+
+import torch
+
+from mri2qmap_bids.recon.arrays import (
+    Basis,
+    CoilMaps,
+    FrameIndex,
+    KSpace,
+    SampleWeights,
+    SubspaceImage,
+    Trajectory,
+)
+from mri2qmap_bids.recon.encoding.plan import Nufft
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """All that A = F S Phi is made of; all tensors on one device."""
+
+    omega: Trajectory
+    """Positions [rad/voxel], shape (sample, dim), columns in array order (z, y, x)."""
+    frame: FrameIndex
+    """Frame of every sample, shape (sample,)."""
+    basis: Basis
+    """Temporal basis Phi, shape (frame, rank)."""
+    coils: CoilMaps
+    """Sensitivities S, shape (coil, *space)."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Image shape."""
+        return tuple(self.coils.shape[1:])
+
+
+def forward(encoding: Encoding, image: SubspaceImage) -> KSpace:
+    """K-space of every coil, y_c(j) = sum_r Phi(t_j, r) sum_p S_c(p) x_r(p) exp(-i omega_j p).
+
+    Parameters
+    ----------
+    encoding
+        The operator A.
+    image
+        Subspace image x, shape (rank, *space).
+
+    Returns
+    -------
+    K-space, shape (coil, sample).
+    """
+    nufft = Nufft(encoding.omega, encoding.shape)
+    return torch.stack([_forward_coil(encoding, nufft, image, coil) for coil in encoding.coils])
+
+
+def adjoint(
+    encoding: Encoding, kspace: KSpace, weights: SampleWeights | None = None
+) -> SubspaceImage:
+    """A^H W y.
+
+    Parameters
+    ----------
+    encoding
+        The operator A.
+    kspace
+        y, shape (coil, sample).
+    weights
+        Diagonal of W, shape (sample,); None is the identity.
+
+    Returns
+    -------
+    Subspace image, shape (rank, *space).
+    """
+    nufft = Nufft(encoding.omega, encoding.shape)
+    image = torch.zeros(
+        (encoding.basis.shape[1], *encoding.shape), dtype=torch.complex64, device=kspace.device
+    )
+    for samples, coil in zip(kspace, encoding.coils, strict=True):
+        _add_adjoint_coil(
+            encoding, nufft, samples if weights is None else samples * weights, coil, image
+        )
+    return image
+
+
+def normal(
+    encoding: Encoding, image: SubspaceImage, weights: SampleWeights | None = None
+) -> SubspaceImage:
+    """A^H W A x by explicit transforms, one coil at a time.
+
+    Parameters
+    ----------
+    encoding
+        The operator A.
+    image
+        Subspace image x, shape (rank, *space).
+    weights
+        Diagonal of W, shape (sample,); None is the identity.
+    """
+    nufft = Nufft(encoding.omega, encoding.shape)
+    result = torch.zeros_like(image)
+    for coil in encoding.coils:
+        samples = _forward_coil(encoding, nufft, image, coil)
+        _add_adjoint_coil(
+            encoding, nufft, samples if weights is None else samples * weights, coil, result
+        )
+    return result
+
+
+def _forward_coil(
+    encoding: Encoding, nufft: Nufft, image: SubspaceImage, coil: torch.Tensor
+) -> torch.Tensor:
+    samples = torch.zeros(len(encoding.omega), dtype=torch.complex64, device=image.device)
+    for component, course in zip(image, encoding.basis.T, strict=True):
+        samples += course[encoding.frame] * nufft.forward(component * coil)
+    return samples
+
+
+def _add_adjoint_coil(
+    encoding: Encoding,
+    nufft: Nufft,
+    samples: torch.Tensor,
+    coil: torch.Tensor,
+    image: SubspaceImage,
+) -> None:
+    for component, course in zip(image, encoding.basis.T, strict=True):
+        component += coil.conj() * nufft.adjoint(course.conj()[encoding.frame] * samples)

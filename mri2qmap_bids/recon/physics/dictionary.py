@@ -1,0 +1,177 @@
+"""A grid of tissues, their fingerprints and the subspace that holds them, cached on disk."""
+
+import hashlib
+import logging
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from mri2qmap_bids.recon.arrays import Basis, Fingerprints
+from mri2qmap_bids.recon.physics.epg import N_STATES, simulate
+from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.physics.subspace import temporal_basis
+
+logger = logging.getLogger(__name__)
+
+# Raised whenever the same sequence and grid would give other fingerprints.
+_PHYSICS_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TissueGrid:
+    """Logarithmically spaced relaxation times; every T1 is paired with every T2."""
+
+    t1_range: tuple[float, float] = (0.1, 5.0)
+    """Shortest and longest T1 [s]."""
+    t2_range: tuple[float, float] = (0.01, 2.0)
+    """Shortest and longest T2 [s]."""
+    step: float = 0.05
+    """Largest relative step from one value to the next."""
+
+    @property
+    def t1(self) -> torch.Tensor:
+        """T1 values [s], shape (n_t1,)."""
+        return _log_spaced(self.t1_range, self.step)
+
+    @property
+    def t2(self) -> torch.Tensor:
+        """T2 values [s], shape (n_t2,)."""
+        return _log_spaced(self.t2_range, self.step)
+
+
+@dataclass(frozen=True, eq=False)
+class Dictionary:
+    """Compressed fingerprints on the whole T1 x T2 grid.
+
+    Atoms run over T2 fastest. The grid is a full rectangle, so that every atom
+    has neighbours to interpolate between; ``physical`` says where T1 >= T2.
+    """
+
+    t1: torch.Tensor
+    """Grid values [s], shape (n_t1,)."""
+    t2: torch.Tensor
+    """Grid values [s], shape (n_t2,)."""
+    atoms: Fingerprints
+    """Phi^H d for every grid point, shape (n_t1 * n_t2, rank)."""
+    basis: Basis
+    """Phi, orthonormal columns, shape (frame, rank)."""
+    energy: float
+    """Fraction of the fingerprints' energy inside the subspace, 0..1."""
+
+    @property
+    def physical(self) -> torch.Tensor:
+        """Atoms with T1 >= T2, boolean, shape (n_t1 * n_t2,)."""
+        return (self.t1[:, None] >= self.t2[None, :]).reshape(-1)
+
+    def to(self, device: torch.device) -> "Dictionary":
+        """A copy on another device."""
+        moved = (x.to(device) for x in (self.t1, self.t2, self.atoms, self.basis))
+        return Dictionary(*moved, energy=self.energy)
+
+
+def build_dictionary(
+    sequence: Sequence,
+    grid: TissueGrid,
+    rank: int | None = None,
+    energy: float = 0.9999,
+    device: torch.device | None = None,
+) -> Dictionary:
+    """Simulate every tissue of the grid and compress the fingerprints.
+
+    Parameters
+    ----------
+    sequence
+        The train to simulate.
+    grid
+        Relaxation times.
+    rank
+        Dimension r of the subspace; None keeps the smallest r that holds ``energy``.
+    energy
+        Fraction of the fingerprints' energy to keep, 0..1.
+    device
+        Where to simulate; None is the CPU.
+    """
+    t1, t2 = grid.t1, grid.t2
+    pairs = torch.cartesian_prod(t1, t2).to(device or torch.device("cpu"))
+    fingerprints = simulate(sequence, pairs[:, 0].contiguous(), pairs[:, 1].contiguous())
+    physical = pairs[:, 0] >= pairs[:, 1]
+    basis, kept = temporal_basis(fingerprints[physical], rank=rank, energy=energy)
+    return Dictionary(
+        t1=t1,
+        t2=t2,
+        atoms=(fingerprints.to(basis.dtype) @ basis.conj()).cpu(),
+        basis=basis.cpu(),
+        energy=kept,
+    )
+
+
+def cached_dictionary(
+    sequence: Sequence,
+    grid: TissueGrid,
+    rank: int | None,
+    energy: float,
+    cache_dir: Path,
+    device: torch.device | None = None,
+) -> Path:
+    """Path of the dictionary's file, built only if it is not there yet.
+
+    The file is named by a hash of all that determines it, and appears whole or
+    not at all, so that processes can share the directory.
+    """
+    path = cache_dir / f"dictionary-{fingerprint_of(sequence, grid, rank, energy)}.safetensors"
+    if path.exists():
+        logger.info("Dictionary found in the cache: %s", path.name)
+        return path
+    dictionary = build_dictionary(sequence, grid, rank, energy, device)
+    logger.info(
+        "Dictionary: %d atoms, %d frames, rank %d holds %.4f %% of the energy",
+        len(dictionary.atoms),
+        sequence.n_frames,
+        dictionary.basis.shape[1],
+        100 * dictionary.energy,
+    )
+    save_dictionary(dictionary, path)
+    return path
+
+
+def save_dictionary(dictionary: Dictionary, path: Path) -> None:
+    """Write a dictionary as safetensors."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        "t1": dictionary.t1,
+        "t2": dictionary.t2,
+        "atoms": dictionary.atoms.contiguous(),
+        "basis": dictionary.basis.contiguous(),
+        "energy": torch.tensor([dictionary.energy], dtype=torch.float64),
+    }
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    os.close(handle)
+    save_file(tensors, name)
+    Path(name).replace(path)
+
+
+def load_dictionary(path: Path) -> Dictionary:
+    """Read a dictionary written by :func:`save_dictionary`."""
+    tensors = load_file(path)
+    energy = float(tensors.pop("energy"))
+    return Dictionary(**tensors, energy=energy)
+
+
+def fingerprint_of(sequence: Sequence, grid: TissueGrid, rank: int | None, energy: float) -> str:
+    """Hash of everything a dictionary depends on."""
+    digest = hashlib.sha256()
+    for value in (*asdict(sequence).values(), *asdict(grid).values(), rank, energy, N_STATES):
+        content = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+        digest.update(content + b"|")
+    digest.update(str(_PHYSICS_VERSION).encode())
+    return digest.hexdigest()[:16]
+
+
+def _log_spaced(limits: tuple[float, float], step: float) -> torch.Tensor:
+    n_values = int(np.ceil(np.log(limits[1] / limits[0]) / np.log1p(step))) + 1
+    return torch.from_numpy(np.geomspace(*limits, n_values).astype(np.float32))

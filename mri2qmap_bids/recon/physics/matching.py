@@ -1,0 +1,174 @@
+"""Subspace image to nearest tissue, voxel by voxel."""
+
+from dataclasses import dataclass
+
+import torch
+
+from mri2qmap_bids.recon.arrays import ComplexMap, QuantityMap, SubspaceImage
+from mri2qmap_bids.recon.physics.dictionary import Dictionary
+
+_VOXELS_AT_ONCE = 16384
+_REFINEMENT_STEPS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class TissueMaps:
+    """The tissue of every voxel, on the subspace image's device."""
+
+    t1: QuantityMap
+    """[s]"""
+    t2: QuantityMap
+    """[s]"""
+    m0: ComplexMap
+    """Complex scale: the signal is m0 times the unit-magnetisation fingerprint."""
+    correlation: QuantityMap
+    """|<d, x>| / (|d| |x|) at the matched tissue, 0..1."""
+
+
+def match(image: SubspaceImage, dictionary: Dictionary, refine: bool = True) -> TissueMaps:
+    """Nearest tissue and complex scale of every voxel.
+
+    min over theta, m0 of |x - m0 Phi^H d(theta)|^2: the atom with the largest
+    |<a, x>| / |a| first, then, with ``refine``, Gauss-Newton steps between the
+    grid points on the biquadratic interpolant of the nearest 3 x 3 atoms in
+    (log T1, log T2), m0 eliminated (variable projection), within T2 <= T1.
+
+    Parameters
+    ----------
+    image
+        Subspace image x, shape (rank, *space).
+    dictionary
+        Compressed fingerprints, same rank, same device.
+    refine
+        Whether to search between the grid points.
+
+    References
+    ----------
+    Ma et al., Magnetic resonance fingerprinting (2013), doi:10.1038/nature11971.
+    Kaufman, A variable projection method (1975), doi:10.1007/BF01932995.
+    """
+    space = image.shape[1:]
+    voxels = image.reshape(image.shape[0], -1).T
+    atoms = dictionary.atoms
+    weights = torch.linalg.vector_norm(atoms, dim=1).reciprocal()
+    weights = torch.where(dictionary.physical, weights, torch.zeros_like(weights))
+    normalised = atoms * weights[:, None]
+    parts = []
+    for part in voxels.split(_VOXELS_AT_ONCE):
+        index = _nearest(part, normalised)
+        parts.append(_refined(part, index, dictionary) if refine else _scaled(part, index, dictionary))
+    t1, t2, m0, correlation = (torch.cat(column).reshape(space) for column in zip(*parts, strict=True))
+    return TissueMaps(t1=t1, t2=t2, m0=m0, correlation=correlation)
+
+
+def _nearest(voxels: torch.Tensor, normalised: torch.Tensor) -> torch.Tensor:
+    """Index of the atom with the largest |<a, x>|, shape (voxel,)."""
+    if normalised.is_complex():
+        return (voxels @ normalised.mH).abs().argmax(dim=1)
+    # Real atoms: two real products instead of one complex one.
+    real = voxels.real @ normalised.T
+    imaginary = voxels.imag @ normalised.T
+    return real.square_().add_(imaginary.square_()).argmax(dim=1)
+
+
+def _scaled(
+    voxels: torch.Tensor, index: torch.Tensor, dictionary: Dictionary
+) -> tuple[torch.Tensor, ...]:
+    """T1, T2, m0 and correlation at the grid points themselves."""
+    atoms = dictionary.atoms[index]
+    m0, correlation = _project(voxels, atoms)
+    n_t2 = len(dictionary.t2)
+    return dictionary.t1[index // n_t2], dictionary.t2[index % n_t2], m0, correlation
+
+
+def _refined(
+    voxels: torch.Tensor, index: torch.Tensor, dictionary: Dictionary
+) -> tuple[torch.Tensor, ...]:
+    """T1, T2, m0 and correlation between the grid points."""
+    shape = len(dictionary.t1), len(dictionary.t2)
+    row = (index // shape[1]).to(dictionary.t1.dtype)
+    column = (index % shape[1]).to(dictionary.t1.dtype)
+    for _ in range(_REFINEMENT_STEPS):
+        stencil, u, v = _stencil_at(row, column, dictionary.atoms, shape)
+        step_row, step_column = _gauss_newton_step(voxels, stencil, u, v)
+        row = (row + step_row).clamp(0, shape[0] - 1)
+        column = torch.minimum(column + step_column, _last_physical(row, dictionary)).clamp_min(0)
+    stencil, u, v = _stencil_at(row, column, dictionary.atoms, shape)
+    m0, correlation = _project(voxels, _interpolate(stencil, _weights(u), _weights(v)))
+    return _geometric(dictionary.t1, row), _geometric(dictionary.t2, column), m0, correlation
+
+
+def _stencil_at(
+    row: torch.Tensor, column: torch.Tensor, atoms: torch.Tensor, shape: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The 3 x 3 atoms around a position, (voxel, 3, 3, rank), and the position inside them."""
+    # The stencil stays inside the grid; a position on the grid's edge is off its centre.
+    centre_row = row.round().clamp(1, shape[0] - 2)
+    centre_column = column.round().clamp(1, shape[1] - 2)
+    offsets = torch.arange(-1, 2, device=row.device)
+    rows = centre_row.long()[:, None, None] + offsets[:, None]
+    columns = centre_column.long()[:, None, None] + offsets
+    return atoms[rows * shape[1] + columns], row - centre_row, column - centre_column
+
+
+def _gauss_newton_step(
+    voxels: torch.Tensor, stencil: torch.Tensor, u: torch.Tensor, v: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Step of the variable projection in grid units, at most one cell."""
+    atom = _interpolate(stencil, _weights(u), _weights(v))
+    power = atom.abs().square().sum(1, keepdim=True).clamp_min(1e-30)
+    m0 = (atom.conj() * voxels).sum(1, keepdim=True) / power
+    residual = voxels - m0 * atom
+    along_u = m0 * _interpolate(stencil, _slopes(u), _weights(v))
+    along_v = m0 * _interpolate(stencil, _weights(u), _slopes(v))
+    along_u = along_u - atom * (atom.conj() * along_u).sum(1, keepdim=True) / power
+    along_v = along_v - atom * (atom.conj() * along_v).sum(1, keepdim=True) / power
+    uu, vv = along_u.abs().square().sum(1), along_v.abs().square().sum(1)
+    uv = (along_u.conj() * along_v).real.sum(1)
+    ru = (along_u.conj() * residual).real.sum(1)
+    rv = (along_v.conj() * residual).real.sum(1)
+    # A whisker on the diagonal keeps voxels without signal finite.
+    damping = 1e-6 * (uu + vv) + 1e-30
+    uu, vv = uu + damping, vv + damping
+    determinant = uu * vv - uv * uv
+    step_u = (vv * ru - uv * rv) / determinant
+    step_v = (uu * rv - uv * ru) / determinant
+    return step_u.clamp(-1, 1), step_v.clamp(-1, 1)
+
+
+def _project(voxels: torch.Tensor, atoms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Complex scale of each voxel's atom, and their correlation."""
+    power = atoms.abs().square().sum(1).clamp_min(1e-30)
+    product = (atoms.conj() * voxels).sum(1)
+    length = torch.linalg.vector_norm(voxels, dim=1).clamp_min(1e-30)
+    return product / power, product.abs() / (power.sqrt() * length)
+
+
+def _interpolate(stencil: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Sum of the 3 x 3 atoms by their weights, shape (voxel, rank)."""
+    weights = (rows[:, :, None] * columns[:, None, :]).to(stencil.dtype)
+    return torch.einsum("vab,vabr->vr", weights, stencil)
+
+
+def _weights(position: torch.Tensor) -> torch.Tensor:
+    """Lagrange weights of the nodes -1, 0, 1 at a position, shape (voxel, 3)."""
+    return torch.stack(
+        [position * (position - 1) / 2, 1 - position * position, position * (position + 1) / 2], 1
+    )
+
+
+def _slopes(position: torch.Tensor) -> torch.Tensor:
+    """Derivatives of :func:`_weights`."""
+    return torch.stack([position - 0.5, -2 * position, position + 0.5], 1)
+
+
+def _geometric(values: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+    """A logarithmic grid's value between its points."""
+    return values[0] * torch.exp(position * torch.log(values[1] / values[0]))
+
+
+def _last_physical(row: torch.Tensor, dictionary: Dictionary) -> torch.Tensor:
+    """The T2 position at which T2 equals T1, or the grid's end."""
+    t2 = dictionary.t2
+    position = torch.log(_geometric(dictionary.t1, row) / t2[0]) / torch.log(t2[1] / t2[0])
+    return position.clamp_max(len(t2) - 1)

@@ -1,0 +1,1 @@
+"""How the inverse is found: solvers that are handed their operator."""

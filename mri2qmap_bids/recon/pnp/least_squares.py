@@ -1,0 +1,61 @@
+"""Linear least squares by conjugate gradients."""
+
+import logging
+from collections.abc import Callable
+
+import torch
+
+from mri2qmap_bids.recon.arrays import SubspaceImage
+
+logger = logging.getLogger(__name__)
+
+
+def conjugate_gradient(
+    normal: Callable[[SubspaceImage], SubspaceImage],
+    target: SubspaceImage,
+    n_iterations: int,
+    start: SubspaceImage | None = None,
+    tolerance: float = 1e-5,
+) -> SubspaceImage:
+    """Solve N x = b for a Hermitian positive operator N.
+
+    With N = A^H W A and b = A^H W y, the minimiser of |A x - y|^2_W; stopping early
+    regularises. Ends before ``n_iterations`` when |N x - b| < tolerance |b|.
+
+    Parameters
+    ----------
+    normal
+        N as a function of an image.
+    target
+        b, shape (rank, *space).
+    n_iterations
+        Most steps to take.
+    start
+        First x; None is 0.
+    tolerance
+        Relative residual to stop at.
+
+    References
+    ----------
+    Hestenes and Stiefel, Methods of conjugate gradients (1952), doi:10.6028/jres.049.044.
+    """
+    solution = torch.zeros_like(target) if start is None else start.clone()
+    residual = target.clone() if start is None else target - normal(start)
+    direction = residual.clone()
+    energy = _energy(residual)
+    enough = tolerance**2 * _energy(target)
+    for iteration in range(n_iterations):
+        if energy <= enough:
+            break
+        applied = normal(direction)
+        step = energy / torch.vdot(direction.flatten(), applied.flatten()).real
+        solution += step * direction
+        residual -= step * applied
+        previous, energy = energy, _energy(residual)
+        direction = residual + (energy / previous) * direction
+        logger.debug("Iteration %d: residual %.3e", iteration + 1, float(energy.sqrt()))
+    return solution
+
+
+def _energy(image: torch.Tensor) -> torch.Tensor:
+    return torch.vdot(image.flatten(), image.flatten()).real

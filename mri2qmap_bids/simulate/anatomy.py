@@ -1,0 +1,154 @@
+"""Which tissue is where in a head: a volume of labels in world coordinates."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.recon.acquisition.geometry import Geometry
+from mri2qmap_bids.simulate.fields import smooth_field
+from mri2qmap_bids.simulate.grid import offsets_in_voxel, voxel_centres
+from mri2qmap_bids.simulate.tissue import BRAINWEB_TISSUES, MNI152_TISSUES, Tissue
+
+# The average of many heads hides thin sulci: their fluid counts double.
+_FLUID_WEIGHT = 2.0
+_SCALE_SPREAD, _TURN_SPREAD = 0.03, 0.03
+_WARP_AMPLITUDE, _WARP_LENGTH = 2e-3, 25e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """A head as labels; the value of a label is an index into ``tissues``."""
+
+    labels: NDArray[np.uint8]
+    """Label of every voxel, axes (x, y, z); 0 is background."""
+    affine: NDArray[np.float64]
+    """Voxel indices (x, y, z) to world, RAS+ [m], shape (4, 4)."""
+    tissues: tuple[Tissue, ...]
+    """Tissue of each label value."""
+
+
+def mni152() -> Anatomy:
+    """The average brain shipped with nilearn: grey matter, white matter, fluid.
+
+    Each voxel takes its likeliest tissue; fluid is what of the brain mask is
+    neither grey nor white.
+
+    References
+    ----------
+    Fonov et al., Unbiased average age-appropriate brain templates (2011),
+    doi:10.1016/j.neuroimage.2010.07.033.
+    """
+    from nilearn import datasets
+
+    image = datasets.load_mni152_gm_template(resolution=1)
+    grey = np.asarray(image.dataobj, dtype=np.float32)
+    white = np.asarray(datasets.load_mni152_wm_template(resolution=1).dataobj, dtype=np.float32)
+    mask = np.asarray(datasets.load_mni152_brain_mask(resolution=1).dataobj) > 0
+    fluid = np.clip(1.0 - grey - white, 0.0, 1.0) * _FLUID_WEIGHT
+    labels = np.where(mask, 1 + np.argmax([grey, white, fluid], axis=0), 0)
+    return Anatomy(labels.astype(np.uint8), _in_metres(image.affine), MNI152_TISSUES)
+
+
+def brainweb(path: Path) -> Anatomy:
+    """A BrainWeb anatomy: a label volume of values 0..11 (MINC or NIfTI).
+
+    Parameters
+    ----------
+    path
+        The label file.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read or has other labels.
+
+    References
+    ----------
+    Aubert-Broche, Evans, Collins, A new improved version of the realistic
+    digital brain phantom (2006), doi:10.1016/j.neuroimage.2006.03.052.
+    """
+    import nibabel
+
+    try:
+        image = nibabel.load(path)
+        values = np.asarray(image.dataobj)
+    except (OSError, nibabel.filebasedimages.ImageFileError) as error:
+        raise UsageError(f"{path}: must be a readable label volume, got {error}") from error
+    labels = np.rint(values).astype(np.int16)
+    if values.ndim != 3 or labels.min() < 0 or labels.max() >= len(BRAINWEB_TISSUES):
+        raise UsageError(
+            f"{path}: must be a 3D volume of labels 0..{len(BRAINWEB_TISSUES) - 1}, "
+            f"got shape {values.shape}, values {values.min():g}..{values.max():g}"
+        )
+    return Anatomy(labels.astype(np.uint8), _in_metres(image.affine), BRAINWEB_TISSUES)
+
+
+def centre_and_extent(anatomy: Anatomy) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Middle of the head's bounding box and its edges, RAS+ axes [m], each shape (3,)."""
+    corners = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        used = np.flatnonzero(anatomy.labels.any(axis=others))
+        corners.append((used[0], used[-1]))
+    points = np.array(np.meshgrid(*corners)).reshape(3, -1).T
+    world = points @ anatomy.affine[:3, :3].T + anatomy.affine[:3, 3]
+    return (world.min(axis=0) + world.max(axis=0)) / 2, np.ptp(world, axis=0)
+
+
+def fractions(
+    anatomy: Anatomy, geometry: Geometry, thickness: float | None, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """How much of each voxel of a grid is which tissue, in one subject's version of the head.
+
+    Labels are looked up at points spread inside every voxel, after a random
+    affine map and a random smooth warp of the subject, and counted.
+
+    Parameters
+    ----------
+    anatomy
+        The common head.
+    geometry
+        The grid.
+    thickness
+        Slice thickness [m]; None: the distance between slices.
+    rng
+        The subject's source of randomness.
+
+    Returns
+    -------
+    Fractions that sum to one over tissues, shape (tissue, z, y, x).
+    """
+    centres = voxel_centres(geometry)
+    centre, _ = centre_and_extent(anatomy)
+    linear = np.eye(3) + rng.uniform(-_TURN_SPREAD, _TURN_SPREAD, size=(3, 3))
+    linear[np.diag_indices(3)] = 1.0 + rng.uniform(-_SCALE_SPREAD, _SCALE_SPREAD, size=3)
+    warp = np.stack([smooth_field(centres, _WARP_LENGTH, rng) for _ in range(3)], axis=1)
+    mapped = (centres - centre) @ linear.T + centre + _WARP_AMPLITUDE * warp
+
+    spacing = float(np.cbrt(abs(np.linalg.det(anatomy.affine[:3, :3]))))
+    offsets = offsets_in_voxel(geometry, thickness, spacing) @ linear.T
+    to_index = np.linalg.inv(anatomy.affine)
+    start = (mapped @ to_index[:3, :3].T + to_index[:3, 3]).astype(np.float32)
+    counts = np.zeros((len(centres), len(anatomy.tissues)), dtype=np.float32)
+    rows = np.arange(len(centres))
+    for step in (offsets @ to_index[:3, :3].T).astype(np.float32):
+        counts[rows, _labels_at(anatomy.labels, start + step)] += 1.0
+    counts /= len(offsets)
+    return np.ascontiguousarray(counts.T).reshape(len(anatomy.tissues), *geometry.matrix)
+
+
+def _labels_at(labels: NDArray[np.uint8], index: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Nearest label; background outside the volume."""
+    nearest = np.rint(index).astype(np.int32)
+    shape = np.array(labels.shape)
+    inside = ((nearest >= 0) & (nearest < shape)).all(axis=1)
+    x, y, z = np.clip(nearest, 0, shape - 1).T
+    return np.where(inside, labels[x, y, z], 0)
+
+
+def _in_metres(affine_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same affine with millimetres made metres."""
+    return np.diag([1e-3, 1e-3, 1e-3, 1.0]) @ affine_mm

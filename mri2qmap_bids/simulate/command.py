@@ -1,0 +1,152 @@
+"""Words of the command line made into options, in SI units."""
+
+import argparse
+import re
+
+import numpy as np
+
+from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.simulate.rawfile import RawFileOptions
+from mri2qmap_bids.simulate.scan import PhantomKind, ScanOptions
+from mri2qmap_bids.simulate.sequences import from_sidecar, make_sequence, read_train
+from mri2qmap_bids.simulate.study import Study
+from mri2qmap_bids.simulate.usermaps import MapFiles
+
+_DEFAULT_FRAMES = 500
+_DEFAULT_MATRIX = {"2D": (96,), "3D": (40,)}
+_DEFAULT_ACCELERATION = {"2D": 8.0, "3D": 48.0}
+
+
+def study(arguments: argparse.Namespace) -> Study:
+    """Which runs to make.
+
+    Raises
+    ------
+    UsageError
+        If a label is not of letters and digits, or a number is out of range.
+    """
+    _at_least(arguments.participants, 1, "--participants")
+    _at_least(arguments.sessions, 0, "--sessions")
+    _at_least(arguments.seed, 0, "--seed")
+    subjects = arguments.sub or [f"{i + 1:02d}" for i in range(arguments.participants)]
+    sessions = arguments.ses or [str(i + 1) for i in range(arguments.sessions)]
+    if arguments.run is not None and not re.fullmatch("[0-9]+", arguments.run):
+        raise UsageError(f"--run: must be a whole number, got {arguments.run!r}")
+    return Study(
+        subjects=[_label(value, "sub-", "--sub") for value in subjects],
+        sessions=[_label(value, "ses-", "--ses") for value in sessions],
+        acquisition=None if arguments.acq is None else _label(arguments.acq, "acq-", "--acq"),
+        run=arguments.run,
+        seed=arguments.seed,
+        overwrite=arguments.overwrite,
+    )
+
+
+def scan_options(arguments: argparse.Namespace) -> ScanOptions:
+    """What to scan and how.
+
+    Raises
+    ------
+    UsageError
+        If options contradict one another or a number is out of range.
+    """
+    _at_least(arguments.coils, 1, "--coils")
+    _at_least(arguments.slices, 1, "--slices")
+    for name in ("noise", "slice_gap", "discard_pre", "discard_post"):
+        _at_least(getattr(arguments, name), 0, "--" + name.replace("_", "-"))
+    three = arguments.dimension == "3D"
+    matrix = tuple(arguments.matrix or _DEFAULT_MATRIX[arguments.dimension])
+    if not three:
+        matrix = (*(matrix * 2)[:2], arguments.slices)
+    return ScanOptions(
+        sequence=_sequence(arguments),
+        phantom=_phantom(arguments),
+        labels=arguments.labels,
+        maps=_map_files(arguments),
+        n_dims=3 if three else 2,
+        matrix=matrix,
+        fov=None if arguments.fov is None else tuple(mm * 1e-3 for mm in arguments.fov),
+        slice_thickness=arguments.slice_thickness * 1e-3,
+        slice_gap=arguments.slice_gap * 1e-3,
+        oblique=_triple(np.deg2rad(arguments.oblique).tolist()),
+        offset=_triple([mm * 1e-3 for mm in arguments.offset]),
+        n_coils=arguments.coils,
+        trajectory=arguments.trajectory,
+        arms=arguments.arms,
+        acceleration=arguments.acceleration or _DEFAULT_ACCELERATION[arguments.dimension],
+        noise=arguments.noise,
+        raw_file=_raw_file(arguments),
+    )
+
+
+def _sequence(arguments: argparse.Namespace) -> Sequence:
+    """The train of the options."""
+    if arguments.sidecar is not None:
+        return from_sidecar(arguments.sidecar, arguments.frames)
+    flips = None if arguments.flip_angles is None else np.deg2rad(read_train(arguments.flip_angles))
+    times = arguments.repetition_times
+    n_frames = arguments.frames or (_DEFAULT_FRAMES if flips is None else len(flips))
+    inversion = arguments.inversion_time
+    return make_sequence(
+        arguments.sequence,
+        n_frames,
+        flip_angle=flips,
+        repetition_time=None if times is None else read_train(times) * 1e-3,
+        echo_time=None if arguments.echo_time is None else arguments.echo_time * 1e-3,
+        inversion_time=None if inversion < 0 else inversion * 1e-3,
+        preparation_time=arguments.prep_time,
+    )
+
+
+def _phantom(arguments: argparse.Namespace) -> PhantomKind:
+    """The phantom asked for, or the one whose files are given."""
+    given: PhantomKind = "mni152"
+    if arguments.maps is not None:
+        given = "maps"
+    if arguments.labels is not None:
+        given = "brainweb"
+    if arguments.maps is not None and arguments.labels is not None:
+        raise UsageError("--maps and --labels: must not be given together")
+    if arguments.phantom is not None and given not in ("mni152", arguments.phantom):
+        raise UsageError(f"--phantom: must be {given} with these files, got {arguments.phantom}")
+    phantom: PhantomKind = arguments.phantom or given
+    return phantom
+
+
+def _map_files(arguments: argparse.Namespace) -> MapFiles | None:
+    """Files of measured maps, if any."""
+    if arguments.maps is None:
+        return None
+    if not 2 <= len(arguments.maps) <= 4:
+        raise UsageError(f"--maps: must be 2 to 4 files, got {len(arguments.maps)}")
+    return MapFiles(*arguments.maps)
+
+
+def _raw_file(arguments: argparse.Namespace) -> RawFileOptions:
+    """How the raw file is written."""
+    return RawFileOptions(
+        trajectory_units=arguments.trajectory_units,
+        frame_counter=arguments.frame_counter,
+        discard_pre=arguments.discard_pre,
+        discard_post=arguments.discard_post,
+        slice_thickness=arguments.slice_thickness * 1e-3 if arguments.dimension == "2D" else None,
+    )
+
+
+def _label(value: str, prefix: str, option: str) -> str:
+    """A BIDS label without its prefix."""
+    label = value.removeprefix(prefix)
+    if not re.fullmatch("[0-9a-zA-Z]+", label):
+        raise UsageError(f"{option}: must be of letters and digits, got {value!r}")
+    return label
+
+
+def _at_least(value: float, least: float, option: str) -> None:
+    if not value >= least:
+        raise UsageError(f"{option}: must be at least {least:g}, got {value:g}")
+
+
+def _triple(values: list[float]) -> tuple[float, float, float]:
+    x, y, z = values
+    return x, y, z

@@ -1,0 +1,61 @@
+"""Smooth random fields in space, defined everywhere, independent of any voxel grid."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+_N_WAVES = 48
+
+
+def smooth_field(
+    points: NDArray[np.float64], length: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """One draw of a smooth Gaussian random field of mean 0 and variance 1.
+
+    f(r) = sqrt(2 / J) sum_j cos(w_j . r + phi_j) with w_j normal of standard
+    deviation 1 / length and phi_j uniform: its covariance tends to
+    exp(-|r - r'|^2 / (2 length^2)).
+
+    Parameters
+    ----------
+    points
+        Where to evaluate it [m], shape (point, 3).
+    length
+        Distance over which the field changes [m].
+    rng
+        The source of randomness; the same state gives the same field.
+
+    Returns
+    -------
+    Values, shape (point,).
+
+    References
+    ----------
+    Rahimi and Recht, Random features for large-scale kernel machines (2007).
+    """
+    wave_vectors = rng.normal(scale=1.0 / length, size=(_N_WAVES, 3))
+    phases = rng.uniform(0.0, 2.0 * np.pi, size=_N_WAVES)
+    values = np.zeros(len(points))
+    for wave_vector, phase in zip(wave_vectors, phases, strict=True):
+        values += np.cos(points @ wave_vector + phase)
+    return np.sqrt(2.0 / _N_WAVES) * values
+
+
+def generator(seed: int, *purpose: int | str) -> np.random.Generator:
+    """A random generator of its own for each purpose under one seed.
+
+    Parameters
+    ----------
+    seed
+        The seed of the whole simulation, at least 0.
+    purpose
+        Words or numbers naming what the randomness is for.
+
+    Returns
+    -------
+    The generator; independent of those of other purposes.
+    """
+    words = [seed]
+    for part in purpose:
+        words += list(part.encode()) if isinstance(part, str) else [part]
+        words.append(256)
+    return np.random.default_rng(words)

@@ -1,0 +1,191 @@
+"""One simulated scan from its options: geometry, brain, train, trajectory, coils, samples."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
+from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
+from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.simulate.acquire import Acquired, acquire
+from mri2qmap_bids.simulate.anatomy import brainweb, centre_and_extent, mni152
+from mri2qmap_bids.simulate.coils import coil_maps
+from mri2qmap_bids.simulate.grid import make_geometry
+from mri2qmap_bids.simulate.phantom import DigitalBrain, from_anatomy
+from mri2qmap_bids.simulate.rawfile import RawFileOptions
+from mri2qmap_bids.simulate.tissue import FLUID
+from mri2qmap_bids.simulate.trajectory import TrajectoryKind, make_trajectory
+from mri2qmap_bids.simulate.usermaps import MapFiles, from_maps, read_maps
+
+PhantomKind = Literal["mni152", "maps", "brainweb"]
+_MARGIN = 1.2
+_FOV_STEP = 10e-3
+
+
+@dataclass(frozen=True, eq=False)
+class ScanOptions:
+    """What to scan and how, in SI units."""
+
+    sequence: Sequence
+    """The train."""
+    phantom: PhantomKind = "mni152"
+    """Where the brain comes from."""
+    labels: Path | None = None
+    """BrainWeb label file."""
+    maps: MapFiles | None = None
+    """Files of measured maps."""
+    n_dims: Literal[2, 3] = 2
+    """2D slices or one 3D volume."""
+    matrix: tuple[int, ...] = (96, 96)
+    """Voxels along x, y[, z]; a third number is the number of slices in 2D."""
+    fov: tuple[float, ...] | None = None
+    """Field of view along x, y[, z] [m]; None: the head and a margin."""
+    slice_thickness: float = 5e-3
+    """Thickness of a 2D slice [m]."""
+    slice_gap: float = 0.0
+    """Gap between 2D slices [m]."""
+    oblique: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Rotation of the grid about L, P, S [rad]."""
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Centre of the grid relative to the middle of the head, RAS+ [m]."""
+    n_coils: int = 8
+    """Number of receive coils."""
+    trajectory: TrajectoryKind = "spiral"
+    """Kind of readout."""
+    arms: int | None = None
+    """Arms of a fully sampled frame; None: as many as it takes."""
+    acceleration: float = 8.0
+    """Only one in so many arms is read."""
+    noise: float = 0.02
+    """Standard deviation of the noise relative to the root mean square of the signal."""
+    raw_file: RawFileOptions = field(default_factory=RawFileOptions)
+    """How the file is written."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A finished simulation."""
+
+    geometry: Geometry
+    """The grid."""
+    brain: DigitalBrain
+    """The known maps."""
+    coil_maps: NDArray[np.complex64]
+    """Sensitivities, shape (coil, z, y, x)."""
+    acquired: Acquired
+    """The samples."""
+
+
+def simulate_scan(options: ScanOptions, subject_seed: int, scan_seed: int) -> Scan:
+    """Make one subject's brain and scan it.
+
+    Parameters
+    ----------
+    options
+        What to scan and how.
+    subject_seed
+        Of the brain and the coils.
+    scan_seed
+        Of the noise.
+
+    Returns
+    -------
+    The scan.
+
+    Raises
+    ------
+    UsageError
+        If the options contradict one another or nothing lies in the field of view.
+    """
+    geometry, brain = _place_brain(options, subject_seed)
+    if not (brain.labels > 0).any():
+        raise UsageError("field of view: must hold some tissue, got an empty volume")
+    in_plane = geometry.matrix[::-1][: options.n_dims]
+    trajectory = make_trajectory(
+        options.trajectory,
+        in_plane,
+        options.sequence.n_frames,
+        options.acceleration,
+        options.arms,
+    )
+    middle = geometry.position * np.array([-1.0, -1.0, 1.0]) - np.array(options.offset)
+    maps = coil_maps(geometry, options.n_coils, middle, subject_seed)
+    acquired = acquire(brain, options.sequence, trajectory, maps, options.noise, scan_seed)
+    return Scan(geometry, brain, maps, acquired)
+
+
+def known_maps(scan: Scan) -> QuantitativeMaps:
+    """The maps that a perfect reconstruction of the scan would give.
+
+    M0 is weighted by the coils as in a noise-whitened reconstruction,
+    sqrt(S^H C^-1 S) with sensitivities S and noise covariance C (the unit
+    matrix if there is no noise), scaled to a mean of one over the tissue.
+
+    Returns
+    -------
+    Maps; M0 carries the phase of the magnetisation, without that of the coils.
+    """
+    brain, covariance = scan.brain, scan.acquired.noise_covariance
+    mask = brain.labels > 0
+    maps = scan.coil_maps[:, mask]
+    whitened = maps if covariance is None else np.linalg.solve(np.linalg.cholesky(covariance), maps)
+    weight = np.sqrt((np.abs(whitened) ** 2).sum(axis=0))
+    m0 = np.zeros_like(brain.m0)
+    m0[mask] = brain.m0[mask] * weight / weight.mean()
+    return QuantitativeMaps(brain.t1, brain.t2, m0, mask, affine(scan.geometry))
+
+
+def tissue_labels(brain: DigitalBrain) -> NDArray[np.uint8]:
+    """Pure tissues only: 1 grey matter, 2 white matter, 3 fluid, else 0; axes (z, y, x)."""
+    return np.where(brain.labels <= FLUID, brain.labels, 0).astype(np.uint8)
+
+
+def _place_brain(options: ScanOptions, seed: int) -> tuple[Geometry, DigitalBrain]:
+    """The grid around the head, and the head on it."""
+    thickness = options.slice_thickness if options.n_dims == 2 else None
+    if options.phantom == "maps":
+        if options.maps is None:
+            raise UsageError("--maps: must name T1 and T2 files with --phantom maps, got none")
+        measured = read_maps(options.maps)
+        geometry = _geometry(options, measured.centre, measured.extent)
+        return geometry, from_maps(measured, geometry, seed, thickness)
+    if options.phantom == "brainweb" and options.labels is None:
+        raise UsageError("--labels: must name a label file with --phantom brainweb, got none")
+    anatomy = brainweb(options.labels) if options.labels is not None else mni152()
+    geometry = _geometry(options, *centre_and_extent(anatomy))
+    return geometry, from_anatomy(anatomy, geometry, seed, thickness)
+
+
+def _geometry(
+    options: ScanOptions, centre: NDArray[np.float64], extent: NDArray[np.float64]
+) -> Geometry:
+    """The grid that the options ask for, around the middle of the head."""
+    matrix = options.matrix
+    fov = options.fov or (float(np.ceil(_MARGIN * extent.max() / _FOV_STEP) * _FOV_STEP),)
+    sizes = _per_axis(matrix, options.n_dims, "--matrix")
+    spans = _per_axis(fov, options.n_dims, "--fov")
+    steps = [span / size for span, size in zip(spans, sizes, strict=True)]
+    if options.n_dims == 2:
+        sizes = (*sizes, matrix[2] if len(matrix) == 3 else 1)
+        steps.append(options.slice_thickness + options.slice_gap)
+    if min(sizes) < 1 or min(steps) <= 0:
+        raise UsageError(f"--matrix and --fov: must be positive, got {matrix} and {fov}")
+    return make_geometry(
+        (int(sizes[2]), int(sizes[1]), int(sizes[0])),
+        (steps[2], steps[1], steps[0]),
+        centre + np.array(options.offset),
+        options.oblique,
+    )
+
+
+def _per_axis(values: tuple[float, ...], n_dims: int, option: str) -> tuple[float, ...]:
+    """One value for each encoded axis x, y[, z]."""
+    if len(values) == 1:
+        return values * n_dims
+    if len(values) < n_dims or len(values) > 3:
+        raise UsageError(f"{option}: must be 1 or {n_dims} numbers, got {len(values)}")
+    return values[:n_dims]

@@ -1,0 +1,195 @@
+"""mri2qmap-tools: the commands around the reconstruction.
+
+Each command is one entry of ``COMMANDS``: a function that adds its arguments to
+a parser and a function that runs it.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mri2qmap_bids import __version__
+from mri2qmap_bids.errors import Mri2QmapError
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand."""
+
+    summary: str
+    """One line for the help."""
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    """Adds its arguments."""
+    run: Callable[[argparse.Namespace], int]
+    """Does it; returns the exit code. Imports the science inside."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line of mri2qmap-tools."""
+    parser = argparse.ArgumentParser(
+        prog="mri2qmap-tools", description="Tools around MR fingerprinting reconstruction."
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say what is being done")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        subparser = commands.add_parser(
+            name,
+            help=command.summary,
+            description=command.summary,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        command.add_arguments(subparser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv
+        The words after the program's name; None: those of this process.
+
+    Returns
+    -------
+    The exit code (see :mod:`mri2qmap_bids.errors`).
+    """
+    arguments = build_parser().parse_args(argv)
+    level = logging.INFO if arguments.verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        return COMMANDS[arguments.command].run(arguments)
+    except Mri2QmapError as error:
+        sys.stderr.write(f"mri2qmap-tools {arguments.command}: error: {error}\n")
+        return error.exit_code
+
+
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``simulate``."""
+    parser.add_argument("output_dir", type=Path, help="BIDS dataset to make or add to")
+    _add_runs(parser.add_argument_group("runs"))
+    _add_phantom(parser.add_argument_group("digital brain"))
+    _add_grid(parser.add_argument_group("field of view"))
+    _add_sequence(parser.add_argument_group("pulse sequence"))
+    _add_readout(parser.add_argument_group("readout"))
+    _add_file(parser.add_argument_group("raw file"))
+
+
+def _add_runs(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--participants", type=int, default=1, help="simulate sub-01 to sub-N")
+    group.add_argument("--sub", nargs="+", help="participant labels, instead of --participants")
+    group.add_argument("--sessions", type=int, default=0, help="sessions 1 to N of each; 0: none")
+    group.add_argument("--ses", nargs="+", help="session labels, instead of --sessions")
+    group.add_argument("--acq", help="label of the acquisition")
+    group.add_argument("--run", help="index of the run")
+    group.add_argument("--seed", type=int, default=0, help="seed of everything random")
+    group.add_argument("--overwrite", action="store_true", help="replace runs already there")
+
+
+def _add_phantom(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--phantom",
+        choices=("mni152", "maps", "brainweb"),
+        help="mni152 (the default), measured maps (--maps) or BrainWeb labels (--labels)",
+    )
+    group.add_argument(
+        "--maps",
+        nargs="+",
+        type=Path,
+        metavar="NIFTI",
+        help="T1map and T2map [s], then perhaps M0map, then perhaps dseg",
+    )
+    group.add_argument("--labels", type=Path, help="BrainWeb label file (.mnc.gz or NIfTI)")
+
+
+def _add_grid(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--dimension", choices=("2D", "3D"), default="2D", help="slices or a volume")
+    group.add_argument(
+        "--matrix", nargs="+", type=int, help="voxels: N, or along x, y[, z]; default 96 or 40"
+    )
+    group.add_argument(
+        "--fov", nargs="+", type=float, help="mm: one, or along x, y[, z]; default: the head"
+    )
+    group.add_argument("--slices", type=int, default=1, help="number of 2D slices")
+    group.add_argument("--slice-thickness", type=float, default=5.0, help="mm")
+    group.add_argument("--slice-gap", type=float, default=0.0, help="mm between slices")
+    group.add_argument(
+        "--oblique", nargs=3, type=float, default=(0.0, 0.0, 0.0), help="degrees about L, P, S"
+    )
+    group.add_argument(
+        "--offset", nargs=3, type=float, default=(0.0, 0.0, 0.0),
+        help="mm from the middle of the head to the right, front and top",
+    )  # fmt: skip
+
+
+def _add_sequence(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--sequence", choices=("FISP", "bSSFP"), default="FISP", help="its kind")
+    group.add_argument("--frames", type=int, help="frames; default all of a given train, or 500")
+    group.add_argument("--flip-angles", type=Path, help="text file, degrees, one per frame")
+    group.add_argument("--repetition-times", type=Path, help="text file, ms, one per frame")
+    group.add_argument("--echo-time", type=float, help="ms; default 2 (FISP) or TR/2 (bSSFP)")
+    group.add_argument(
+        "--inversion-time", type=float, default=20.0, help="ms; negative: no inversion"
+    )
+    group.add_argument(
+        "--prep-time", type=float, help="s from one shot to the next; default: full recovery"
+    )
+    group.add_argument("--sidecar", type=Path, help="JSON sidecar of a run: use its whole train")
+
+
+def _add_readout(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--trajectory", choices=("spiral", "radial"), default="spiral", help="kind")
+    group.add_argument("--arms", type=int, help="arms of a fully sampled frame")
+    group.add_argument(
+        "--acceleration", type=float, help="read one in so many arms; default 8 (2D) or 48 (3D)"
+    )
+    group.add_argument("--coils", type=int, default=8, help="receive coils")
+    group.add_argument(
+        "--noise", type=float, default=0.02, help="standard deviation relative to the rms signal"
+    )
+
+
+def _add_file(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--trajectory-units",
+        choices=("cycles/fov", "cycles/pixel", "rad/pixel"),
+        default="cycles/fov",
+        help="unit of the stored trajectory",
+    )
+    group.add_argument(
+        "--frame-counter",
+        choices=(
+            "contrast", "repetition", "kspace_encode_step_2", "phase", "set", "segment", "order",
+        ),
+        default="contrast",
+        help="ISMRMRD counter that holds the frame",
+    )  # fmt: skip
+    group.add_argument("--discard-pre", type=int, default=0, help="samples to discard before")
+    group.add_argument("--discard-post", type=int, default=0, help="samples to discard after")
+
+
+def _run_simulate(arguments: argparse.Namespace) -> int:
+    """Simulate and write; say where."""
+    from mri2qmap_bids.simulate import command
+
+    study, options = command.study(arguments), command.scan_options(arguments)
+    from mri2qmap_bids.simulate.study import simulate_study
+
+    for path in simulate_study(arguments.output_dir, study, options):
+        sys.stdout.write(f"{path}\n")
+    return 0
+
+
+COMMANDS = {
+    "simulate": Command(
+        "make a BIDS dataset of simulated raw MR fingerprinting", _add_simulate, _run_simulate
+    ),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

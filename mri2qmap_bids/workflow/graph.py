@@ -1,0 +1,122 @@
+"""Which step waits for which."""
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from nipype import config as nipype_config
+from nipype.interfaces.utility import IdentityInterface
+from nipype.pipeline.engine import Node, Workflow
+
+from mri2qmap_bids.dataset.query import MRFRun
+from mri2qmap_bids.settings import Settings
+from mri2qmap_bids.workflow.interfaces import BuildDictionary, Reconstruct, WriteDerivatives
+from mri2qmap_bids.workflow.plugins import Failure, ForkserverPlugin
+
+logger = logging.getLogger(__name__)
+
+
+def init_mri2qmap_wf(runs: Sequence[MRFRun], settings: Settings) -> Workflow:
+    """One branch a run, none waiting for another.
+
+    Parameters
+    ----------
+    runs
+        What to reconstruct.
+    settings
+        Directories, resources and method.
+    """
+    workflow = Workflow(name="mri2qmap_wf", base_dir=str(settings.work_dir))
+    for run in runs:
+        branch = init_run_wf(settings, name=branch_name(run))
+        branch.inputs.inputnode.raw_file = str(run.path)
+        branch.inputs.inputnode.metadata = dict(run.metadata)
+        branch.inputs.inputnode.entities = dict(run.entities)
+        branch.inputs.inputnode.source = run.uri
+        workflow.add_nodes([branch])
+    return workflow
+
+
+def init_run_wf(settings: Settings, name: str = "run_wf") -> Workflow:
+    """Raw file and sidecar of one run to its derivatives.
+
+    Inputs
+    ------
+    raw_file
+        ISMRMRD file.
+    metadata
+        Its sidecar as a dictionary, inheritance applied.
+    entities
+        BIDS entities by short key.
+    source
+        BIDS URI of the raw file.
+
+    Outputs
+    -------
+    maps_file
+        Quantitative maps (npz).
+    out_files
+        The NIfTI files written.
+    """
+    workflow = Workflow(name=name)
+    inputs = Node(IdentityInterface(["raw_file", "metadata", "entities", "source"]), name="inputnode")
+    outputs = Node(IdentityInterface(["maps_file", "out_files"]), name="outputnode")
+    dictionary = Node(BuildDictionary(), name="build_dictionary", n_procs=settings.omp_threads)
+    dictionary.inputs.cache_dir = str(settings.work_dir / "dictionaries")
+    dictionary.inputs.n_threads = settings.omp_threads
+    reconstruct = Node(Reconstruct(), name="reconstruct", n_procs=settings.omp_threads, mem_gb=2)
+    reconstruct.inputs.n_threads = settings.omp_threads
+    write = Node(WriteDerivatives(), name="write_derivatives")
+    write.inputs.output_dir = str(settings.output_dir)
+    for node in (dictionary, reconstruct, write):
+        node.inputs.options = settings.recon
+    scan = [("raw_file", "raw_file"), ("metadata", "metadata")]
+    described = [*scan, ("entities", "entities"), ("source", "source")]
+    workflow.connect(
+        [
+            (inputs, dictionary, scan),
+            (inputs, reconstruct, scan),
+            (dictionary, reconstruct, [("dictionary_file", "dictionary_file")]),
+            (inputs, write, described),
+            (reconstruct, write, [("maps_file", "maps_file")]),
+            (reconstruct, outputs, [("maps_file", "maps_file")]),
+            (write, outputs, [("out_files", "out_files")]),
+        ]
+    )
+    return workflow
+
+
+def execute(workflow: Workflow, settings: Settings) -> list[Failure]:
+    """Run a workflow in parallel; say which nodes failed instead of raising.
+
+    Nodes that waited for a failed one are left out, all others are done.
+    """
+    crash_dir = settings.work_dir / "crashes"
+    crash_dir.mkdir(parents=True, exist_ok=True)
+    workflow.config["execution"] = {
+        **nipype_config._sections["execution"],
+        "crashdump_dir": str(crash_dir),
+        "crashfile_format": "txt",
+        "stop_on_first_crash": "false",
+        "poll_sleep_duration": "0.2",
+        "check_version": "false",
+    }
+    plugin = ForkserverPlugin(
+        {"n_procs": settings.n_procs, "memory_gb": settings.memory_gb}, settings.log_level
+    )
+    try:
+        workflow.run(plugin=plugin)
+    except RuntimeError:
+        if not plugin.failures:
+            raise
+    return plugin.failures
+
+
+def branch_name(run: MRFRun) -> str:
+    """A run's name as Nipype allows it.
+
+    >>> branch_name(MRFRun(Path("x"), {"sub": "01", "acq": "a"}))
+    'sub_01_acq_a'
+    """
+    return re.sub(r"\W", "_", run.name)

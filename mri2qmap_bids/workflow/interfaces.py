@@ -1,0 +1,142 @@
+"""Each step of a run: files in, one core call, files out.
+
+The science is imported when a step runs, so that building the graph stays quick.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    traits,
+)
+
+
+class _BuildDictionaryInput(BaseInterfaceInputSpec):  # type: ignore[misc]
+    raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file, for its header")
+    metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
+    options = traits.Any(mandatory=True, desc="ReconOptions")
+    cache_dir = traits.Str(mandatory=True, nohash=True, desc="where dictionaries are kept")
+    n_threads = traits.Int(1, usedefault=True, nohash=True, desc="threads to use")
+
+
+class _BuildDictionaryOutput(TraitedSpec):  # type: ignore[misc]
+    dictionary_file = File(exists=True, desc="fingerprints and subspace, safetensors")
+
+
+class BuildDictionary(SimpleInterface):  # type: ignore[misc]
+    """Sidecar to dictionary, taken from the cache where it is there."""
+
+    input_spec = _BuildDictionaryInput
+    output_spec = _BuildDictionaryOutput
+
+    def _run_interface(self, runtime: Any) -> Any:
+        from mri2qmap_bids.recon.physics.dictionary import cached_dictionary
+        from mri2qmap_bids.recon.reconstruct import find_device, tissue_grid
+
+        sequence, _ = _described(self.inputs)
+        options = self.inputs.options
+        path = cached_dictionary(
+            sequence,
+            tissue_grid(options),
+            options.rank,
+            options.energy,
+            Path(self.inputs.cache_dir),
+            find_device(options.device),
+        )
+        self._results["dictionary_file"] = str(path)
+        return runtime
+
+
+class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
+    raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file")
+    metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
+    dictionary_file = File(exists=True, mandatory=True, desc="fingerprints and subspace")
+    options = traits.Any(mandatory=True, desc="ReconOptions")
+    n_threads = traits.Int(1, usedefault=True, nohash=True, desc="threads to use")
+
+
+class _ReconstructOutput(TraitedSpec):  # type: ignore[misc]
+    maps_file = File(exists=True, desc="quantitative maps, npz")
+
+
+class Reconstruct(SimpleInterface):  # type: ignore[misc]
+    """Raw k-space to quantitative maps."""
+
+    input_spec = _ReconstructInput
+    output_spec = _ReconstructOutput
+
+    def _run_interface(self, runtime: Any) -> Any:
+        from mri2qmap_bids.recon.acquisition.raw import read_raw
+        from mri2qmap_bids.recon.physics.dictionary import load_dictionary
+        from mri2qmap_bids.recon.physics.maps import save_maps
+        from mri2qmap_bids.recon.reconstruct import reconstruct
+
+        sequence, layout = _described(self.inputs)
+        scan = read_raw(Path(self.inputs.raw_file), layout)
+        dictionary = load_dictionary(Path(self.inputs.dictionary_file))
+        maps = reconstruct(scan, sequence, self.inputs.options, dictionary)
+        path = Path(runtime.cwd) / "maps.npz"
+        save_maps(maps, path)
+        self._results["maps_file"] = str(path)
+        return runtime
+
+
+class _WriteDerivativesInput(BaseInterfaceInputSpec):  # type: ignore[misc]
+    maps_file = File(exists=True, mandatory=True, desc="quantitative maps")
+    raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file, for its header")
+    metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
+    entities = traits.Dict(mandatory=True, desc="BIDS entities of the run")
+    source = traits.Str(mandatory=True, desc="BIDS URI of the raw file")
+    options = traits.Any(mandatory=True, desc="ReconOptions")
+    output_dir = traits.Str(mandatory=True, desc="root of the derivative dataset")
+
+
+class _WriteDerivativesOutput(TraitedSpec):  # type: ignore[misc]
+    out_files = traits.List(File(exists=True), desc="the NIfTI files written")
+
+
+class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
+    """Maps to BIDS derivatives with sidecars and synthetic weighted images."""
+
+    input_spec = _WriteDerivativesInput
+    output_spec = _WriteDerivativesOutput
+    # Derivatives may be deleted behind the cache's back; writing them is cheap.
+    always_run = True
+
+    def _run_interface(self, runtime: Any) -> Any:
+        from mri2qmap_bids.dataset.derivatives import MapDocument, write_maps
+        from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
+        from mri2qmap_bids.recon.acquisition.header import read_header
+        from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise_all
+        from mri2qmap_bids.recon.physics.maps import load_maps
+
+        maps = load_maps(Path(self.inputs.maps_file))
+        header = read_header(Path(self.inputs.raw_file))
+        document = MapDocument(
+            entities=self.inputs.entities,
+            maps=maps,
+            sources=(self.inputs.source,),
+            metadata=describe_maps(self.inputs.metadata, header, self.inputs.options),
+            synthetic=synthesise_all(maps),
+            synthetic_metadata={k: describe_contrast(v) for k, v in ROUTINE_CONTRASTS.items()},
+        )
+        written = write_maps(document, Path(self.inputs.output_dir))
+        self._results["out_files"] = [str(path) for path in written]
+        return runtime
+
+
+def _described(inputs: Any) -> tuple[Any, Any]:
+    """Sequence and read layout of a run, and the threads that the step may use."""
+    import torch
+
+    from mri2qmap_bids.dataset.sidecar import read_layout, read_sequence
+    from mri2qmap_bids.recon.acquisition.header import read_header
+
+    torch.set_num_threads(inputs.n_threads)
+    path = Path(inputs.raw_file)
+    sequence = read_sequence(inputs.metadata, read_header(path), path)
+    return sequence, read_layout(inputs.metadata, sequence.n_frames, path)

@@ -1,0 +1,119 @@
+"""Nipype's parallel execution, mended: it outlives a killed worker and remembers why nodes failed."""
+
+import logging
+import multiprocessing
+import re
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from socket import gethostname
+from typing import Any
+
+from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
+
+_KILLED = "the worker process died, most often because memory ran out; lower --nprocs or raise --mem"
+_ERROR_LINE = re.compile(r"^(?P<kind>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)): (?P<text>.*)$")
+_OWN = "mri2qmap_bids.errors."
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A node that failed."""
+
+    node: str
+    """Full name in the graph."""
+    reason: str
+    """One line."""
+    crash_file: str
+    """Where the whole traceback is."""
+
+
+class ForkserverPlugin(MultiProcPlugin):  # type: ignore[misc]
+    """MultiProc whose workers fork from a clean server.
+
+    A worker forked from a process that has used torch deadlocks; a worker killed for
+    memory makes the original wait for ever. Failures are kept in ``failures``.
+    """
+
+    def __init__(self, plugin_args: dict[str, Any], log_level: int = logging.WARNING) -> None:
+        # The server imports the heavy modules once, and every worker inherits them.
+        multiprocessing.get_context("forkserver").set_forkserver_preload(
+            ["mri2qmap_bids.workflow.interfaces", "mri2qmap_bids.recon.reconstruct"]
+        )
+        super().__init__(
+            plugin_args={"raise_insufficient": False, **plugin_args, "mp_context": "forkserver"}
+        )
+        self._log_level = log_level
+        self._start_pool()
+        self.failures: list[Failure] = []
+
+    def _async_callback(self, future: Future[Any]) -> None:
+        if future.cancelled() or future.exception() is not None:
+            return  # _get_result reports it
+        super()._async_callback(future)
+
+    def _get_result(self, taskid: int) -> Any:
+        future = self._task_obj.get(taskid)
+        if future is not None and future.done() and future.exception() is not None:
+            return {
+                "result": None,
+                "hostname": gethostname(),
+                "taskid": taskid,
+                "traceback": [f"RuntimeError: {_KILLED} ({future.exception()})\n"],
+            }
+        return super()._get_result(taskid)
+
+    def _submit_job(self, node: Any, updatehash: bool = False) -> Any:
+        if getattr(self.pool, "_broken", False):
+            # A process pool is broken for good once a worker died.
+            self._start_pool()
+        return super()._submit_job(node, updatehash)
+
+    def _report_crash(self, node: Any, result: Any = None) -> Any:
+        crash_file = super()._report_crash(node, result)
+        lines = "".join((result or {}).get("traceback") or "")
+        self.failures.append(Failure(str(node.fullname), reason_in(lines), str(crash_file)))
+        return crash_file
+
+    def _start_pool(self) -> None:
+        """A pool of workers that log as their parent does."""
+        self.pool.shutdown(wait=False)
+        self.pool = ProcessPoolExecutor(
+            max_workers=self.processors,
+            initializer=_start_worker,
+            initargs=(self._cwd, self._log_level),
+            mp_context=multiprocessing.get_context("forkserver"),
+        )
+
+
+def _start_worker(cwd: str, log_level: int) -> None:
+    process_initializer(cwd)
+    configure_logging(log_level)
+
+
+def configure_logging(level: int) -> None:
+    """Log the package at a level and Nipype one step more quietly, to the standard error."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", force=True)
+    logging.getLogger("mri2qmap_bids").setLevel(level)
+    for name in ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils"):
+        nipype_logger = logging.getLogger(name)
+        nipype_logger.handlers.clear()
+        # A failing node is reported by us, in one line; its traceback is in the crash file.
+        nipype_logger.setLevel(logging.INFO if level <= logging.DEBUG else logging.CRITICAL)
+
+
+def reason_in(traceback: str) -> str:
+    """The line of a traceback that says what went wrong; the package's own errors first.
+
+    >>> reason_in("x\\nValueError: no\\nmri2qmap_bids.errors.SidecarError: a: b must be c\\nX: y")
+    'a: b must be c'
+    >>> reason_in("x\\nValueError: no\\n")
+    'ValueError: no'
+    """
+    found = [match for line in traceback.splitlines() if (match := _ERROR_LINE.match(line.strip()))]
+    for match in found:
+        if match["kind"].startswith(_OWN):
+            return match["text"]
+    if found:
+        # Nipype wraps the cause: the first error is the cause, the last its wrapper.
+        return f"{found[0]['kind']}: {found[0]['text']}"
+    return traceback.strip().splitlines()[-1] if traceback.strip() else "unknown"

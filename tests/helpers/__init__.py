@@ -1,0 +1,1 @@
+"""Independent references and laws that the tests share."""

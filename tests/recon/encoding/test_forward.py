@@ -1,0 +1,126 @@
+"""The encoding against a direct sum, and the laws it keeps."""
+
+import numpy as np
+import pytest
+import torch
+from helpers.laws import assert_adjoint, assert_linear, relative_error
+
+from mri2qmap_bids.recon.encoding import toeplitz
+from mri2qmap_bids.recon.encoding.density import density_compensation
+from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward, normal
+
+SHAPES = [(12, 15), (16, 16), (6, 7, 8), (1, 9, 8)]
+SHAPE_IDS = [str(shape) for shape in SHAPES]
+
+
+def encoding(shape, basis_dtype=torch.float32, n_samples=400, n_frames=20, rank=3, n_coils=2):
+    torch.manual_seed(0)
+    return Encoding(
+        omega=(2 * torch.rand(n_samples, len(shape)) - 1) * torch.pi,
+        frame=torch.randint(0, n_frames, (n_samples,)),
+        basis=torch.linalg.qr(torch.randn(n_frames, rank, dtype=basis_dtype))[0],
+        coils=torch.randn(n_coils, *shape, dtype=torch.complex64),
+    )
+
+
+def image_for(operator, seed=1):
+    torch.manual_seed(seed)
+    return torch.randn(operator.basis.shape[1], *operator.shape, dtype=torch.complex64)
+
+
+def direct_sum(operator, image):
+    """s_c(j) = sum_r Phi(t_j, r) sum_p S_c(p) x_r(p) exp(-i omega_j (p - floor(n / 2)))."""
+    axes = [torch.arange(n) - n // 2 for n in operator.shape]
+    positions = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes)).double()
+    fourier = torch.exp(-1j * (operator.omega.double() @ positions.T))
+    courses = operator.basis[operator.frame]
+    samples = [
+        sum(courses[:, r] * (fourier @ (x * coil).flatten().to(fourier.dtype)) for r, x in enumerate(image))
+        for coil in operator.coils
+    ]
+    return torch.stack(samples).to(torch.complex64)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+@pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_IDS)
+def test_forward_is_the_direct_sum(shape, dtype):
+    operator = encoding(shape, dtype)
+    image = image_for(operator)
+    assert relative_error(forward(operator, image), direct_sum(operator, image)) < 3e-4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+@pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_IDS)
+def test_adjoint_law(shape, dtype):
+    operator = encoding(shape, dtype)
+    samples = torch.randn(2, len(operator.omega), dtype=torch.complex64)
+    assert_adjoint(
+        lambda x: forward(operator, x), lambda y: adjoint(operator, y), image_for(operator), samples, 1e-5
+    )
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+@pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_IDS)
+def test_toeplitz_normal_is_adjoint_of_forward(shape, dtype, weighted):
+    operator = encoding(shape, dtype)
+    weights = torch.rand(len(operator.omega)) if weighted else None
+    image = image_for(operator)
+    samples = forward(operator, image)
+    expected = adjoint(operator, samples, weights)
+    fast = toeplitz.toeplitz_normal(operator, weights)
+    assert relative_error(toeplitz.apply(fast, image), expected) < 3e-4
+    assert relative_error(normal(operator, image, weights), expected) < 1e-5
+
+
+def test_operators_are_linear():
+    operator = encoding((8, 9))
+    fast = toeplitz.toeplitz_normal(operator)
+    x, z = image_for(operator, 1), image_for(operator, 2)
+    assert_linear(lambda image: forward(operator, image), x, z, 1e-5)
+    assert_linear(lambda image: toeplitz.apply(fast, image), x, z, 1e-5)
+
+
+def test_toeplitz_normal_is_hermitian_and_not_negative():
+    operator = encoding((8, 9), torch.complex64)
+    fast = toeplitz.toeplitz_normal(operator, torch.rand(len(operator.omega)))
+    x, z = image_for(operator, 1), image_for(operator, 2)
+    assert_adjoint(lambda v: toeplitz.apply(fast, v), lambda v: toeplitz.apply(fast, v), x, z, 1e-4)
+    assert torch.vdot(x.flatten(), toeplitz.apply(fast, x).flatten()).real > 0
+
+
+def test_density_of_a_radial_trajectory_grows_with_radius():
+    angles = torch.pi * torch.arange(60) / 60
+    radii = torch.linspace(-torch.pi, torch.pi, 65)[:-1]
+    omega = torch.stack([torch.outer(angles.cos(), radii), torch.outer(angles.sin(), radii)], -1)
+    weights = density_compensation(omega.reshape(-1, 2), (32, 32)).reshape(60, 64).mean(0)
+    inner = radii.abs()[4:-4]
+    ratio = weights[4:-4] / inner.clamp_min(1e-9)
+    chosen = (inner > 0.4) & (inner < 2.6)
+    assert ratio[chosen].std() < 0.1 * ratio[chosen].mean()
+    assert weights.min() > 0
+
+
+def test_density_agrees_with_mri_nufft():
+    mrinufft = pytest.importorskip("mrinufft")
+    torch.manual_seed(0)
+    omega = (torch.rand(3000, 2) * 2 - 1) * torch.pi * torch.rand(3000, 1)
+    ours = density_compensation(omega, (24, 24)).numpy()
+    theirs = mrinufft.get_operator("finufft").pipe(omega.numpy(), (48, 48), max_iter=10)
+    theirs = np.abs(theirs)
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.98
+
+
+def test_weighted_adjoint_of_a_fully_sampled_grid_is_the_image():
+    n, n_frames = 16, 6
+    grid = (torch.arange(n) - n // 2) * 2 * torch.pi / n
+    omega = torch.cartesian_prod(grid, grid).repeat(n_frames, 1)
+    operator = Encoding(
+        omega=omega,
+        frame=torch.arange(n_frames).repeat_interleave(n * n),
+        basis=torch.linalg.qr(torch.randn(n_frames, 3))[0],
+        coils=torch.ones(1, n, n, dtype=torch.complex64),
+    )
+    image = image_for(operator)
+    weights = density_compensation(omega, (n, n)) * n_frames
+    assert relative_error(adjoint(operator, forward(operator, image), weights), image) < 0.02
