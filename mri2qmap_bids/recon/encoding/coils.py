@@ -51,7 +51,8 @@ def compress_coils(kspace: KSpace, n_virtual: int) -> KSpace:
     if n_virtual >= kspace.shape[0]:
         return kspace
     eigenvectors = torch.linalg.eigh(kspace @ kspace.mH).eigenvectors  # weakest first
-    return eigenvectors.flip(1)[:, :n_virtual].mH @ kspace
+    virtual: Tensor = eigenvectors.flip(1)[:, :n_virtual].mH @ kspace
+    return virtual
 
 
 def estimate_sensitivities(
@@ -133,7 +134,8 @@ def calibration_region(
     kernel = Nufft(omega, tuple(2 * n for n in low)).adjoint(weight.abs().square())
     images = _solve(torch.fft.fftn(torch.fft.ifftshift(kernel)).real, target)
     axes = tuple(range(1, images.ndim))
-    centre = torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(images, axes), dim=axes), axes)
+    centre: Tensor = torch.fft.fftn(torch.fft.ifftshift(images, axes), dim=axes)
+    centre = torch.fft.fftshift(centre, axes)
     for axis, coarse in enumerate(low, start=1):
         n = min(n_centre, coarse)
         centre = centre.narrow(axis, coarse // 2 - n // 2, n)
@@ -173,7 +175,7 @@ def _kernel_covariance(centre: CoilMaps, n_kernel: int) -> Tensor:
     covariance.index_add_(1, lag, projection.permute(0, 2, 1, 3).reshape(n_coils * n_coils, -1))
     waves = [_waves(n, size) for n, size in zip(grid, sizes, strict=True)]
     covariance = _along_axes(covariance.view(-1, *lags) / n_points, waves)
-    return covariance.movedim(0, -1).unflatten(-1, (n_coils, n_coils))
+    return covariance.movedim(0, -1).reshape(*grid, n_coils, n_coils)
 
 
 def _signal_projection(centre: CoilMaps, sizes: Sequence[int]) -> Tensor:
@@ -185,7 +187,8 @@ def _signal_projection(centre: CoilMaps, sizes: Sequence[int]) -> Tensor:
     eigenvalues, vectors = torch.linalg.eigh(patches.mT @ patches.conj())
     tiny = torch.finfo(eigenvalues.dtype).tiny
     strength = eigenvalues.clamp(min=0) / eigenvalues[-1].clamp(min=tiny)
-    return (vectors * (strength / (strength + _NOISE_LEVEL**2))) @ vectors.mH
+    projection: Tensor = (vectors * (strength / (strength + _NOISE_LEVEL**2))) @ vectors.mH
+    return projection
 
 
 def _extended(maps: CoilMaps, trust: Tensor) -> CoilMaps:
@@ -195,8 +198,9 @@ def _extended(maps: CoilMaps, trust: Tensor) -> CoilMaps:
     total = outer.clone()
     for deviation, share in _NEIGHBOURHOODS:
         total += share * _along_axes(outer, [_blur(n, deviation) for n in maps.shape[1:]])
-    covariance = total.movedim(0, -1).unflatten(-1, (n_coils, n_coils))
-    return torch.linalg.eigh(covariance).eigenvectors[..., -1].movedim(-1, 0)
+    covariance = total.movedim(0, -1).reshape(*maps.shape[1:], n_coils, n_coils)
+    extended: Tensor = torch.linalg.eigh(covariance).eigenvectors[..., -1].movedim(-1, 0)
+    return extended
 
 
 def _with_smooth_phase(maps: CoilMaps) -> CoilMaps:
@@ -212,21 +216,23 @@ def _with_smooth_phase(maps: CoilMaps) -> CoilMaps:
         turn = torch.cat([torch.zeros_like(maps.real[:1].narrow(axis, 0, 1)), turn], axis)
         turn = turn - turn.narrow(axis, n // 2, 1)
         maps = maps * torch.polar(torch.ones_like(turn), -turn)
-    middle = maps[(slice(None), *(n // 2 for n in maps.shape[1:]))]
+    middle = maps
+    for n in maps.shape[1:]:
+        middle = middle.select(1, n // 2)
     strongest = middle[middle.abs().argmax()]
     return maps * (strongest.conj() / strongest.abs())
 
 
 def _image(centre: CoilMaps) -> CoilMaps:
     axes = tuple(range(1, centre.ndim))
-    image = torch.fft.ifftn(torch.fft.ifftshift(centre, axes), dim=axes)
-    return torch.fft.fftshift(image, axes)
+    image: Tensor = torch.fft.ifftn(torch.fft.ifftshift(centre, axes), dim=axes)
+    return image.roll([n // 2 for n in image.shape[1:]], axes)
 
 
 def _waves(n: int, size: int) -> np.ndarray:
     """exp(2 pi i r d) of every voxel r and distance d within a patch, shape (n, 2 size - 1)."""
     voxel, distance = (np.arange(n) - n // 2) / n, np.arange(1 - size, size)
-    return np.exp(2j * np.pi * voxel[:, None] * distance)
+    return np.asarray(np.exp(2j * np.pi * voxel[:, None] * distance))
 
 
 def _blur(n: int, deviation: float) -> np.ndarray:

@@ -88,9 +88,11 @@ def _refined(
     shape = len(dictionary.t1), len(dictionary.t2)
     row = (index // shape[1]).to(dictionary.t1.dtype)
     column = (index % shape[1]).to(dictionary.t1.dtype)
+    length = torch.linalg.vector_norm(voxels, dim=1, keepdim=True)
+    unit = voxels / length.clamp_min(torch.finfo(length.dtype).tiny)
     for _ in range(_REFINEMENT_STEPS):
         stencil, u, v = _stencil_at(row, column, dictionary.atoms, shape)
-        step_row, step_column = _gauss_newton_step(voxels, stencil, u, v)
+        step_row, step_column = _gauss_newton_step(unit, stencil, u, v)
         row = (row + step_row).clamp(0, shape[0] - 1)
         column = torch.minimum(column + step_column, _last_physical(row, dictionary)).clamp_min(0)
     stencil, u, v = _stencil_at(row, column, dictionary.atoms, shape)
@@ -114,7 +116,7 @@ def _stencil_at(
 def _gauss_newton_step(
     voxels: torch.Tensor, stencil: torch.Tensor, u: torch.Tensor, v: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Step of the variable projection in grid units, at most one cell."""
+    """Step of the variable projection for unit voxels, in grid units, at most one cell."""
     atom = _interpolate(stencil, _weights(u), _weights(v))
     power = atom.abs().square().sum(1, keepdim=True).clamp_min(1e-30)
     m0 = (atom.conj() * voxels).sum(1, keepdim=True) / power
@@ -128,7 +130,7 @@ def _gauss_newton_step(
     ru = (along_u.conj() * residual).real.sum(1)
     rv = (along_v.conj() * residual).real.sum(1)
     # A whisker on the diagonal keeps voxels without signal finite.
-    damping = 1e-6 * (uu + vv) + 1e-30
+    damping = 1e-6 * (uu + vv) + 1e-12
     uu, vv = uu + damping, vv + damping
     determinant = uu * vv - uv * uv
     step_u = (vv * ru - uv * rv) / determinant

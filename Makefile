@@ -1,0 +1,37 @@
+# Two commands: `make demo` shows the whole program at work, `make test` checks it.
+VENV ?= .venv
+PYTHON ?= python3
+DEMO ?= demo
+BIN = $(VENV)/bin
+
+.PHONY: demo test lint unit install clean
+
+demo: $(VENV)/.installed
+	$(BIN)/mri2qmap-tools demo $(DEMO)
+
+test: lint unit
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+install: $(VENV)/.installed
+
+# torch comes first and pinned: anything unpinned may replace it by another build.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt torch
+	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info
