@@ -216,7 +216,7 @@ def _participants(settings: Settings, dry_run: bool) -> int:
     initialise_dataset(
         settings.output_dir,
         "MR Fingerprinting maps by mri2qmap",
-        raw_dataset=str(settings.bids_dir),
+        raw_dataset=settings.bids_dir,
     )
     failures = execute(init_mri2qmap_wf(selection.runs, settings), settings)
     reasons = {failure.node.split(".")[1]: failure for failure in failures}

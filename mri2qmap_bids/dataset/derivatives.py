@@ -1,5 +1,7 @@
 """Quantitative maps as a BIDS derivative dataset."""
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +17,6 @@ from mri2qmap_bids.dataset.files import write_atomically, write_json, write_text
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 
 BIDS_VERSION = "1.11.1"
-CODE_URL = "https://github.com/mri2qmap-bids/mri2qmap_bids"
 # The order in which BIDS wants a derivative's entities.
 _ENTITY_ORDER = ("sub", "ses", "acq", "rec", "run", "space", "res", "label", "desc")
 _IGNORED = ("*.html", "figures", "group_*")
@@ -51,13 +52,13 @@ class MapDocument:
 def initialise_dataset(
     output_dir: Path,
     name: str,
-    generated_by: str = "mri2qmap_bids",
-    raw_dataset: str | None = None,
+    generated_by: str = "mri2qmap",
+    raw_dataset: Path | None = None,
 ) -> None:
     """Write the files that make a directory a BIDS derivative dataset.
 
-    Files already there with the same content are left alone, so that processes
-    that share an output directory do not disturb each other.
+    Each file is replaced as a whole, so that processes that share an output directory
+    do not disturb each other; a README that is already there is kept.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def initialise_dataset(
     generated_by
         Name of the generating pipeline.
     raw_dataset
-        Path or URI of the raw dataset, for ``bids:raw:`` links.
+        Root of the raw dataset, for ``bids:raw:`` links and its authors.
 
     Raises
     ------
@@ -80,14 +81,17 @@ def initialise_dataset(
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "License": "n/a",
-        "GeneratedBy": [{"Name": generated_by, "Version": __version__, "CodeURL": CODE_URL}],
+        "Authors": [*_authors(raw_dataset), "mri2qmap_bids developers"],
+        "GeneratedBy": [{"Name": generated_by, "Version": __version__}],
     }
     if raw_dataset is not None:
-        description["DatasetLinks"] = {"raw": raw_dataset}
-        description["SourceDatasets"] = [{"URL": raw_dataset}]
-    files = output_dir / "dataset_description.json", output_dir / ".bidsignore"
-    write_json(files[0], description)
-    write_text(files[1], "\n".join(_IGNORED) + "\n")
+        # Inside the raw dataset a relative link survives that dataset's being moved.
+        nested = output_dir.is_relative_to(raw_dataset)
+        link = Path(os.path.relpath(raw_dataset, output_dir)) if nested else raw_dataset
+        description["DatasetLinks"] = {"raw": link.as_posix()}
+        description["SourceDatasets"] = [{"URL": link.as_posix()}]
+    write_json(output_dir / "dataset_description.json", description)
+    write_text(output_dir / ".bidsignore", "\n".join(_IGNORED) + "\n")
     readme = output_dir / "README.md"
     if not readme.exists():
         write_text(readme, _readme(name, generated_by))
@@ -197,6 +201,16 @@ def _write(
 
 def _affine_mm(document: MapDocument) -> NDArray[np.float64]:
     return np.diag([1e3, 1e3, 1e3, 1.0]) @ document.maps.affine
+
+
+def _authors(raw_dataset: Path | None) -> list[str]:
+    """Authors of the raw dataset, who are authors of what is derived from it."""
+    file = raw_dataset / "dataset_description.json" if raw_dataset else None
+    try:
+        found = json.loads(file.read_text(encoding="utf-8")).get("Authors") if file else None
+    except (OSError, ValueError):
+        found = None
+    return [str(author) for author in found] if isinstance(found, list) and found else ["n/a"]
 
 
 def _readme(name: str, generated_by: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 from mri2qmap_bids import __version__
 from mri2qmap_bids.dataset.derivatives import (
     BIDS_VERSION,
-    CODE_URL,
     MapDocument,
     initialise_dataset,
     relative_path,
@@ -116,7 +115,7 @@ def write_truth(dataset: Path, entities: Mapping[str, str], scan: Scan) -> list[
     """
     root = dataset / TRUTH
     initialise_dataset(
-        root, "Known maps of simulated MR fingerprinting", "mri2qmap-simulate", "../.."
+        root, "Known maps of simulated MR fingerprinting", "mri2qmap-simulate", dataset
     )
     raw = run_path(Path(), entities)
     document = MapDocument(
@@ -144,7 +143,7 @@ def initialise_raw_dataset(dataset: Path) -> None:
         "License": "CC0",
         "Authors": ["The developers of mri2qmap_bids", "The authors of the digital brain"],
         "GeneratedBy": [
-            {"Name": "mri2qmap-tools simulate", "Version": __version__, "CodeURL": CODE_URL}
+            {"Name": "mri2qmap-tools simulate", "Version": __version__}
         ],
     }
     if not (dataset / "dataset_description.json").exists():

@@ -1,0 +1,138 @@
+"""Derivatives on disk: values, world coordinates, sidecars, the validator, and killed writers."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from mri2qmap_bids.dataset.derivatives import MapDocument, initialise_dataset, relative_path, write_maps
+from mri2qmap_bids.dataset.files import write_atomically
+from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
+from mri2qmap_bids.errors import OutputError
+from mri2qmap_bids.recon.acquisition.header import ScanHeader
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise_all
+from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
+
+ENTITIES = {"sub": "01", "ses": "a", "acq": "2d", "run": "1"}
+AFFINE = np.array([[-0.002, 0, 0, 0.1], [0, 0.003, 0, -0.2], [0, 0, 0.004, 0.05], [0, 0, 0, 1]])
+
+
+def some_maps(shape=(3, 4, 5)):
+    rng = np.random.default_rng(0)
+    mask = rng.random(shape) > 0.3
+    return QuantitativeMaps(
+        t1=rng.uniform(0.5, 2, shape).astype(np.float32),
+        t2=rng.uniform(0.05, 0.2, shape).astype(np.float32),
+        m0=(rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(np.complex64),
+        mask=mask,
+        affine=AFFINE,
+    )
+
+
+def written(root, maps=None):
+    maps = maps or some_maps()
+    header = ScanHeader((8, 8, 1), (0.2, 0.2, 0.005), (8, 8, 1), (0.2, 0.2, 0.005), field_strength=3.0)
+    metadata = {
+        "FlipAngle": [0.0, 20.0],
+        "RepetitionTimeExcitation": [0.01, 0.02],
+        "EchoTime": 0.002,
+        "InversionTime": 0.02,
+        "PulseSequenceType": "FISP",
+    }
+    document = MapDocument(
+        entities=ENTITIES,
+        maps=maps,
+        sources=("bids:raw:sub-01/ses-a/anat/sub-01_ses-a_acq-2d_run-1_MRF.h5",),
+        metadata=describe_maps(metadata, header, ReconOptions()),
+        synthetic=synthesise_all(maps),
+        synthetic_metadata={k: describe_contrast(v) for k, v in ROUTINE_CONTRASTS.items()},
+        labels=maps.mask.astype(np.uint8),
+    )
+    initialise_dataset(root, "Test maps", raw_dataset=Path("/data"))
+    return write_maps(document, root)
+
+
+def test_maps_read_back_in_seconds_and_world_coordinates(tmp_path):
+    maps = some_maps()
+    written(tmp_path, maps)
+    image = nib.load(tmp_path / "sub-01/ses-a/anat/sub-01_ses-a_acq-2d_run-1_T1map.nii.gz")
+    assert image.get_data_dtype() == np.float32
+    assert np.array_equal(np.asarray(image.dataobj).T, np.where(maps.mask, maps.t1, 0))
+    assert np.allclose(image.affine[:3], 1e3 * AFFINE[:3])
+    assert image.header["sform_code"] == image.header["qform_code"] == 1
+    m0 = nib.load(tmp_path / relative_path(ENTITIES, "M0map"))
+    assert np.allclose(np.asarray(m0.dataobj).T, np.where(maps.mask, np.abs(maps.m0), 0))
+
+
+def test_every_image_has_a_full_sidecar(tmp_path):
+    images = written(tmp_path)
+    assert len(images) == 9
+    for image in images:
+        sidecar = json.loads(Path(str(image).replace(".nii.gz", ".json")).read_text())
+        assert sidecar["Description"]
+        if not image.name.endswith(("mask.nii.gz", "dseg.nii.gz")):
+            assert sidecar["SkullStripped"] is True
+            assert sidecar["Sources"]
+    t1 = json.loads((tmp_path / relative_path(ENTITIES, "T1map", ".json")).read_text())
+    assert t1["Units"] == "s"
+    assert t1["MagneticFieldStrength"] == 3.0
+    assert t1["EchoTime"] == 0.002
+    # BIDS takes neither a zero flip angle nor a train of repetition times here.
+    assert "FlipAngle" not in t1
+    assert "RepetitionTimeExcitation" not in t1
+
+
+def test_images_are_the_same_bytes_every_time(tmp_path):
+    first = [path.read_bytes() for path in written(tmp_path / "a")]
+    second = [path.read_bytes() for path in written(tmp_path / "b")]
+    assert first == second
+
+
+def test_dataset_passes_the_validator_without_a_warning(tmp_path, validator):
+    written(tmp_path)
+    assert validator(tmp_path) == (0, "")
+
+
+def test_dataset_inside_the_raw_one_links_to_it_relatively(tmp_path):
+    initialise_dataset(tmp_path / "derivatives" / "mri2qmap", "x", raw_dataset=tmp_path)
+    description = json.loads((tmp_path / "derivatives/mri2qmap/dataset_description.json").read_text())
+    assert description["DatasetLinks"] == {"raw": "../.."}
+    assert description["GeneratedBy"][0]["Name"] in "mri2qmap"
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "x.nii.gz"
+    target.write_text("old")
+
+    def fail(path):
+        path.write_text("half")
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        write_atomically(target, fail)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.nii.gz"]
+    assert target.read_text() == "old"
+
+
+def test_an_unwritable_place_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="must be writable"):
+        write_atomically(tmp_path / "file" / "x.json", lambda path: path.touch())
+
+
+def test_a_killed_writer_leaves_no_file_of_the_final_name(tmp_path):
+    program = (
+        "import os, sys, pathlib; from mri2qmap_bids.dataset.files import write_atomically\n"
+        "def die(path): path.write_text('half'); os._exit(9)\n"
+        f"write_atomically(pathlib.Path({str(tmp_path / 'x.json')!r}), die)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
+    assert not (tmp_path / "x.json").exists()
+    assert all(path.name.startswith(".") for path in tmp_path.iterdir())
+    shutil.rmtree(tmp_path)
