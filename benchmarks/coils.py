@@ -112,7 +112,7 @@ def jsense(scan: Scan, n_centre: int) -> Tensor:
     size = scan.omega.new_tensor(shape)
     app = JsenseRecon(
         (scan.kspace / scan.contrast.conj())[:, inside].numpy(),
-        mps_ker_width=min(12, n_centre),
+        mps_ker_width=16,
         ksp_calib_width=n_centre,
         coord=(scan.omega * size / (2 * torch.pi))[inside].numpy(),
         weights=scan.contrast[inside].abs().square().numpy(),
@@ -188,12 +188,12 @@ def _scan(
 
 def _spirals(n: int, n_arms: int, dim: int) -> Tensor:
     """Golden-angle spirals out to the edge of k-space; in 3D tilted over the sphere."""
-    time_ = np.linspace(0, 1, 8 * n)
+    radius = np.linspace(0, 1, 8 * n)
     n_arms = n_arms if dim == 2 else n_arms * n // 2
     arms = []
     for arm in range(n_arms):
-        turns = 2 * np.pi * (n / 32 * time_ + arm * 0.381966)
-        plane = np.stack([np.sin(turns), np.cos(turns)], axis=1) * np.pi * time_[:, None]
+        turns = 2 * np.pi * (n / 32 * radius + arm * 0.381966)
+        plane = np.stack([np.sin(turns), np.cos(turns)], axis=1) * np.pi * radius[:, None]
         if dim == 3:
             height = 2 * ((arm * 0.682328) % 1) - 1
             tilt = np.sqrt(1 - height**2)
@@ -266,6 +266,7 @@ def measure(scan: Scan, method: str, n_centre: int) -> str:
 
 
 def main() -> None:
+    """Measure every method on every scan; put the table where it is asked for."""
     parser = argparse.ArgumentParser(description="Compare coil sensitivity estimates.")
     parser.add_argument("head", type=Path, nargs="?", help="raw file of the head array")
     parser.add_argument("body", type=Path, nargs="?", help="raw file of the body coil")
@@ -284,7 +285,7 @@ def main() -> None:
         "|---|---|---|---|---|---|---|",
     ]
     for scan in scans:
-        sizes = arguments.centre if scan.mask.ndim == 2 else arguments.centre[1:2]
+        sizes = arguments.centre if scan.mask.ndim == 2 else [24]  # JSENSE takes minutes each
         rows += [measure(scan, method, size) for size in sizes for method in METHODS]
     if arguments.table:
         before, rest = arguments.table.read_text().split(MARKERS[0])

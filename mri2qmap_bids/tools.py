@@ -184,9 +184,47 @@ def _run_simulate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``evaluate``."""
+    parser.add_argument("estimate_dir", type=Path, help="derivatives to judge")
+    parser.add_argument("truth_dir", type=Path, help="derivatives with the known maps and a dseg")
+    parser.add_argument("--output", type=Path, help="JSON file for the scores")
+
+
+def _run_evaluate(arguments: argparse.Namespace) -> int:
+    """Compare, print the table, write the JSON."""
+    from mri2qmap_bids.dataset.scores import compare_datasets, write_scores
+
+    table = compare_datasets(arguments.estimate_dir, arguments.truth_dir)
+    if arguments.output:
+        write_scores(table, arguments.output)
+    sys.stdout.write(table.to_string(index=False, float_format="%.2f") + "\n")
+    return 0
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``demo``."""
+    parser.add_argument("directory", type=Path, help="where everything is written")
+
+
+def _run_demo(arguments: argparse.Namespace) -> int:
+    """Simulate, reconstruct, sum up and score a small dataset."""
+    from mri2qmap_bids.simulate.demo import run_demo
+
+    return run_demo(arguments.directory)
+
+
 COMMANDS = {
     "simulate": Command(
         "make a BIDS dataset of simulated raw MR fingerprinting", _add_simulate, _run_simulate
+    ),
+    "evaluate": Command(
+        "compare maps with known ones: errors per tissue, a table and a JSON",
+        _add_evaluate,
+        _run_evaluate,
+    ),
+    "demo": Command(
+        "simulate a small dataset, reconstruct it and score the maps", _add_demo, _run_demo
     ),
 }
 

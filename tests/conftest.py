@@ -23,3 +23,17 @@ def validator():
         return done.returncode, "\n".join(findings)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory):
+    """Two participants, one with two sessions: noise-free 2D slices and a 3D volume."""
+    from mri2qmap_bids import tools
+
+    root = tmp_path_factory.mktemp("small") / "dataset"
+    common = ["simulate", str(root), "--noise", "0", "--coils", "4", "--frames"]
+    flat = ["60", "--acq", "2d", "--matrix", "32", "--acceleration", "2", "--oblique", "10", "-5", "20"]
+    solid = ["60", "--acq", "3d", "--dimension", "3D", "--matrix", "16", "--acceleration", "4"]
+    assert tools.main([*common, *flat, "--sub", "01", "--ses", "1", "2", "--slices", "2"]) == 0
+    assert tools.main([*common, *solid, "--sub", "02", "--ses", "1"]) == 0
+    return root

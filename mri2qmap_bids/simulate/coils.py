@@ -98,7 +98,9 @@ def _coarse(geometry: Geometry) -> Geometry:
     )
     axes = (geometry.slice_dir, geometry.phase_dir, geometry.read_dir)
     position = geometry.position.copy()
-    for axis, n, d, m, s in zip(axes, geometry.matrix, geometry.voxel_size, matrix, size, strict=True):
+    for axis, n, d, m, s in zip(
+        axes, geometry.matrix, geometry.voxel_size, matrix, size, strict=True
+    ):
         position += axis * ((m // 2) * s - (n // 2) * d)
     return Geometry(
         (matrix[0], matrix[1], matrix[2]), (size[0], size[1], size[2]), position,
@@ -110,9 +112,7 @@ def _onto(values: NDArray[np.complex128], matrix: tuple[int, int, int]) -> NDArr
     """Cubic interpolation of a coarse volume onto all voxels."""
     if values.shape == matrix:
         return values
-    axes = [
-        np.linspace(0, m - 1, n) for n, m in zip(matrix, values.shape, strict=True)
-    ]
+    axes = [np.linspace(0, m - 1, n) for n, m in zip(matrix, values.shape, strict=True)]
     at = np.meshgrid(*axes, indexing="ij")
     real = map_coordinates(values.real, at, order=3, mode="nearest")
     return real + 1j * map_coordinates(values.imag, at, order=3, mode="nearest")

@@ -10,8 +10,30 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 _2D = ("--acq", "2d", "--matrix", "96", "--slices", "2", "--frames", "400", "--acceleration", "8")
-_3D = ("--acq", "3d", "--dimension", "3D", "--matrix", "40", "--frames", "300", "--acceleration", "48")
-_FULL = ("--acq", "full", "--matrix", "64", "--frames", "300", "--acceleration", "1", "--noise", "0")
+_3D = (
+    "--acq",
+    "3d",
+    "--dimension",
+    "3D",
+    "--matrix",
+    "40",
+    "--frames",
+    "300",
+    "--acceleration",
+    "48",
+)
+_FULL = (
+    "--acq",
+    "full",
+    "--matrix",
+    "64",
+    "--frames",
+    "300",
+    "--acceleration",
+    "1",
+    "--noise",
+    "0",
+)
 # Two participants, one with two sessions; noisy undersampled 2D and 3D, and a well-posed scan.
 RUNS: tuple[tuple[str, ...], ...] = (
     ("--sub", "01", "--ses", "1", *_2D),

@@ -96,9 +96,7 @@ def from_anatomy(
     t1 = safe / np.where(mask, rate1, 1.0)
     t2 = safe / np.where(mask, rate2, 1.0)
     labels = np.where(mask, _labels(parts, tissues), 0).astype(np.uint8)
-    return make_brain(
-        t1, t2, density * smooth_phase(geometry, seed), labels, geometry.voxel_size
-    )
+    return make_brain(t1, t2, density * smooth_phase(geometry, seed), labels, geometry.voxel_size)
 
 
 def make_brain(

@@ -94,7 +94,9 @@ def make_header(
             systemFieldStrength_T=FIELD_STRENGTH,
             receiverChannels=n_coils,
         ),
-        experimentalConditions=xsd.experimentalConditionsType(H1resonanceFrequency_Hz=LARMOR_FREQUENCY),
+        experimentalConditions=xsd.experimentalConditionsType(
+            H1resonanceFrequency_Hz=LARMOR_FREQUENCY
+        ),
         encoding=[encoding],
         sequenceParameters=xsd.sequenceParametersType(
             TR=_distinct(sequence.repetition_time * milliseconds),

@@ -186,5 +186,6 @@ def _check(sequence: Sequence) -> None:
     preparation = sequence.preparation_time
     if preparation is not None and preparation < sequence.duration:
         raise UsageError(
-            f"--prep-time: must be at least the train's {sequence.duration:.4g} s, got {preparation:g}"
+            f"--prep-time: must be at least the train's {sequence.duration:.4g} s, "
+            f"got {preparation:g}"
         )

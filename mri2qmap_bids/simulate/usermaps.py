@@ -11,7 +11,14 @@ from scipy.ndimage import map_coordinates
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.simulate.grid import offsets_in_voxel, voxel_centres
-from mri2qmap_bids.simulate.phantom import PURE, T1_RANGE, T2_RANGE, DigitalBrain, make_brain, smooth_phase
+from mri2qmap_bids.simulate.phantom import (
+    PURE,
+    T1_RANGE,
+    T2_RANGE,
+    DigitalBrain,
+    make_brain,
+    smooth_phase,
+)
 from mri2qmap_bids.simulate.tissue import FLUID, GREY_MATTER, MIXED, WHITE_MATTER
 
 T1_WINDOWS = {WHITE_MATTER: (0.6, 1.05), GREY_MATTER: (1.15, 1.8), FLUID: (2.5, 10.0)}

@@ -142,9 +142,7 @@ def initialise_raw_dataset(dataset: Path) -> None:
         "DatasetType": "raw",
         "License": "CC0",
         "Authors": ["The developers of mri2qmap_bids", "The authors of the digital brain"],
-        "GeneratedBy": [
-            {"Name": "mri2qmap-tools simulate", "Version": __version__}
-        ],
+        "GeneratedBy": [{"Name": "mri2qmap-tools simulate", "Version": __version__}],
     }
     if not (dataset / "dataset_description.json").exists():
         write_json(dataset / "dataset_description.json", description)

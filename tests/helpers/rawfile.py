@@ -38,7 +38,7 @@ def acquisition(data, trajectory, *, flags=(), position=(0, 0, 0), directions=No
     for flag in flags:
         result.setFlag(flag)
     result.position[:] = position
-    for name, vector in zip(("read_dir", "phase_dir", "slice_dir"), directions or np.eye(3), strict=True):
+    for name, vector in zip(("read_dir", "phase_dir", "slice_dir"), np.eye(3) if directions is None else directions, strict=True):
         getattr(result, name)[:] = [float(component) for component in vector]
     for name, value in fields.items():
         if name.startswith("idx_"):

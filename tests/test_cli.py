@@ -1,0 +1,207 @@
+"""The command line: words to settings, and bad input to one clear line and an exit code."""
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from mri2qmap_bids.cli import build_parser, main, to_settings
+from mri2qmap_bids.errors import UsageError
+
+
+def settings(*words):
+    return to_settings(build_parser().parse_args(["bids", "out", "participant", *words]))
+
+
+def run(*words) -> int:
+    return main([str(word) for word in words])
+
+
+def errors_in(capfd) -> list[str]:
+    """The error lines on the standard error, without time and level."""
+    lines = capfd.readouterr().err.splitlines()
+    assert not any(line.startswith("Traceback") for line in lines)
+    return [line.split(" ERROR ", 1)[1] for line in lines if " ERROR " in line]
+
+
+def one_error(capfd) -> str:
+    """The only error line."""
+    (line,) = errors_in(capfd)
+    return line
+
+
+@pytest.mark.parametrize(
+    "option", ["--participant-label", "--participant_label", "--participant-labels", "--participant_labels"]
+)
+def test_participants_are_taken_in_every_spelling(option):
+    assert settings(option, "sub-01", "02,sub-03").participants == ("01", "02", "03")
+
+
+@pytest.mark.parametrize("option", ["--session-label", "--session_label", "--session-id"])
+def test_sessions_are_taken_in_every_spelling(option):
+    assert settings(option, "ses-a", "b").sessions == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("words", "gigabytes"), [("16G", 16), ("16GB", 16), ("500M", 0.5), ("16000", 16), ("1.5T", 1500)]
+)
+def test_memory_is_taken_with_units(words, gigabytes):
+    assert settings("--mem", words).memory_gb == pytest.approx(gigabytes)
+
+
+def test_matrix_is_given_as_x_y_z_and_kept_as_z_y_x():
+    assert settings("--matrix", "64").recon.matrix == (64, 64, 64)
+    assert settings("--matrix", "64", "48", "32").recon.matrix == (32, 48, 64)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--mem", "lots"], "--mem must be"),
+        (["--matrix", "2"], "--matrix must be"),
+        (["--matrix", "8", "8"], "--matrix must be"),
+        (["--rank", "0"], "--rank must be at least 1, got 0"),
+        (["--nprocs", "0"], "--nprocs must be at least 1"),
+        (["--device", "tpu"], "--device must be"),
+    ],
+)
+def test_contradictory_words_are_refused(words, text):
+    with pytest.raises(UsageError, match=text):
+        settings(*words)
+
+
+def test_one_step_never_gets_more_cores_than_the_run():
+    assert settings("--nprocs", "2", "--omp-nthreads", "8").omp_threads == 2
+
+
+@pytest.mark.parametrize("words", [[], ["bids", "out"], ["bids", "out", "everyone"]])
+def test_wrong_usage_exits_with_2(words):
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+
+
+def test_output_must_not_be_the_raw_data(tmp_path, capfd):
+    (tmp_path / "sub-01").mkdir()
+    assert run(tmp_path, tmp_path, "participant") == 64
+    assert "another directory than bids_dir" in one_error(capfd)
+    assert run(tmp_path, tmp_path / "sub-01" / "maps", "participant") == 64
+    assert "must not lie in the raw data" in one_error(capfd)
+
+
+def test_output_must_be_writable(small_dataset, tmp_path, capfd):
+    (tmp_path / "file").write_text("")
+    assert run(small_dataset, tmp_path / "file" / "out", "participant", "-w", tmp_path / "w") == 73
+    assert "the output directory must be writable" in one_error(capfd)
+
+
+def test_dataset_without_mrf_files(tmp_path, capfd):
+    (tmp_path / "bids" / "sub-01" / "anat").mkdir(parents=True)
+    assert run(tmp_path / "bids", tmp_path / "out", "participant", "-w", tmp_path / "w") == 16
+    assert "must hold raw MRF files" in one_error(capfd)
+    assert not (tmp_path / "out").exists()
+
+
+def test_dataset_that_does_not_exist(tmp_path, capfd):
+    assert run(tmp_path / "nowhere", tmp_path / "out", "participant") == 16
+    assert "no such directory" in one_error(capfd)
+
+
+def test_participant_that_is_not_there(small_dataset, tmp_path, capfd):
+    words = (small_dataset, tmp_path / "out", "participant", "--participant-label", "99")
+    assert run(*words, "-w", tmp_path / "w") == 18
+    assert "--participant-label must be among 01, 02, got 99" in one_error(capfd)
+
+
+def test_group_level_needs_maps(small_dataset, tmp_path, capfd):
+    assert run(small_dataset, tmp_path / "out", "group") == 16
+    assert "run the participant level first" in one_error(capfd)
+
+
+def test_dry_run_lists_runs_and_writes_nothing(small_dataset, tmp_path, capsys):
+    assert run(small_dataset, tmp_path / "out", "participant", "--dry-run", "-w", tmp_path / "w") == 0
+    names = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["sub-01_ses-1_acq-2d", "sub-01_ses-2_acq-2d", "sub-02_ses-1_acq-3d"]
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "w").exists()
+
+
+def drop_flip_angles(path: Path) -> None:
+    sidecar = path.with_suffix(".json")
+    content = json.loads(sidecar.read_text())
+    del content["FlipAngle"]
+    sidecar.write_text(json.dumps(content))
+    with h5py.File(path, "r+") as file:  # nor may the header give them
+        xml = file["dataset/xml"][0].decode()
+        while "<flipAngle_deg>" in xml:
+            start, end = xml.index("<flipAngle_deg>"), xml.index("</flipAngle_deg>")
+            xml = xml[:start] + xml[end + len("</flipAngle_deg>") :]
+        file["dataset/xml"][0] = xml.encode()
+
+
+def shorten_flip_angles(path: Path) -> None:
+    sidecar = path.with_suffix(".json")
+    content = json.loads(sidecar.read_text())
+    content["FlipAngle"] = content["FlipAngle"][:-1]
+    sidecar.write_text(json.dumps(content))
+
+
+def truncate(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def replace_by_text(path: Path) -> None:
+    path.write_text("this is no ISMRMRD file")
+
+
+def put_nan(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        record = file["dataset/data"][5]
+        record["data"][3] = np.nan
+        file["dataset/data"][5] = record
+
+
+def drop_trajectory(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        records = file["dataset/data"][:]
+        records["head"]["trajectory_dimensions"] = 0
+        for record in records:
+            record["traj"] = np.zeros(0, np.float32)
+        file["dataset/data"][:] = records
+
+
+@pytest.mark.slow
+def test_bad_runs_fail_alone_each_with_its_reason(small_dataset, tmp_path, capfd):
+    """Every way a run can be bad, side by side with a good one."""
+    damages = {
+        drop_flip_angles: "FlipAngle must be given",
+        shorten_flip_angles: "got 60 frames and 59 flip angles",
+        truncate: "must be a complete ISMRMRD (HDF5) file",
+        replace_by_text: "must be a complete ISMRMRD (HDF5) file",
+        put_nan: "k-space must be finite, got 1 NaN or infinite values in acquisition 5",
+        drop_trajectory: "must carry a trajectory",
+    }
+    bids = tmp_path / "bids"
+    source = small_dataset / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_acq-2d_MRF.h5"
+    for number, damage in enumerate([None, *damages]):
+        path = bids / f"sub-{number}" / "anat" / f"sub-{number}_MRF.h5"
+        path.parent.mkdir(parents=True)
+        shutil.copy(source, path)
+        shutil.copy(source.with_suffix(".json"), path.with_suffix(".json"))
+        if damage:
+            damage(path)
+    (bids / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.11.1"}')
+    assert run(bids, tmp_path / "out", "participant", "-w", tmp_path / "w") == 1
+    errors = errors_in(capfd)
+    assert len(errors) == len(damages)
+    for number, (line, words) in enumerate(zip(errors, damages.values(), strict=True), start=1):
+        assert line.startswith(f"sub-{number}: failed: ")
+        assert f"sub-{number}_MRF" in line.split("[")[0].split("failed: ")[1]
+        assert words in line
+    maps = sorted(path.name for path in (tmp_path / "out").rglob("*_T?map.nii.gz"))
+    assert maps == ["sub-0_T1map.nii.gz", "sub-0_T2map.nii.gz"]
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.name.startswith(".tmp")]

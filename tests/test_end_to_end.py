@@ -1,0 +1,119 @@
+"""Raw dataset to derivatives through the command line, as a user would."""
+
+import json
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from mri2qmap_bids import tools
+from mri2qmap_bids.cli import main
+from mri2qmap_bids.dataset.scores import compare_datasets
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def derivatives(small_dataset, tmp_path_factory):
+    root = tmp_path_factory.mktemp("run")
+    words = [str(small_dataset), str(root / "out"), "participant", "-w", str(root / "work")]
+    assert main(words) == 0
+    assert main([str(small_dataset), str(root / "out"), "group"]) == 0
+    return root / "out"
+
+
+@pytest.fixture(scope="module")
+def truth(small_dataset):
+    return small_dataset / "derivatives" / "mri2qmap-simulate"
+
+
+def test_raw_dataset_passes_the_validator(small_dataset, validator):
+    assert validator(small_dataset)[0] == 0
+
+
+def test_derivatives_pass_the_validator_without_a_warning(derivatives, validator):
+    assert validator(derivatives) == (0, "")
+
+
+def test_every_run_has_every_derivative(derivatives):
+    stems = [
+        "sub-01/ses-1/anat/sub-01_ses-1_acq-2d",
+        "sub-01/ses-2/anat/sub-01_ses-2_acq-2d",
+        "sub-02/ses-1/anat/sub-02_ses-1_acq-3d",
+    ]
+    ends = ["T1map", "T2map", "M0map", "desc-brain_mask"]
+    ends += [f"desc-synthetic_{suffix}" for suffix in ("T1w", "T2w", "PDw", "FLAIR")]
+    expected = {f"{stem}_{end}{ext}" for stem in stems for end in ends for ext in (".nii.gz", ".json")}
+    found = {str(path.relative_to(derivatives)) for path in derivatives.rglob("sub-*/**/*.*")}
+    assert found == expected
+
+
+def test_well_posed_maps_are_within_two_per_cent(derivatives, truth):
+    scores = compare_datasets(derivatives, truth)
+    assert set(scores.run) == {"sub-01_ses-1_acq-2d", "sub-01_ses-2_acq-2d", "sub-02_ses-1_acq-3d"}
+    tissue = scores[scores.tissue.isin(["GM", "WM"])]
+    assert (tissue.n_voxels > 20).all()
+    assert (tissue.T1_MAPE < 2).all(), tissue
+    assert (tissue.T2_MAPE < 2).all(), tissue
+    assert (scores.M0_NRMSE < 5).all(), scores
+
+
+def test_maps_overlay_the_truth_in_world_coordinates(derivatives, truth):
+    name = "sub-01/ses-1/anat/sub-01_ses-1_acq-2d_T1map.nii.gz"
+    found, known = nib.load(derivatives / name), nib.load(truth / name)
+    assert np.allclose(found.affine, known.affine, atol=1e-3)
+    off_diagonal = known.affine[:3, :3] - np.diag(np.diag(known.affine[:3, :3]))
+    assert np.abs(off_diagonal).max() > 0.1  # oblique indeed
+
+
+def test_group_tables_hold_every_run_and_region(derivatives):
+    for measure, units in (("T1map", "s"), ("T2map", "s"), ("M0map", "arbitrary")):
+        table = pd.read_csv(derivatives / f"group_{measure}.tsv", sep="\t")
+        assert len(table) == 3 * 4
+        assert set(table.region) == {"GM", "WM", "CSF", "brain"}
+        described = json.loads((derivatives / f"group_{measure}.json").read_text())
+        assert set(described) == set(table.columns)
+        assert described["median"]["Units"] == units
+    t1 = pd.read_csv(derivatives / "group_T1map.tsv", sep="\t").set_index(["session_id", "region"])["median"]
+    assert (t1.xs("WM", level="region") < t1.xs("GM", level="region")).all()
+
+
+def test_gridding_runs_through_to_maps(small_dataset, tmp_path, truth):
+    words = [str(small_dataset), str(tmp_path / "out"), "participant", "--recon-method", "gridding"]
+    words += ["--participant-label", "01", "--session-label", "2", "-w", str(tmp_path / "work")]
+    assert main(words) == 0
+    scores = compare_datasets(tmp_path / "out", truth)
+    assert set(scores.run) == {"sub-01_ses-2_acq-2d"}
+    assert (scores[scores.tissue == "GM+WM"].T1_MAPE < 15).all()
+
+
+def test_evaluate_prints_a_table_and_writes_json(derivatives, truth, tmp_path, capsys):
+    assert tools.main(["evaluate", str(derivatives), str(truth), "--output", str(tmp_path / "s.json")]) == 0
+    assert "T1_MAPE" in capsys.readouterr().out
+    records = json.loads((tmp_path / "s.json").read_text())
+    assert {"run", "tissue", "T1_MAPE", "T2_bias", "T2_sd", "M0_NRMSE", "T1_SSIM"} <= set(records[0])
+
+
+def test_a_second_call_finds_the_work_done(small_dataset, tmp_path):
+    words = [str(small_dataset), str(tmp_path / "out"), "participant", "--participant-label", "02"]
+    words += ["-w", str(tmp_path / "work")]
+    assert main(words) == 0
+    maps = next((tmp_path / "work").rglob("maps.npz"))
+    stamp = maps.stat().st_mtime_ns
+    next((tmp_path / "out").rglob("*_T1map.nii.gz")).unlink()
+    assert main(words) == 0
+    assert maps.stat().st_mtime_ns == stamp
+    assert list((tmp_path / "out").rglob("*_T1map.nii.gz"))
+
+
+def test_module_and_help_start_without_the_science():
+    program = "import sys; from mri2qmap_bids import cli, tools; cli.build_parser(); tools.build_parser(); "
+    program += "print([m for m in ('torch', 'nipype', 'bids', 'nibabel') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    helped = subprocess.run([sys.executable, "-m", "mri2qmap_bids", "--help"], capture_output=True, text=True)
+    assert helped.returncode == 0
+    assert "--participant-label" in helped.stdout
