@@ -83,9 +83,9 @@ def acquire(
     rng = generator(seed, "noise")
     level = noise * float(np.sqrt(np.mean(np.abs(signal) ** 2)))
     factor = level * _noise_factor(len(coil_maps), rng)
-    for frames in signal:
+    for index in range(len(signal)):
         # One slice at a time bounds the memory; einsum leaves the thread pools alone.
-        frames += np.einsum("ij,tajs->tais", factor, _white(frames.shape, rng))
+        signal[index] += np.einsum("ij,tajs->tais", factor, _white(signal[index].shape, rng))
     scan = factor @ _white((len(coil_maps), _N_NOISE_SAMPLES), rng)
     return Acquired(signal, trajectory, scan.astype(np.complex64), factor @ factor.conj().T)
 
@@ -158,12 +158,14 @@ def fingerprints(
 
 def _noise_factor(n_coils: int, rng: np.random.Generator) -> NDArray[np.complex128]:
     """A matrix L whose L L^H has mean diagonal one and coils that leak into one another."""
-    factor = np.eye(n_coils) + _NOISE_MIXING * _white((n_coils, n_coils), rng)
+    factor: NDArray[np.complex128] = np.eye(n_coils) + _NOISE_MIXING * _white((n_coils,) * 2, rng)
     factor *= np.exp(rng.uniform(-0.2, 0.2, size=(n_coils, 1)))
-    return factor / np.sqrt((np.abs(factor) ** 2).sum() / n_coils)
+    factor /= np.sqrt((np.abs(factor) ** 2).sum() / n_coils)
+    return factor
 
 
 def _white(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.complex128]:
     """Complex normal numbers with E|n|^2 = 1."""
     pairs = rng.standard_normal((*shape, 2)) * np.sqrt(0.5)
-    return pairs.view(np.complex128)[..., 0]
+    numbers: NDArray[np.complex128] = pairs.view(np.complex128)[..., 0]
+    return numbers

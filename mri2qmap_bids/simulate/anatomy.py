@@ -71,11 +71,12 @@ def brainweb(path: Path) -> Anatomy:
     digital brain phantom (2006), doi:10.1016/j.neuroimage.2006.03.052.
     """
     import nibabel
+    from nibabel.filebasedimages import ImageFileError
 
     try:
         image = nibabel.load(path)
         values = np.asarray(image.dataobj)
-    except (OSError, nibabel.filebasedimages.ImageFileError) as error:
+    except (OSError, ImageFileError) as error:
         raise UsageError(f"{path}: must be a readable label volume, got {error}") from error
     labels = np.rint(values).astype(np.int16)
     if values.ndim != 3 or labels.min() < 0 or labels.max() >= len(BRAINWEB_TISSUES):

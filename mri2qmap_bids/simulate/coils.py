@@ -54,7 +54,9 @@ def coil_maps(
         ]
     )
     maps *= np.exp(2j * np.pi * rng.uniform(size=n_coils))[:, None, None, None]
-    return (maps / np.median(np.sqrt((np.abs(maps) ** 2).sum(axis=0)))).astype(np.complex64)
+    scale = float(np.median(np.sqrt((np.abs(maps) ** 2).sum(axis=0))))
+    scaled: NDArray[np.complex64] = (maps / scale).astype(np.complex64)
+    return scaled
 
 
 def _helmet(
@@ -114,5 +116,7 @@ def _onto(values: NDArray[np.complex128], matrix: tuple[int, int, int]) -> NDArr
         return values
     axes = [np.linspace(0, m - 1, n) for n, m in zip(matrix, values.shape, strict=True)]
     at = np.meshgrid(*axes, indexing="ij")
-    real = map_coordinates(values.real, at, order=3, mode="nearest")
-    return real + 1j * map_coordinates(values.imag, at, order=3, mode="nearest")
+    fine = np.empty(matrix, dtype=np.complex128)
+    fine.real = map_coordinates(values.real, at, order=3, mode="nearest")
+    fine.imag = map_coordinates(values.imag, at, order=3, mode="nearest")
+    return fine

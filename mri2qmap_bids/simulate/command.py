@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from mri2qmap_bids.simulate.scan import PhantomKind, ScanOptions
 from mri2qmap_bids.simulate.sequences import from_sidecar, make_sequence, read_train
 from mri2qmap_bids.simulate.study import Study
 from mri2qmap_bids.simulate.usermaps import MapFiles
+
+_Number = TypeVar("_Number", int, float)
 
 _DEFAULT_FRAMES = 500
 _DEFAULT_MATRIX = {"2D": (96,), "3D": (40,)}
@@ -74,7 +77,7 @@ def scan_options(arguments: argparse.Namespace) -> ScanOptions:
         n_coils=arguments.coils,
         trajectory=arguments.trajectory,
         arms=arguments.arms,
-        acceleration=arguments.acceleration or _DEFAULT_ACCELERATION[arguments.dimension],
+        acceleration=_given(arguments.acceleration, _DEFAULT_ACCELERATION[arguments.dimension]),
         noise=arguments.noise,
         raw_file=_raw_file(arguments),
     )
@@ -86,7 +89,7 @@ def _sequence(arguments: argparse.Namespace) -> Sequence:
         return from_sidecar(arguments.sidecar, arguments.frames)
     flips = None if arguments.flip_angles is None else np.deg2rad(read_train(arguments.flip_angles))
     times = arguments.repetition_times
-    n_frames = arguments.frames or (_DEFAULT_FRAMES if flips is None else len(flips))
+    n_frames = _given(arguments.frames, _DEFAULT_FRAMES if flips is None else len(flips))
     inversion = arguments.inversion_time
     return make_sequence(
         arguments.sequence,
@@ -140,6 +143,11 @@ def _label(value: str, prefix: str, option: str) -> str:
     if not re.fullmatch("[0-9a-zA-Z]+", label):
         raise UsageError(f"{option}: must be of letters and digits, got {value!r}")
     return label
+
+
+def _given(value: _Number | None, default: _Number) -> _Number:
+    """The value, or the default if there is none; zero is a value."""
+    return default if value is None else value
 
 
 def _at_least(value: float, least: float, option: str) -> None:

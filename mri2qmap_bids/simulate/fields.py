@@ -37,7 +37,8 @@ def smooth_field(
     values = np.zeros(len(points))
     for wave_vector, phase in zip(wave_vectors, phases, strict=True):
         values += np.cos(points @ wave_vector + phase)
-    return np.sqrt(2.0 / _N_WAVES) * values
+    values *= np.sqrt(2.0 / _N_WAVES)
+    return values
 
 
 def generator(seed: int, *purpose: int | str) -> np.random.Generator:

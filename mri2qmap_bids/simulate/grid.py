@@ -78,7 +78,8 @@ def offsets_in_voxel(
     ]
     in_voxel = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     directions = affine(geometry)[:3, :3] / np.array([size_x, size_y, size_z])
-    return in_voxel @ directions.T
+    offsets: NDArray[np.float64] = in_voxel @ directions.T
+    return offsets
 
 
 def _rotation(angles: tuple[float, float, float]) -> NDArray[np.float64]:

@@ -200,7 +200,7 @@ def _in_units(
         "cycles/pixel": per_pixel,
         "rad/pixel": 2.0 * np.pi * per_pixel,
     }[units]
-    return scaled.astype(np.float32)
+    return np.asarray(scaled, dtype=np.float32)
 
 
 def _distinct(values: NDArray[np.float64]) -> list[float]:

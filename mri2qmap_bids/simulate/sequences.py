@@ -113,7 +113,8 @@ def make_sequence(
 
 def default_rf_phase(kind: SequenceKind, n_frames: int) -> NDArray[np.float64]:
     """Phase of each excitation [rad]: 0 (FISP), alternating 0 and pi (bSSFP); shape (frame,)."""
-    return np.zeros(n_frames) if kind == "FISP" else np.pi * (np.arange(n_frames) % 2)
+    alternating = np.where(np.arange(n_frames) % 2, np.pi, 0.0)
+    return np.zeros(n_frames) if kind == "FISP" else alternating
 
 
 def read_train(path: Path) -> NDArray[np.float64]:
@@ -125,7 +126,9 @@ def read_train(path: Path) -> NDArray[np.float64]:
         If the file holds anything but numbers, or none.
     """
     try:
-        values = np.array(path.read_text().replace(",", " ").split(), dtype=float)
+        values: NDArray[np.float64] = np.array(
+            path.read_text().replace(",", " ").split(), dtype=float
+        )
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: must hold one number per frame, got {error}") from error
     if len(values) == 0 or not np.isfinite(values).all():
@@ -158,7 +161,7 @@ def from_sidecar(path: Path, n_frames: int | None = None) -> Sequence:
         raise UsageError(f"{path}: PulseSequenceType must be FISP or bSSFP, got {kind!r}")
     return make_sequence(
         kind,
-        n_frames or len(flips),
+        len(flips) if n_frames is None else n_frames,
         np.deg2rad(flips),
         np.asarray(repetition, dtype=float),
         np.asarray(echo, dtype=float),

@@ -61,18 +61,21 @@ class MeasuredMaps:
     def centre(self) -> NDArray[np.float64]:
         """Middle of the mask's bounding box, RAS+ [m]."""
         corners = self._corners()
-        return (corners.min(axis=0) + corners.max(axis=0)) / 2
+        centre: NDArray[np.float64] = (corners.min(axis=0) + corners.max(axis=0)) / 2
+        return centre
 
     @property
     def extent(self) -> NDArray[np.float64]:
         """Edges of the mask's bounding box along the world's axes [m]."""
-        return np.ptp(self._corners(), axis=0)
+        extent: NDArray[np.float64] = np.ptp(self._corners(), axis=0)
+        return extent
 
     def _corners(self) -> NDArray[np.float64]:
         used = np.argwhere(self.mask)
         box = np.array([used.min(axis=0), used.max(axis=0)])
         index = np.array(np.meshgrid(*box.T)).reshape(3, -1).T
-        return index @ self.affine[:3, :3].T + self.affine[:3, 3]
+        corners: NDArray[np.float64] = index @ self.affine[:3, :3].T + self.affine[:3, 3]
+        return corners
 
 
 def read_maps(files: MapFiles) -> MeasuredMaps:
@@ -147,7 +150,7 @@ def from_maps(
     )
     inside = part > _LEAST_TISSUE
     safe = np.where(inside, part, 1.0)
-    m0 = (real + 1j * imaginary) / safe
+    m0 = ((real + 1j * imaginary) / safe).astype(np.complex128)
     if not measured.m0.imag.any():
         m0 = m0 * smooth_phase(geometry, seed)
     labels = np.where(inside, MIXED, 0).astype(np.uint8)
@@ -169,13 +172,13 @@ def _voxel_means(
     spacing = float(np.cbrt(abs(np.linalg.det(measured.affine[:3, :3]))))
     steps = offsets_in_voxel(geometry, thickness, spacing) @ to_index[:3, :3].T
     shape = np.array(measured.mask.shape)
-    means = [np.zeros(len(start)) for _ in volumes]
+    sums = np.zeros((len(volumes), len(start)))
     for step in steps:
         at = start + step
         inside = ((at >= -0.5) & (at <= shape - 0.5)).all(axis=1)
-        for mean, volume in zip(means, volumes, strict=True):
-            mean += inside * map_coordinates(volume, at.T, order=1, mode="nearest")
-    return [mean / len(steps) for mean in means]
+        for row, volume in enumerate(volumes):
+            sums[row] += inside * map_coordinates(volume, at.T, order=1, mode="nearest")
+    return list(sums / len(steps))
 
 
 def _by_windows(t1: NDArray[Any]) -> NDArray[np.uint8]:
@@ -189,11 +192,12 @@ def _by_windows(t1: NDArray[Any]) -> NDArray[np.uint8]:
 def _read(path: Path, shape: tuple[int, ...] | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
     """A 3D volume and its affine [mm]."""
     import nibabel
+    from nibabel.filebasedimages import ImageFileError
 
     try:
         image = nibabel.load(path)
         values = np.asarray(image.dataobj)
-    except (OSError, nibabel.filebasedimages.ImageFileError) as error:
+    except (OSError, ImageFileError) as error:
         raise UsageError(f"{path}: must be a readable image, got {error}") from error
     if values.ndim == 2:
         values = values[..., None]

@@ -58,7 +58,8 @@ class Phantom:
     def error(self, maps: Tensor) -> Tensor:
         """1 - |cosine| between estimated and true coil vectors, per voxel of the object."""
         lengths = torch.linalg.vector_norm(self.maps, dim=0) * torch.linalg.vector_norm(maps, dim=0)
-        return (1 - (maps.conj() * self.maps).sum(0).abs() / lengths)[self.mask]
+        error: Tensor = 1 - (maps.conj() * self.maps).sum(0).abs() / lengths
+        return error[self.mask]
 
 
 @pytest.fixture(scope="module")

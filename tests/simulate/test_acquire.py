@@ -1,0 +1,129 @@
+"""The simulated receiver: the sum it computes, its coils and its noise."""
+
+import numpy as np
+import pytest
+
+from mri2qmap_bids.recon.physics import epg
+from mri2qmap_bids.simulate.acquire import N_STATES, acquire, encode
+from mri2qmap_bids.simulate.coils import coil_maps
+from mri2qmap_bids.simulate.grid import make_geometry
+from mri2qmap_bids.simulate.phantom import make_brain
+from mri2qmap_bids.simulate.sequences import make_sequence
+from mri2qmap_bids.simulate.trajectory import Trajectory, make_trajectory
+
+N_FRAMES = 5
+
+
+def _case(shape, n_dims, kind="FISP"):
+    """A box of random tissue, three random coils and a trajectory."""
+    rng = np.random.default_rng(4)
+    t1 = rng.uniform(0.5, 2.0, shape)
+    m0 = rng.normal(size=shape) + 1j * rng.normal(size=shape)
+    labels = (rng.uniform(size=shape) < 0.6).astype(np.uint8)
+    brain = make_brain(t1, t1 * rng.uniform(0.05, 0.4, shape), m0, labels, (1e-3,) * 3)
+    maps = rng.normal(size=(3, *shape, 2)).astype(np.float32).view(np.complex64)[..., 0]
+    trajectory = make_trajectory("spiral", shape[::-1][:n_dims], N_FRAMES, 3.0)
+    return brain, make_sequence(kind, N_FRAMES), trajectory, maps
+
+
+def _slow_transform(image, positions):
+    """Sum over all voxels, one exponential each; components x, y[, z], origin floor(n / 2)."""
+    axes = [(np.arange(n) - n // 2) / n for n in image.shape]
+    grid = np.meshgrid(*axes, indexing="ij")[::-1]
+    phase = sum(np.multiply.outer(positions[:, i], grid[i]) for i in range(image.ndim))
+    return (np.exp(-2j * np.pi * phase) * image).sum(axis=tuple(range(1, 1 + image.ndim)))
+
+
+@pytest.mark.parametrize("kind", ["FISP", "bSSFP"])
+@pytest.mark.parametrize(("shape", "n_dims"), [((2, 7, 6), 2), ((5, 6, 7), 3)])
+def test_samples_equal_the_slow_sum(shape, n_dims, kind):
+    import torch
+
+    brain, sequence, trajectory, maps = _case(shape, n_dims, kind)
+    kspace = encode(brain, sequence, trajectory, maps)
+    mask = brain.labels > 0
+    signals = epg.simulate(
+        sequence,
+        torch.from_numpy(brain.t1[mask]),
+        torch.from_numpy(brain.t2[mask]),
+        n_states=N_STATES,
+    ).numpy()
+    for frame in (0, N_FRAMES - 1):
+        image = np.zeros((3, *shape), dtype=complex)
+        image[:, mask] = (maps * brain.m0)[:, mask] * signals[:, frame]
+        for coil in range(3):
+            volumes = image[coil] if n_dims == 2 else image[coil][None]
+            for index, volume in enumerate(volumes):
+                slow = _slow_transform(volume, trajectory.positions[frame, 0].astype(float))
+                fast = kspace[index, frame, 0, coil]
+                np.testing.assert_allclose(fast, slow, atol=2e-5 * np.abs(slow).max())
+
+
+def test_centre_of_kspace_is_the_sum_of_the_image():
+    brain, sequence, _, maps = _case((4, 4, 5), 3)
+    centre = Trajectory("radial", np.zeros((N_FRAMES, 1, 1, 3), dtype=np.float32), 1)
+    ones = np.ones_like(maps[:1])
+    kspace = encode(brain, sequence, centre, ones)[0, :, 0, 0, 0]
+    import torch
+
+    mask = brain.labels > 0
+    signals = epg.simulate(
+        sequence, torch.from_numpy(brain.t1[mask]), torch.from_numpy(brain.t2[mask]), n_states=200
+    ).numpy()
+    np.testing.assert_allclose(kspace, brain.m0[mask] @ signals, rtol=1e-4)
+
+
+def test_transmit_field_changes_the_signal_as_the_flip_angle_does():
+    brain, sequence, trajectory, maps = _case((1, 6, 6), 2)
+    weaker = make_sequence("FISP", N_FRAMES, flip_angle=0.8 * sequence.flip_angle)
+    field = np.full(brain.t1.shape, 0.8, dtype=np.float32)
+    np.testing.assert_allclose(
+        encode(brain, sequence, trajectory, maps, field),
+        encode(brain, weaker, trajectory, maps),
+        atol=1e-4,
+    )
+
+
+def test_noise_scan_has_the_covariance_of_the_noise():
+    brain, sequence, trajectory, maps = _case((8, 12, 12), 2)
+    clean = encode(brain, sequence, trajectory, maps)
+    noisy = acquire(brain, sequence, trajectory, maps, noise=0.5, seed=3)
+    level = 0.5 * np.sqrt(np.mean(np.abs(clean) ** 2))
+    covariance = noisy.noise_covariance
+    scan = noisy.noise @ noisy.noise.conj().T / noisy.noise.shape[1]
+    added = np.moveaxis(noisy.kspace - clean, 3, 0).reshape(3, -1)
+    added = added @ added.conj().T / added.shape[1]
+    assert np.trace(covariance).real / 3 == pytest.approx(level**2, rel=1e-5)
+    for measured in (scan, added):
+        assert np.abs(measured - covariance).max() < 0.1 * np.abs(covariance).max()
+    assert np.abs(covariance[0, 1]) > 0.02 * level**2
+
+
+def test_seeds_repeat_and_differ():
+    case = _case((1, 6, 6), 2)
+    first, again, other = (acquire(*case, noise=0.1, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.kspace, again.kspace)
+    assert np.abs(first.kspace - other.kspace).max() > 0
+    assert acquire(*case, noise=0.0, seed=1).noise is None
+
+
+def test_coil_maps_are_smooth_and_cover_the_head():
+    grid = make_geometry((20, 36, 36), (8e-3, 6e-3, 6e-3), np.zeros(3))
+    maps = coil_maps(grid, 8, np.zeros(3), seed=0)
+    total = np.sqrt((np.abs(maps) ** 2).sum(axis=0))
+    head = total[5:15, 6:30, 6:30]
+    assert maps.shape == (8, 20, 36, 36) and maps.dtype == np.complex64
+    assert head.min() > 0.2 and head.max() / head.min() < 12
+    strengths = np.abs(maps).mean(axis=(1, 2, 3))
+    assert strengths.max() / strengths.min() < 3
+
+
+def test_coil_maps_belong_to_places_not_to_voxels():
+    fine = make_geometry((20, 40, 40), (8e-3, 5e-3, 5e-3), np.zeros(3))
+    slab = make_geometry((1, 20, 20), (8e-3, 10e-3, 10e-3), np.zeros(3))
+    ratio = (
+        coil_maps(slab, 4, np.zeros(3), 0)[:, 0]
+        / coil_maps(fine, 4, np.zeros(3), 0)[:, 10, ::2, ::2]
+    )
+    inside = ratio[:, 4:-4, 4:-4]
+    np.testing.assert_allclose(inside, inside.mean(), rtol=0.05)

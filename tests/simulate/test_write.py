@@ -1,0 +1,189 @@
+"""Datasets on disk: raw files, sidecars, known maps, several calls."""
+
+import json
+
+import ismrmrd
+import nibabel as nib
+import numpy as np
+import pytest
+
+from mri2qmap_bids import tools
+from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.simulate.sequences import from_sidecar, make_sequence
+
+FLAT = ["--matrix", "24", "--slices", "3", "--slice-gap", "1", "--frames", "12", "--coils", "2"]
+SOLID = ["--dimension", "3D", "--matrix", "12", "--frames", "9", "--coils", "2", "--acq", "3d"]
+TRUTH = "derivatives/mri2qmap-simulate"
+
+
+def _simulate(root, *words):
+    return tools.main(["simulate", str(root), *words])
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    root = tmp_path_factory.mktemp("simulated") / "dataset"
+    flat = [*FLAT, "--acq", "2d", "--oblique", "10", "0", "20", "--acceleration", "2"]
+    assert _simulate(root, *flat, "--discard-pre", "3", "--discard-post", "2") == 0
+    assert _simulate(root, *SOLID, "--sub", "02", "--ses", "a", "--prep-time", "2") == 0
+    return root
+
+
+def _raw(root, name):
+    path = next(root.glob(f"sub-*/**/{name}"))
+    with ismrmrd.File(str(path), "r") as file:
+        return file["dataset"].header, list(file["dataset"].acquisitions[:])
+
+
+def test_dataset_and_truth_are_valid_bids(dataset, validator):
+    for root in (dataset, dataset / TRUTH):
+        code, findings = validator(root)
+        assert code == 0, findings
+        assert "[ERROR]" not in findings
+
+
+def test_raw_file_holds_every_frame_once(dataset):
+    header, acquisitions = _raw(dataset, "*acq-2d_MRF.h5")
+    noise, *images = acquisitions
+    assert noise.is_flag_set(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)
+    counters = [(a.idx.slice, a.idx.kspace_encode_step_1, a.idx.contrast) for a in images]
+    n_arms = len(images) // 36
+    assert sorted(counters) == [
+        (s, a, t) for s in range(3) for a in range(n_arms) for t in range(12)
+    ]
+    assert all(a.data.shape[1] == len(a.traj) and a.traj.shape[1] == 2 for a in images)
+    assert (images[0].discard_pre, images[0].discard_post) == (3, 2)
+    kept = images[0].data[:, 3:-2]
+    assert np.abs(images[0].data[:, :3]).min() > 5 * np.abs(kept).max()
+    matrix, fov = (
+        header.encoding[0].reconSpace.matrixSize,
+        header.encoding[0].reconSpace.fieldOfView_mm,
+    )
+    assert (matrix.x, matrix.y, matrix.z) == (24, 24, 1)
+    assert fov.z == 5.0 and header.encoding[0].trajectory.value == "spiral"
+
+
+def test_solid_file_has_a_three_dimensional_trajectory(dataset):
+    header, acquisitions = _raw(dataset, "*acq-3d_MRF.h5")
+    assert acquisitions[1].traj.shape[1] == 3
+    assert header.encoding[0].encodedSpace.matrixSize.z == 12
+    assert 5.5 < max(np.abs(a.traj).max() for a in acquisitions[1:]) <= 6.0
+
+
+@pytest.mark.parametrize(("name", "n_frames"), [("*acq-2d_MRF.json", 12), ("*acq-3d_MRF.json", 9)])
+def test_sidecar_has_one_value_per_frame(dataset, name, n_frames):
+    keys = json.loads(next(dataset.glob(f"sub-*/**/{name}")).read_text())
+    assert keys["PulseSequenceType"] == "FISP"
+    assert len(keys["FlipAngle"]) == n_frames
+    assert keys["RepetitionTimeExcitation"] == 0.012 and keys["EchoTime"] == 0.002
+    assert keys["InversionTime"] == 0.02 and keys["MRFTrajectoryUnits"] == "cycles/fov"
+    assert keys.get("RepetitionTimePreparation") == (2.0 if n_frames == 9 else None)
+
+
+def test_sidecar_describes_the_train_that_was_played(dataset):
+    path = next(dataset.glob("sub-*/**/*acq-2d_MRF.json"))
+    read, played = from_sidecar(path), make_sequence("FISP", 12)
+    np.testing.assert_allclose(read.flip_angle, played.flip_angle, atol=1e-7)
+    np.testing.assert_allclose(read.repetition_time, played.repetition_time)
+
+
+def test_known_maps_lie_where_the_acquisitions_do(dataset):
+    _, acquisitions = _raw(dataset, "*acq-2d_MRF.h5")
+    image = nib.load(next((dataset / TRUTH).glob("sub-01/**/*_T1map.nii.gz")))
+    assert image.shape == (24, 24, 3)
+    to_ras = np.diag([-1.0, -1.0, 1.0])
+    places = {a.idx.slice: np.array(a.position) for a in acquisitions[1:]}
+    for index, position in places.items():
+        world = image.affine @ [12, 12, index, 1]
+        np.testing.assert_allclose(world[:3], to_ras @ position, atol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(places[1] - places[0]), 6.0, atol=1e-3)
+    step = image.affine[:3, 0] / np.linalg.norm(image.affine[:3, 0])
+    np.testing.assert_allclose(step, to_ras @ np.array(acquisitions[1].read_dir), atol=1e-5)
+
+
+def test_known_maps_are_complete(dataset):
+    folder = dataset / TRUTH / "sub-02/ses-a/anat"
+    stem = "sub-02_ses-a_acq-3d"
+    ends = ("T1map", "T2map", "M0map", "dseg", "desc-brain_mask")
+    t1, t2, m0, labels, mask = (
+        np.asarray(nib.load(folder / f"{stem}_{end}.nii.gz").dataobj) for end in ends
+    )
+    assert set(np.unique(labels)) <= {0, 1, 2, 3} and (labels > 0).any()
+    for values in (t1, t2, m0):
+        assert (values[mask > 0] > 0).all() and (values[mask == 0] == 0).all()
+    assert 0.5 < np.median(t1[mask > 0]) < 2.0
+    description = json.loads((dataset / TRUTH / "dataset_description.json").read_text())
+    assert description["GeneratedBy"][0]["Name"] == "mri2qmap-simulate"
+
+
+def test_second_call_adds_to_the_dataset(dataset):
+    rows = (dataset / "participants.tsv").read_text().splitlines()
+    assert [row.split("\t")[0] for row in rows] == ["participant_id", "sub-01", "sub-02"]
+    assert (dataset / ".bidsignore").read_text().splitlines() == ["*_MRF.*", "MRF.json"]
+
+
+def test_existing_run_is_not_replaced(dataset, capsys):
+    before = next(dataset.glob("sub-01/**/*.h5")).stat().st_mtime_ns
+    assert _simulate(dataset, *FLAT, "--acq", "2d") == 73
+    assert "--overwrite" in capsys.readouterr().err
+    assert next(dataset.glob("sub-01/**/*.h5")).stat().st_mtime_ns == before
+
+
+def test_foreign_files_are_kept(tmp_path):
+    (tmp_path / "participants.tsv").write_text("participant_id\tage\nsub-zz\t40\n")
+    (tmp_path / "README").write_text("mine")
+    (tmp_path / ".bidsignore").write_text("notes/\n")
+    assert (
+        _simulate(tmp_path, "--matrix", "8", "--frames", "2", "--coils", "1", "--noise", "0") == 0
+    )
+    rows = [r.split("\t") for r in (tmp_path / "participants.tsv").read_text().splitlines()]
+    assert rows[0][:2] == ["participant_id", "age"]
+    assert rows[1][:2] == ["sub-01", "n/a"] and rows[2][:2] == ["sub-zz", "40"]
+    assert (tmp_path / "README").read_text() == "mine" and not (tmp_path / "README.md").exists()
+    assert "notes/" in (tmp_path / ".bidsignore").read_text()
+
+
+def test_same_seed_writes_the_same_samples(tmp_path):
+    words = ["--matrix", "8", "--frames", "2", "--coils", "2", "--seed", "5"]
+    for name in ("a", "b"):
+        assert _simulate(tmp_path / name, *words) == 0
+    assert _simulate(tmp_path / "c", *words[:-1], "6") == 0
+    a, b, c = (_raw(tmp_path / name, "*_MRF.h5")[1][1].data for name in "abc")
+    np.testing.assert_array_equal(a, b)
+    assert np.abs(a - c).max() > 0
+
+
+def test_trajectory_units_and_frame_counter_are_as_asked(tmp_path):
+    words = ["--matrix", "16", "--frames", "3", "--coils", "1", "--noise", "0"]
+    assert _simulate(tmp_path / "fov", *words) == 0
+    pixel = ["--trajectory-units", "cycles/pixel", "--frame-counter", "repetition"]
+    assert _simulate(tmp_path / "pixel", *words, *pixel) == 0
+    fov, px = (_raw(tmp_path / name, "*_MRF.h5")[1] for name in ("fov", "pixel"))
+    np.testing.assert_allclose(fov[1].traj / 16, px[1].traj, rtol=1e-6)
+    assert [a.idx.repetition for a in px[:3]] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--acceleration", "0"], 64, "--acceleration"),
+        (["--frames", "0"], 64, "--frames"),
+        (["--flip-angles", "/nowhere.txt"], 64, "/nowhere.txt"),
+        (["--sub", "a_b"], 64, "--sub"),
+        (["--maps", "one.nii"], 64, "--maps"),
+        (["--phantom", "brainweb"], 64, "--labels"),
+        (["--prep-time", "0.1"], 64, "--prep-time"),
+        (["--noise", "-1"], 64, "--noise"),
+    ],
+)
+def test_bad_words_leave_one_line_and_nothing_on_disk(tmp_path, capsys, words, code, said):
+    root = tmp_path / "dataset"
+    assert _simulate(root, "--matrix", "8", *words) == code
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+    assert not root.exists()
+
+
+def test_short_train_is_refused():
+    with pytest.raises(UsageError, match="flip angles: must be at least 9"):
+        make_sequence("FISP", 9, flip_angle=np.ones(4))
