@@ -102,9 +102,7 @@ def from_anatomy(
     return make_brain(t1, t2, density * smooth_phase(geometry, seed), labels, geometry.voxel_size)
 
 
-def blurred(
-    parts: NDArray[np.float32], thickness: float | None
-) -> NDArray[np.float32]:
+def blurred(parts: NDArray[np.float32], thickness: float | None) -> NDArray[np.float32]:
     """Fractions as seen at the resolution of a scan, a Gaussian of 1.4 voxels full width.
 
     Spirals and spokes cover a disc (a ball in 3D) of k-space. What a sharp object has in
@@ -121,7 +119,8 @@ def blurred(
         across them; None: 3D.
     """
     across = 0.0 if thickness is not None else _POINT_SPREAD
-    return gaussian_filter(parts, (0.0, across, _POINT_SPREAD, _POINT_SPREAD), mode="constant")
+    spread = (0.0, across, _POINT_SPREAD, _POINT_SPREAD)
+    return np.asarray(gaussian_filter(parts, spread, mode="constant"))
 
 
 def make_brain(

@@ -21,26 +21,28 @@ from mri2qmap_bids.simulate.usermaps import MapFiles, from_maps, read_maps
 
 BRAINWEB = Path(__file__).parents[3] / "shared/data/brainweb/subject04_crisp_v.mnc.gz"
 
+THICKNESS = 5e-3
+
 
 @pytest.fixture(scope="module")
 def geometry():
     centre, _ = centre_and_extent(mni152())
-    return make_geometry((3, 48, 48), (5e-3, 220e-3 / 48, 220e-3 / 48), centre)
+    return make_geometry((2, 64, 64), (THICKNESS, 220e-3 / 64, 220e-3 / 64), centre)
 
 
 @pytest.fixture(scope="module")
 def brain(geometry):
-    return mni152_brain(geometry, seed=1)
+    return mni152_brain(geometry, 1, THICKNESS)
 
 
 def test_same_seed_gives_the_same_brain(geometry, brain):
-    again = mni152_brain(geometry, seed=1)
+    again = mni152_brain(geometry, 1, THICKNESS)
     for name in ("t1", "t2", "m0", "labels"):
         np.testing.assert_array_equal(getattr(again, name), getattr(brain, name))
 
 
 def test_another_seed_gives_another_brain(geometry, brain):
-    other = mni152_brain(geometry, seed=2)
+    other = mni152_brain(geometry, 2, THICKNESS)
     both = (brain.labels > 0) & (other.labels > 0)
     assert 0.01 < np.mean(brain.labels != other.labels) < 0.3
     assert np.mean(np.abs(brain.t1 - other.t1)[both]) > 0.02
@@ -66,14 +68,14 @@ def test_fractions_sum_to_one_and_rates_average(geometry):
     parts = fractions(anatomy, geometry, None, generator(0, "shape"))
     np.testing.assert_allclose(parts.sum(axis=0), 1.0, atol=1e-5)
 
-    # Half grey and half white matter in one voxel.
+    # The middle voxel is half grey and half white matter.
     half = np.full((40, 40, 40), 1, dtype=np.uint8)
     half[:, 20:] = 2
     block = Anatomy(half, np.diag([5e-3, 5e-3, 5e-3, 1.0]), MNI152_TISSUES)
-    grid = make_geometry((1, 1, 1), (0.1, 0.1, 0.1), np.full(3, 97.5e-3))
+    grid = make_geometry((5, 5, 5), (2e-2, 2e-2, 2e-2), np.full(3, 97.5e-3))
     mixed = from_anatomy(block, grid, seed=0)
-    assert mixed.labels.item() == 4
-    assert 0.9 < mixed.t1.item() * (0.5 / 1.40 + 0.5 / 0.85) < 1.1
+    assert mixed.labels[2, 2, 2] == 4
+    assert 0.9 < mixed.t1[2, 2, 2] * (0.5 / 1.40 + 0.5 / 0.85) < 1.1
 
 
 def test_oblique_grid_sees_the_same_head():
@@ -139,8 +141,8 @@ def test_brainweb_head_has_scalp_and_brain():
     anatomy = brainweb(BRAINWEB)
     centre, extent = centre_and_extent(anatomy)
     assert (extent > 0.15).all() and (extent < 0.25).all()
-    grid = make_geometry((1, 64, 64), (5e-3, 4e-3, 4e-3), centre)
-    head = from_anatomy(anatomy, grid, seed=0)
+    grid = make_geometry((1, 96, 96), (THICKNESS, 2.5e-3, 2.5e-3), centre)
+    head = from_anatomy(anatomy, grid, 0, THICKNESS)
     assert set(np.unique(head.labels)) == {0, 1, 2, 3, 4, 5}
     assert len(anatomy.tissues) == len(BRAINWEB_TISSUES)
     assert np.median(head.t1[head.labels == 1]) == pytest.approx(GREY.t1, rel=0.12)
