@@ -30,7 +30,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("bids_dir", type=Path, help="root of the raw BIDS dataset")
     parser.add_argument("output_dir", type=Path, help="root of the derivative dataset to write")
-    parser.add_argument("analysis_level", choices=("participant", "group"), help="level of processing")
+    parser.add_argument(
+        "analysis_level", choices=("participant", "group"), help="level of processing"
+    )
     parser.add_argument("--version", "-V", action="version", version=f"mri2qmap {__version__}")
     _add_selection(parser.add_argument_group("selection"))
     _add_reconstruction(parser.add_argument_group("reconstruction"))
@@ -68,7 +70,10 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
         "--recon-method", choices=RECON_METHODS, default=options.method, help="how maps are made"
     )
     group.add_argument(
-        "--device", default=options.device, metavar="{auto,cpu,cuda,cuda:N}", help="where to compute"
+        "--device",
+        default=options.device,
+        metavar="{auto,cpu,cuda,cuda:N}",
+        help="where to compute",
     )
     group.add_argument(
         "--matrix",
@@ -110,7 +115,9 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-w", "--work-dir", "--work_dir", type=Path, default=Path("work"), help="intermediate files"
     )
-    group.add_argument("-v", "--verbose", action="count", default=0, help="log more; twice, even more")
+    group.add_argument(
+        "-v", "--verbose", action="count", default=0, help="log more; twice, even more"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -128,7 +135,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = build_parser().parse_args(argv)
     level = logging.DEBUG if arguments.verbose else logging.INFO
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", force=True)
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", force=True
+    )
     logging.getLogger("mri2qmap_bids").setLevel(level)
     try:
         settings = replace(to_settings(arguments), log_level=level)
@@ -232,7 +241,9 @@ def _participants(settings: Settings, dry_run: bool) -> int:
         else:
             logger.info("%s: done", run.name)
     n_failed = len(reasons) + len(selection.problems)
-    logger.info("%d done, %d failed: %s", len(selection.runs) - len(reasons), n_failed, settings.output_dir)
+    logger.info(
+        "%d done, %d failed: %s", len(selection.runs) - len(reasons), n_failed, settings.output_dir
+    )
     return 1 if n_failed else 0
 
 
@@ -284,7 +295,7 @@ def _matrix(values: Sequence[int] | None) -> tuple[int, int, int] | None:
         return None
     if len(values) not in (1, 3) or min(values) < 4:
         raise UsageError(f"--matrix must be N or NX NY NZ, each at least 4, got {list(values)}")
-    x, y, z = values if len(values) == 3 else values * 3
+    x, y, z = values if len(values) == 3 else (values[0],) * 3
     return z, y, x
 
 

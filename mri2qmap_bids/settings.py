@@ -36,7 +36,9 @@ class Settings:
 
 def available_cores() -> int:
     """Cores that this process may use (affinity and container limits included)."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     quota = _cgroup_value("cpu.max")
     if quota and quota[0] != "max":
         cores = min(cores, max(1, round(int(quota[0]) / int(quota[1]))))

@@ -149,7 +149,7 @@ def _add_readout(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--coils", type=int, default=8, help="receive coils")
     group.add_argument(
-        "--noise", type=float, default=0.02, help="standard deviation relative to the rms signal"
+        "--noise", type=float, default=0.1, help="standard deviation relative to the rms signal"
     )
 
 

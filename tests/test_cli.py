@@ -34,7 +34,8 @@ def one_error(capfd) -> str:
 
 
 @pytest.mark.parametrize(
-    "option", ["--participant-label", "--participant_label", "--participant-labels", "--participant_labels"]
+    "option",
+    ["--participant-label", "--participant_label", "--participant-labels", "--participant_labels"],
 )
 def test_participants_are_taken_in_every_spelling(option):
     assert settings(option, "sub-01", "02,sub-03").participants == ("01", "02", "03")
@@ -46,7 +47,8 @@ def test_sessions_are_taken_in_every_spelling(option):
 
 
 @pytest.mark.parametrize(
-    ("words", "gigabytes"), [("16G", 16), ("16GB", 16), ("500M", 0.5), ("16000", 16), ("1.5T", 1500)]
+    ("words", "gigabytes"),
+    [("16G", 16), ("16GB", 16), ("500M", 0.5), ("16000", 16), ("1.5T", 1500)],
 )
 def test_memory_is_taken_with_units(words, gigabytes):
     assert settings("--mem", words).memory_gb == pytest.approx(gigabytes)
@@ -122,7 +124,9 @@ def test_group_level_needs_maps(small_dataset, tmp_path, capfd):
 
 
 def test_dry_run_lists_runs_and_writes_nothing(small_dataset, tmp_path, capsys):
-    assert run(small_dataset, tmp_path / "out", "participant", "--dry-run", "-w", tmp_path / "w") == 0
+    assert (
+        run(small_dataset, tmp_path / "out", "participant", "--dry-run", "-w", tmp_path / "w") == 0
+    )
     names = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
     assert names == ["sub-01_ses-1_acq-2d", "sub-01_ses-2_acq-2d", "sub-02_ses-1_acq-3d"]
     assert not (tmp_path / "out").exists()

@@ -46,7 +46,9 @@ def test_every_run_has_every_derivative(derivatives):
     ]
     ends = ["T1map", "T2map", "M0map", "desc-brain_mask"]
     ends += [f"desc-synthetic_{suffix}" for suffix in ("T1w", "T2w", "PDw", "FLAIR")]
-    expected = {f"{stem}_{end}{ext}" for stem in stems for end in ends for ext in (".nii.gz", ".json")}
+    expected = {
+        f"{stem}_{end}{ext}" for stem in stems for end in ends for ext in (".nii.gz", ".json")
+    }
     found = {str(path.relative_to(derivatives)) for path in derivatives.rglob("sub-*/**/*.*")}
     assert found == expected
 
@@ -55,7 +57,7 @@ def test_well_posed_maps_are_within_two_per_cent(derivatives, truth):
     scores = compare_datasets(derivatives, truth)
     assert set(scores.run) == {"sub-01_ses-1_acq-2d", "sub-01_ses-2_acq-2d", "sub-02_ses-1_acq-3d"}
     tissue = scores[scores.tissue.isin(["GM", "WM"])]
-    assert (tissue.n_voxels > 20).all()
+    assert (tissue.n_voxels > 50).all()
     assert (tissue.T1_MAPE < 2).all(), tissue
     assert (tissue.T2_MAPE < 2).all(), tissue
     assert (scores.M0_NRMSE < 5).all(), scores
@@ -77,7 +79,9 @@ def test_group_tables_hold_every_run_and_region(derivatives):
         described = json.loads((derivatives / f"group_{measure}.json").read_text())
         assert set(described) == set(table.columns)
         assert described["median"]["Units"] == units
-    t1 = pd.read_csv(derivatives / "group_T1map.tsv", sep="\t").set_index(["session_id", "region"])["median"]
+    t1 = pd.read_csv(derivatives / "group_T1map.tsv", sep="\t").set_index(["session_id", "region"])[
+        "median"
+    ]
     assert (t1.xs("WM", level="region") < t1.xs("GM", level="region")).all()
 
 
@@ -91,10 +95,15 @@ def test_gridding_runs_through_to_maps(small_dataset, tmp_path, truth):
 
 
 def test_evaluate_prints_a_table_and_writes_json(derivatives, truth, tmp_path, capsys):
-    assert tools.main(["evaluate", str(derivatives), str(truth), "--output", str(tmp_path / "s.json")]) == 0
+    assert (
+        tools.main(["evaluate", str(derivatives), str(truth), "--output", str(tmp_path / "s.json")])
+        == 0
+    )
     assert "T1_MAPE" in capsys.readouterr().out
     records = json.loads((tmp_path / "s.json").read_text())
-    assert {"run", "tissue", "T1_MAPE", "T2_bias", "T2_sd", "M0_NRMSE", "T1_SSIM"} <= set(records[0])
+    assert {"run", "tissue", "T1_MAPE", "T2_bias", "T2_sd", "M0_NRMSE", "T1_SSIM"} <= set(
+        records[0]
+    )
 
 
 def test_a_second_call_finds_the_work_done(small_dataset, tmp_path):
@@ -110,10 +119,14 @@ def test_a_second_call_finds_the_work_done(small_dataset, tmp_path):
 
 
 def test_module_and_help_start_without_the_science():
-    program = "import sys; from mri2qmap_bids import cli, tools; cli.build_parser(); tools.build_parser(); "
-    program += "print([m for m in ('torch', 'nipype', 'bids', 'nibabel') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-    helped = subprocess.run([sys.executable, "-m", "mri2qmap_bids", "--help"], capture_output=True, text=True)
-    assert helped.returncode == 0
-    assert "--participant-label" in helped.stdout
+    program = (
+        "import sys; from mri2qmap_bids import cli, tools\n"
+        "cli.build_parser(); tools.build_parser()\n"
+        "print([m for m in ('torch', 'nipype', 'bids', 'nibabel') if m in sys.modules])"
+    )
+    assert _output([sys.executable, "-c", program]).strip() == "[]"
+    assert "--participant-label" in _output([sys.executable, "-m", "mri2qmap_bids", "--help"])
+
+
+def _output(command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

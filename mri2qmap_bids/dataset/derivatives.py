@@ -113,7 +113,10 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         If a file cannot be written.
     """
     maps = document.maps
-    shared = {**document.metadata, **({"Sources": list(document.sources)} if document.sources else {})}
+    shared = {
+        **document.metadata,
+        **({"Sources": list(document.sources)} if document.sources else {}),
+    }
     reference = "bids::" + str(relative_path(document.entities, "T1map"))
     values = {"T1map": maps.t1, "T2map": maps.t2, "M0map": np.abs(maps.m0)}
     written = []

@@ -28,7 +28,9 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A leading dot keeps a killed run's leftover out of every BIDS query and validator.
-        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix="".join(path.suffixes), dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=".tmp-", suffix="".join(path.suffixes), dir=path.parent
+        )
         os.close(handle)
     except OSError as error:
         raise OutputError(f"{path.parent} must be writable, got {error.strerror}") from error

@@ -60,16 +60,22 @@ def write_group_tables(
     runs = [
         run
         for run in runs
-        if (not participants or run["sub"] in participants) and (not sessions or run.get("ses") in sessions)
+        if (not participants or run["sub"] in participants)
+        and (not sessions or run.get("ses") in sessions)
     ]
     if not runs:
         raise NothingSelectedError(f"{output_dir}: the filters must leave maps, got none")
-    rows = {measure: pd.concat([_summary(output_dir, run, measure) for run in runs]) for measure in _MEASURES}
+    rows = {
+        measure: pd.concat([_summary(output_dir, run, measure) for run in runs])
+        for measure in _MEASURES
+    }
     written = []
     for measure, table in rows.items():
         path = output_dir / f"group_{measure}.tsv"
         write_text(path, table.to_csv(sep="\t", index=False, na_rep="n/a", float_format="%.6g"))
-        units = json.loads((output_dir / relative_path(runs[0], measure, ".json")).read_text())["Units"]
+        units = json.loads((output_dir / relative_path(runs[0], measure, ".json")).read_text())[
+            "Units"
+        ]
         dictionary = {name: {"Description": text} for name, text in _COLUMNS.items()}
         for name in ("mean", "median", "sd", "iqr"):
             dictionary[name]["Units"] = units
@@ -119,7 +125,9 @@ def _summary(output_dir: Path, run: dict[str, str], measure: str) -> pd.DataFram
     """One row per tissue class of one run."""
 
     def load(suffix: str, **more: str) -> NDArray[np.float64]:
-        return np.asarray(nib.load(output_dir / relative_path(run, suffix, **more)).dataobj, np.float64)
+        return np.asarray(
+            nib.load(output_dir / relative_path(run, suffix, **more)).dataobj, np.float64
+        )
 
     mask = load("mask", desc="brain") > 0
     labels = tissue_classes(load("T1map"), mask)

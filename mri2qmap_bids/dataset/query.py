@@ -15,7 +15,13 @@ logger = logging.getLogger(__name__)
 SUFFIX = "MRF"
 EXTENSIONS = (".h5", ".mrd")
 _SKIPPED = r"^/(code|stimuli|sourcedata|models|derivatives)(/|$)|/\.|/(func|dwi|perf|meg|eeg|ieeg|beh|pet|micr)(/|$)"
-_ENTITIES = {"subject": "sub", "session": "ses", "acquisition": "acq", "reconstruction": "rec", "run": "run"}
+_ENTITIES = {
+    "subject": "sub",
+    "session": "ses",
+    "acquisition": "acq",
+    "reconstruction": "rec",
+    "run": "run",
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,9 @@ def find_runs(
         If a participant is not there, or the filters leave no run.
     """
     if not bids_dir.is_dir():
-        raise DatasetError(f"{bids_dir}: must be a directory with a BIDS dataset, got no such directory")
+        raise DatasetError(
+            f"{bids_dir}: must be a directory with a BIDS dataset, got no such directory"
+        )
     known = _participants(bids_dir)
     missing = sorted(set(participants) - set(known))
     if missing and known:
@@ -129,9 +137,13 @@ def _indexed(root: Path, label: str, bids_dir: Path) -> list[MRFRun]:
 def _run(file: Any, bids_dir: Path) -> MRFRun:
     found = file.get_entities()
     # The labels as the file name spells them: pybids turns run-01 into a number.
-    spelled = dict(part.split("-", 1) for part in Path(file.path).name.split("_")[:-1] if "-" in part)
+    spelled = dict(
+        part.split("-", 1) for part in Path(file.path).name.split("_")[:-1] if "-" in part
+    )
     entities = {
-        short: spelled.get(short, str(found[long])) for long, short in _ENTITIES.items() if long in found
+        short: spelled.get(short, str(found[long]))
+        for long, short in _ENTITIES.items()
+        if long in found
     }
     path = Path(file.path)
     return MRFRun(

@@ -61,7 +61,9 @@ def compare_datasets(estimate_dir: Path, truth_dir: Path) -> pd.DataFrame:
     for run in runs:
         if run not in shared:
             logger.warning("%s: no estimate", "_".join(f"{k}-{v}" for k, v in run.items()))
-    return pd.concat([_compare_run(estimate_dir, truth_dir, run) for run in shared], ignore_index=True)
+    return pd.concat(
+        [_compare_run(estimate_dir, truth_dir, run) for run in shared], ignore_index=True
+    )
 
 
 def write_scores(table: pd.DataFrame, path: Path) -> None:
@@ -74,7 +76,9 @@ def write_scores(table: pd.DataFrame, path: Path) -> None:
 
 def _compare_run(estimate_dir: Path, truth_dir: Path, run: dict[str, str]) -> pd.DataFrame:
     reference = _load(estimate_dir, run, "T1map")
-    estimate = {name: _array(_load(estimate_dir, run, name)) for name in ("T1map", "T2map", "M0map")}
+    estimate = {
+        name: _array(_load(estimate_dir, run, name)) for name in ("T1map", "T2map", "M0map")
+    }
     mask = _array(_load(estimate_dir, run, "mask", desc="brain")) > 0
     truth = {name: _on_grid(_load(truth_dir, run, name), reference, 1) for name in estimate}
     labels = np.rint(_on_grid(_load(truth_dir, run, "dseg"), reference, 0)).astype(int)
@@ -84,7 +88,10 @@ def _compare_run(estimate_dir: Path, truth_dir: Path, run: dict[str, str]) -> pd
         inside = np.isin(labels, numbers) & (truth["T1map"] > 0) & (truth["T2map"] > 0)
         if not inside.any():
             continue
-        row: dict[str, Any] = {"run": "_".join(f"{k}-{v}" for k, v in run.items()), "tissue": tissue}
+        row: dict[str, Any] = {
+            "run": "_".join(f"{k}-{v}" for k, v in run.items()),
+            "tissue": tissue,
+        }
         row |= {"n_voxels": int(inside.sum()), "coverage": 100 * float(mask[inside].mean())}
         for name, quantity in (("T1", "T1map"), ("T2", "T2map")):
             relative = estimate[quantity][inside] / truth[quantity][inside] - 1
@@ -104,7 +111,11 @@ def _whole_scores(
     m0, known = estimate["M0map"][inside], truth["M0map"][inside]
     scale = float(m0 @ known) / max(float(m0 @ m0), 1e-30)
     scores = {"M0_NRMSE": 100 * float(np.linalg.norm(scale * m0 - known) / np.linalg.norm(known))}
-    for name, quantity, most in (("T1", "T1map", 5.0), ("T2", "T2map", 2.0), ("M0", "M0map", np.inf)):
+    for name, quantity, most in (
+        ("T1", "T1map", 5.0),
+        ("T2", "T2map", 2.0),
+        ("M0", "M0map", np.inf),
+    ):
         factor = scale if name == "M0" else 1.0
         scores[f"{name}_SSIM"] = _ssim(
             np.minimum(factor * estimate[quantity], most), np.minimum(truth[quantity], most), inside

@@ -41,8 +41,12 @@ def read_sequence(metadata: Mapping[str, Any], header: ScanHeader, path: Path) -
     flip_angle = _values(metadata, "FlipAngle", header.flip_angle, path)
     n_frames = len(flip_angle)
     if n_frames < 2:
-        raise _broken(path, "FlipAngle", "a list with one value [deg] per frame", metadata.get("FlipAngle"))
-    repetition = _train(metadata, "RepetitionTimeExcitation", header.repetition_time, n_frames, path)
+        raise _broken(
+            path, "FlipAngle", "a list with one value [deg] per frame", metadata.get("FlipAngle")
+        )
+    repetition = _train(
+        metadata, "RepetitionTimeExcitation", header.repetition_time, n_frames, path
+    )
     echo = _train(metadata, "EchoTime", header.echo_time, n_frames, path)
     _check_timing(path, repetition, echo)
     default_phase = 180.0 * (np.arange(n_frames) % 2) if kind == "bSSFP" else np.zeros(n_frames)
@@ -64,7 +68,10 @@ def read_sequence(metadata: Mapping[str, Any], header: ScanHeader, path: Path) -
         preparation_time=_scalar(metadata, "RepetitionTimePreparation", (), path),
         slice_profile=_slice_profile(metadata, path),
     )
-    if sequence.preparation_time is not None and sequence.preparation_time < sequence.duration - 1e-6:
+    if (
+        sequence.preparation_time is not None
+        and sequence.preparation_time < sequence.duration - 1e-6
+    ):
         raise _broken(
             path,
             "RepetitionTimePreparation",

@@ -13,7 +13,7 @@ class ReconOptions:
 
     method: ReconMethod = "subspace"
     """subspace: conjugate gradients; gridding: density-compensated adjoint."""
-    n_iterations: int = 20
+    n_iterations: int = 12
     """Conjugate-gradient steps of the subspace reconstruction."""
     rank: int | None = None
     """Dimension of the temporal subspace; None keeps ``energy``."""

@@ -99,13 +99,14 @@ def subspace_image(
     contrast = dictionary.basis[:, 0].conj()[frame]
     coils = estimate_sensitivities(kspace, omega, contrast, support)
     encoding = Encoding(omega=omega, frame=frame, basis=dictionary.basis, coils=coils)
-    # The weights even out all frames together; each frame has 1/T of them.
-    weights = density_compensation(omega, support) * scan.n_frames
-    start = adjoint(encoding, kspace, weights)
     if options.method == "gridding":
-        return _crop(start, target)
-    operator = toeplitz.toeplitz_normal(encoding, weights)
-    image = conjugate_gradient(partial(toeplitz.apply, operator), start, options.n_iterations)
+        # The weights even out all frames together; each frame has 1/T of them.
+        weights = density_compensation(omega, support) * scan.n_frames
+        return _crop(adjoint(encoding, kspace, weights), target)
+    # White noise: no weights. Few steps from zero keep what the data do not say at zero.
+    operator = toeplitz.toeplitz_normal(encoding)
+    normal = partial(toeplitz.apply, operator)
+    image = conjugate_gradient(normal, adjoint(encoding, kspace), options.n_iterations)
     return _crop(image, target)
 
 
@@ -133,9 +134,7 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def resize(
-    geometry: Geometry, matrix: tuple[int, int, int] | None, is_3d: bool
-) -> Geometry:
+def resize(geometry: Geometry, matrix: tuple[int, int, int] | None, is_3d: bool) -> Geometry:
     """Another number of voxels over the same field of view; slices stay as they are.
 
     The centre of voxel ``floor(n / 2)`` stays at ``position``, where the phase of
@@ -146,7 +145,8 @@ def resize(
     kept = 0 if is_3d else 1
     new = geometry.matrix[:kept] + matrix[kept:]
     sizes = tuple(
-        size * old / n for size, old, n in zip(geometry.voxel_size, geometry.matrix, new, strict=True)
+        size * old / n
+        for size, old, n in zip(geometry.voxel_size, geometry.matrix, new, strict=True)
     )
     return Geometry(
         matrix=(new[0], new[1], new[2]),

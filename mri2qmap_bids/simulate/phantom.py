@@ -17,7 +17,7 @@ RELATIVE_STEP = 0.002
 """Step of the logarithmic grid of T1 and T2: voxels on it share fingerprints."""
 T1_RANGE, T2_RANGE = (0.1, 4.9), (0.01, 1.95)
 """Values a digital brain may hold [s]."""
-PURE = 0.9
+PURE = 0.8
 """A voxel bears a tissue's label when more than this part of it is that tissue."""
 # A voxel with less tissue than this gives no signal.
 _LEAST_TISSUE = 0.05

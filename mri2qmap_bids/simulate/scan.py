@@ -60,7 +60,7 @@ class ScanOptions:
     """Arms of a fully sampled frame; None: as many as it takes."""
     acceleration: float = 8.0
     """Only one in so many arms is read."""
-    noise: float = 0.02
+    noise: float = 0.1
     """Standard deviation of the noise relative to the root mean square of the signal."""
     raw_file: RawFileOptions = field(default_factory=RawFileOptions)
     """How the file is written."""
@@ -112,8 +112,7 @@ def simulate_scan(options: ScanOptions, subject_seed: int, scan_seed: int) -> Sc
         options.acceleration,
         options.arms,
     )
-    middle = geometry.position * np.array([-1.0, -1.0, 1.0]) - np.array(options.offset)
-    maps = coil_maps(geometry, options.n_coils, middle, subject_seed)
+    maps = coil_maps(geometry.matrix, options.n_dims == 3, options.n_coils, subject_seed)
     acquired = acquire(brain, options.sequence, trajectory, maps, options.noise, scan_seed)
     return Scan(geometry, brain, maps, acquired)
 

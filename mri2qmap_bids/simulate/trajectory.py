@@ -158,10 +158,12 @@ def make_trajectory(
     interleaves = n_full if n_dims == 2 else max(1, round(n_full / half_circle))
     arm = spiral_arm(n, interleaves) if kind == "spiral" else _spoke(n)
     index = np.arange(n_frames * kept)
-    if n_dims == 2:
-        rotations = _plane_rotations(kind, index // kept, index % kept, kept)
-    else:
-        rotations = _space_rotations(index)
+    in_plane = n_dims == 2
+    rotations = (
+        _plane_rotations(kind, index // kept, index % kept, kept)
+        if in_plane
+        else _space_rotations(index)
+    )
     unit = (arm / (n / 2)) @ rotations.transpose(0, 2, 1)
     positions = unit * (np.array(matrix) / 2)
     shape = (n_frames, kept, len(arm), n_dims)

@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from nipype import config as nipype_config
 from nipype.interfaces.utility import IdentityInterface
@@ -60,7 +59,9 @@ def init_run_wf(settings: Settings, name: str = "run_wf") -> Workflow:
         The NIfTI files written.
     """
     workflow = Workflow(name=name)
-    inputs = Node(IdentityInterface(["raw_file", "metadata", "entities", "source"]), name="inputnode")
+    inputs = Node(
+        IdentityInterface(["raw_file", "metadata", "entities", "source"]), name="inputnode"
+    )
     outputs = Node(IdentityInterface(["maps_file", "out_files"]), name="outputnode")
     dictionary = Node(BuildDictionary(), name="build_dictionary", n_procs=settings.omp_threads)
     dictionary.inputs.cache_dir = str(settings.work_dir / "dictionaries")
@@ -116,6 +117,7 @@ def execute(workflow: Workflow, settings: Settings) -> list[Failure]:
 def branch_name(run: MRFRun) -> str:
     """A run's name as Nipype allows it.
 
+    >>> from pathlib import Path
     >>> branch_name(MRFRun(Path("x"), {"sub": "01", "acq": "a"}))
     'sub_01_acq_a'
     """

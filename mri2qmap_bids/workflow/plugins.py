@@ -10,8 +10,12 @@ from typing import Any
 
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
 
-_KILLED = "the worker process died, most often because memory ran out; lower --nprocs or raise --mem"
-_ERROR_LINE = re.compile(r"^(?P<kind>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)): (?P<text>.*)$")
+_KILLED = (
+    "the worker process died, most often because memory ran out; lower --nprocs or raise --mem"
+)
+_ERROR_LINE = re.compile(
+    r"^(?P<kind>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)): (?P<text>.*)$"
+)
 _OWN = "mri2qmap_bids.errors."
 
 
@@ -43,6 +47,7 @@ class ForkserverPlugin(MultiProcPlugin):  # type: ignore[misc]
             plugin_args={"raise_insufficient": False, **plugin_args, "mp_context": "forkserver"}
         )
         self._log_level = log_level
+        self.pool: ProcessPoolExecutor
         self._start_pool()
         self.failures: list[Failure] = []
 
@@ -92,7 +97,9 @@ def _start_worker(cwd: str, log_level: int) -> None:
 
 def configure_logging(level: int) -> None:
     """Log the package at a level and Nipype one step more quietly, to the standard error."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", force=True)
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", force=True
+    )
     logging.getLogger("mri2qmap_bids").setLevel(level)
     for name in ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils"):
         nipype_logger = logging.getLogger(name)
@@ -102,11 +109,11 @@ def configure_logging(level: int) -> None:
 
 
 def reason_in(traceback: str) -> str:
-    """The line of a traceback that says what went wrong; the package's own errors first.
+    r"""The line of a traceback that says what went wrong; the package's own errors first.
 
-    >>> reason_in("x\\nValueError: no\\nmri2qmap_bids.errors.SidecarError: a: b must be c\\nX: y")
+    >>> reason_in("x\nValueError: no\nmri2qmap_bids.errors.SidecarError: a: b must be c\nX: y")
     'a: b must be c'
-    >>> reason_in("x\\nValueError: no\\n")
+    >>> reason_in("x\nValueError: no\n")
     'ValueError: no'
     """
     found = [match for line in traceback.splitlines() if (match := _ERROR_LINE.match(line.strip()))]

@@ -10,7 +10,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from mri2qmap_bids.dataset.derivatives import MapDocument, initialise_dataset, relative_path, write_maps
+from mri2qmap_bids.dataset.derivatives import (
+    MapDocument,
+    initialise_dataset,
+    relative_path,
+    write_maps,
+)
 from mri2qmap_bids.dataset.files import write_atomically
 from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
 from mri2qmap_bids.errors import OutputError
@@ -37,7 +42,9 @@ def some_maps(shape=(3, 4, 5)):
 
 def written(root, maps=None):
     maps = maps or some_maps()
-    header = ScanHeader((8, 8, 1), (0.2, 0.2, 0.005), (8, 8, 1), (0.2, 0.2, 0.005), field_strength=3.0)
+    header = ScanHeader(
+        (8, 8, 1), (0.2, 0.2, 0.005), (8, 8, 1), (0.2, 0.2, 0.005), field_strength=3.0
+    )
     metadata = {
         "FlipAngle": [0.0, 20.0],
         "RepetitionTimeExcitation": [0.01, 0.02],
@@ -101,7 +108,9 @@ def test_dataset_passes_the_validator_without_a_warning(tmp_path, validator):
 
 def test_dataset_inside_the_raw_one_links_to_it_relatively(tmp_path):
     initialise_dataset(tmp_path / "derivatives" / "mri2qmap", "x", raw_dataset=tmp_path)
-    description = json.loads((tmp_path / "derivatives/mri2qmap/dataset_description.json").read_text())
+    description = json.loads(
+        (tmp_path / "derivatives/mri2qmap/dataset_description.json").read_text()
+    )
     assert description["DatasetLinks"] == {"raw": "../.."}
     assert description["GeneratedBy"][0]["Name"] in "mri2qmap"
 

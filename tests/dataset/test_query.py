@@ -40,7 +40,11 @@ def names(selection):
 
 def test_every_run_is_found_with_its_entities_and_inherited_metadata(dataset):
     selection = find_runs(dataset)
-    assert names(selection) == ["sub-01_ses-a_acq-2d_run-01", "sub-01_ses-b_acq-2d_run-01", "sub-02_ses-a"]
+    assert names(selection) == [
+        "sub-01_ses-a_acq-2d_run-01",
+        "sub-01_ses-b_acq-2d_run-01",
+        "sub-02_ses-a",
+    ]
     first, second, _ = selection.runs
     assert first.entities == {"sub": "01", "ses": "a", "acq": "2d", "run": "01"}
     assert first.metadata["EchoTime"] == 0.001
@@ -76,7 +80,9 @@ def test_derivatives_and_other_modalities_are_left_alone(dataset):
 
 
 def test_a_broken_sidecar_stops_only_its_own_participant(dataset):
-    (dataset / "sub-01" / "ses-a" / "anat" / "sub-01_ses-a_acq-2d_run-01_MRF.json").write_text("{broken")
+    (dataset / "sub-01" / "ses-a" / "anat" / "sub-01_ses-a_acq-2d_run-01_MRF.json").write_text(
+        "{broken"
+    )
     assert names(find_runs(dataset, ["02"])) == ["sub-02_ses-a"]
     selection = find_runs(dataset)
     assert names(selection) == ["sub-02_ses-a"]

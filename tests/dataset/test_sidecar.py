@@ -94,9 +94,15 @@ def test_layout_defaults_and_choices():
     layout = read_layout({}, 4, PATH)
     assert (layout.frame_counter, layout.trajectory_units, layout.is_3d) == ("contrast", None, None)
     layout = read_layout(
-        {"MRFFrameCounter": "set", "MRFTrajectoryUnits": "cycles/fov", "MRAcquisitionType": "3D"}, 4, PATH
+        {"MRFFrameCounter": "set", "MRFTrajectoryUnits": "cycles/fov", "MRAcquisitionType": "3D"},
+        4,
+        PATH,
     )
-    assert (layout.frame_counter, layout.trajectory_units, layout.is_3d) == ("set", "cycles/fov", True)
+    assert (layout.frame_counter, layout.trajectory_units, layout.is_3d) == (
+        "set",
+        "cycles/fov",
+        True,
+    )
 
 
 @pytest.mark.parametrize("key", ["MRFFrameCounter", "MRFTrajectoryUnits", "MRAcquisitionType"])

@@ -6,7 +6,9 @@ import ismrmrd
 import numpy as np
 
 
-def header_xml(matrix=(8, 8, 1), fov=(160.0, 160.0, 5.0), recon_matrix=None, recon_fov=None, **sequence):
+def header_xml(
+    matrix=(8, 8, 1), fov=(160.0, 160.0, 5.0), recon_matrix=None, recon_fov=None, **sequence
+):
     """An XML header; sizes along (x, y, z) in voxels and mm."""
     xsd = ismrmrd.xsd
 
@@ -38,7 +40,11 @@ def acquisition(data, trajectory, *, flags=(), position=(0, 0, 0), directions=No
     for flag in flags:
         result.setFlag(flag)
     result.position[:] = position
-    for name, vector in zip(("read_dir", "phase_dir", "slice_dir"), np.eye(3) if directions is None else directions, strict=True):
+    for name, vector in zip(
+        ("read_dir", "phase_dir", "slice_dir"),
+        np.eye(3) if directions is None else directions,
+        strict=True,
+    ):
         getattr(result, name)[:] = [float(component) for component in vector]
     for name, value in fields.items():
         if name.startswith("idx_"):
@@ -62,7 +68,9 @@ def simple_readouts(n_frames=3, n_coils=2, n_samples=6, n_dim=2, seed=0, **field
     rng = np.random.default_rng(seed)
     result = []
     for frame in range(n_frames):
-        data = rng.standard_normal((n_coils, n_samples)) + 1j * rng.standard_normal((n_coils, n_samples))
+        data = rng.standard_normal((n_coils, n_samples)) + 1j * rng.standard_normal(
+            (n_coils, n_samples)
+        )
         trajectory = rng.uniform(-0.5, 0.5, (n_samples, n_dim))
         result.append(acquisition(data, trajectory, **({"idx_contrast": frame} | fields)))
     return result

@@ -82,7 +82,9 @@ def test_markers_in_oblique_slices_land_on_their_world_coordinates(tmp_path):
     for number, (dx, dy) in enumerate([(2, 1), (-3, 2), (1, -3)]):
         centre = CENTRE + (1 - number) * gap * AXES[2]
         markers.append(centre + dx * 16 * AXES[0] + dy * 16 * AXES[1])
-        readouts += fully_sampled(markers[-1], matrix, fov, tmp_path, centre=centre, idx_slice=number)
+        readouts += fully_sampled(
+            markers[-1], matrix, fov, tmp_path, centre=centre, idx_slice=number
+        )
     path = write_file(tmp_path / "x.h5", readouts, header_xml((*matrix, 1), fov))
     maps = reconstruct(read_raw(path, ReadLayout(SEQUENCE.n_frames)), SEQUENCE, OPTIONS)
     assert maps.t1.shape == (3, 8, 10)
@@ -100,7 +102,9 @@ def test_markers_keep_their_place_when_the_encoded_field_of_view_is_larger(tmp_p
     marker = CENTRE + 40 * AXES[0] - 40 * AXES[1]
     outside = CENTRE + 120 * AXES[0]
     xml = header_xml((*matrix, 1), fov, recon_matrix=(8, 8, 1), recon_fov=(160.0, 160.0, 5.0))
-    path = write_file(tmp_path / "x.h5", fully_sampled([marker, outside], matrix, fov, tmp_path), xml)
+    path = write_file(
+        tmp_path / "x.h5", fully_sampled([marker, outside], matrix, fov, tmp_path), xml
+    )
     maps = reconstruct(read_raw(path, ReadLayout(SEQUENCE.n_frames)), SEQUENCE, OPTIONS)
     assert maps.t1.shape == (1, 8, 8)
     magnitude = np.abs(maps.m0)
@@ -137,7 +141,9 @@ def test_another_matrix_keeps_the_field_of_view(tmp_path):
     matrix, fov = (16, 16), (160.0, 160.0, 5.0)
     marker = CENTRE + 40 * AXES[0] - 20 * AXES[1]
     path = write_file(
-        tmp_path / "x.h5", fully_sampled(marker, matrix, fov, tmp_path), header_xml((*matrix, 1), fov)
+        tmp_path / "x.h5",
+        fully_sampled(marker, matrix, fov, tmp_path),
+        header_xml((*matrix, 1), fov),
     )
     scan = read_raw(path, ReadLayout(SEQUENCE.n_frames))
     maps = reconstruct(scan, SEQUENCE, replace(OPTIONS, matrix=(8, 8, 8)))
@@ -145,13 +151,17 @@ def test_another_matrix_keeps_the_field_of_view(tmp_path):
     peak = np.unravel_index(np.abs(maps.m0).argmax(), maps.m0.shape)
     assert np.allclose(world_of(maps, peak), marker * [-1, -1, 1], atol=1e-3)
     resized = resize(scan.geometry, (8, 8, 8), is_3d=False)
-    assert np.allclose(affine(resized)[:3, :3] @ [8, 8, 1], affine(scan.geometry)[:3, :3] @ [16, 16, 1])
+    assert np.allclose(
+        affine(resized)[:3, :3] @ [8, 8, 1], affine(scan.geometry)[:3, :3] @ [16, 16, 1]
+    )
 
 
 def test_reconstruction_repeats_itself_but_for_the_order_of_sums(tmp_path):
     matrix, fov = (8, 8), (160.0, 160.0, 5.0)
     path = write_file(
-        tmp_path / "x.h5", fully_sampled(CENTRE, matrix, fov, tmp_path), header_xml((*matrix, 1), fov)
+        tmp_path / "x.h5",
+        fully_sampled(CENTRE, matrix, fov, tmp_path),
+        header_xml((*matrix, 1), fov),
     )
     scan = read_raw(path, ReadLayout(SEQUENCE.n_frames))
     first, second = (reconstruct(scan, SEQUENCE, OPTIONS) for _ in range(2))

@@ -58,7 +58,9 @@ def open_dataset(path: Path) -> tuple[h5py.File, h5py.Group]:
         file = h5py.File(path, "r")
     except OSError as error:
         reason = str(error).strip().splitlines()[-1] if path.exists() else "no such file"
-        raise RawDataError(f"{path}: must be a complete ISMRMRD (HDF5) file, got: {reason}") from error
+        raise RawDataError(
+            f"{path}: must be a complete ISMRMRD (HDF5) file, got: {reason}"
+        ) from error
     groups = [name for name in file if {"xml", "data"} <= _members(file[name])]
     if not groups:
         file.close()
@@ -118,7 +120,7 @@ def _metres(size: Any) -> tuple[float, float, float]:
     return float(size.x) * 1e-3, float(size.y) * 1e-3, float(size.z) * 1e-3
 
 
-def _sequence_parameters(header: Any) -> dict[str, tuple[float, ...]]:
+def _sequence_parameters(header: Any) -> dict[str, Any]:
     parameters = header.sequenceParameters
     if parameters is None:
         return {}

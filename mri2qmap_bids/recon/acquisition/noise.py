@@ -39,4 +39,5 @@ def whitening_matrix(noise: KSpace) -> torch.Tensor:
     if failed:
         raise ValueError("noise must have a positive definite covariance between coils")
     identity = torch.eye(n_coils, dtype=factor.dtype, device=factor.device)
-    return torch.linalg.solve_triangular(factor, identity, upper=False).to(noise.dtype)
+    whitening: torch.Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
+    return whitening.to(noise.dtype)

@@ -127,7 +127,9 @@ def read_raw(path: Path, layout: ReadLayout) -> RawScan:
             slices = []
             for position in order:
                 chosen = np.flatnonzero((kinds == "image") & (slice_of == found[position]))
-                slices.append(_read_slice(path, group["data"], heads, chosen, frames, header, layout, is_3d))
+                slices.append(
+                    _read_slice(path, group["data"], heads, chosen, frames, header, layout, is_3d)
+                )
         except (OSError, KeyError, ValueError) as error:
             raise RawDataError(f"{path}: must be a complete ISMRMRD file, got: {error}") from error
     logger.info(
@@ -215,8 +217,10 @@ def _read_noise(
     dwell_noise = float(heads["sample_time_us"][chosen[0]])
     dwell_image = float(heads["sample_time_us"][kinds == "image"][0])
     # Noise power grows with bandwidth: a noise scan with another dwell time is rescaled.
-    scale = np.sqrt(dwell_noise / dwell_image) if dwell_noise > 0 and dwell_image > 0 else 1.0
-    return torch.from_numpy(np.concatenate(parts, axis=1)) * np.float32(scale)
+    scale = (
+        float(np.sqrt(dwell_noise / dwell_image)) if dwell_noise > 0 and dwell_image > 0 else 1.0
+    )
+    return torch.from_numpy(np.concatenate(parts, axis=1)) * scale
 
 
 def _samples(record: Any) -> NDArray[np.complex64]:
@@ -256,7 +260,9 @@ def _read_slice(
     return SliceSamples(
         kspace=torch.from_numpy(kspace),
         trajectory=torch.from_numpy(
-            cycles_per_metre(path, trajectory, header.encoded_matrix, header.encoded_fov, layout.trajectory_units)
+            cycles_per_metre(
+                path, trajectory, header.encoded_matrix, header.encoded_fov, layout.trajectory_units
+            )
         ),
         frame=torch.from_numpy(np.repeat(frames[chosen], lengths)),
     )
@@ -264,7 +270,8 @@ def _read_slice(
 
 def _kept_lengths(heads: NDArray[Any]) -> NDArray[np.int64]:
     discarded = heads["discard_pre"].astype(np.int64) + heads["discard_post"].astype(np.int64)
-    return np.maximum(heads["number_of_samples"].astype(np.int64) - discarded, 0)
+    kept: NDArray[np.int64] = heads["number_of_samples"].astype(np.int64) - discarded
+    return np.maximum(kept, 0)
 
 
 def _kept(

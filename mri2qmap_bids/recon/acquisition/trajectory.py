@@ -51,7 +51,8 @@ def cycles_per_metre(
     }
     if units is None:
         units = _tell_units(path, float(np.abs(trajectory).max(initial=0)), max(matrix[:n_dim]))
-    return (trajectory * scale[units]).astype(np.float32)
+    scaled: NDArray[np.float32] = (trajectory * scale[units]).astype(np.float32)
+    return scaled
 
 
 def _tell_units(path: Path, largest: float, matrix: int) -> str:

@@ -50,7 +50,7 @@ def compress_coils(kspace: KSpace, n_virtual: int) -> KSpace:
     """
     if n_virtual >= kspace.shape[0]:
         return kspace
-    eigenvectors = torch.linalg.eigh(kspace @ kspace.mH).eigenvectors  # weakest first
+    _, eigenvectors = _eigen(kspace @ kspace.mH)
     virtual: Tensor = eigenvectors.flip(1)[:, :n_virtual].mH @ kspace
     return virtual
 
@@ -103,7 +103,7 @@ def estimate_sensitivities(
     """
     centre = calibration_region(kspace, omega, contrast, shape, n_centre)
     grid = tuple(centre.shape[1:])
-    eigenvalues, vectors = torch.linalg.eigh(_kernel_covariance(centre, n_kernel))
+    eigenvalues, vectors = _eigen(_kernel_covariance(centre, n_kernel))
     maps = vectors[..., -1].movedim(-1, 0)
     energy = (maps.conj() * _image(centre)).sum(0).abs().square()
     trust = energy / (energy + _DARK * energy.max()).clamp(min=torch.finfo(energy.dtype).tiny)
@@ -184,7 +184,7 @@ def _signal_projection(centre: CoilMaps, sizes: Sequence[int]) -> Tensor:
     for axis, size in enumerate(sizes, start=1):
         patches = patches.unfold(axis, size, 1)
     patches = patches.movedim(0, len(sizes)).flatten(0, len(sizes) - 1).flatten(1)
-    eigenvalues, vectors = torch.linalg.eigh(patches.mT @ patches.conj())
+    eigenvalues, vectors = _eigen(patches.mT @ patches.conj())
     tiny = torch.finfo(eigenvalues.dtype).tiny
     strength = eigenvalues.clamp(min=0) / eigenvalues[-1].clamp(min=tiny)
     projection: Tensor = (vectors * (strength / (strength + _NOISE_LEVEL**2))) @ vectors.mH
@@ -199,7 +199,7 @@ def _extended(maps: CoilMaps, trust: Tensor) -> CoilMaps:
     for deviation, share in _NEIGHBOURHOODS:
         total += share * _along_axes(outer, [_blur(n, deviation) for n in maps.shape[1:]])
     covariance = total.movedim(0, -1).reshape(*maps.shape[1:], n_coils, n_coils)
-    extended: Tensor = torch.linalg.eigh(covariance).eigenvectors[..., -1].movedim(-1, 0)
+    extended: Tensor = _eigen(covariance)[1][..., -1].movedim(-1, 0)
     return extended
 
 
@@ -257,3 +257,13 @@ def _along_axes(maps: CoilMaps, matrices: Sequence[np.ndarray]) -> CoilMaps:
         factor = torch.as_tensor(matrix, dtype=maps.dtype, device=maps.device)
         maps = torch.movedim(torch.tensordot(factor, maps, dims=([1], [axis])), 0, axis)
     return maps
+
+
+def _eigen(hermitian: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors, weakest first.
+
+    In double precision: single-precision solvers give up on matrices of very low rank, as
+    those of data without noise are.
+    """
+    values, vectors = torch.linalg.eigh(hermitian.to(torch.complex128))
+    return values.to(torch.float32), vectors.to(hermitian.dtype)

@@ -122,5 +122,5 @@ def _add_adjoint_coil(
     coil: torch.Tensor,
     image: SubspaceImage,
 ) -> None:
-    for component, course in zip(image, encoding.basis.T, strict=True):
-        component += coil.conj() * nufft.adjoint(course.conj()[encoding.frame] * samples)
+    for rank, course in enumerate(encoding.basis.T):
+        image[rank] += coil.conj() * nufft.adjoint(course.conj()[encoding.frame] * samples)

@@ -63,7 +63,9 @@ class Nufft:
         return torch.from_numpy(self._plans[kind].execute(data.numpy()))
 
     def _plan(self, kind: int, sign: int) -> Any:
-        columns = [self.omega[:, axis].to(torch.float32).contiguous() for axis in range(len(self.shape))]
+        columns = [
+            self.omega[:, axis].to(torch.float32).contiguous() for axis in range(len(self.shape))
+        ]
         settings = {"eps": self.tolerance, "isign": sign, "dtype": "complex64"}
         if self.omega.is_cuda:
             import cufinufft  # ships with the GPU extra only
@@ -84,4 +86,8 @@ class Nufft:
 
 
 def _within_one_period(omega: np.ndarray) -> np.ndarray:
-    return omega if np.abs(omega).max(initial=0) <= np.pi else np.remainder(omega + np.pi, 2 * np.pi) - np.pi
+    return (
+        omega
+        if np.abs(omega).max(initial=0) <= np.pi
+        else np.remainder(omega + np.pi, 2 * np.pi) - np.pi
+    )

@@ -34,7 +34,9 @@ ROUTINE_CONTRASTS: dict[str, Contrast] = {
 }
 
 
-def synthesise(contrast: Contrast, m0: QuantityMap, t1: QuantityMap, t2: QuantityMap) -> QuantityMap:
+def synthesise(
+    contrast: Contrast, m0: QuantityMap, t1: QuantityMap, t2: QuantityMap
+) -> QuantityMap:
     """Magnitude of a weighted image, |m0| |s(t1, t2)|.
 
     With E = exp(-TR/T1):

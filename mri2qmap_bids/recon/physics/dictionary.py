@@ -70,8 +70,13 @@ class Dictionary:
 
     def to(self, device: torch.device) -> "Dictionary":
         """A copy on another device."""
-        moved = (x.to(device) for x in (self.t1, self.t2, self.atoms, self.basis))
-        return Dictionary(*moved, energy=self.energy)
+        return Dictionary(
+            t1=self.t1.to(device),
+            t2=self.t2.to(device),
+            atoms=self.atoms.to(device),
+            basis=self.basis.to(device),
+            energy=self.energy,
+        )
 
 
 def build_dictionary(

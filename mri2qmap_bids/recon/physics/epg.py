@@ -20,7 +20,7 @@ STEADY_STATE_TOLERANCE = 1e-4
 _MAX_SHOTS = 64
 
 
-class _FingerprintTrain(Simulator):
+class _FingerprintTrain(Simulator):  # type: ignore[misc]
     """One shot of a :class:`Sequence` as a list of extended-phase-graph events."""
 
     model = SpinPhysics(

@@ -38,11 +38,11 @@ def brain_mask(m0: torch.Tensor, voxel_size: tuple[float, float, float]) -> NDAr
     opened = ndimage.binary_opening(strong, ball)
     components, n_components = ndimage.label(opened)
     if n_components == 0:
-        return strong
+        return np.asarray(strong, bool)
     sizes = ndimage.sum_labels(opened, components, range(1, n_components + 1))
     largest = components == 1 + int(np.argmax(sizes))
     mask = ndimage.binary_dilation(largest, ball) & strong
-    return np.stack([ndimage.binary_fill_holes(plane) for plane in mask])
+    return np.array([ndimage.binary_fill_holes(plane) for plane in mask], bool)
 
 
 def _ball(radius: float, voxel_size: tuple[float, float, float]) -> NDArray[np.bool_]:

@@ -54,10 +54,14 @@ def match(image: SubspaceImage, dictionary: Dictionary, refine: bool = True) -> 
     weights = torch.where(dictionary.physical, weights, torch.zeros_like(weights))
     normalised = atoms * weights[:, None]
     parts = []
-    for part in voxels.split(_VOXELS_AT_ONCE):
+    for part in torch.split(voxels, _VOXELS_AT_ONCE):
         index = _nearest(part, normalised)
-        parts.append(_refined(part, index, dictionary) if refine else _scaled(part, index, dictionary))
-    t1, t2, m0, correlation = (torch.cat(column).reshape(space) for column in zip(*parts, strict=True))
+        parts.append(
+            _refined(part, index, dictionary) if refine else _scaled(part, index, dictionary)
+        )
+    t1, t2, m0, correlation = (
+        torch.cat(column).reshape(space) for column in zip(*parts, strict=True)
+    )
     return TissueMaps(t1=t1, t2=t2, m0=m0, correlation=correlation)
 
 

@@ -33,7 +33,7 @@ def temporal_basis(
     """
     double = torch.complex128 if fingerprints.is_complex() else torch.float64
     gram = torch.zeros(2 * fingerprints.shape[1:], dtype=double, device=fingerprints.device)
-    for part in fingerprints.split(4096):
+    for part in torch.split(fingerprints, 4096):
         gram += part.to(double).mT @ part.to(double).conj()
     eigenvalues, vectors = torch.linalg.eigh(gram)
     cumulative = torch.cumsum(eigenvalues.flip(0).clamp_min(0), 0)

@@ -39,7 +39,9 @@ def test_trajectory_units_are_told_by_magnitude_or_by_name(tmp_path, units, fact
     named = read_raw(path, ReadLayout(3, trajectory_units=units))
     assert torch.allclose(named.slices[0].trajectory, plain.slices[0].trajectory, rtol=1e-5)
     if told:
-        assert torch.allclose(read_raw(path, THREE).slices[0].trajectory, plain.slices[0].trajectory)
+        assert torch.allclose(
+            read_raw(path, THREE).slices[0].trajectory, plain.slices[0].trajectory
+        )
 
 
 def test_trajectory_in_no_known_unit_is_refused(tmp_path):
@@ -100,7 +102,9 @@ def test_discarded_samples_are_dropped(tmp_path):
 def test_nan_in_a_discarded_sample_does_no_harm(tmp_path):
     readouts = simple_readouts(discard_pre=2)
     readouts[0].data[0, 1] = np.nan
-    assert torch.isfinite(read_raw(write_file(tmp_path / "x.h5", readouts), THREE).slices[0].kspace.abs()).all()
+    assert torch.isfinite(
+        read_raw(write_file(tmp_path / "x.h5", readouts), THREE).slices[0].kspace.abs()
+    ).all()
 
 
 def spiral_out(n_samples=32):

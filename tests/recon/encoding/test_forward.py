@@ -31,11 +31,16 @@ def image_for(operator, seed=1):
 def direct_sum(operator, image):
     """s_c(j) = sum_r Phi(t_j, r) sum_p S_c(p) x_r(p) exp(-i omega_j (p - floor(n / 2)))."""
     axes = [torch.arange(n) - n // 2 for n in operator.shape]
-    positions = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes)).double()
+    positions = (
+        torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes)).double()
+    )
     fourier = torch.exp(-1j * (operator.omega.double() @ positions.T))
     courses = operator.basis[operator.frame]
     samples = [
-        sum(courses[:, r] * (fourier @ (x * coil).flatten().to(fourier.dtype)) for r, x in enumerate(image))
+        sum(
+            courses[:, r] * (fourier @ (x * coil).flatten().to(fourier.dtype))
+            for r, x in enumerate(image)
+        )
         for coil in operator.coils
     ]
     return torch.stack(samples).to(torch.complex64)
@@ -55,7 +60,11 @@ def test_adjoint_law(shape, dtype):
     operator = encoding(shape, dtype)
     samples = torch.randn(2, len(operator.omega), dtype=torch.complex64)
     assert_adjoint(
-        lambda x: forward(operator, x), lambda y: adjoint(operator, y), image_for(operator), samples, 1e-5
+        lambda x: forward(operator, x),
+        lambda y: adjoint(operator, y),
+        image_for(operator),
+        samples,
+        1e-5,
     )
 
 

@@ -27,7 +27,9 @@ def test_atoms_are_the_compressed_fingerprints():
     pairs = torch.cartesian_prod(dictionary.t1, dictionary.t2)
     signals = simulate(sequence, pairs[:, 0].contiguous(), pairs[:, 1].contiguous())
     physical = dictionary.physical
-    error = (dictionary.atoms @ dictionary.basis.T - signals)[physical].norm() / signals[physical].norm()
+    error = (dictionary.atoms @ dictionary.basis.T - signals)[physical].norm() / signals[
+        physical
+    ].norm()
     assert error**2 <= 1.01 * (1 - dictionary.energy) + 1e-6
     assert dictionary.energy >= 0.9999
 

@@ -26,7 +26,9 @@ def difference(signal: torch.Tensor, reference: np.ndarray) -> float:
 @pytest.mark.parametrize(("t1", "t2"), TISSUES)
 def test_fingerprint_equals_isochromat_sum(kind, t1, t2):
     sequence = train(kind)
-    assert difference(one(sequence, t1, t2, n_states=150), bloch_fingerprint(sequence, t1, t2)) < 1e-3
+    assert (
+        difference(one(sequence, t1, t2, n_states=150), bloch_fingerprint(sequence, t1, t2)) < 1e-3
+    )
 
 
 @pytest.mark.parametrize(("t1", "t2"), TISSUES[:3])
@@ -68,7 +70,9 @@ def test_repeated_shots_reach_the_periodic_steady_state(kind, t1, t2):
 
 
 def test_one_excitation_after_inversion_is_inversion_recovery():
-    sequence = train(n_frames=2, flip_angle=np.full(2, 0.3), inversion_time=0.7, inversion_efficiency=0.9)
+    sequence = train(
+        n_frames=2, flip_angle=np.full(2, 0.3), inversion_time=0.7, inversion_efficiency=0.9
+    )
     expected = np.sin(0.3) * (1 - 1.9 * np.exp(-0.7 / 1.2)) * np.exp(-0.002 / 0.08)
     assert abs(float(one(sequence, 1.2, 0.08)[0])) == pytest.approx(abs(expected), rel=1e-4)
 
@@ -89,7 +93,9 @@ def test_long_balanced_train_is_the_balanced_steady_state():
         "bSSFP", n, flip_angle=np.full(n, flip), repetition_time=np.full(n, tr), inversion_time=None
     )
     e1, e2 = np.exp(-tr / t1), np.exp(-tr / t2)
-    expected = np.sin(flip) * (1 - e1) / (1 - (e1 - e2) * np.cos(flip) - e1 * e2) * np.exp(-tr / 2 / t2)
+    expected = (
+        np.sin(flip) * (1 - e1) / (1 - (e1 - e2) * np.cos(flip) - e1 * e2) * np.exp(-tr / 2 / t2)
+    )
     assert abs(float(one(sequence, t1, t2)[-1])) == pytest.approx(expected, rel=1e-3)
 
 

@@ -34,7 +34,9 @@ def compressed(sequence, dictionary, t1, t2):
 
 
 def test_every_atom_matches_itself(dictionary):
-    maps = match(dictionary.atoms[dictionary.physical].T.to(torch.complex64), dictionary, refine=False)
+    maps = match(
+        dictionary.atoms[dictionary.physical].T.to(torch.complex64), dictionary, refine=False
+    )
     pairs = torch.cartesian_prod(dictionary.t1, dictionary.t2)[dictionary.physical]
     assert torch.equal(maps.t1, pairs[:, 0])
     assert torch.equal(maps.t2, pairs[:, 1])

@@ -38,7 +38,11 @@ def test_residual_falls_with_every_step():
     hermitian = matrix.mH @ matrix
     target = hermitian @ truth
     errors = [
-        float(torch.vdot(e := conjugate_gradient(lambda x: hermitian @ x, target, n) - truth, hermitian @ e).real)
+        float(
+            torch.vdot(
+                e := conjugate_gradient(lambda x: hermitian @ x, target, n) - truth, hermitian @ e
+            ).real
+        )
         for n in range(1, 8)
     ]
     assert all(later < earlier for earlier, later in zip(errors, errors[1:], strict=False))
