@@ -148,15 +148,17 @@ def _solve(spectrum: Tensor, target: CoilMaps) -> CoilMaps:
     cropped = (slice(None), *(slice(n) for n in target.shape[1:]))
     images, residual, direction = torch.zeros_like(target), target, target
     energy = residual.abs().square().sum(axes, keepdim=True)
-    tiny = torch.finfo(energy.dtype).tiny
+    # A coil that has converged stands still: steps on rounding errors would lead it away.
+    enough = 1e-10 * energy
     for _ in range(_N_ITERATIONS):
         padded = torch.fft.fftn(direction, s=tuple(spectrum.shape), dim=axes)
         applied = torch.fft.ifftn(padded * spectrum, dim=axes)[cropped]
         curvature = (direction.conj() * applied).real.sum(axes, keepdim=True)
-        step = energy / curvature.clamp(min=tiny)
+        moving = (energy > enough) & (curvature > 0)
+        step = torch.where(moving, energy / curvature, 0)
         images, residual = images + step * direction, residual - step * applied
         previous, energy = energy, residual.abs().square().sum(axes, keepdim=True)
-        direction = residual + energy / previous.clamp(min=tiny) * direction
+        direction = residual + torch.where(moving, energy / previous, 0) * direction
     return images
 
 
