@@ -12,6 +12,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 KSpace: TypeAlias = Complex[Tensor, "coil sample"]
+VirtualKSpace: TypeAlias = Complex[Tensor, "virtual_coil sample"]
 Trajectory: TypeAlias = Float[Tensor, "sample dim"]  # last axis x, y[, z], as in the file
 FrameIndex: TypeAlias = Int[Tensor, " sample"]
 SampleWeights: TypeAlias = Float[Tensor, " sample"]
@@ -19,5 +20,6 @@ CoilMaps: TypeAlias = Complex[Tensor, "coil *space"]
 Basis: TypeAlias = Float[Tensor, "frame rank"] | Complex[Tensor, "frame rank"]
 SubspaceImage: TypeAlias = Complex[Tensor, "rank *space"]
 Fingerprints: TypeAlias = Float[Tensor, "atom frame"] | Complex[Tensor, "atom frame"]
+CompressedFingerprints: TypeAlias = Float[Tensor, "atom rank"] | Complex[Tensor, "atom rank"]
 QuantityMap: TypeAlias = Float[Tensor, "*space"]
 ComplexMap: TypeAlias = Complex[Tensor, "*space"]

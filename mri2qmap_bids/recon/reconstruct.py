@@ -185,8 +185,8 @@ def _encoded_support(
     )
 
 
-def _crop(image: SubspaceImage, matrix: tuple[int, ...]) -> SubspaceImage:
-    """The central voxels, origin (``floor(n / 2)``) on origin."""
+def _crop(image: torch.Tensor, matrix: tuple[int, ...]) -> torch.Tensor:
+    """The central voxels of (rank, *space), origin (``floor(n / 2)``) on origin."""
     starts = [full // 2 - n // 2 for full, n in zip(image.shape[1:], matrix, strict=True)]
     kept = tuple(slice(start, start + n) for start, n in zip(starts, matrix, strict=True))
     return image[(slice(None), *kept)]

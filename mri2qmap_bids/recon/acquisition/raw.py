@@ -154,7 +154,7 @@ def _flagged(heads: NDArray[Any], flag: int) -> NDArray[np.bool_]:
     return (heads["flags"].astype(np.uint64) >> np.uint64(flag - 1)) & np.uint64(1) > 0
 
 
-def _classify(heads: NDArray[Any]) -> NDArray[np.str_]:
+def _classify(heads: NDArray[Any]) -> NDArray[Any]:
     """'image', 'noise' or 'other' for every acquisition."""
     kinds = np.full(len(heads), "image")
     for flag in _NOT_IMAGING:
@@ -183,7 +183,7 @@ def _check(path: Path, heads: NDArray[Any], is_3d: bool) -> None:
 
 
 def _frames(
-    path: Path, heads: NDArray[Any], kinds: NDArray[np.str_], layout: ReadLayout
+    path: Path, heads: NDArray[Any], kinds: NDArray[Any], layout: ReadLayout
 ) -> NDArray[np.int64]:
     """Frame of every acquisition (meaningless outside imaging ones)."""
     imaging = kinds == "image"
@@ -207,7 +207,7 @@ def _frames(
 
 
 def _read_noise(
-    data: h5py.Dataset, heads: NDArray[Any], kinds: NDArray[np.str_]
+    data: h5py.Dataset, heads: NDArray[Any], kinds: NDArray[Any]
 ) -> torch.Tensor | None:
     """Noise scaled to the imaging bandwidth, shape (coil, sample)."""
     chosen = np.flatnonzero(kinds == "noise")

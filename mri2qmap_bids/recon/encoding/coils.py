@@ -8,7 +8,7 @@ from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from mri2qmap_bids.errors import RawDataError
-from mri2qmap_bids.recon.arrays import CoilMaps, KSpace, SampleWeights, Trajectory
+from mri2qmap_bids.recon.arrays import CoilMaps, KSpace, SampleWeights, Trajectory, VirtualKSpace
 from mri2qmap_bids.recon.encoding.plan import Nufft
 
 # The calibration region is solved for on a grid this much larger, as its rim is unreliable.
@@ -24,7 +24,7 @@ _DARK = 0.03
 _NEIGHBOURHOODS = ((1.0, 1e-2), (2.0, 1e-2), (4.0, 1e-3), (8.0, 1e-3))
 
 
-def compress_coils(kspace: KSpace, n_virtual: int) -> KSpace:
+def compress_coils(kspace: KSpace, n_virtual: int) -> VirtualKSpace:
     """Rotate the coils onto their principal components and keep the strongest.
 
     K' = U^H K, where U holds the n_virtual leading eigenvectors of K K^H. Its columns are
@@ -253,7 +253,7 @@ def _interpolation(coarse: int, n: int) -> np.ndarray:
     return np.asarray(CubicSpline(voxel, np.eye(coarse), bc_type="natural")(wanted))
 
 
-def _along_axes(maps: CoilMaps, matrices: Sequence[np.ndarray]) -> CoilMaps:
+def _along_axes(maps: Tensor, matrices: Sequence[np.ndarray]) -> Tensor:
     """Apply one matrix along each spatial axis."""
     for axis, matrix in enumerate(matrices, start=1):
         factor = torch.as_tensor(matrix, dtype=maps.dtype, device=maps.device)

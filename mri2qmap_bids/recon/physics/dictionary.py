@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from mri2qmap_bids.recon.arrays import Basis, Fingerprints
+from mri2qmap_bids.recon.arrays import Basis, CompressedFingerprints
 from mri2qmap_bids.recon.physics.epg import N_STATES, simulate
 from mri2qmap_bids.recon.physics.sequence import Sequence
 from mri2qmap_bids.recon.physics.subspace import temporal_basis
@@ -56,7 +56,7 @@ class Dictionary:
     """Grid values [s], shape (n_t1,)."""
     t2: torch.Tensor
     """Grid values [s], shape (n_t2,)."""
-    atoms: Fingerprints
+    atoms: CompressedFingerprints
     """Phi^H d for every grid point, shape (n_t1 * n_t2, rank)."""
     basis: Basis
     """Phi, orthonormal columns, shape (frame, rank)."""

@@ -205,4 +205,3 @@ def test_compressed_coils_lead_to_the_same_image(phantom: Phantom) -> None:
     assert 0 <= lost < 0.05
     maps = estimate_sensitivities(virtual, phantom.omega, phantom.contrast, phantom.shape)
     assert maps.shape == (4, *phantom.shape)
-
