@@ -7,6 +7,7 @@ Mri2QmapError                    exit code 1
 ├── OutputError                  73   the output cannot be written
 ├── SidecarError                  1   a run's metadata breaks a rule
 ├── RawDataError                  1   a run's k-space file breaks a rule
+├── WeightsError                  1   a denoiser's weights cannot be used
 └── DeviceError                   1   the asked-for device is not there
 
 Every message says what must be, what was found, and in which file.
@@ -49,6 +50,10 @@ class SidecarError(Mri2QmapError):
 
 class RawDataError(Mri2QmapError):
     """A run's raw k-space file is unreadable or breaks a rule."""
+
+
+class WeightsError(Mri2QmapError):
+    """A denoiser's weights are missing, damaged or do not fit."""
 
 
 class DeviceError(Mri2QmapError):

@@ -202,6 +202,46 @@ def _run_evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``train``."""
+    parser.add_argument(
+        "output", type=Path, help="weights to write (.safetensors); card and curve beside them"
+    )
+    parser.add_argument("--images", type=Path, help="folder of weighted NIfTI volumes, BIDS or not")
+    parser.add_argument(
+        "--labels",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="BrainWeb label files to synthesise contrasts from",
+    )
+    parser.add_argument(
+        "--slices-per-label", type=int, default=60, help="anatomical slices of each label file"
+    )
+    parser.add_argument(
+        "--hold-out",
+        nargs="+",
+        required=True,
+        help="subjects (beginnings of names) kept for validation",
+    )
+    parser.add_argument("--steps", type=int, default=20000, help="optimiser steps")
+    parser.add_argument("--batch", type=int, default=8, help="patches a step")
+    parser.add_argument("--width", type=int, default=16, help="features at full resolution")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
+    parser.add_argument(
+        "--source", nargs="+", default=[], metavar="NAME=LICENCE", help="for the card"
+    )
+
+
+def _run_train(arguments: argparse.Namespace) -> int:
+    """Train a denoiser; say where its weights are."""
+    from mri2qmap_bids.train.command import run_training
+
+    sys.stdout.write(f"{run_training(arguments)}\n")
+    return 0
+
+
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``demo``."""
     parser.add_argument("directory", type=Path, help="where everything is written")
@@ -222,6 +262,11 @@ COMMANDS = {
         "compare maps with known ones: errors per tissue, a table and a JSON",
         _add_evaluate,
         _run_evaluate,
+    ),
+    "train": Command(
+        "train a denoiser on weighted images and on contrasts synthesised from labels",
+        _add_train,
+        _run_train,
     ),
     "demo": Command(
         "simulate a small dataset, reconstruct it and score the maps", _add_demo, _run_demo

@@ -65,6 +65,30 @@ def match(image: SubspaceImage, dictionary: Dictionary, refine: bool = True) -> 
     return TissueMaps(t1=t1, t2=t2, m0=m0, correlation=correlation)
 
 
+def signal_of(maps: TissueMaps, dictionary: Dictionary) -> SubspaceImage:
+    """The subspace image that maps give, m0 Phi^H d(T1, T2), interpolated as in :func:`match`.
+
+    Parameters
+    ----------
+    maps
+        T1, T2 and m0 of every voxel, inside the dictionary's grid.
+    dictionary
+        Compressed fingerprints, same device.
+
+    Returns
+    -------
+    Shape (rank, *space).
+    """
+    shape = len(dictionary.t1), len(dictionary.t2)
+    rows = torch.split(_position(dictionary.t1, maps.t1.flatten()), _VOXELS_AT_ONCE)
+    columns = torch.split(_position(dictionary.t2, maps.t2.flatten()), _VOXELS_AT_ONCE)
+    parts = []
+    for row, column in zip(rows, columns, strict=True):
+        stencil, u, v = _stencil_at(row, column, dictionary.atoms, shape)
+        parts.append(_interpolate(stencil, _weights(u), _weights(v)))
+    return torch.cat(parts).T.reshape(-1, *maps.t1.shape) * maps.m0
+
+
 def _nearest(voxels: torch.Tensor, normalised: torch.Tensor) -> torch.Tensor:
     """Index of the atom with the largest |<a, x>|, shape (voxel,)."""
     if normalised.is_complex():
@@ -176,5 +200,9 @@ def _geometric(values: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
 def _last_physical(row: torch.Tensor, dictionary: Dictionary) -> torch.Tensor:
     """The T2 position at which T2 equals T1, or the grid's end."""
     t2 = dictionary.t2
-    position = torch.log(_geometric(dictionary.t1, row) / t2[0]) / torch.log(t2[1] / t2[0])
-    return position.clamp_max(len(t2) - 1)
+    return _position(t2, _geometric(dictionary.t1, row)).clamp_max(len(t2) - 1)
+
+
+def _position(values: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Where values lie on a logarithmic grid, in steps from its first; the inverse of ``_geometric``."""
+    return torch.log(wanted / values[0]) / torch.log(values[1] / values[0])

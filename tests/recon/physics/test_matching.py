@@ -5,7 +5,7 @@ from helpers.trains import train
 
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
 from mri2qmap_bids.recon.physics.epg import simulate
-from mri2qmap_bids.recon.physics.matching import match
+from mri2qmap_bids.recon.physics.matching import match, signal_of
 
 GRID = TissueGrid(step=0.06)
 
@@ -81,3 +81,11 @@ def test_refinement_never_fits_worse_than_the_grid(sequence, dictionary):
 def test_maps_keep_the_shape_of_the_image(dictionary):
     image = dictionary.atoms[:24].T.reshape(-1, 2, 3, 4).to(torch.complex64)
     assert match(image, dictionary).t1.shape == (2, 3, 4)
+
+
+def test_signal_of_the_matched_maps_is_the_image(sequence, dictionary):
+    t1, t2 = random_tissues(400, seed=5)
+    m0 = torch.polar(torch.linspace(0.5, 2, len(t1)), torch.linspace(-3, 3, len(t1)))
+    image = m0 * compressed(sequence, dictionary, t1, t2)
+    again = signal_of(match(image, dictionary), dictionary)
+    assert (again - image).norm() < 1e-3 * image.norm()

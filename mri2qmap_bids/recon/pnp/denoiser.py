@@ -1,0 +1,141 @@
+"""Noisy contrasts and their noise levels to clean ones, by trained weights."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from mri2qmap_bids.errors import WeightsError
+from mri2qmap_bids.recon.pnp.network import JointDenoiser, NetworkShape
+
+_SLICES_AT_ONCE = 8
+
+
+def default_weights() -> Path:
+    """The weights that come with the package."""
+    return Path(str(files("mri2qmap_bids.recon.pnp") / "weights" / "joint.safetensors"))
+
+
+def save_denoiser(network: JointDenoiser, card: Mapping[str, Any], path: Path) -> None:
+    """Write weights as safetensors and, beside them, a JSON card with their checksum.
+
+    Parameters
+    ----------
+    network
+        The trained network.
+    card
+        What it was trained on and how well it does; kept as it is.
+    path
+        The weights' file; the card has the same name with ``.json``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
+    }
+    partial = path.with_suffix(".part")
+    save_file(tensors, partial)
+    checksum = hashlib.sha256(partial.read_bytes()).hexdigest()
+    content = {**card, "network": asdict(network.shape), "sha256": checksum}
+    path.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def load_denoiser(path: Path, device: torch.device) -> JointDenoiser:
+    """Read weights written by :func:`save_denoiser`, ready to use.
+
+    Raises
+    ------
+    WeightsError
+        If the file or its card is missing, damaged, or does not fit the network.
+    """
+    card_path = path.with_suffix(".json")
+    try:
+        card = json.loads(card_path.read_text(encoding="utf-8"))
+        shape = NetworkShape(
+            **{**card["network"], "contrasts": tuple(card["network"]["contrasts"])}
+        )
+        checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{path}: must be denoiser weights (.safetensors) with their card {card_path.name}, "
+            f"got: {type(error).__name__}: {error}"
+        ) from error
+    if checksum != card.get("sha256"):
+        raise WeightsError(
+            f"{path}: must have the checksum {card.get('sha256')} that its card says, got {checksum}; "
+            "the file is damaged or not the card's"
+        )
+    network = JointDenoiser(shape)
+    try:
+        network.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"{path}: must fit the network of its card, got: {reason}") from error
+    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.eval().requires_grad_(False)
+
+
+def denoise(network: JointDenoiser, images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """Clean contrasts of a slice, a stack of slices or a volume.
+
+    Each channel is divided by its largest robust value, since the network has seen
+    brightest tissue of about 1, and its noise level with it. A volume is denoised slice by
+    slice in all three orientations, and the results are averaged.
+
+    Parameters
+    ----------
+    network
+        From :func:`load_denoiser`.
+    images
+        Shape (contrast, *space), real, at least 0 but for noise.
+    sigma
+        Noise level of each channel in the images' unit, shape (contrast,).
+
+    Returns
+    -------
+    Shape of ``images``, at least 0.
+    """
+    scale = torch.stack([_white(image) for image in images])
+    column = (-1, *[1] * (images.ndim - 1))
+    unit = images / scale.view(column)
+    levels = sigma / scale
+    if images.ndim == 3:
+        clean = _slices(network, unit[:, None], levels)[:, 0]
+    elif min(images.shape[1:]) < 2 * network.shape.multiple:
+        clean = _slices(network, unit, levels)
+    else:
+        clean = torch.zeros_like(unit)
+        for axis in (1, 2, 3):
+            turned = unit.movedim(axis, 1)
+            clean += _slices(network, turned, levels).movedim(1, axis) / 3
+    return clean.clamp_min(0) * scale.view(column)
+
+
+def _white(image: torch.Tensor) -> torch.Tensor:
+    """A value that the brightest tissue has."""
+    values = image[image > 0.05 * image.max()]
+    if values.numel() == 0:
+        return torch.ones((), device=image.device)
+    # Quantiles of more than some millions of values are refused: a sample does.
+    return torch.quantile(values[:: values.numel() // 1_000_000 + 1], 0.995)
+
+
+@torch.no_grad()
+def _slices(network: JointDenoiser, stack: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+    """Denoise (contrast, slice, y, x) slice by slice."""
+    multiple = network.shape.multiple
+    ny, nx = stack.shape[2:]
+    padding = (0, -nx % multiple, 0, -ny % multiple)
+    batch = torch.nn.functional.pad(stack.movedim(1, 0), padding)
+    parts = []
+    for part in torch.split(batch, _SLICES_AT_ONCE):
+        contiguous = part.contiguous(memory_format=torch.channels_last)
+        parts.append(network(contiguous, levels.expand(len(part), -1))[..., :ny, :nx])
+    return torch.cat(parts).movedim(0, 1)

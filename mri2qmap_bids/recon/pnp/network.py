@@ -1,0 +1,108 @@
+"""The layers of the denoiser: a small residual U-Net over co-registered contrasts."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """All that the layers depend on."""
+
+    contrasts: tuple[str, ...] = ("T1w", "T2w", "PDw", "FLAIR")
+    """BIDS suffix of every channel, in order."""
+    width: int = 24
+    """Features at full resolution; doubled at every level below."""
+    n_levels: int = 3
+    """Resolutions, each half of the one above."""
+    n_blocks: int = 2
+    """Residual blocks at every level, going down and going up."""
+
+    @property
+    def multiple(self) -> int:
+        """Image sizes must be multiples of this."""
+        return int(2 ** (self.n_levels - 1))
+
+
+class JointDenoiser(nn.Module):
+    """Noisy contrasts and their noise levels to clean contrasts.
+
+    D(w, s) = w + U([w, s]), where U is a residual U-Net without bias terms, so that
+    D(c w, c s) = c D(w, s) for c > 0: the units of the images do not matter. All channels
+    are seen together, so that an edge in a clear contrast guides a noisy one.
+
+    Parameters
+    ----------
+    shape
+        Channels and sizes.
+
+    References
+    ----------
+    Zhang et al., Plug-and-play image restoration with deep denoiser prior (2021),
+    doi:10.1109/TPAMI.2021.3088914.
+    """
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__()
+        self.shape = shape
+        n_contrasts = len(shape.contrasts)
+        widths = [shape.width * 2**level for level in range(shape.n_levels)]
+        self.head = _convolution(2 * n_contrasts, widths[0])
+        self.down = nn.ModuleList(_blocks(width, shape.n_blocks) for width in widths[:-1])
+        self.shrink = nn.ModuleList(
+            nn.Conv2d(fine, coarse, 2, stride=2, bias=False)
+            for fine, coarse in zip(widths, widths[1:], strict=False)
+        )
+        self.bottom = _blocks(widths[-1], shape.n_blocks)
+        self.grow = nn.ModuleList(
+            nn.ConvTranspose2d(coarse, fine, 2, stride=2, bias=False)
+            for fine, coarse in zip(widths, widths[1:], strict=False)
+        )
+        self.up = nn.ModuleList(_blocks(width, shape.n_blocks) for width in widths[:-1])
+        self.tail = _convolution(widths[0], n_contrasts)
+
+    def forward(self, images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        """Clean contrasts.
+
+        Parameters
+        ----------
+        images
+            Shape (batch, contrast, y, x), y and x multiples of ``shape.multiple``.
+        sigma
+            Standard deviation of each channel's noise, in the images' unit, shape
+            (batch, contrast).
+        """
+        levels = sigma[:, :, None, None].expand_as(images)
+        features = self.head(torch.cat([images, levels], dim=1))
+        skipped = []
+        for blocks, shrink in zip(self.down, self.shrink, strict=True):
+            features = blocks(features)
+            skipped.append(features)
+            features = shrink(features)
+        features = self.bottom(features)
+        for level in reversed(range(len(self.up))):
+            features = self.up[level](self.grow[level](features) + skipped[level])
+        cleaned: torch.Tensor = images + self.tail(features)
+        return cleaned
+
+
+class _Residual(nn.Module):
+    """x + conv(relu(conv(x)))."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = _convolution(width, width)
+        self.second = _convolution(width, width)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        changed: torch.Tensor = self.second(torch.relu(self.first(features)))
+        return features + changed
+
+
+def _convolution(n_in: int, n_out: int) -> nn.Conv2d:
+    return nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)
+
+
+def _blocks(width: int, n_blocks: int) -> nn.Sequential:
+    return nn.Sequential(*[_Residual(width) for _ in range(n_blocks)])

@@ -1,0 +1,1 @@
+"""Training of denoisers on routine weighted images."""
