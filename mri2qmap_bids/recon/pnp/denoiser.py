@@ -44,6 +44,7 @@ def save_denoiser(network: JointDenoiser, card: Mapping[str, Any], path: Path) -
     checksum = hashlib.sha256(partial.read_bytes()).hexdigest()
     content = {**card, "network": asdict(network.shape), "sha256": checksum}
     path.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    partial.chmod(0o644)  # safetensors makes private files
     partial.replace(path)
 
 
