@@ -6,13 +6,19 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.errors import Mri2QmapError, OutputError, UsageError
-from mri2qmap_bids.recon.options import RECON_METHODS, ReconOptions
+from mri2qmap_bids.recon.options import (
+    DEFAULT_ITERATIONS,
+    DEFAULT_REGULARISATION,
+    RECON_METHODS,
+    ReconMethod,
+    ReconOptions,
+)
 from mri2qmap_bids.settings import Settings, available_cores, available_memory_gb
 
 logger = logging.getLogger(__name__)
@@ -86,7 +92,21 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
         "--rank", type=int, help="dimension of the temporal subspace (default: by energy)"
     )
     group.add_argument(
-        "--n-iterations", type=int, default=options.n_iterations, help="conjugate-gradient steps"
+        "--n-iterations",
+        type=int,
+        help=f"steps of the solver (default: {_listed(DEFAULT_ITERATIONS)})",
+    )
+    group.add_argument(
+        "--denoiser",
+        metavar="PATH",
+        help="weights of mri2qmap's denoiser (.safetensors; default: those of the package)",
+    )
+    group.add_argument(
+        "--regularisation",
+        type=float,
+        metavar="WEIGHT",
+        help="weight of the regulariser, relative to the noise "
+        f"(default: {_listed(DEFAULT_REGULARISATION)})",
     )
 
 
@@ -165,6 +185,7 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+    _check_regularisation(arguments.regularisation, arguments.recon_method)
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", arguments.device):
         raise UsageError(f"--device must be auto, cpu, cuda or cuda:N, got {arguments.device}")
     n_procs = arguments.nprocs
@@ -180,10 +201,12 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         recon=ReconOptions(
             method=arguments.recon_method,
             n_iterations=arguments.n_iterations,
+            regularisation=arguments.regularisation,
+            denoiser=str(Path(arguments.denoiser).absolute()) if arguments.denoiser else None,
             rank=arguments.rank,
             matrix=_matrix(arguments.matrix),
             device=arguments.device,
-        ),
+        ).resolved(),
     )
 
 
@@ -255,6 +278,21 @@ def _group(settings: Settings) -> int:
     tables = write_group_tables(settings.output_dir, settings.participants, settings.sessions)
     logger.info("Group tables: %s", ", ".join(str(table) for table in tables))
     return 0
+
+
+def _listed(defaults: Mapping[ReconMethod, float]) -> str:
+    """Every method's default, e.g. for a help text."""
+    return ", ".join(f"{value:g} for {method}" for method, value in defaults.items())
+
+
+def _check_regularisation(weight: float | None, method: ReconMethod) -> None:
+    if weight is None:
+        return
+    if method not in DEFAULT_REGULARISATION:
+        methods = " or ".join(DEFAULT_REGULARISATION)
+        raise UsageError(f"--regularisation needs --recon-method {methods}, got {method}")
+    if not 0 <= weight < float("inf"):
+        raise UsageError(f"--regularisation must be at least 0, got {weight:g}")
 
 
 def _check_output(bids_dir: Path, output_dir: Path) -> None:

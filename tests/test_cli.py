@@ -66,6 +66,9 @@ def test_matrix_is_given_as_x_y_z_and_kept_as_z_y_x():
         (["--matrix", "2"], "--matrix must be"),
         (["--matrix", "8", "8"], "--matrix must be"),
         (["--rank", "0"], "--rank must be at least 1, got 0"),
+        (["--regularisation", "1"], "--regularisation needs --recon-method lrtv or llr"),
+        (["--recon-method", "llr", "--regularisation", "-1"], "--regularisation must be at least"),
+        (["--recon-method", "llr", "--regularisation", "nan"], "--regularisation must be at least"),
         (["--nprocs", "0"], "--nprocs must be at least 1"),
         (["--device", "tpu"], "--device must be"),
     ],
@@ -73,6 +76,12 @@ def test_matrix_is_given_as_x_y_z_and_kept_as_z_y_x():
 def test_contradictory_words_are_refused(words, text):
     with pytest.raises(UsageError, match=text):
         settings(*words)
+
+
+def test_solver_takes_its_methods_defaults():
+    assert settings().recon.n_iterations == 12
+    assert settings("--recon-method", "lrtv").recon.regularisation == 0.5
+    assert settings("--recon-method", "lrtv", "--n-iterations", "7").recon.n_iterations == 7
 
 
 def test_one_step_never_gets_more_cores_than_the_run():

@@ -14,6 +14,10 @@ from mri2qmap_bids.recon.physics.contrasts import Contrast
 _METHODS = {
     "gridding": "Density-compensated adjoint in the temporal subspace",
     "subspace": "Conjugate-gradient least squares in the temporal subspace",
+    "mri2qmap": "Plug-and-play: data consistency in the temporal subspace in turn with a denoiser of "
+    "synthetic weighted images (MRI2Qmap, arXiv:2603.11316)",
+    "lrtv": "Least squares in the temporal subspace with total variation, by FISTA",
+    "llr": "Least squares in the temporal subspace with locally low rank, by FISTA",
 }
 # Keys of a raw sidecar that hold for the maps as they stand.
 _COPIED = (
@@ -39,7 +43,8 @@ def describe_maps(
     Trains of varying values are left to the raw sidecar that ``Sources`` names, since
     BIDS takes these keys as single numbers in a map's sidecar.
     """
-    parameters = {key: value for key, value in asdict(options).items() if value is not None}
+    resolved = asdict(options.resolved())
+    parameters = {key: value for key, value in resolved.items() if value is not None}
     described: dict[str, Any] = {
         "EstimationAlgorithm": "Dictionary matching in the temporal subspace with refinement "
         "between grid points; dictionary by extended phase graphs",

@@ -6,29 +6,46 @@ import torch
 
 from mri2qmap_bids.recon.arrays import SubspaceImage
 from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise
-from mri2qmap_bids.recon.physics.dictionary import Dictionary
+from mri2qmap_bids.recon.physics.dictionary import AtomGrid, Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
 from mri2qmap_bids.recon.pnp.denoiser import denoise
 from mri2qmap_bids.recon.pnp.network import JointDenoiser
 from mri2qmap_bids.recon.pnp.noise_level import noise_level, strong_signal
-from mri2qmap_bids.recon.pnp.solver import Correction, sure_deviation
+from mri2qmap_bids.recon.pnp.solver import Correction, root_mean_square
+
+# Part of a contrast's noise that is believed to remain after denoising, and how much more
+# noise the denoiser is told than the image shows, since that is not white but smooth.
+REMAINING_NOISE = 0.5
+NOISE_FACTOR = 1.3
 
 
-@dataclass(frozen=True)
-class CorrectionOptions:
-    """How far the denoised contrasts are trusted."""
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """A dictionary and a denoiser, which together correct subspace images."""
 
-    contrast_weight: float = 1.0
-    """Factor on every contrast's weight against the image's."""
-    remaining_noise: float = 0.5
-    """Part of a contrast's noise that is believed to remain after denoising."""
+    dictionary: Dictionary
+    """Fingerprints, on the images' device."""
+    network: JointDenoiser
+    """The denoiser; its contrasts are those synthesised."""
+
+    def maps(self, image: SubspaceImage) -> TissueMaps:
+        """The corrected maps themselves; see :func:`correct_maps`."""
+        return correct_maps(image, self.dictionary, self.network)
+
+    def correct(self, image: SubspaceImage) -> Correction:
+        """The image of the corrected maps, z = m0 Phi^H d(theta), and how sure it is."""
+        maps = self.maps(image)
+        own = noise_level(_real(image), strong_signal(maps.m0.abs()))
+        return Correction(
+            image=signal_of(maps, self.dictionary),
+            deviation=REMAINING_NOISE * root_mean_square(own),
+        )
 
 
 def correct_maps(
     image: SubspaceImage,
     dictionary: Dictionary,
     network: JointDenoiser,
-    options: CorrectionOptions,
 ) -> TissueMaps:
     """Maps that fit the subspace image and its denoised synthetic contrasts.
 
@@ -46,8 +63,6 @@ def correct_maps(
         Fingerprints on the same device.
     network
         The denoiser; its contrasts are those synthesised.
-    options
-        Weights.
 
     References
     ----------
@@ -61,44 +76,26 @@ def correct_maps(
     )
     mask = strong_signal(magnitude)
     levels = noise_level(contrasts, mask)
-    clean = denoise(network, contrasts, levels)
-    own = sure_deviation(noise_level(image.real, mask))
+    clean = denoise(network, contrasts, NOISE_FACTOR * levels)
+    own = root_mean_square(noise_level(_real(image), mask))
     # A contrast without noise would count infinitely.
     least = 1e-3 * contrasts.flatten(1).amax(1)
-    left = options.remaining_noise * torch.maximum(levels, least)
-    alpha = options.contrast_weight * own / left
+    alpha = own / (REMAINING_NOISE * torch.maximum(levels, least).clamp_min(1e-30))
     phase = first.m0 / magnitude.clamp_min(torch.finfo(magnitude.dtype).tiny)
     weighted = alpha.view(-1, *[1] * mask.ndim) * clean * phase
     return match(torch.cat([image, weighted]), _extended(dictionary, names, alpha))
 
 
-def correction(
-    image: SubspaceImage,
-    dictionary: Dictionary,
-    network: JointDenoiser,
-    options: CorrectionOptions,
-) -> Correction:
-    """The image of the corrected maps, z = m0 Phi^H d(theta), and how sure it is."""
-    maps = correct_maps(image, dictionary, network, options)
-    own = noise_level(image.real, strong_signal(maps.m0.abs()))
-    deviation = options.remaining_noise * sure_deviation(own)
-    return Correction(
-        image=signal_of(maps, dictionary),
-        deviation=deviation,
-        summary=f"noise {sure_deviation(own):.3g}",
-    )
-
-
-def _extended(dictionary: Dictionary, names: tuple[str, ...], alpha: torch.Tensor) -> Dictionary:
+def _extended(dictionary: Dictionary, names: tuple[str, ...], alpha: torch.Tensor) -> AtomGrid:
     """Atoms with their weighted contrasts appended, shape (atom, rank + contrast)."""
     pairs = torch.cartesian_prod(dictionary.t1, dictionary.t2)
     one = torch.ones(len(pairs), device=pairs.device)
     signals = [synthesise(ROUTINE_CONTRASTS[name], one, pairs[:, 0], pairs[:, 1]) for name in names]
     appended = (torch.stack(signals, 1) * alpha).to(dictionary.atoms.dtype)
-    return Dictionary(
-        t1=dictionary.t1,
-        t2=dictionary.t2,
-        atoms=torch.cat([dictionary.atoms, appended], dim=1),
-        basis=dictionary.basis,
-        energy=dictionary.energy,
-    )
+    atoms = torch.cat([dictionary.atoms, appended], dim=1)
+    return AtomGrid(t1=dictionary.t1, t2=dictionary.t2, atoms=atoms)
+
+
+def _real(image: SubspaceImage) -> torch.Tensor:
+    """Real and imaginary parts as images of their own, shape (2 rank, *space)."""
+    return torch.cat([image.real, image.imag])

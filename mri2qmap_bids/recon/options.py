@@ -1,10 +1,19 @@
 """The science's knobs and their defaults, in one place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-ReconMethod = Literal["subspace", "gridding"]
+ReconMethod = Literal["subspace", "gridding", "lrtv", "llr", "mri2qmap"]
 RECON_METHODS: tuple[ReconMethod, ...] = get_args(ReconMethod)
+
+DEFAULT_ITERATIONS: dict[ReconMethod, int] = {"subspace": 12, "lrtv": 40, "llr": 40, "mri2qmap": 4}
+"""Steps of the methods that iterate."""
+DEFAULT_REGULARISATION: dict[ReconMethod, float] = {"lrtv": 0.5, "llr": 0.5}
+"""Weight of the regulariser, relative to the noise; tuned on digital brains."""
+CG_STEPS = 4
+"""Conjugate-gradient steps in every iteration of mri2qmap."""
+PULL = 0.2
+"""How much mri2qmap's prior is trusted against the data; 1: as its noise says."""
 
 
 @dataclass(frozen=True)
@@ -12,9 +21,14 @@ class ReconOptions:
     """How a scan is reconstructed."""
 
     method: ReconMethod = "subspace"
-    """subspace: conjugate gradients; gridding: density-compensated adjoint."""
-    n_iterations: int = 12
-    """Conjugate-gradient steps of the subspace reconstruction."""
+    """subspace: conjugate gradients; gridding: density-compensated adjoint; lrtv and llr:
+    total variation and locally low rank of the subspace image; mri2qmap: plug-and-play with a
+    denoiser of synthetic weighted images."""
+    n_iterations: int | None = None
+    """Conjugate-gradient (subspace) or proximal-gradient steps; None takes the method's default."""
+    regularisation: float | None = None
+    """Weight of lrtv's and llr's regulariser, relative to the noise; None takes the
+    method's default."""
     rank: int | None = None
     """Dimension of the temporal subspace; None keeps ``energy``."""
     energy: float = 0.9999
@@ -29,5 +43,26 @@ class ReconOptions:
     """Shortest and longest T2 in the dictionary [s]."""
     grid_step: float = 0.05
     """Largest relative step between neighbouring dictionary values."""
+    denoiser: str | None = None
+    """Weights of mri2qmap's denoiser (.safetensors); None takes those of the package."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
+
+    @property
+    def iterations(self) -> int:
+        """Steps that the method takes; 0 if it is direct."""
+        return self.n_iterations or DEFAULT_ITERATIONS.get(self.method, 0)
+
+    @property
+    def weight(self) -> float:
+        """Weight of the regulariser; 0 if the method has none."""
+        default = DEFAULT_REGULARISATION.get(self.method, 0.0)
+        return default if self.regularisation is None else self.regularisation
+
+    def resolved(self) -> "ReconOptions":
+        """The same options with the method's defaults filled in, and None for what it lacks."""
+        return replace(
+            self,
+            n_iterations=self.iterations if self.method in DEFAULT_ITERATIONS else None,
+            regularisation=self.weight if self.method in DEFAULT_REGULARISATION else None,
+        )

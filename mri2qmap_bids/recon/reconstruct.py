@@ -1,7 +1,9 @@
 """The method on one screen: scan and sequence to quantitative maps."""
 
 import logging
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,18 +12,24 @@ from mri2qmap_bids.errors import DeviceError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.acquisition.noise import whitening_matrix
 from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
-from mri2qmap_bids.recon.arrays import SubspaceImage
+from mri2qmap_bids.recon.arrays import SubspaceImage, VirtualKSpace
+from mri2qmap_bids.recon.correction import Prior
 from mri2qmap_bids.recon.encoding import toeplitz
 from mri2qmap_bids.recon.encoding.coils import compress_coils, estimate_sensitivities
 from mri2qmap_bids.recon.encoding.density import density_compensation
-from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint
-from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward
+from mri2qmap_bids.recon.options import CG_STEPS, DEFAULT_ITERATIONS, PULL, ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, TissueGrid, build_dictionary
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.masking import brain_mask
-from mri2qmap_bids.recon.physics.matching import match
+from mri2qmap_bids.recon.physics.matching import TissueMaps, match
 from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.pnp.denoiser import default_weights, load_denoiser
 from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
+from mri2qmap_bids.recon.pnp.low_rank import shifted_low_rank
+from mri2qmap_bids.recon.pnp.proximal import fista, largest_eigenvalue
+from mri2qmap_bids.recon.pnp.solver import plug_and_play
+from mri2qmap_bids.recon.pnp.total_variation import warm_total_variation
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +44,8 @@ def reconstruct(
 
     1. simulate the dictionary and its subspace (unless given),
     2. prewhiten, 3. per slice (or volume): compress coils, estimate sensitivities and
-    solve for the subspace image, 4. match every voxel, 5. mask.
+    solve for the subspace image, 4. match every voxel (mri2qmap: 3 and 4 take turns with a
+    denoiser of synthetic weighted images), 5. mask.
 
     Parameters
     ----------
@@ -62,31 +71,36 @@ def reconstruct(
     dictionary = dictionary.to(device)
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
     whitening = _whitening(scan)
-    volumes = [
-        subspace_image(_whitened(part, whitening), scan, geometry, dictionary, options, device)
+    prior = _prior(dictionary, options, device)
+    parts = [
+        tissue_maps(_whitened(part, whitening), scan, geometry, dictionary, prior, options)
         for part in scan.slices
     ]
-    image = volumes[0] if scan.is_3d else torch.stack(volumes, dim=1)
-    tissue = match(image, dictionary)
-    mask = brain_mask(tissue.m0, geometry.voxel_size)
+
+    def volume(name: str) -> torch.Tensor:
+        maps = [getattr(part, name) for part in parts]
+        return maps[0] if scan.is_3d else torch.stack(maps)
+
+    m0 = volume("m0")
     return QuantitativeMaps(
-        t1=tissue.t1.cpu().numpy(),
-        t2=tissue.t2.cpu().numpy(),
-        m0=tissue.m0.cpu().numpy(),
-        mask=mask,
+        t1=volume("t1").cpu().numpy(),
+        t2=volume("t2").cpu().numpy(),
+        m0=m0.cpu().numpy(),
+        mask=brain_mask(m0, geometry.voxel_size),
         affine=affine(geometry),
     )
 
 
-def subspace_image(
+def tissue_maps(
     samples: SliceSamples,
     scan: RawScan,
     geometry: Geometry,
     dictionary: Dictionary,
+    prior: Prior | None,
     options: ReconOptions,
-    device: torch.device,
-) -> SubspaceImage:
-    """Solve y = A x for one slice or volume, shape (rank, *space)."""
+) -> TissueMaps:
+    """Solve y = A x for one slice or volume, and match it, shape (*space)."""
+    device = dictionary.atoms.device
     n_dim = samples.trajectory.shape[1]
     target = geometry.matrix[-n_dim:]
     voxel_size = geometry.voxel_size[-n_dim:]
@@ -102,12 +116,66 @@ def subspace_image(
     if options.method == "gridding":
         # The weights even out all frames together; each frame has 1/T of them.
         weights = density_compensation(omega, support) * scan.n_frames
-        return _crop(adjoint(encoding, kspace, weights), target)
+        return match(_crop(adjoint(encoding, kspace, weights), target), dictionary)
     # White noise: no weights. Few steps from zero keep what the data do not say at zero.
-    operator = toeplitz.toeplitz_normal(encoding)
-    normal = partial(toeplitz.apply, operator)
-    image = conjugate_gradient(normal, adjoint(encoding, kspace), options.n_iterations)
-    return _crop(image, target)
+    projection = adjoint(encoding, kspace)
+    normal = partial(toeplitz.apply, toeplitz.toeplitz_normal(encoding))
+    if options.method == "subspace":
+        image = conjugate_gradient(normal, projection, options.iterations)
+        return match(_crop(image, target), dictionary)
+    start = conjugate_gradient(normal, projection, DEFAULT_ITERATIONS["subspace"])
+    noise = _sample_noise(encoding, kspace, start)
+    if prior is None:
+        projected = noise * _mean_gain(encoding)
+        image = _regularised(normal, projection, start, projected, options)
+        return match(_crop(image, target), dictionary)
+    image = plug_and_play(
+        normal, projection, prior, start, options.iterations, PULL * noise**2, CG_STEPS
+    )
+    return prior.maps(_crop(image, target))
+
+
+def _regularised(
+    normal: Callable[[SubspaceImage], SubspaceImage],
+    projection: SubspaceImage,
+    start: SubspaceImage,
+    noise: float,
+    options: ReconOptions,
+) -> SubspaceImage:
+    """Minimise 1/2 |A x - y|^2 + weight noise R(x), with R that of the method lrtv or llr.
+
+    ``noise`` is the standard deviation of the noise in A^H y. Relative to it, one weight
+    holds for data of any unit, noise, size and number of samples.
+    """
+    lipschitz = 1.05 * largest_eigenvalue(normal, projection)
+    weight = options.weight * noise / lipschitz
+    prox = warm_total_variation(weight) if options.method == "lrtv" else shifted_low_rank(weight)
+    return fista(normal, projection, prox, lipschitz, options.iterations, start)
+
+
+def _prior(dictionary: Dictionary, options: ReconOptions, device: torch.device) -> Prior | None:
+    """The plug-and-play prior, for the method that has one."""
+    if options.method != "mri2qmap":
+        return None
+    weights = Path(options.denoiser) if options.denoiser else default_weights()
+    return Prior(dictionary, load_denoiser(weights, device))
+
+
+def _sample_noise(encoding: Encoding, kspace: VirtualKSpace, image: SubspaceImage) -> float:
+    """Standard deviation of the noise in every sample.
+
+    From what the image leaves of the samples, |n|^2 of complex Gaussian noise having the
+    median sigma^2 ln 2: unlike the mean, it is not led by the few samples at the centre of
+    k-space, where the model's errors show.
+    """
+    residual = forward(encoding, image).sub_(kspace)
+    return float((residual.abs().square().median() / np.log(2)).sqrt())
+
+
+def _mean_gain(encoding: Encoding) -> float:
+    """Square root of the mean diagonal of A^H A; coils have a root sum of squares of 1."""
+    power = encoding.basis[encoding.frame].abs().square().sum() / encoding.basis.shape[1]
+    return float(power.sqrt())
 
 
 def tissue_grid(options: ReconOptions) -> TissueGrid:

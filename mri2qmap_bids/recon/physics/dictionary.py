@@ -45,8 +45,8 @@ class TissueGrid:
 
 
 @dataclass(frozen=True, eq=False)
-class Dictionary:
-    """Compressed fingerprints on the whole T1 x T2 grid.
+class AtomGrid:
+    """What voxels are matched to, on the whole T1 x T2 grid.
 
     Atoms run over T2 fastest. The grid is a full rectangle, so that every atom
     has neighbours to interpolate between; ``physical`` says where T1 >= T2.
@@ -57,16 +57,22 @@ class Dictionary:
     t2: torch.Tensor
     """Grid values [s], shape (n_t2,)."""
     atoms: CompressedFingerprints
-    """Phi^H d for every grid point, shape (n_t1 * n_t2, rank)."""
-    basis: Basis
-    """Phi, orthonormal columns, shape (frame, rank)."""
-    energy: float
-    """Fraction of the fingerprints' energy inside the subspace, 0..1."""
+    """Phi^H d (and perhaps more) for every grid point, shape (n_t1 * n_t2, rank)."""
 
     @property
     def physical(self) -> torch.Tensor:
         """Atoms with T1 >= T2, boolean, shape (n_t1 * n_t2,)."""
         return (self.t1[:, None] >= self.t2[None, :]).reshape(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Dictionary(AtomGrid):
+    """Compressed fingerprints and the subspace that holds them."""
+
+    basis: Basis
+    """Phi, orthonormal columns, shape (frame, rank)."""
+    energy: float
+    """Fraction of the fingerprints' energy inside the subspace, 0..1."""
 
     def to(self, device: torch.device) -> "Dictionary":
         """A copy on another device."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from mri2qmap_bids.recon.arrays import ComplexMap, QuantityMap, SubspaceImage
-from mri2qmap_bids.recon.physics.dictionary import Dictionary
+from mri2qmap_bids.recon.physics.dictionary import AtomGrid
 
 _VOXELS_AT_ONCE = 16384
 _REFINEMENT_STEPS = 8
@@ -25,7 +25,7 @@ class TissueMaps:
     """|<d, x>| / (|d| |x|) at the matched tissue, 0..1."""
 
 
-def match(image: SubspaceImage, dictionary: Dictionary, refine: bool = True) -> TissueMaps:
+def match(image: SubspaceImage, dictionary: AtomGrid, refine: bool = True) -> TissueMaps:
     """Nearest tissue and complex scale of every voxel.
 
     min over theta, m0 of |x - m0 Phi^H d(theta)|^2: the atom with the largest
@@ -38,7 +38,7 @@ def match(image: SubspaceImage, dictionary: Dictionary, refine: bool = True) -> 
     image
         Subspace image x, shape (rank, *space).
     dictionary
-        Compressed fingerprints, same rank, same device.
+        Atoms with as many components as the image, same device.
     refine
         Whether to search between the grid points.
 
@@ -65,7 +65,7 @@ def match(image: SubspaceImage, dictionary: Dictionary, refine: bool = True) -> 
     return TissueMaps(t1=t1, t2=t2, m0=m0, correlation=correlation)
 
 
-def signal_of(maps: TissueMaps, dictionary: Dictionary) -> SubspaceImage:
+def signal_of(maps: TissueMaps, dictionary: AtomGrid) -> SubspaceImage:
     """The subspace image that maps give, m0 Phi^H d(T1, T2), interpolated as in :func:`match`.
 
     Parameters
@@ -100,7 +100,7 @@ def _nearest(voxels: torch.Tensor, normalised: torch.Tensor) -> torch.Tensor:
 
 
 def _scaled(
-    voxels: torch.Tensor, index: torch.Tensor, dictionary: Dictionary
+    voxels: torch.Tensor, index: torch.Tensor, dictionary: AtomGrid
 ) -> tuple[torch.Tensor, ...]:
     """T1, T2, m0 and correlation at the grid points themselves."""
     atoms = dictionary.atoms[index]
@@ -110,7 +110,7 @@ def _scaled(
 
 
 def _refined(
-    voxels: torch.Tensor, index: torch.Tensor, dictionary: Dictionary
+    voxels: torch.Tensor, index: torch.Tensor, dictionary: AtomGrid
 ) -> tuple[torch.Tensor, ...]:
     """T1, T2, m0 and correlation between the grid points."""
     shape = len(dictionary.t1), len(dictionary.t2)
@@ -197,7 +197,7 @@ def _geometric(values: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
     return values[0] * torch.exp(position * torch.log(values[1] / values[0]))
 
 
-def _last_physical(row: torch.Tensor, dictionary: Dictionary) -> torch.Tensor:
+def _last_physical(row: torch.Tensor, dictionary: AtomGrid) -> torch.Tensor:
     """The T2 position at which T2 equals T1, or the grid's end."""
     t2 = dictionary.t2
     return _position(t2, _geometric(dictionary.t1, row)).clamp_max(len(t2) - 1)

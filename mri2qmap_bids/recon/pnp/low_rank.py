@@ -1,0 +1,111 @@
+"""Images whose blocks hold few tissues: the proximal map of the blocks' nuclear norms."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from mri2qmap_bids.recon.arrays import SubspaceImage
+
+
+def shifted_low_rank(
+    weight: float, block: int = 4, seed: int = 0
+) -> Callable[[SubspaceImage], SubspaceImage]:
+    """:func:`locally_low_rank_prox` with its blocks elsewhere at every call.
+
+    Singular values are shortened by weight (sqrt(rank) + sqrt(block^n)): the largest that
+    noise alone, of the weight's standard deviation, is expected to have in a block.
+
+    Parameters
+    ----------
+    weight
+        In the unit of the image, at least 0.
+    block
+        Edge of a block [voxel].
+    seed
+        Of the shifts.
+
+    References
+    ----------
+    Ong and Lustig, Beyond low rank + sparse: multiscale low rank matrix decomposition
+    (2016), doi:10.1109/JSTSP.2016.2545518.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def prox(image: SubspaceImage) -> SubspaceImage:
+        n_axes = image.ndim - 1
+        shift = torch.randint(block, (n_axes,), generator=generator).tolist()
+        noise = len(image) ** 0.5 + block ** (n_axes / 2)
+        return locally_low_rank_prox(image, weight * noise, block, shift)
+
+    return prox
+
+
+def locally_low_rank_prox(
+    image: SubspaceImage, weight: float, block: int, shift: Sequence[int]
+) -> SubspaceImage:
+    """argmin over x of 1/2 |x - u|^2 + weight sum over blocks B of |x_B|_*.
+
+    u_B is the rank x block^n matrix of a block's voxels; the blocks lie side by side. With
+    u_B u_B^H = V diag(s^2) V^H, the singular values s are shortened by the weight,
+
+        x_B = V diag(max(1 - weight / s, 0)) V^H u_B,
+
+    which takes an eigendecomposition of rank x rank only. The blocks at the image's
+    edges are as small as the shift and the image's size make them.
+
+    Parameters
+    ----------
+    image
+        u, shape (rank, *space).
+    weight
+        In the unit of u, at least 0.
+    block
+        Edge of a block [voxel].
+    shift
+        How far the first whole block lies inside the image along each axis [voxel], 0 to
+        block - 1; another one every time averages the blocks' edges away.
+
+    References
+    ----------
+    Zhang, Pauly and Levesque, Accelerating parameter mapping with a locally low rank
+    constraint (2015), doi:10.1002/mrm.25161. Tamir et al., T2 shuffling (2017),
+    doi:10.1002/mrm.26102.
+    """
+    before = [-start % block for start in shift]
+    blocks, counts = _cut(image, block, before)
+    matrices = blocks.flatten(2)
+    # In double precision: squaring the singular values costs half of the digits.
+    wide = matrices.to(torch.complex128)
+    powers, vectors = torch.linalg.eigh(wide @ wide.mH)
+    values = powers.clamp_min(torch.finfo(powers.dtype).tiny).sqrt()
+    kept = (1 - weight / values).clamp_min(0)
+    shrinkage = ((vectors * kept[:, None, :]) @ vectors.mH).to(image.dtype)
+    shortened = (shrinkage @ matrices).reshape(blocks.shape)
+    return _join(shortened, counts, before, tuple(image.shape[1:]))
+
+
+def _cut(
+    image: torch.Tensor, block: int, before: Sequence[int]
+) -> tuple[torch.Tensor, tuple[int, ...]]:
+    """Blocks of the image with zeros around, shape (block, rank, *block), and their counts."""
+    after = [-(n + low) % block for n, low in zip(image.shape[1:], before, strict=True)]
+    # Pairs count from the last axis backwards.
+    pairs = [edge for low, high in zip(before, after, strict=True) for edge in (high, low)][::-1]
+    padded = torch.nn.functional.pad(image, pairs)
+    rank, n_axes = len(image), image.ndim - 1
+    counts = tuple(n // block for n in padded.shape[1:])
+    cut = padded.reshape(rank, *[size for n in counts for size in (n, block)])
+    order = [*range(1, 2 * n_axes, 2), 0, *range(2, 2 * n_axes + 1, 2)]
+    return cut.permute(order).flatten(0, n_axes - 1), counts
+
+
+def _join(
+    blocks: torch.Tensor, counts: tuple[int, ...], before: Sequence[int], space: tuple[int, ...]
+) -> torch.Tensor:
+    """Put the blocks of :func:`_cut` together again, shape (rank, *space)."""
+    n_axes = len(counts)
+    order = [n_axes] + [axis for d in range(n_axes) for axis in (d, n_axes + 1 + d)]
+    cut = blocks.reshape(*counts, *blocks.shape[1:]).permute(order)
+    sizes = [n * size for n, size in zip(counts, blocks.shape[2:], strict=True)]
+    kept = [slice(low, low + n) for low, n in zip(before, space, strict=True)]
+    return cut.reshape(blocks.shape[1], *sizes)[(slice(None), *kept)]

@@ -1,0 +1,121 @@
+"""The regularised methods from raw samples to maps, on a small brain-like disc."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers.trains import train
+
+from mri2qmap_bids.recon.acquisition.geometry import Geometry
+from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
+from mri2qmap_bids.recon.options import DEFAULT_ITERATIONS, DEFAULT_REGULARISATION, ReconOptions
+from mri2qmap_bids.recon.physics.dictionary import build_dictionary
+from mri2qmap_bids.recon.reconstruct import reconstruct, tissue_grid
+from mri2qmap_bids.simulate.acquire import acquire
+from mri2qmap_bids.simulate.coils import coil_maps
+from mri2qmap_bids.simulate.phantom import DigitalBrain
+from mri2qmap_bids.simulate.trajectory import make_trajectory
+
+N, FOV = 40, 0.2
+SEQUENCE = train(n_frames=80)
+OPTIONS = ReconOptions(device="cpu", grid_step=0.1, rank=5)
+
+
+@pytest.fixture(scope="module")
+def disc():
+    """A disc of grey matter with islands of white matter, and its noisy scan."""
+    y, x = np.mgrid[:N, :N] - N // 2
+    labels = (np.hypot(x, y) < 16).astype(np.uint8)
+    labels[(labels > 0) & ((x // 7 + y // 6) % 2 == 0)] = 2
+    labels = labels[None]
+    t1 = np.choose(labels, [0, 1.4, 0.85]).astype(np.float32)
+    t2 = np.choose(labels, [0, 0.09, 0.06]).astype(np.float32)
+    m0 = np.choose(labels, [0, 0.9, 0.7]).astype(np.complex64)
+    brain = DigitalBrain(t1, t2, m0, labels, (5e-3, FOV / N, FOV / N))
+    trajectory = make_trajectory("spiral", (N, N), SEQUENCE.n_frames, 4.0, None)
+    coils = coil_maps((1, N, N), False, 4, 0)
+    acquired = acquire(brain, SEQUENCE, trajectory, coils, noise=1.0, seed=0)
+    _, n_frames, n_arms, n_coils, n_samples = acquired.kspace.shape
+    samples = SliceSamples(
+        torch.from_numpy(np.moveaxis(acquired.kspace[0], 2, 0).reshape(n_coils, -1).copy()),
+        torch.from_numpy(trajectory.positions.reshape(-1, 2) / np.float32(FOV)),
+        torch.arange(n_frames).repeat_interleave(n_arms * n_samples),
+    )
+    geometry = Geometry((1, N, N), (5e-3, FOV / N, FOV / N), np.zeros(3), *np.eye(3))
+    scan = RawScan(
+        slices=(samples,),
+        noise=torch.from_numpy(acquired.noise),
+        geometry=geometry,
+        encoded_fov=(5e-3, FOV, FOV),
+        n_frames=n_frames,
+        is_3d=False,
+    )
+    dictionary = build_dictionary(SEQUENCE, tissue_grid(OPTIONS), rank=OPTIONS.rank)
+    return brain, scan, dictionary
+
+
+@pytest.fixture(scope="module")
+def maps(disc):
+    """Maps of every iterative method at its defaults."""
+    _, scan, dictionary = disc
+    return {
+        method: reconstruct(scan, SEQUENCE, replace(OPTIONS, method=method), dictionary)
+        for method in ("subspace", "lrtv", "llr", "mri2qmap")
+    }
+
+
+def errors(brain, maps):
+    """Mean absolute relative error of T1 and T2 in the disc."""
+    inside = brain.labels > 0
+    return tuple(
+        float(np.abs(found[inside] / known[inside] - 1).mean())
+        for found, known in ((maps.t1, brain.t1), (maps.t2, brain.t2))
+    )
+
+
+@pytest.mark.parametrize("method", ["lrtv", "llr", "mri2qmap"])
+def test_a_regulariser_beats_none_on_noisy_data(disc, maps, method):
+    plain, regularised = errors(disc[0], maps["subspace"]), errors(disc[0], maps[method])
+    assert regularised[0] < 0.9 * plain[0]
+    assert regularised[1] < 0.7 * plain[1]
+
+
+@pytest.mark.parametrize("method", ["lrtv", "llr", "mri2qmap"])
+@pytest.mark.parametrize("whitened", [True, False])
+def test_the_unit_of_the_data_does_not_matter(disc, method, whitened):
+    """With a noise scan in the same unit, or without one."""
+    _, scan, dictionary = disc
+    first = scan.slices[0]
+    scaled = replace(first, kspace=1000 * first.kspace)
+    noise = scan.noise if whitened else None
+    options = replace(OPTIONS, method=method, n_iterations=3)
+    small, large = (
+        reconstruct(changed, SEQUENCE, options, dictionary)
+        for changed in (
+            replace(scan, noise=noise),
+            replace(scan, noise=None if noise is None else 1000 * noise, slices=(scaled,)),
+        )
+    )
+    inside = disc[0].labels > 0
+    assert np.allclose(small.t1[inside], large.t1[inside], rtol=0.01)
+    assert np.allclose(small.t2[inside], large.t2[inside], rtol=0.01)
+
+
+@pytest.mark.parametrize("method", ["lrtv", "llr"])
+def test_more_weight_makes_maps_smoother(disc, maps, method):
+    brain, scan, dictionary = disc
+    options = replace(OPTIONS, method=method, regularisation=4 * DEFAULT_REGULARISATION[method])
+    strong = reconstruct(scan, SEQUENCE, options, dictionary)
+    white = brain.labels == 2
+    assert strong.t2[white].std() < maps[method].t2[white].std() < maps["subspace"].t2[white].std()
+
+
+def test_options_say_what_a_method_will_do():
+    assert ReconOptions().resolved().n_iterations == DEFAULT_ITERATIONS["subspace"]
+    assert ReconOptions().resolved().regularisation is None
+    llr = ReconOptions(method="llr", n_iterations=3).resolved()
+    assert (llr.n_iterations, llr.regularisation) == (3, DEFAULT_REGULARISATION["llr"])
+    assert ReconOptions(method="lrtv", regularisation=0.0).resolved().regularisation == 0
+    direct = ReconOptions(method="gridding", n_iterations=5, regularisation=1.0).resolved()
+    assert direct.n_iterations is None and direct.regularisation is None
