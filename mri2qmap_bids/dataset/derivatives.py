@@ -142,8 +142,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         masked = np.where(maps.mask, image, 0).astype(np.float32)
         written.append(_write(document, output_dir, suffix, masked, sidecar, desc="synthetic"))
     mask_sidecar = {
-        "Description": "The voxels that have maps: the largest connected region of strong signal, "
-        "with the scalp where the two touch",
+        "Description": "The voxels that have maps: brain, and scalp where it has signal",
         "Type": "ROI",
         "SpatialReference": reference,
         "Sources": ["bids::" + str(relative_path(document.entities, "M0map"))],

@@ -6,15 +6,18 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-# Radius of the opening that cuts thin bridges between brain and scalp [m].
-_BRIDGE = 2.5e-3
+# Radius of the opening that removes specks [m].
+_BRIDGE = 1.5e-3
+# Components smaller than this part of the largest are noise.
+_SPECK = 0.01
 
 
 def brain_mask(m0: torch.Tensor, voxel_size: tuple[float, float, float]) -> NDArray[np.bool_]:
-    """Largest connected region of strong signal, without holes.
+    """Where the signal is strong, without specks and holes: the head, or a stripped brain.
 
-    |m0| is smoothed, split in two by Otsu's threshold, opened by a ball to cut thin
-    bridges, and the largest component is kept, grown back and filled slice by slice.
+    |m0| is smoothed, split in two by Otsu's threshold and opened by a ball against specks.
+    Components of at least a hundredth of the largest are kept (scalp parted from the brain
+    by a dark skull among them), grown back and filled slice by slice.
 
     Parameters
     ----------
@@ -40,8 +43,8 @@ def brain_mask(m0: torch.Tensor, voxel_size: tuple[float, float, float]) -> NDAr
     if n_components == 0:
         return np.asarray(strong, bool)
     sizes = ndimage.sum_labels(opened, components, range(1, n_components + 1))
-    largest = components == 1 + int(np.argmax(sizes))
-    mask = ndimage.binary_dilation(largest, ball) & strong
+    kept = np.isin(components, 1 + np.flatnonzero(sizes >= _SPECK * sizes.max()))
+    mask = ndimage.binary_dilation(kept, ball) & strong
     return np.array([ndimage.binary_fill_holes(plane) for plane in mask], bool)
 
 
