@@ -10,8 +10,10 @@ from mri2qmap_bids.recon.physics.matching import match, signal_of
 GRID = TissueGrid(step=0.06)
 
 
-@pytest.fixture(scope="module", params=["FISP", "bSSFP"])
+@pytest.fixture(scope="module", params=["FISP", "bSSFP", "complex"])
 def sequence(request):
+    if request.param == "complex":  # phases that grow as a square leave no real signal
+        return train("FISP", 200, rf_phase=np.deg2rad(20.0) * np.arange(200) ** 2)
     return train(request.param, 200)
 
 
