@@ -236,10 +236,12 @@ def _participants(settings: Settings, dry_run: bool) -> int:
 
     selection = find_runs(settings.bids_dir, settings.participants, settings.sessions)
     logger.info("%d run(s) found", len(selection.runs))
+    for label, reason in selection.problems:
+        logger.error("sub-%s: failed: %s", label, reason)
     if dry_run:
         for run in selection.runs:
             sys.stdout.write(f"{run.name}\t{run.path}\n")
-        return 0
+        return 1 if selection.problems else 0
     _make_writable(settings.output_dir, "the output directory")
     _make_writable(settings.work_dir, "the work directory (-w)")
 
@@ -255,8 +257,6 @@ def _participants(settings: Settings, dry_run: bool) -> int:
     )
     failures = execute(init_mri2qmap_wf(selection.runs, settings), settings)
     reasons = {failure.node.split(".")[1]: failure for failure in failures}
-    for label, reason in selection.problems:
-        logger.error("sub-%s: failed: %s", label, reason)
     for run in selection.runs:
         failure = reasons.get(branch_name(run))
         if failure:

@@ -142,6 +142,19 @@ def test_dry_run_lists_runs_and_writes_nothing(small_dataset, tmp_path, capsys):
     assert not (tmp_path / "w").exists()
 
 
+def test_a_dataset_of_nothing_but_a_broken_sidecar_says_so(tmp_path, capfd):
+    anat = tmp_path / "bids" / "sub-1" / "anat"
+    anat.mkdir(parents=True)
+    (anat / "sub-1_MRF.h5").touch()
+    (anat / "sub-1_MRF.json").write_text("{broken")
+    words = (tmp_path / "bids", tmp_path / "out", "participant", "-w", tmp_path / "w")
+    for more in ((), ("--dry-run",)):
+        assert run(*words, *more) == 1
+        line = one_error(capfd)
+        assert line.startswith("sub-1: failed: ")
+        assert "sub-1_MRF.json" in line
+
+
 def drop_flip_angles(path: Path) -> None:
     sidecar = path.with_suffix(".json")
     content = json.loads(sidecar.read_text())

@@ -91,8 +91,11 @@ def init_run_wf(settings: Settings, name: str = "run_wf") -> Workflow:
 def execute(workflow: Workflow, settings: Settings) -> list[Failure]:
     """Run a workflow in parallel; say which nodes failed instead of raising.
 
-    Nodes that waited for a failed one are left out, all others are done.
+    Nodes that waited for a failed one are left out, all others are done. A workflow without
+    nodes, which Nipype refuses to run, is done at once.
     """
+    if not workflow.list_node_names():
+        return []
     crash_dir = settings.work_dir / "crashes"
     crash_dir.mkdir(parents=True, exist_ok=True)
     workflow.config["execution"] = {
