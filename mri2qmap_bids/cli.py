@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.errors import Mri2QmapError, OutputError, UsageError
+from mri2qmap_bids.logs import configure_logging
 from mri2qmap_bids.recon.options import (
     DEFAULT_ITERATIONS,
     DEFAULT_REGULARISATION,
@@ -155,10 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = build_parser().parse_args(argv)
     level = logging.DEBUG if arguments.verbose else logging.INFO
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", force=True
-    )
-    logging.getLogger("mri2qmap_bids").setLevel(level)
+    configure_logging(level)
     try:
         settings = replace(to_settings(arguments), log_level=level)
         with tempfile.TemporaryDirectory(prefix="mri2qmap-") as private:
@@ -247,7 +245,6 @@ def _participants(settings: Settings, dry_run: bool) -> int:
 
     from mri2qmap_bids.dataset.derivatives import initialise_dataset
     from mri2qmap_bids.workflow.graph import branch_name, execute, init_mri2qmap_wf
-    from mri2qmap_bids.workflow.plugins import configure_logging
 
     configure_logging(settings.log_level)
     initialise_dataset(

@@ -1,14 +1,13 @@
 """A digital brain: the known maps that a simulated scan measures."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.simulate.anatomy import Anatomy, brainweb, fractions, mni152
+from mri2qmap_bids.simulate.anatomy import Anatomy, fractions
 from mri2qmap_bids.simulate.fields import generator, smooth_field
 from mri2qmap_bids.simulate.grid import voxel_centres
 from mri2qmap_bids.simulate.tissue import FLUID, MIXED, OTHER, Tissue, of_subject
@@ -41,18 +40,6 @@ class DigitalBrain:
     """0 background, 1 grey matter, 2 white matter, 3 fluid, 4 mixture in the brain, 5 other."""
     voxel_size: tuple[float, float, float]
     """Distance between voxel centres along (z, y, x) [m]."""
-
-
-def mni152_brain(geometry: Geometry, seed: int, thickness: float | None = None) -> DigitalBrain:
-    """A subject made from the average brain shipped with nilearn; see :func:`from_anatomy`."""
-    return from_anatomy(mni152(), geometry, seed, thickness)
-
-
-def brainweb_head(
-    path: Path, geometry: Geometry, seed: int, thickness: float | None = None
-) -> DigitalBrain:
-    """A subject made from a BrainWeb label file, scalp and all; see :func:`from_anatomy`."""
-    return from_anatomy(brainweb(path), geometry, seed, thickness)
 
 
 def from_anatomy(

@@ -10,6 +10,8 @@ from typing import Any
 
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
 
+from mri2qmap_bids.logs import configure_logging
+
 _KILLED = (
     "the worker process died, most often because memory ran out; lower --nprocs or raise --mem"
 )
@@ -93,19 +95,6 @@ class ForkserverPlugin(MultiProcPlugin):  # type: ignore[misc]
 def _start_worker(cwd: str, log_level: int) -> None:
     process_initializer(cwd)
     configure_logging(log_level)
-
-
-def configure_logging(level: int) -> None:
-    """Log the package at a level and Nipype one step more quietly, to the standard error."""
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", force=True
-    )
-    logging.getLogger("mri2qmap_bids").setLevel(level)
-    for name in ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils"):
-        nipype_logger = logging.getLogger(name)
-        nipype_logger.handlers.clear()
-        # A failing node is reported by us, in one line; its traceback is in the crash file.
-        nipype_logger.setLevel(logging.INFO if level <= logging.DEBUG else logging.CRITICAL)
 
 
 def reason_in(traceback: str) -> str:

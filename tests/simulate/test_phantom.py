@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from mri2qmap_bids.errors import UsageError
-from mri2qmap_bids.simulate.anatomy import Anatomy, centre_and_extent, fractions, mni152
+from mri2qmap_bids.simulate.anatomy import (
+    Anatomy,
+    brainweb,
+    centre_and_extent,
+    fractions,
+    mni152,
+)
 from mri2qmap_bids.simulate.fields import generator, smooth_field
 from mri2qmap_bids.simulate.grid import make_geometry
-from mri2qmap_bids.simulate.phantom import (
-    RELATIVE_STEP,
-    brainweb_head,
-    from_anatomy,
-    mni152_brain,
-)
+from mri2qmap_bids.simulate.phantom import RELATIVE_STEP, from_anatomy
 from mri2qmap_bids.simulate.tissue import BRAINWEB_TISSUES, GREY, MNI152_TISSUES
 from mri2qmap_bids.simulate.usermaps import MapFiles, from_maps, read_maps
 
@@ -32,17 +33,17 @@ def geometry():
 
 @pytest.fixture(scope="module")
 def brain(geometry):
-    return mni152_brain(geometry, 1, THICKNESS)
+    return from_anatomy(mni152(), geometry, 1, THICKNESS)
 
 
 def test_same_seed_gives_the_same_brain(geometry, brain):
-    again = mni152_brain(geometry, 1, THICKNESS)
+    again = from_anatomy(mni152(), geometry, 1, THICKNESS)
     for name in ("t1", "t2", "m0", "labels"):
         np.testing.assert_array_equal(getattr(again, name), getattr(brain, name))
 
 
 def test_another_seed_gives_another_brain(geometry, brain):
-    other = mni152_brain(geometry, 2, THICKNESS)
+    other = from_anatomy(mni152(), geometry, 2, THICKNESS)
     both = (brain.labels > 0) & (other.labels > 0)
     assert 0.01 < np.mean(brain.labels != other.labels) < 0.3
     assert np.mean(np.abs(brain.t1 - other.t1)[both]) > 0.02
@@ -81,8 +82,10 @@ def test_fractions_sum_to_one_and_rates_average(geometry):
 def test_oblique_grid_sees_the_same_head():
     centre, _ = centre_and_extent(mni152())
     size = (8e-3,) * 3
-    straight = mni152_brain(make_geometry((25, 25, 25), size, centre), seed=0)
-    turned = mni152_brain(make_geometry((25, 25, 25), size, centre, (0.0, 0.0, np.pi / 2)), seed=0)
+    straight = from_anatomy(mni152(), make_geometry((25, 25, 25), size, centre), seed=0)
+    turned = from_anatomy(
+        mni152(), make_geometry((25, 25, 25), size, centre, (0.0, 0.0, np.pi / 2)), seed=0
+    )
     # A quarter turn about z: the turned x axis runs along the straight y axis.
     expected = straight.t1.transpose(0, 2, 1)[:, ::-1]
     same = turned.t1 - expected
@@ -128,16 +131,14 @@ def test_maps_in_milliseconds_are_refused(tmp_path):
         read_maps(MapFiles(path, path))
 
 
-def test_labels_out_of_range_are_refused(tmp_path, geometry):
+def test_labels_out_of_range_are_refused(tmp_path):
     path = _write(tmp_path / "labels.nii.gz", np.full((4, 4, 4), 30.0), np.eye(4))
     with pytest.raises(UsageError, match="labels 0..11"):
-        brainweb_head(path, geometry, seed=0)
+        brainweb(path)
 
 
 @pytest.mark.skipif(not BRAINWEB.exists(), reason="no BrainWeb anatomy here")
 def test_brainweb_head_has_scalp_and_brain():
-    from mri2qmap_bids.simulate.anatomy import brainweb
-
     anatomy = brainweb(BRAINWEB)
     centre, extent = centre_and_extent(anatomy)
     assert (extent > 0.15).all() and (extent < 0.25).all()

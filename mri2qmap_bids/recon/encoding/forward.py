@@ -76,9 +76,7 @@ def adjoint(
         (encoding.basis.shape[1], *encoding.shape), dtype=torch.complex64, device=kspace.device
     )
     for samples, coil in zip(kspace, encoding.coils, strict=True):
-        _add_adjoint_coil(
-            encoding, nufft, samples if weights is None else samples * weights, coil, image
-        )
+        _add_adjoint_coil(encoding, nufft, samples, weights, coil, image)
     return image
 
 
@@ -100,9 +98,7 @@ def normal(
     result = torch.zeros_like(image)
     for coil in encoding.coils:
         samples = _forward_coil(encoding, nufft, image, coil)
-        _add_adjoint_coil(
-            encoding, nufft, samples if weights is None else samples * weights, coil, result
-        )
+        _add_adjoint_coil(encoding, nufft, samples, weights, coil, result)
     return result
 
 
@@ -119,8 +115,11 @@ def _add_adjoint_coil(
     encoding: Encoding,
     nufft: Nufft,
     samples: torch.Tensor,
+    weights: SampleWeights | None,
     coil: torch.Tensor,
     image: SubspaceImage,
 ) -> None:
+    if weights is not None:
+        samples = samples * weights
     for rank, course in enumerate(encoding.basis.T):
         image[rank] += coil.conj() * nufft.adjoint(course.conj()[encoding.frame] * samples)
