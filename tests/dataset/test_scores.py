@@ -1,0 +1,96 @@
+"""Scores of maps whose errors are known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mri2qmap_bids.dataset.derivatives import MapDocument, write_maps
+from mri2qmap_bids.dataset.group import tissue_classes
+from mri2qmap_bids.dataset.scores import compare_datasets
+from mri2qmap_bids.errors import DatasetError
+from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
+
+SHAPE = (3, 20, 24)
+
+
+def known():
+    """Stripes of grey and white matter and fluid."""
+    labels = np.broadcast_to(1 + np.arange(SHAPE[2]) // 8, SHAPE).astype(np.uint8)
+    t1 = np.choose(labels - 1, [1.4, 0.85, 4.0]).astype(np.float32)
+    t2 = np.choose(labels - 1, [0.09, 0.06, 1.5]).astype(np.float32)
+    m0 = np.linspace(0.5, 1, SHAPE[1], dtype=np.float32)[None, :, None] * np.ones(
+        SHAPE, np.complex64
+    )
+    affine = np.diag([-2e-3, -2e-3, 4e-3, 1.0])
+    return QuantitativeMaps(t1, t2, m0.astype(np.complex64), np.ones(SHAPE, bool), affine), labels
+
+
+def scores(tmp_path, **changes):
+    maps, labels = known()
+    for name, written in (("truth", maps), ("estimate", replace(maps, **changes))):
+        write_maps(MapDocument({"sub": "01"}, written, labels=labels), tmp_path / name)
+    return compare_datasets(tmp_path / "estimate", tmp_path / "truth").set_index("tissue")
+
+
+def test_equal_maps_have_no_error(tmp_path):
+    table = scores(tmp_path)
+    assert list(table.index) == ["GM", "WM", "CSF", "GM+WM"]
+    for column in ("T1_MAPE", "T1_bias", "T1_sd", "T2_MAPE", "M0_NRMSE"):
+        assert np.allclose(table[column], 0, atol=1e-4)
+    for column in ("T1_SSIM", "T2_SSIM", "M0_SSIM"):
+        assert np.allclose(table[column], 1, atol=1e-6)
+    assert (table.coverage == 100).all()
+
+
+def test_errors_are_relative_and_signed(tmp_path):
+    maps, labels = known()
+    sign = np.where(np.arange(SHAPE[1]) % 2, 1.0, -1.0)[None, :, None]
+    t2 = (maps.t2 * np.where(labels == 1, 1 + 0.05 * sign, 0.9)).astype(np.float32)
+    table = scores(tmp_path, t2=t2)
+    assert table.loc["GM", ["T2_MAPE", "T2_bias", "T2_sd"]].tolist() == pytest.approx(
+        [5, 0, 5], abs=1e-3
+    )
+    assert table.loc["WM", ["T2_MAPE", "T2_bias", "T2_sd"]].tolist() == pytest.approx(
+        [10, -10, 0], abs=1e-3
+    )
+    assert table.loc["GM+WM", "T2_MAPE"] == pytest.approx(7.5, abs=1e-3)
+    assert table.loc["GM", "T1_MAPE"] == pytest.approx(0, abs=1e-4)
+
+
+def test_the_scale_of_m0_does_not_count(tmp_path):
+    maps, _ = known()
+    assert np.allclose(scores(tmp_path, m0=7 * maps.m0).M0_NRMSE, 0, atol=1e-3)
+
+
+def test_voxels_outside_the_mask_count_as_wrong(tmp_path):
+    mask = np.ones(SHAPE, bool)
+    mask[:, :5] = False
+    table = scores(tmp_path, mask=mask)
+    assert np.allclose(table.coverage, 75)
+    assert np.allclose(table.T1_MAPE, 25, atol=1e-3)
+
+
+def test_grids_meet_in_the_world(tmp_path):
+    """The same maps stored with one axis turned round."""
+    maps, _ = known()
+    turned = maps.affine @ np.array(
+        [[-1, 0, 0, SHAPE[2] - 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], float
+    )
+    flipped = {name: getattr(maps, name)[:, :, ::-1] for name in ("t1", "t2", "m0", "mask")}
+    assert np.allclose(scores(tmp_path, affine=turned, **flipped).T1_MAPE, 0, atol=1e-3)
+
+
+def test_datasets_without_a_common_run_are_refused(tmp_path):
+    maps, labels = known()
+    write_maps(MapDocument({"sub": "01"}, maps, labels=labels), tmp_path / "truth")
+    with pytest.raises(DatasetError, match="got none of them"):
+        compare_datasets(tmp_path / "empty", tmp_path / "truth")
+
+
+def test_tissue_classes_follow_t1():
+    maps, labels = known()
+    rng = np.random.default_rng(0)
+    t1 = maps.t1 * np.exp(0.05 * rng.standard_normal(SHAPE))
+    assert (tissue_classes(t1, maps.mask) == labels).mean() > 0.99
+    assert (tissue_classes(t1, np.zeros(SHAPE, bool)) == 0).all()
