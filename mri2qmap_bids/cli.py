@@ -100,7 +100,13 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--denoiser",
         metavar="PATH",
-        help="weights of mri2qmap's denoiser (.safetensors; default: those of the package)",
+        help="weights of the denoiser (.safetensors; default: those of the package)",
+    )
+    group.add_argument(
+        "--random-seed",
+        type=int,
+        default=options.random_seed,
+        help="of everything random, so that a run can be repeated",
     )
     group.add_argument(
         "--regularisation",
@@ -183,6 +189,8 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+    if arguments.random_seed < 0:
+        raise UsageError(f"--random-seed must be at least 0, got {arguments.random_seed}")
     _check_regularisation(arguments.regularisation, arguments.recon_method)
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", arguments.device):
         raise UsageError(f"--device must be auto, cpu, cuda or cuda:N, got {arguments.device}")
@@ -204,6 +212,7 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
             rank=arguments.rank,
             matrix=_matrix(arguments.matrix),
             device=arguments.device,
+            random_seed=arguments.random_seed,
         ).resolved(),
     )
 
@@ -286,8 +295,8 @@ def _check_regularisation(weight: float | None, method: ReconMethod) -> None:
     if weight is None:
         return
     if method not in DEFAULT_REGULARISATION:
-        methods = " or ".join(DEFAULT_REGULARISATION)
-        raise UsageError(f"--regularisation needs --recon-method {methods}, got {method}")
+        methods = ", ".join(DEFAULT_REGULARISATION)
+        raise UsageError(f"--regularisation needs --recon-method of {methods}, got {method}")
     if not 0 <= weight < float("inf"):
         raise UsageError(f"--regularisation must be at least 0, got {weight:g}")
 

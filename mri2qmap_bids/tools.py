@@ -225,8 +225,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="subjects (beginnings of names) kept for validation",
     )
     parser.add_argument("--steps", type=int, default=20000, help="optimiser steps")
-    parser.add_argument("--batch", type=int, default=8, help="patches a step")
-    parser.add_argument("--width", type=int, default=16, help="features at full resolution")
+    parser.add_argument("--batch", type=int, default=16, help="patches a step")
+    parser.add_argument("--width", type=int, default=64, help="features at half resolution")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
     parser.add_argument(

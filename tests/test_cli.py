@@ -10,6 +10,7 @@ import pytest
 
 from mri2qmap_bids.cli import build_parser, main, to_settings
 from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.recon.options import DEFAULT_ITERATIONS
 
 
 def settings(*words):
@@ -66,7 +67,7 @@ def test_matrix_is_given_as_x_y_z_and_kept_as_z_y_x():
         (["--matrix", "2"], "--matrix must be"),
         (["--matrix", "8", "8"], "--matrix must be"),
         (["--rank", "0"], "--rank must be at least 1, got 0"),
-        (["--regularisation", "1"], "--regularisation needs --recon-method lrtv or llr"),
+        (["--regularisation", "1"], "--regularisation needs --recon-method of lrtv, llr, pnp"),
         (["--recon-method", "llr", "--regularisation", "-1"], "--regularisation must be at least"),
         (["--recon-method", "llr", "--regularisation", "nan"], "--regularisation must be at least"),
         (["--nprocs", "0"], "--nprocs must be at least 1"),
@@ -79,7 +80,8 @@ def test_contradictory_words_are_refused(words, text):
 
 
 def test_solver_takes_its_methods_defaults():
-    assert settings().recon.n_iterations == 12
+    assert settings().recon.n_iterations == DEFAULT_ITERATIONS["mri2qmap"]
+    assert settings("--recon-method", "subspace").recon.n_iterations == 12
     assert settings("--recon-method", "lrtv").recon.regularisation == 0.5
     assert settings("--recon-method", "lrtv", "--n-iterations", "7").recon.n_iterations == 7
 
@@ -229,5 +231,6 @@ def test_bad_runs_fail_alone_each_with_its_reason(small_dataset, tmp_path, capfd
         assert f"sub-{number}_MRF" in line.split("[")[0].split("failed: ")[1]
         assert words in line
     maps = sorted(path.name for path in (tmp_path / "out").rglob("*_T?map.nii.gz"))
-    assert maps == ["sub-0_T1map.nii.gz", "sub-0_T2map.nii.gz"]
+    ends = ("T1map", "T2map", "desc-std_T1map", "desc-std_T2map")
+    assert maps == sorted(f"sub-0_{end}.nii.gz" for end in ends)
     assert not [p for p in (tmp_path / "out").rglob("*") if p.name.startswith(".tmp")]

@@ -27,6 +27,7 @@ _DESCRIPTIONS = {
     "M0map": "Equilibrium magnetisation times receive sensitivity (magnitude), "
     "from MR fingerprinting",
 }
+_DEVIATION = ", from the measured noise by the Cramer-Rao bound (one standard deviation)"
 _UNITS = {"T1map": "s", "T2map": "s", "M0map": "arbitrary"}
 
 
@@ -98,7 +99,7 @@ def initialise_dataset(
 
 
 def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
-    """Write T1, T2 and M0 maps, mask, synthetic images and labels with their sidecars.
+    """Write T1, T2 and M0 maps, their uncertainty, mask, synthetic images and labels with sidecars.
 
     Maps are float32 and 0 outside the mask; T1 and T2 in seconds. Every file
     appears whole or not at all, its sidecar before it.
@@ -130,6 +131,18 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         }
         masked = np.where(maps.mask, image, 0).astype(np.float32)
         written.append(_write(document, output_dir, suffix, masked, sidecar))
+    for suffix, deviation in (("T1map", maps.t1_std), ("T2map", maps.t2_std)):
+        if deviation is None:
+            continue
+        sidecar = {
+            "Description": "Standard deviation of the error of " + suffix + _DEVIATION,
+            "Units": "s",
+            "SkullStripped": True,
+            "SpatialReference": reference,
+            **shared,
+        }
+        masked = np.where(maps.mask, deviation, 0).astype(np.float32)
+        written.append(_write(document, output_dir, suffix, masked, sidecar, desc="std"))
     for suffix, image in document.synthetic.items():
         sidecar = {
             "Description": f"{suffix} image synthesised from the quantitative maps",

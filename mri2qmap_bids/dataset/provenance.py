@@ -18,6 +18,8 @@ _METHODS = {
     "synthetic weighted images (MRI2Qmap, arXiv:2603.11316)",
     "lrtv": "Least squares in the temporal subspace with total variation, by FISTA",
     "llr": "Least squares in the temporal subspace with locally low rank, by FISTA",
+    "pnp": "Plug-and-play: data consistency in the temporal subspace in turn with a denoiser of its "
+    "components",
 }
 # Keys of a raw sidecar that hold for the maps as they stand.
 _COPIED = (

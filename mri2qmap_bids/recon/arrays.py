@@ -18,6 +18,7 @@ FrameIndex: TypeAlias = Int[Tensor, " sample"]
 SampleWeights: TypeAlias = Float[Tensor, " sample"]
 CoilMaps: TypeAlias = Complex[Tensor, "coil *space"]
 Basis: TypeAlias = Float[Tensor, "frame rank"] | Complex[Tensor, "frame rank"]
+NoiseDeviation: TypeAlias = Float[Tensor, " rank"]  # of the real and of the imaginary part
 SubspaceImage: TypeAlias = Complex[Tensor, "rank *space"]
 Fingerprints: TypeAlias = Float[Tensor, "atom frame"] | Complex[Tensor, "atom frame"]
 CompressedFingerprints: TypeAlias = Float[Tensor, "atom rank"] | Complex[Tensor, "atom rank"]

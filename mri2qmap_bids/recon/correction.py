@@ -4,19 +4,33 @@ from dataclasses import dataclass
 
 import torch
 
-from mri2qmap_bids.recon.arrays import SubspaceImage
-from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise
-from mri2qmap_bids.recon.physics.dictionary import AtomGrid, Dictionary
+from mri2qmap_bids.recon.arrays import NoiseDeviation, QuantityMap, SubspaceImage
+from mri2qmap_bids.recon.physics.contrasts import (
+    DENOISED_CONTRASTS,
+    log_slopes,
+    synthesise,
+    t1_of_ratio,
+    t2_of_ratio,
+    white_of,
+)
+from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
+from mri2qmap_bids.recon.physics.uncertainty import noise_factors
 from mri2qmap_bids.recon.pnp.denoiser import denoise
 from mri2qmap_bids.recon.pnp.network import JointDenoiser
-from mri2qmap_bids.recon.pnp.noise_level import noise_level, strong_signal
-from mri2qmap_bids.recon.pnp.solver import Correction, root_mean_square
 
-# Part of a contrast's noise that is believed to remain after denoising, and how much more
-# noise the denoiser is told than the image shows, since that is not white but smooth.
-REMAINING_NOISE = 0.5
-NOISE_FACTOR = 1.3
+_TINY = 1e-30
+
+
+@dataclass(frozen=True)
+class PriorOptions:
+    """How the prior treats noise."""
+
+    told: float = 1.0
+    """Noise that the denoiser is told, relative to what is there."""
+    detail: tuple[float, float, float] = (0.02, 0.06, 0.02)
+    """Deviation of log T1, log T2 and log M0 in what no denoiser can know from the surroundings:
+    a denoised map is not believed to be better than that. Zero believes it blindly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,75 +41,125 @@ class Prior:
     """Fingerprints, on the images' device."""
     network: JointDenoiser
     """The denoiser; its contrasts are those synthesised."""
+    options: PriorOptions = PriorOptions()
+    """How it treats noise."""
 
-    def maps(self, image: SubspaceImage) -> TissueMaps:
+    def maps(self, image: SubspaceImage, deviation: NoiseDeviation) -> TissueMaps:
         """The corrected maps themselves; see :func:`correct_maps`."""
-        return correct_maps(image, self.dictionary, self.network)
+        return correct_maps(image, deviation, self.dictionary, self.network, self.options)
 
-    def correct(self, image: SubspaceImage) -> Correction:
-        """The image of the corrected maps, z = m0 Phi^H d(theta), and how sure it is."""
-        maps = self.maps(image)
-        own = noise_level(_real(image), strong_signal(maps.m0.abs()))
-        return Correction(
-            image=signal_of(maps, self.dictionary),
-            deviation=REMAINING_NOISE * root_mean_square(own),
-        )
+    def correct(self, image: SubspaceImage, deviation: NoiseDeviation) -> SubspaceImage:
+        """The image of the corrected maps, z = m0 Phi^H d(theta)."""
+        return signal_of(self.maps(image, deviation), self.dictionary)
 
 
 def correct_maps(
     image: SubspaceImage,
+    deviation: NoiseDeviation,
     dictionary: Dictionary,
     network: JointDenoiser,
+    options: PriorOptions,
 ) -> TissueMaps:
     """Maps that fit the subspace image and its denoised synthetic contrasts.
 
-    1. match: theta, m0 from x; 2. synthesise: w_k = |m0| s_k(theta); 3. measure the noise
-    of each w_k, and denoise: v = D(w, sigma); 4. match the extended vector
-    [x ; alpha_k v_k exp(i arg m0)] to the extended atoms [Phi^H d(theta) ; alpha_k s_k(theta)],
-    where alpha_k is the ratio of the image's noise to what is left in v_k, so that both
-    count by how well they are known.
+    1. match: theta, m0 from x, and by the Cramer-Rao bound C, the covariance of their errors;
+    2. synthesise the contrasts w_k, whose errors then are |L^T grad w_k| with C = L L^T;
+    3. denoise: v = D(w, sigma), and read theta and m0 off v; 4. fuse both, p from x and q
+    from v in (log T1, log T2, log m0), by their precisions:
+    (C^-1 + E^-1)^-1 (C^-1 p + E^-1 q), with E = (remaining)^2 diag(C).
 
     Parameters
     ----------
     image
         Subspace image x, shape (rank, *space).
+    deviation
+        Of the noise in the real and in the imaginary part of every component of x, shape (rank,).
     dictionary
         Fingerprints on the same device.
     network
         The denoiser; its contrasts are those synthesised.
+    options
+        How noise is treated.
 
     References
     ----------
     Golbabaee et al., MRI2Qmap (2026), arXiv:2603.11316.
     """
-    first = match(image, dictionary)
+    first = match(image, dictionary, exhaustive=False)
     magnitude = first.m0.abs()
     names = network.shape.contrasts
     contrasts = torch.stack(
-        [synthesise(ROUTINE_CONTRASTS[name], magnitude, first.t1, first.t2) for name in names]
+        [synthesise(DENOISED_CONTRASTS[name], magnitude, first.t1, first.t2) for name in names]
     )
-    mask = strong_signal(magnitude)
-    levels = noise_level(contrasts, mask)
-    clean = denoise(network, contrasts, NOISE_FACTOR * levels)
-    own = root_mean_square(noise_level(_real(image), mask))
-    # A contrast without noise would count infinitely.
-    least = 1e-3 * contrasts.flatten(1).amax(1)
-    alpha = own / (REMAINING_NOISE * torch.maximum(levels, least).clamp_min(1e-30))
-    phase = first.m0 / magnitude.clamp_min(torch.finfo(magnitude.dtype).tiny)
-    weighted = alpha.view(-1, *[1] * mask.ndim) * clean * phase
-    return match(torch.cat([image, weighted]), _extended(dictionary, names, alpha))
+    factors = noise_factors(first, dictionary, deviation)
+    sigma = _deviations(first, factors, names)
+    white = white_of(contrasts[None], names)[0]
+    clean = white * denoise(network, contrasts / white, options.told * sigma / white)
+    found = maps_of_contrasts(clean, names, dictionary)
+    if min(options.detail) > 0:
+        found = _fused(first, factors, found, options.detail)
+    t1 = found[0].clamp(dictionary.t1[0], dictionary.t1[-1])
+    t2 = torch.minimum(found[1].clamp(dictionary.t2[0], dictionary.t2[-1]), t1)
+    phase = first.m0 / magnitude.clamp_min(_TINY)
+    return TissueMaps(t1=t1, t2=t2, m0=found[2] * phase, correlation=first.correlation)
 
 
-def _extended(dictionary: Dictionary, names: tuple[str, ...], alpha: torch.Tensor) -> AtomGrid:
-    """Atoms with their weighted contrasts appended, shape (atom, rank + contrast)."""
-    pairs = torch.cartesian_prod(dictionary.t1, dictionary.t2)
-    one = torch.ones(len(pairs), device=pairs.device)
-    signals = [synthesise(ROUTINE_CONTRASTS[name], one, pairs[:, 0], pairs[:, 1]) for name in names]
-    appended = (torch.stack(signals, 1) * alpha).to(dictionary.atoms.dtype)
-    atoms = torch.cat([dictionary.atoms, appended], dim=1)
-    return AtomGrid(t1=dictionary.t1, t2=dictionary.t2, atoms=atoms)
+def maps_of_contrasts(
+    contrasts: torch.Tensor, names: tuple[str, ...], dictionary: Dictionary
+) -> tuple[QuantityMap, QuantityMap, QuantityMap]:
+    """T1, T2 and |M0| that (denoised) contrasts mean.
+
+    T1 and T2 from the ratios, M0 from the proton-density-weighted image, which depends on
+    them least.
+
+    Parameters
+    ----------
+    contrasts
+        Shape (contrast, *space).
+    names
+        Of the contrasts; T1ratio, T2ratio and PDw must be among them.
+    dictionary
+        Its range is that of the maps.
+    """
+    t1 = t1_of_ratio(contrasts[names.index("T1ratio")])
+    t2 = t2_of_ratio(contrasts[names.index("T2ratio")])
+    t1 = t1.clamp(dictionary.t1[0], dictionary.t1[-1])
+    t2 = torch.minimum(t2.clamp(dictionary.t2[0], dictionary.t2[-1]), t1)
+    unit = synthesise(DENOISED_CONTRASTS["PDw"], torch.ones_like(t1), t1, t2)
+    return t1, t2, contrasts[names.index("PDw")] / unit.clamp_min(1e-3)
 
 
-def _real(image: SubspaceImage) -> torch.Tensor:
-    """Real and imaginary parts as images of their own, shape (2 rank, *space)."""
-    return torch.cat([image.real, image.imag])
+def _deviations(maps: TissueMaps, factors: torch.Tensor, names: tuple[str, ...]) -> torch.Tensor:
+    """Standard deviation of the noise in each contrast, shape (contrast, *space)."""
+    magnitude = maps.m0.abs().clamp_min(_TINY)
+    levels = []
+    for name in names:
+        contrast = DENOISED_CONTRASTS[name]
+        slopes = log_slopes(contrast, maps.t1, maps.t2)
+        level = torch.einsum("...ij,...i->...j", factors, slopes).norm(dim=-1)
+        levels.append(level / magnitude if contrast.normalised else level)
+    return torch.stack(levels)
+
+
+def _fused(
+    first: TissueMaps,
+    factors: torch.Tensor,
+    found: tuple[QuantityMap, QuantityMap, QuantityMap],
+    detail: tuple[float, float, float],
+) -> tuple[QuantityMap, QuantityMap, QuantityMap]:
+    """Both estimates of (T1, T2, |M0|), weighted by their precisions in their logarithms."""
+    magnitude = first.m0.abs()
+    largest = float(magnitude.max())
+    logs = [
+        torch.stack([t1, t2, m0.clamp_min(1e-6 * largest)], -1).clamp_min(_TINY).log()
+        for t1, t2, m0 in ((first.t1, first.t2, magnitude), found)
+    ]
+    scaled = factors / magnitude.clamp_min(1e-6 * largest + _TINY)[..., None, None]
+    covariance = scaled @ scaled.mT
+    noise = covariance.diagonal(dim1=-2, dim2=-1)
+    known = torch.tensor(detail, device=noise.device).square()
+    spread = noise * known / (noise + known)
+    # (C^-1 + E^-1)^-1 (C^-1 p + E^-1 q) = q + E (C + E)^-1 (p - q)
+    gap = torch.linalg.solve(covariance + torch.diag_embed(spread), logs[0] - logs[1])
+    t1, t2, m0 = (logs[1] + spread * gap).exp().unbind(-1)
+    return t1, t2, m0

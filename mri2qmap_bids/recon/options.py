@@ -3,32 +3,51 @@
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-ReconMethod = Literal["subspace", "gridding", "lrtv", "llr", "mri2qmap"]
+ReconMethod = Literal["mri2qmap", "subspace", "gridding", "lrtv", "llr", "pnp"]
 RECON_METHODS: tuple[ReconMethod, ...] = get_args(ReconMethod)
 
-DEFAULT_ITERATIONS: dict[ReconMethod, int] = {"subspace": 12, "lrtv": 40, "llr": 40, "mri2qmap": 4}
+DEFAULT_ITERATIONS: dict[ReconMethod, int] = {
+    "mri2qmap": 3,
+    "subspace": 12,
+    "lrtv": 40,
+    "llr": 40,
+    "pnp": 5,
+}
 """Steps of the methods that iterate."""
-DEFAULT_REGULARISATION: dict[ReconMethod, float] = {"lrtv": 0.5, "llr": 0.5}
-"""Weight of the regulariser, relative to the noise; tuned on digital brains."""
+DEFAULT_REGULARISATION: dict[ReconMethod, float] = {"lrtv": 0.5, "llr": 0.5, "pnp": 1.0}
+"""Weight of the regulariser (pnp: noise that the denoiser is told), relative to the noise."""
+START: ReconMethod = "lrtv"
+"""Where mri2qmap starts."""
+START_NOISE = 0.5
+"""Noise that is believed to be in that start, relative to the unregularised image."""
 CG_STEPS = 4
-"""Conjugate-gradient steps in every iteration of mri2qmap."""
-PULL = 0.2
-"""How much mri2qmap's prior is trusted against the data; 1: as its noise says."""
+"""Conjugate-gradient steps in every iteration of mri2qmap and pnp."""
+DECAY = 0.6
+"""Noise that is believed to be in the image, relative to the iteration before."""
+REMAINING = 0.5
+"""Noise that a denoised image is believed to keep, where it is weighed against the data."""
+DETAIL = (0.02, 0.06, 0.02)
+"""Relative deviation of T1, T2 and M0 in detail that mri2qmap's denoiser cannot know."""
+TOLD = 1.0
+"""Noise that mri2qmap's denoiser is told, relative to what is believed."""
+UNCERTAINTY: dict[ReconMethod, tuple[float, float]] = {"mri2qmap": (0.7, 0.45)}
+"""Errors of T1 and of T2 that are left, relative to those of the unregularised image."""
 
 
 @dataclass(frozen=True)
 class ReconOptions:
     """How a scan is reconstructed."""
 
-    method: ReconMethod = "subspace"
-    """subspace: conjugate gradients; gridding: density-compensated adjoint; lrtv and llr:
-    total variation and locally low rank of the subspace image; mri2qmap: plug-and-play with a
-    denoiser of synthetic weighted images."""
+    method: ReconMethod = "mri2qmap"
+    """mri2qmap: plug-and-play with a denoiser of synthetic weighted images; subspace: conjugate
+    gradients; gridding: density-compensated adjoint; lrtv and llr: total variation and locally
+    low rank of the subspace image; pnp: plug-and-play with a denoiser of the subspace image."""
     n_iterations: int | None = None
-    """Conjugate-gradient (subspace) or proximal-gradient steps; None takes the method's default."""
+    """Conjugate-gradient (subspace), proximal-gradient (lrtv, llr) or plug-and-play steps; None
+    takes the method's default."""
     regularisation: float | None = None
-    """Weight of lrtv's and llr's regulariser, relative to the noise; None takes the
-    method's default."""
+    """Weight of lrtv's and llr's regulariser, or noise that pnp's denoiser is told, relative to
+    the noise; None takes the method's default."""
     rank: int | None = None
     """Dimension of the temporal subspace; None keeps ``energy``."""
     energy: float = 0.9999
@@ -44,7 +63,9 @@ class ReconOptions:
     grid_step: float = 0.05
     """Largest relative step between neighbouring dictionary values."""
     denoiser: str | None = None
-    """Weights of mri2qmap's denoiser (.safetensors); None takes those of the package."""
+    """Weights of mri2qmap's and pnp's denoiser (.safetensors); None takes those of the package."""
+    random_seed: int = 0
+    """Of the noise whose way through the solver tells how noisy the image is."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,23 +13,38 @@ from mri2qmap_bids.errors import DeviceError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.acquisition.noise import whitening_matrix
 from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
-from mri2qmap_bids.recon.arrays import SubspaceImage, VirtualKSpace
-from mri2qmap_bids.recon.correction import Prior
+from mri2qmap_bids.recon.arrays import NoiseDeviation, QuantityMap, SubspaceImage, VirtualKSpace
+from mri2qmap_bids.recon.correction import Prior, PriorOptions
 from mri2qmap_bids.recon.encoding import toeplitz
 from mri2qmap_bids.recon.encoding.coils import compress_coils, estimate_sensitivities
 from mri2qmap_bids.recon.encoding.density import density_compensation
 from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward
-from mri2qmap_bids.recon.options import CG_STEPS, DEFAULT_ITERATIONS, PULL, ReconOptions
+from mri2qmap_bids.recon.options import (
+    CG_STEPS,
+    DECAY,
+    DEFAULT_ITERATIONS,
+    DETAIL,
+    REMAINING,
+    START,
+    START_NOISE,
+    TOLD,
+    UNCERTAINTY,
+    ReconMethod,
+    ReconOptions,
+)
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, TissueGrid, build_dictionary
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.masking import brain_mask
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match
 from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.physics.uncertainty import time_deviations
+from mri2qmap_bids.recon.pnp.component_prior import ComponentPrior
 from mri2qmap_bids.recon.pnp.denoiser import default_weights, load_denoiser
 from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
 from mri2qmap_bids.recon.pnp.low_rank import shifted_low_rank
+from mri2qmap_bids.recon.pnp.network import JointDenoiser
 from mri2qmap_bids.recon.pnp.proximal import fista, largest_eigenvalue
-from mri2qmap_bids.recon.pnp.solver import plug_and_play
+from mri2qmap_bids.recon.pnp.solver import Corrector, Schedule, plug_and_play
 from mri2qmap_bids.recon.pnp.total_variation import warm_total_variation
 
 logger = logging.getLogger(__name__)
@@ -71,40 +87,100 @@ def reconstruct(
     dictionary = dictionary.to(device)
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
     whitening = _whitening(scan)
-    prior = _prior(dictionary, options, device)
-    parts = [
-        tissue_maps(_whitened(part, whitening), scan, geometry, dictionary, prior, options)
-        for part in scan.slices
-    ]
+    network = _network(options, device)
+    target = geometry.matrix[0 if scan.is_3d else 1 :]
+    parts = []
+    for part in scan.slices:
+        samples = _whitened(part, whitening)
+        problem = inverse_problem(samples, scan, geometry, dictionary, options)
+        parts.append(solve(problem, dictionary, network, options, target))
 
-    def volume(name: str) -> torch.Tensor:
-        maps = [getattr(part, name) for part in parts]
-        return maps[0] if scan.is_3d else torch.stack(maps)
+    def volume(tensors: list[torch.Tensor]) -> torch.Tensor:
+        return tensors[0] if scan.is_3d else torch.stack(tensors)
 
-    m0 = volume("m0")
+    m0 = volume([maps.m0 for maps, _ in parts])
+    deviations = [uncertainty(maps, dictionary, noise, options) for maps, noise in parts]
     return QuantitativeMaps(
-        t1=volume("t1").cpu().numpy(),
-        t2=volume("t2").cpu().numpy(),
+        t1=volume([maps.t1 for maps, _ in parts]).cpu().numpy(),
+        t2=volume([maps.t2 for maps, _ in parts]).cpu().numpy(),
         m0=m0.cpu().numpy(),
         mask=brain_mask(m0, geometry.voxel_size),
         affine=affine(geometry),
+        t1_std=volume([t1 for t1, _ in deviations]).cpu().numpy(),
+        t2_std=volume([t2 for _, t2 in deviations]).cpu().numpy(),
     )
 
 
-def tissue_maps(
+def uncertainty(
+    maps: TissueMaps, dictionary: Dictionary, deviation: NoiseDeviation, options: ReconOptions
+) -> tuple[QuantityMap, QuantityMap]:
+    """Standard deviations of the errors of T1 and T2 [s].
+
+    What the noise of the unregularised image means by the Cramer-Rao bound, times the part
+    of it that is left after the method's prior, as measured on development data.
+
+    Parameters
+    ----------
+    maps
+        The final maps.
+    dictionary
+        Fingerprints.
+    deviation
+        Of the noise in the image before any regularisation, shape (rank,).
+    options
+        The method.
+    """
+    t1, t2 = time_deviations(maps, dictionary, deviation)
+    left = UNCERTAINTY.get(options.method, (1.0, 1.0))
+    return left[0] * t1, left[1] * t2
+
+
+@dataclass(frozen=True, eq=False)
+class InverseProblem:
+    """y = A x + n of one slice or volume, with all that a solver needs of it."""
+
+    encoding: Encoding
+    """A."""
+    kspace: VirtualKSpace
+    """y, inside the band of the grid."""
+
+    @cached_property
+    def projection(self) -> SubspaceImage:
+        """A^H y."""
+        return adjoint(self.encoding, self.kspace)
+
+    @cached_property
+    def normal(self) -> Callable[[SubspaceImage], SubspaceImage]:
+        """A^H A as a function of an image."""
+        return partial(toeplitz.apply, toeplitz.toeplitz_normal(self.encoding))
+
+
+def inverse_problem(
     samples: SliceSamples,
     scan: RawScan,
     geometry: Geometry,
     dictionary: Dictionary,
-    prior: Prior | None,
     options: ReconOptions,
-) -> TissueMaps:
-    """Solve y = A x for one slice or volume, and match it, shape (*space)."""
+) -> InverseProblem:
+    """Compress the coils, estimate their sensitivities and set up the encoding.
+
+    Parameters
+    ----------
+    samples
+        Whitened samples of one slice or volume of the scan.
+    scan
+        The scan they are of.
+    geometry
+        The grid to reconstruct.
+    dictionary
+        Fingerprints and subspace, on the device to compute on.
+    options
+        How a scan is reconstructed.
+    """
     device = dictionary.atoms.device
     n_dim = samples.trajectory.shape[1]
-    target = geometry.matrix[-n_dim:]
     voxel_size = geometry.voxel_size[-n_dim:]
-    support = _encoded_support(target, voxel_size, scan.encoded_fov[-n_dim:])
+    support = _encoded_support(geometry.matrix[-n_dim:], voxel_size, scan.encoded_fov[-n_dim:])
     omega = 2 * torch.pi * samples.trajectory.flip(1) * torch.tensor(voxel_size)
     # Beyond the grid's own band a sample would alias onto it.
     inside = (omega.abs() <= torch.pi * 1.0001).all(dim=1)
@@ -113,26 +189,102 @@ def tissue_maps(
     contrast = dictionary.basis[:, 0].conj()[frame]
     coils = estimate_sensitivities(kspace, omega, contrast, support)
     encoding = Encoding(omega=omega, frame=frame, basis=dictionary.basis, coils=coils)
-    if options.method == "gridding":
-        # The weights even out all frames together; each frame has 1/T of them.
-        weights = density_compensation(omega, support) * scan.n_frames
-        return match(_crop(adjoint(encoding, kspace, weights), target), dictionary)
+    return InverseProblem(encoding, kspace)
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A first image, and how noisy it and the samples are."""
+
+    image: SubspaceImage
+    """x."""
+    deviation: NoiseDeviation
+    """Of the noise in the real and the imaginary part of every component of the image that
+    conjugate gradients give, shape (rank,)."""
+    noise: float
+    """Standard deviation of a sample's complex noise."""
+
+
+def start_of(problem: InverseProblem, method: ReconMethod, options: ReconOptions) -> Start:
+    """Solve y = A x without a learned prior.
+
+    Parameters
+    ----------
+    problem
+        From :func:`inverse_problem`.
+    method
+        subspace, lrtv or llr.
+    options
+        Steps, weight and seed.
+    """
+    options = replace(options, method=method)
+    normal, projection = problem.normal, problem.projection
+    steps = options.iterations if method == "subspace" else DEFAULT_ITERATIONS["subspace"]
     # White noise: no weights. Few steps from zero keep what the data do not say at zero.
-    projection = adjoint(encoding, kspace)
-    normal = partial(toeplitz.apply, toeplitz.toeplitz_normal(encoding))
-    if options.method == "subspace":
-        image = conjugate_gradient(normal, projection, options.iterations)
-        return match(_crop(image, target), dictionary)
-    start = conjugate_gradient(normal, projection, DEFAULT_ITERATIONS["subspace"])
-    noise = _sample_noise(encoding, kspace, start)
-    if prior is None:
-        projected = noise * _mean_gain(encoding)
-        image = _regularised(normal, projection, start, projected, options)
-        return match(_crop(image, target), dictionary)
-    image = plug_and_play(
-        normal, projection, prior, start, options.iterations, PULL * noise**2, CG_STEPS
+    image = conjugate_gradient(normal, projection, steps)
+    noise = _sample_noise(problem.encoding, problem.kspace, image)
+    replica = adjoint(problem.encoding, _noise_like(problem.kspace, noise, options.random_seed))
+    deviation = _deviation(conjugate_gradient(normal, replica, steps))
+    if method in ("lrtv", "llr"):
+        projected = noise * _mean_gain(problem.encoding)
+        image = _regularised(normal, projection, image, projected, options)
+    return Start(image, deviation, noise)
+
+
+def solve(
+    problem: InverseProblem,
+    dictionary: Dictionary,
+    network: JointDenoiser | None,
+    options: ReconOptions,
+    target: tuple[int, ...],
+) -> tuple[TissueMaps, NoiseDeviation]:
+    """Solve y = A x by the method that is asked for, and match x.
+
+    Parameters
+    ----------
+    problem
+        From :func:`inverse_problem`.
+    dictionary
+        Fingerprints and subspace.
+    network
+        The denoiser of the methods that have one.
+    options
+        How a scan is reconstructed.
+    target
+        Voxels to keep of the encoded field of view, along (z,) y, x.
+
+    Returns
+    -------
+    Maps, and the standard deviation of the noise in the real and the imaginary part of every
+    component of the image before any regularisation, shape (rank,).
+    """
+    if options.method == "gridding":
+        image, deviation = _gridded(problem, options.random_seed)
+        return match(_crop(image, target), dictionary), deviation
+    if network is None:
+        start = start_of(problem, options.method, options)
+        return match(_crop(start.image, target), dictionary), start.deviation
+    prior: Corrector
+    if options.method == "pnp":
+        start = start_of(problem, "subspace", replace(options, n_iterations=None))
+        prior, believed = ComponentPrior(network, options.weight), 1.0
+    else:
+        own = replace(options, n_iterations=None, regularisation=None)
+        start = start_of(problem, START, own)
+        prior, believed = Prior(dictionary, network, PriorOptions(TOLD, DETAIL)), START_NOISE
+    image, deviation = plug_and_play(
+        problem.normal,
+        problem.projection,
+        prior,
+        start.image,
+        believed * start.deviation,
+        start.noise / 2**0.5,
+        Schedule(options.iterations, DECAY, REMAINING, CG_STEPS),
     )
-    return prior.maps(_crop(image, target))
+    image = _crop(image, target)
+    if isinstance(prior, Prior):
+        return prior.maps(image, deviation), start.deviation
+    return match(image, dictionary), start.deviation
 
 
 def _regularised(
@@ -153,12 +305,41 @@ def _regularised(
     return fista(normal, projection, prox, lipschitz, options.iterations, start)
 
 
-def _prior(dictionary: Dictionary, options: ReconOptions, device: torch.device) -> Prior | None:
-    """The plug-and-play prior, for the method that has one."""
-    if options.method != "mri2qmap":
+def _network(options: ReconOptions, device: torch.device) -> JointDenoiser | None:
+    """The denoiser, for the methods that have one."""
+    if options.method not in ("mri2qmap", "pnp"):
         return None
     weights = Path(options.denoiser) if options.denoiser else default_weights()
-    return Prior(dictionary, load_denoiser(weights, device))
+    return load_denoiser(weights, device)
+
+
+def _gridded(problem: InverseProblem, seed: int) -> tuple[SubspaceImage, NoiseDeviation]:
+    """The density-compensated adjoint, and the deviation of its noise."""
+    encoding = problem.encoding
+    # The weights even out all frames together; each frame has 1/T of them.
+    weights = density_compensation(encoding.omega, encoding.shape) * len(encoding.basis)
+    image = adjoint(encoding, problem.kspace, weights)
+    noise = _sample_noise(encoding, problem.kspace, image)
+    replica = adjoint(encoding, _noise_like(problem.kspace, noise, seed), weights)
+    return image, _deviation(replica)
+
+
+def _noise_like(kspace: VirtualKSpace, noise: float, seed: int) -> VirtualKSpace:
+    """Noise alone, to go the way of the data and tell how noisy the image is.
+
+    References
+    ----------
+    Robson et al., Comprehensive quantification of signal-to-noise ratio and g-factor (2008),
+    doi:10.1002/mrm.21728.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    white = torch.randn((*kspace.shape, 2), generator=generator) * (noise / 2**0.5)
+    return torch.view_as_complex(white).to(kspace.device)
+
+
+def _deviation(noise: SubspaceImage) -> NoiseDeviation:
+    """Of the real and the imaginary part of every component of an image of noise."""
+    return torch.view_as_real(noise).flatten(1).square().mean(1).sqrt()
 
 
 def _sample_noise(encoding: Encoding, kspace: VirtualKSpace, image: SubspaceImage) -> float:

@@ -8,12 +8,15 @@ from typing import Any
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.pnp.denoiser import save_denoiser
 from mri2qmap_bids.recon.pnp.network import NetworkShape
-from mri2qmap_bids.train.data import load_folder, synthesise_slices
+from mri2qmap_bids.train.data import load_folder, synthesise_slices, tissue_slices
+from mri2qmap_bids.train.draw import Sources
 from mri2qmap_bids.train.loop import TrainingOptions, card, train
+from mri2qmap_bids.train.noise import noise_tables
 
 logger = logging.getLogger(__name__)
 
 _N_VALIDATION = 24
+_N_TRAINS = 24
 
 
 def run_training(arguments: argparse.Namespace) -> Path:
@@ -33,28 +36,28 @@ def run_training(arguments: argparse.Namespace) -> Path:
         n_steps=arguments.steps, batch=arguments.batch, seed=arguments.seed, device=arguments.device
     )
     real = load_folder(arguments.images, shape.contrasts) if arguments.images else []
-    synthetic = synthesise_slices(
-        arguments.labels, shape.contrasts, arguments.slices_per_label, arguments.seed
-    )
+    tissues = tissue_slices(arguments.labels, arguments.slices_per_label, arguments.seed)
     held = tuple(arguments.hold_out)
-    held_out = [item for item in (*real, *synthetic) if item.group.startswith(held)] if held else []
+    kept_tissues = [item for item in tissues if item.group.startswith(held)]
+    tissues = [item for item in tissues if item not in kept_tissues]
+    held_out = [item for item in real if item.group.startswith(held)]
     real = [item for item in real if item not in held_out]
-    synthetic = [item for item in synthetic if item not in held_out]
-    if not real and not synthetic:
+    held_out += synthesise_slices(kept_tissues, shape.contrasts, arguments.seed)
+    if not real and not tissues:
         raise UsageError("--images and --labels: must give slices to train on, got none")
     if not held_out:
         raise UsageError(f"--hold-out: must name subjects that are there, got {list(held)}")
     chosen = held_out[:: max(len(held_out) // _N_VALIDATION, 1)]
-    logger.info("%d real, %d synthetic, %d held-out slices", len(real), len(synthetic), len(chosen))
+    logger.info("%d real, %d anatomical, %d held-out slices", len(real), len(tissues), len(chosen))
+    tables = noise_tables(shape.contrasts, _N_TRAINS, arguments.seed)
+    sources = Sources(shape.contrasts, real, tissues, tables)
     output: Path = arguments.output
-    network, history = train(
-        real, synthetic, chosen, shape, options, output.with_suffix(".checkpoint")
-    )
+    network, history = train(sources, chosen, shape, options, output.with_suffix(".checkpoint"))
     data = {
         "real_slices": len(real),
         "real_subjects": sorted({item.group for item in real}),
-        "synthetic_slices": len(synthetic),
-        "synthetic_subjects": sorted({item.group for item in synthetic}),
+        "anatomical_slices": len(tissues),
+        "anatomical_subjects": sorted({item.group for item in tissues}),
         "held_out_subjects": sorted({item.group for item in held_out}),
         "sources": _sources(arguments.source),
     }

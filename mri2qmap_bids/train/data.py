@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
-from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise
-from mri2qmap_bids.simulate.anatomy import brainweb, centre_and_extent
+from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, synthesise
+from mri2qmap_bids.simulate.anatomy import brainweb, centre_and_extent, fractions
 from mri2qmap_bids.simulate.grid import make_geometry
-from mri2qmap_bids.simulate.phantom import from_anatomy
+from mri2qmap_bids.simulate.phantom import blurred
+from mri2qmap_bids.train.maps import RandomMaps, maps_of_fractions
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,16 @@ class Slice:
     """Which contrasts there are, shape (contrast,)."""
     group: str
     """The subject it is of: subjects are held out whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class TissueSlice:
+    """One anatomical plane to synthesise contrasts of, again and again."""
+
+    fractions: NDArray[np.uint8]
+    """How much of each voxel is which BrainWeb tissue, 255 is all, shape (tissue, y, x)."""
+    group: str
+    """The subject it is of."""
 
 
 def load_folder(folder: Path, contrasts: Sequence[str]) -> list[Slice]:
@@ -85,27 +96,21 @@ def contrast_of(path: Path) -> str | None:
     return None
 
 
-def synthesise_slices(
-    label_files: Iterable[Path], contrasts: Sequence[str], n_slices: int, seed: int
-) -> list[Slice]:
-    """Slices of synthetic contrasts from label volumes, every one of another make.
+def tissue_slices(label_files: Iterable[Path], n_slices: int, seed: int) -> list[TissueSlice]:
+    """Slices of tissue fractions from label volumes.
 
-    Tissue times, their variation in space, fine texture, receive bias, orientation, voxel
-    size and thickness are drawn anew for every stack; the contrasts follow by the same
-    signal equations as in the reconstruction.
+    Orientation, voxel size, thickness and shape are drawn anew for every few slices.
 
     Parameters
     ----------
     label_files
         BrainWeb label volumes.
-    contrasts
-        BIDS suffix of every channel.
     n_slices
         How many slices of each label volume.
     seed
         Of all that is drawn.
     """
-    slices: list[Slice] = []
+    slices: list[TissueSlice] = []
     for number, path in enumerate(label_files):
         anatomy = brainweb(path)
         centre, _ = centre_and_extent(anatomy)
@@ -124,38 +129,46 @@ def synthesise_slices(
                 centre + rng.uniform(-15e-3, 15e-3, 3),
                 (float(turn[0]), float(turn[1]), float(turn[2])),
             )
-            brain = from_anatomy(anatomy, geometry, int(rng.integers(1 << 30)), thickness)
-            for index in range(count):
-                maps = brain.t1[index], brain.t2[index], np.abs(brain.m0[index])
-                # The anatomy costs far more than its contrasts: each is given another look twice.
-                looks = [_weighted(*maps, contrasts, rng) for _ in range(2)]
-                slices += _kept(looks, np.ones(len(contrasts), bool), path.stem.split("_")[0])
+            parts = blurred(fractions(anatomy, geometry, thickness, rng), thickness)
+            whole = np.rint(255 * parts).astype(np.uint8)
+            group = path.stem.split("_")[0]
+            slices += [TissueSlice(np.ascontiguousarray(whole[:, z]), group) for z in range(count)]
             made += count
-        logger.info("%s: %d slices synthesised", path.name, made)
+        logger.info("%s: %d slices", path.name, made)
+    return [item for item in slices if (item.fractions[0] < 128).mean() > 0.1]
+
+
+def synthesise_slices(
+    tissues: Iterable[TissueSlice], contrasts: Sequence[str], seed: int
+) -> list[Slice]:
+    """Contrasts of tissue slices, by the same signal equations as in the reconstruction.
+
+    Parameters
+    ----------
+    tissues
+        From :func:`tissue_slices`.
+    contrasts
+        BIDS suffix of every channel.
+    seed
+        Of the tissues' values and their variation.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    slices: list[Slice] = []
+    for item in tissues:
+        parts = torch.from_numpy(item.fractions)[None].float() / 255
+        images = contrasts_of(maps_of_fractions(parts, generator), contrasts)[0]
+        # A ratio means nothing where there is no signal, so whole images are judged without.
+        real = np.array([not DENOISED_CONTRASTS[name].normalised for name in contrasts])
+        images[~torch.from_numpy(real)] = 0
+        slices += _kept([images.numpy()], real, item.group)
     return slices
 
 
-def _weighted(
-    t1: NDArray[np.float32],
-    t2: NDArray[np.float32],
-    m0: NDArray[np.float32],
-    contrasts: Sequence[str],
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """Contrasts of one slice with texture and receive bias, shape (contrast, y, x)."""
-    textured = []
-    for values, amount in ((t1, 0.05), (t2, 0.07), (m0, 0.04)):
-        texture = gaussian_filter(rng.standard_normal(t1.shape), rng.uniform(0.5, 2.0))
-        texture *= amount * rng.uniform(0, 1) / max(float(texture.std()), 1e-6)
-        textured.append(torch.from_numpy((values * np.exp(texture)).astype(np.float32)))
-    bias = gaussian_filter(rng.standard_normal(t1.shape), 0.2 * t1.shape[0])
-    bias *= rng.uniform(0, 0.35) / max(float(bias.std()), 1e-6)
-    scale = torch.from_numpy(np.exp(bias).astype(np.float32))
-    images = [
-        synthesise(ROUTINE_CONTRASTS[name], textured[2] * scale, textured[0], textured[1])
-        for name in contrasts
-    ]
-    return torch.stack(images).numpy()
+def contrasts_of(maps: RandomMaps, contrasts: Sequence[str]) -> torch.Tensor:
+    """Weighted images of maps, shape (batch, contrast, y, x)."""
+    return torch.stack(
+        [synthesise(DENOISED_CONTRASTS[name], maps.m0, maps.t1, maps.t2) for name in contrasts], 1
+    )
 
 
 def _slices_of(group: str, paths: dict[str, Path], contrasts: Sequence[str]) -> list[Slice]:

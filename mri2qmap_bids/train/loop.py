@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
 from mri2qmap_bids.recon.pnp.network import JointDenoiser, NetworkShape
 from mri2qmap_bids.train.data import Slice
+from mri2qmap_bids.train.draw import Sources, draw_batch
+from mri2qmap_bids.train.noise import errors_of_maps
 
 logger = logging.getLogger(__name__)
 
@@ -27,27 +28,30 @@ class TrainingOptions:
 
     n_steps: int = 20000
     """Optimiser steps."""
-    batch: int = 8
+    batch: int = 16
     """Patches a step."""
     patch: int = 64
     """Edge of a patch [voxel]."""
     rate: float = 1e-3
     """Largest learning rate; falls to a hundredth by a cosine."""
-    sigma_range: tuple[float, float] = (0.005, 0.4)
+    sigma_range: tuple[float, float] = (0.003, 0.3)
     """Noise levels, drawn log-uniformly for every channel; 1 is the brightest tissue."""
-    synthetic_share: float = 0.6
-    """Part of the patches that come from synthesised contrasts, where there are any."""
-    validate_every: int = 500
+    shares: tuple[float, float, float] = (0.4, 0.35, 0.25)
+    """Parts of the patches that come from synthesised anatomies, from T1-weighted images
+    turned into maps, and from real images as they are, where there are any."""
+    quantity_weight: float = 0.25
+    """Weight of the relative errors of T1, T2 and M0 that errors of the contrasts mean, where
+    the contrasts are synthesised, against the contrasts' own."""
+    validate_every: int = 1000
     """Steps between validations and checkpoints."""
     seed: int = 0
     """Of weights, patches and noise."""
     device: str = "cpu"
-    """cpu, cuda or cuda:N; mixed precision on a GPU."""
+    """cpu, cuda or cuda:N; in mixed precision (bfloat16)."""
 
 
 def train(
-    real: Sequence[Slice],
-    synthetic: Sequence[Slice],
+    sources: Sources,
     held_out: Sequence[Slice],
     shape: NetworkShape,
     options: TrainingOptions,
@@ -55,13 +59,16 @@ def train(
 ) -> tuple[JointDenoiser, list[dict[str, Any]]]:
     """Minimise E |D(w + n, sigma) - w| over patches, noise levels and missing contrasts.
 
+    Of synthesised contrasts the maps are known. There the errors of T1, T2 and M0 that those
+    of the contrasts mean count too, so that their ratios are kept.
+
     Stops and goes on: a checkpoint beside the weights holds network, optimiser, history and
     step, and a call with the same file takes up there.
 
     Parameters
     ----------
-    real, synthetic
-        Training slices; either may be empty.
+    sources
+        What patches are cut from.
     held_out
         Slices of other subjects, for the validation curve.
     shape
@@ -105,13 +112,17 @@ def train(
         range(first, options.n_steps), initial=first, total=options.n_steps, mininterval=10
     ):
         rng = np.random.default_rng([options.seed, step])
-        clean, present = draw_patches(real, synthetic, options, rng)
-        noisy, sigma = add_noise(clean, present, options.sigma_range, rng)
-        inputs = [torch.from_numpy(array).to(device) for array in (noisy, sigma, clean, present)]
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            denoised = network(inputs[0].contiguous(memory_format=torch.channels_last), inputs[1])
-        error = (denoised.float() - inputs[2]).abs() * inputs[3][:, :, None, None]
-        loss = error.sum() / (inputs[3].sum() * options.patch**2)
+        batch = draw_batch(
+            sources, options.batch, options.patch, options.sigma_range, options.shares, rng
+        )
+        noisy = batch.noisy.to(device).contiguous(memory_format=torch.channels_last)
+        counted = batch.counted.to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            denoised = network(noisy, batch.sigma.to(device))
+        error = (denoised.float() - batch.clean.to(device)) * counted
+        loss = error.abs().sum() / counted.sum()
+        quantities = errors_of_maps(error.cpu() * batch.white, batch.maps, sources.tables)
+        loss = loss + options.quantity_weight * quantities.clamp(-1, 1).abs().mean().to(device)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -140,62 +151,6 @@ def train(
     return averaged, history
 
 
-def draw_patches(
-    real: Sequence[Slice],
-    synthetic: Sequence[Slice],
-    options: TrainingOptions,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """A batch of flipped and turned patches: (batch, contrast, y, x) and (batch, contrast)."""
-    share = options.synthetic_share if real and synthetic else float(bool(synthetic))
-    patches: list[np.ndarray] = []
-    present: list[np.ndarray] = []
-    while len(patches) < options.batch:
-        source = synthetic if rng.random() < share else real
-        item = source[int(rng.integers(len(source)))]
-        images = item.images
-        edge = options.patch
-        padding = [(0, max(edge - size, 0)) for size in images.shape[1:]]
-        images = np.pad(images, [(0, 0), *padding]) if any(p[1] for p in padding) else images
-        y, x = (rng.integers(size - edge + 1) for size in images.shape[1:])
-        patch = images[:, y : y + edge, x : x + edge]
-        patch = np.rot90(patch, int(rng.integers(4)), axes=(1, 2))[:, :: rng.choice((-1, 1))]
-        patches.append(patch.astype(np.float32) * rng.uniform(0.5, 1.3))
-        present.append(item.present)
-    return np.stack(patches), np.stack(present)
-
-
-def add_noise(
-    clean: np.ndarray,
-    present: np.ndarray,
-    sigma_range: tuple[float, float],
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Noise of another level for every channel, partly shared by them and partly smooth.
-
-    Contrasts synthesised from estimated maps share the errors of the maps, and those of an
-    iterative solution are not white. A missing contrast is pure noise of level 1.
-    """
-    n_batch, n_contrasts = present.shape
-    low, high = np.log(sigma_range)
-    common = rng.uniform(low, high, (n_batch, 1))
-    own = np.clip(common + rng.normal(0, 0.7, (n_batch, n_contrasts)), low, high)
-    sigma = np.where(present, np.exp(own), 1.0).astype(np.float32)
-    white = rng.standard_normal(clean.shape)
-    shared = rng.standard_normal((n_batch, 1, *clean.shape[2:]))
-    mix = rng.uniform(0, 0.8, (n_batch, n_contrasts, 1, 1)) * rng.choice(
-        (-1, 1), (n_batch, n_contrasts, 1, 1)
-    )
-    noise = np.sqrt(1 - mix**2) * white + mix * shared
-    for item in range(n_batch):
-        if rng.random() < 0.5:
-            width = rng.uniform(0.3, 0.8)
-            noise[item] = gaussian_filter(noise[item], (0, width, width))
-            noise[item] /= noise[item].std()
-    noisy = np.where(present[:, :, None, None], clean, 0) + sigma[:, :, None, None] * noise
-    return noisy.astype(np.float32), sigma
-
-
 @torch.no_grad()
 def validate(
     network: JointDenoiser, slices: Sequence[Slice], device: torch.device
@@ -207,10 +162,9 @@ def validate(
         for number, item in enumerate(slices):
             rng = np.random.default_rng([7, number])
             clean = _divisible(item.images.astype(np.float32), network.shape.multiple)
-            sigma = np.where(item.present, level, 1.0).astype(np.float32)
-            noisy = clean + sigma[:, None, None] * rng.standard_normal(clean.shape).astype(
-                np.float32
-            )
+            sigma = np.zeros_like(clean)
+            sigma[item.present] = level
+            noisy = clean + sigma * rng.standard_normal(clean.shape).astype(np.float32)
             denoised = network(
                 torch.from_numpy(noisy)[None].to(device), torch.from_numpy(sigma)[None].to(device)
             )

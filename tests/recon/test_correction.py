@@ -1,18 +1,19 @@
-"""The prior's correction, with a denoiser that knows the answer in the network's place."""
+"""The prior's correction, with denoisers that know the answer or nothing in the network's place."""
 
 import pytest
 import torch
 from helpers.trains import train
 
 from mri2qmap_bids.recon import correction
-from mri2qmap_bids.recon.correction import NOISE_FACTOR, Prior
-from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise
+from mri2qmap_bids.recon.correction import Prior, PriorOptions, maps_of_contrasts
+from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, synthesise, white_of
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
 from mri2qmap_bids.recon.physics.epg import simulate
-from mri2qmap_bids.recon.physics.matching import match
+from mri2qmap_bids.recon.physics.matching import match, signal_of
 from mri2qmap_bids.recon.pnp.network import JointDenoiser, NetworkShape
 
 SHAPE = (48, 40)
+DEVIATION = torch.full((5,), 0.02 / 2**0.5)
 
 
 @pytest.fixture(scope="module")
@@ -32,29 +33,65 @@ def case():
     return Prior(dictionary, network), noisy, image, t1, t2, m0
 
 
+def synthesised(prior, t1, t2, m0):
+    names = prior.network.shape.contrasts
+    return torch.stack([synthesise(DENOISED_CONTRASTS[name], m0, t1, t2) for name in names])
+
+
 def test_denoiser_is_told_the_noise_and_its_answer_mends_the_maps(case, monkeypatch):
     prior, noisy, image, t1, t2, m0 = case
-    truth = torch.stack(
-        [
-            synthesise(ROUTINE_CONTRASTS[name], m0.abs(), t1, t2)
-            for name in prior.network.shape.contrasts
-        ]
-    )
+    names = prior.network.shape.contrasts
+    truth = synthesised(prior, t1, t2, m0.abs())
     told = {}
 
     def oracle(network, images, sigma):
-        told["noise"] = (images - truth).flatten(1).std(1)
-        told["sigma"] = sigma
-        return truth
+        first = match(noisy, prior.dictionary, exhaustive=False)
+        white = white_of(synthesised(prior, first.t1, first.t2, first.m0.abs())[None], names)[0]
+        told["ratio"] = (images - truth / white).flatten(1).std(1) / sigma.flatten(1).mean(1)
+        return truth / white
 
     monkeypatch.setattr(correction, "denoise", oracle)
-    plain, corrected = match(noisy, prior.dictionary), prior.maps(noisy)
-    ratio = told["sigma"] / (NOISE_FACTOR * told["noise"])
-    assert ((ratio > 0.5) & (ratio < 1.5)).all()
+    plain, corrected = match(noisy, prior.dictionary), prior.maps(noisy, DEVIATION)
+    assert ((told["ratio"] > 0.85) & (told["ratio"] < 1.15)).all()
     for name, known in (("t1", t1), ("t2", t2)):
         before = (getattr(plain, name) / known - 1).abs().mean()
         after = (getattr(corrected, name) / known - 1).abs().mean()
-        assert after < 0.6 * before
-    mended = prior.correct(noisy)
-    assert (mended.image - image).norm() < 0.7 * (noisy - image).norm()
-    assert 0 < mended.deviation < 0.02
+        assert after < 0.4 * before
+    mended = prior.correct(noisy, DEVIATION)
+    assert (mended - image).norm() < 0.6 * (noisy - image).norm()
+
+
+def test_an_identity_denoiser_leaves_only_the_match(case, monkeypatch):
+    prior, noisy, *_ = case
+    monkeypatch.setattr(correction, "denoise", lambda network, images, sigma: images)
+    matched = match(noisy, prior.dictionary, exhaustive=False)
+    for remaining in (0.0, 0.5):
+        own = Prior(prior.dictionary, prior.network, PriorOptions(remaining=remaining))
+        maps = own.maps(noisy, DEVIATION)
+        assert torch.allclose(maps.t1, matched.t1, rtol=1e-3)
+        assert torch.allclose(maps.t2, matched.t2, rtol=1e-3)
+        expected = signal_of(matched, prior.dictionary)
+        assert (own.correct(noisy, DEVIATION) - expected).norm() < 1e-3 * expected.norm()
+
+
+def test_a_prior_that_is_not_believed_changes_nothing(case, monkeypatch):
+    prior, noisy, *_ = case
+    monkeypatch.setattr(correction, "denoise", lambda network, images, sigma: 0.9 * images)
+    doubtful = Prior(prior.dictionary, prior.network, PriorOptions(remaining=1e3))
+    matched, maps = match(noisy, prior.dictionary), doubtful.maps(noisy, DEVIATION)
+    assert ((maps.t2 / matched.t2 - 1).abs() < 1e-2).float().mean() > 0.99
+
+
+def test_maps_come_back_from_their_contrasts(case):
+    prior, _, _, t1, t2, m0 = case
+    names = prior.network.shape.contrasts
+    found = maps_of_contrasts(synthesised(prior, t1, t2, m0.abs()), names, prior.dictionary)
+    for values, known in zip(found, (t1, t2, m0.abs()), strict=True):
+        assert torch.allclose(values, known, rtol=1e-3)
+
+
+def test_the_unit_of_the_image_does_not_matter(case):
+    prior, noisy, *_ = case
+    small, large = prior.maps(noisy, DEVIATION), prior.maps(1000 * noisy, 1000 * DEVIATION)
+    assert torch.allclose(small.t1, large.t1, rtol=1e-3)
+    assert torch.allclose(small.t2, large.t2, rtol=1e-3)

@@ -21,7 +21,7 @@ AXES = Rotation.from_euler("xyz", [25, -15, 40], degrees=True).as_matrix().T  # 
 CENTRE = np.array([12.0, -30.0, 45.0])  # LPS [mm]
 TISSUE = (1.1, 0.075)
 SEQUENCE = train(n_frames=40)
-OPTIONS = ReconOptions(device="cpu", grid_step=0.1)
+OPTIONS = ReconOptions(method="subspace", device="cpu", grid_step=0.1)
 
 
 def fully_sampled(markers, matrix, fov_mm, path, n_coils=3, centre=CENTRE, **fields):

@@ -8,11 +8,21 @@ import pytest
 import torch
 
 from mri2qmap_bids import tools
+from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS
 from mri2qmap_bids.recon.pnp.denoiser import load_denoiser
 from mri2qmap_bids.recon.pnp.network import NetworkShape
 from mri2qmap_bids.train import loop
-from mri2qmap_bids.train.data import Slice, load_folder
-from mri2qmap_bids.train.loop import TrainingOptions, add_noise, draw_patches, train, validate
+from mri2qmap_bids.train.data import Slice, TissueSlice, contrasts_of, load_folder
+from mri2qmap_bids.train.draw import Sources, draw_batch
+from mri2qmap_bids.train.loop import TrainingOptions, train, validate
+from mri2qmap_bids.train.maps import RandomMaps, maps_of_fractions, maps_of_t1w
+from mri2qmap_bids.train.noise import (
+    coloured,
+    directly,
+    errors_of_maps,
+    noise_tables,
+    through_maps,
+)
 
 CONTRASTS = NetworkShape().contrasts
 
@@ -40,9 +50,10 @@ def folder(tmp_path):
 def test_volumes_of_a_subject_are_paired_and_missing_contrasts_known(folder):
     slices = load_folder(folder, CONTRASTS)
     kinds = {tuple(item.present.tolist()) for item in slices}
-    assert kinds == {(True, False, False, True), (False, True, False, False)}
+    none = (False, False)
+    assert kinds == {(True, False, False, True, *none), (False, True, False, False, *none)}
     for item in slices:
-        assert item.images.shape[0] == 4
+        assert item.images.shape[0] == 6
         assert (item.images[~item.present] == 0).all()
         assert 0.9 < item.images[item.present].max() < 2
     assert {item.group for item in slices} == {"sub-01", "sub-02", "IXI001-HH"}
@@ -67,45 +78,123 @@ def some_slices(n=6):
     rng = np.random.default_rng(0)
     return [
         Slice(
-            rng.random((4, 70, 80)).astype(np.float16),
-            np.array([True, True, number % 2 == 0, True]),
+            rng.random((6, 70, 80)).astype(np.float16),
+            np.array([True, True, number % 2 == 0, True, False, False]),
             f"s{number}",
         )
         for number in range(n)
     ]
 
 
-def test_noise_has_the_level_that_is_told():
-    clean = np.zeros((8, 4, 64, 64), np.float32)
-    present = np.ones((8, 4), bool)
-    noisy, sigma = add_noise(clean, present, (0.01, 0.3), np.random.default_rng(0))
-    measured = noisy.std(axis=(2, 3))
-    np.testing.assert_allclose(measured, sigma, rtol=0.15)
-    assert sigma.min() >= 0.0099 and sigma.max() <= 0.301
+def some_tissues(n=4):
+    """Rings of grey and white matter with fluid around them, in air."""
+    y, x = np.mgrid[:80, :72]
+    tissues = []
+    for number in range(n):
+        radius = np.hypot(y - 40, x - 36) + number
+        which = np.select([radius < 12, radius < 22, radius < 30], [3, 2, 1], 0)
+        parts = 255 * (which == np.arange(12)[:, None, None])
+        tissues.append(TissueSlice(parts.astype(np.uint8), f"b{number}"))
+    return tissues
 
 
-def test_missing_contrasts_are_noise_of_level_one():
-    clean = np.ones((2, 4, 64, 64), np.float32)
-    present = np.array([[True, False, True, True]] * 2)
-    noisy, sigma = add_noise(clean, present, (0.01, 0.3), np.random.default_rng(0))
-    assert (sigma[:, 1] == 1).all()
-    assert abs(noisy[:, 1].mean()) < 0.1
+@pytest.fixture(scope="module")
+def tables():
+    return noise_tables(CONTRASTS, 3, 0)
 
 
-def test_patches_are_repeatable_and_of_one_size():
-    options = TrainingOptions(batch=5, patch=32)
-    first, _ = draw_patches(some_slices(), [], options, np.random.default_rng(1))
-    again, _ = draw_patches(some_slices(), [], options, np.random.default_rng(1))
-    assert first.shape == (5, 4, 32, 32)
-    np.testing.assert_array_equal(first, again)
+@pytest.fixture(scope="module")
+def sources(tables):
+    return Sources(CONTRASTS, some_slices(), some_tissues(), tables)
 
 
-def test_training_goes_on_where_it_was_killed(tmp_path, monkeypatch):
+def test_added_noise_has_the_level_that_is_told():
+    clean, level = torch.zeros(40, 4, 64, 64), torch.rand(40, 4) * 0.3 + 0.01
+    noisy, sigma = directly(clean, level, torch.Generator().manual_seed(0))
+    ratio = noisy.flatten(2).std(2) / sigma.flatten(2).square().mean(2).sqrt()
+    assert 0.95 < float(ratio.log().mean().exp()) < 1.05
+    assert float(ratio.log().std()) < 0.25
+
+
+def test_coloured_noise_is_normal_with_variance_one():
+    noise = coloured((30, 3, 64, 64), torch.Generator().manual_seed(0))
+    assert float(noise.std()) == pytest.approx(1, rel=0.02)
+    assert float(noise.mean()) == pytest.approx(0, abs=0.05)
+    assert float(noise.square().square().mean()) == pytest.approx(3, rel=0.1)
+
+
+def test_noise_through_maps_has_the_level_that_is_told(tables):
+    """Small noise, so that its way through the maps is straight."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (40, 64, 64)
+    maps = RandomMaps(torch.full(shape, 1.2), torch.full(shape, 0.08), torch.full(shape, 0.8))
+    level = torch.full((40,), 0.004)
+    noisy, sigma = through_maps(maps, tables, level, generator)
+    error = noisy - contrasts_of(maps, CONTRASTS)
+    ratio = error.flatten(2).std(2) / sigma.flatten(2).square().mean(2).sqrt()
+    assert 0.9 < float(ratio.log().mean().exp()) < 1.1
+    plain = [not DENOISED_CONTRASTS[name].normalised for name in CONTRASTS]
+    assert float(sigma[:, plain].mean()) == pytest.approx(0.004, rel=0.15)
+
+
+def test_small_errors_of_contrasts_mean_the_right_errors_of_maps(tables):
+    shape = (1, 4, 4)
+    maps = RandomMaps(torch.full(shape, 1.2), torch.full(shape, 0.08), torch.full(shape, 0.8))
+    moved = RandomMaps(maps.t1 * 1.01, maps.t2 * 0.98, maps.m0 * 1.005)
+    errors = contrasts_of(moved, CONTRASTS) - contrasts_of(maps, CONTRASTS)
+    found = errors_of_maps(errors, maps, tables)[0].mean((1, 2))
+    expected = torch.tensor([0.01, -0.02, 0.005])
+    assert torch.allclose(found, expected, rtol=0.15, atol=5e-4)
+
+
+def test_random_maps_are_tissue_where_there_is_tissue():
+    generator = torch.Generator().manual_seed(1)
+    parts = torch.from_numpy(np.stack([t.fractions for t in some_tissues()])) / 255
+    of_labels = maps_of_fractions(parts, generator)
+    texture = torch.rand(3, 40, 40)
+    for maps, signal in (
+        (of_labels, parts[:, 0] < 0.5),
+        (maps_of_t1w(texture, generator), texture > 0.1),
+    ):
+        assert (maps.m0[signal] > 0).all()
+        assert (maps.t2 <= maps.t1).all()
+        assert ((maps.t1 > 0) == (maps.m0 > 0)).all()
+    inside = of_labels.t1[parts[:, 3] > 0.9]
+    assert 0.4 < float(inside.median()) < 1.6
+    assert (of_labels.m0[parts[:, 0] > 0.99] == 0).all()
+
+
+def test_batches_are_repeatable_and_whole(sources):
+    def draw(seed):
+        shares = (0.4, 0.3, 0.3)
+        return draw_batch(sources, 12, 32, (0.01, 0.3), shares, np.random.default_rng(seed))
+
+    first, again, other = draw(1), draw(1), draw(2)
+    for name in ("clean", "noisy", "sigma", "counted"):
+        values = getattr(first, name)
+        assert values.shape == (12, len(CONTRASTS), 32, 32)
+        assert values.isfinite().all()
+        assert torch.equal(values, getattr(again, name))
+    assert not torch.equal(first.noisy, other.noisy)
+
+
+def test_missing_contrasts_are_empty_and_do_not_count(tables):
+    only_real = Sources(CONTRASTS, some_slices(), [], tables)
+    shares = (0.0, 0.0, 1.0)
+    batch = draw_batch(only_real, 12, 32, (0.01, 0.3), shares, np.random.default_rng(0))
+    missing = batch.counted == 0
+    assert missing.any()
+    for values in (batch.clean, batch.noisy, batch.sigma):
+        assert (values[missing] == 0).all()
+    assert (batch.sigma[~missing] > 0).all()
+
+
+def test_training_goes_on_where_it_was_killed(tmp_path, monkeypatch, sources):
     slices, shape = some_slices(), NetworkShape(width=4)
     options = TrainingOptions(n_steps=6, batch=2, patch=32, validate_every=3)
 
     def run(name):
-        return train(slices, [], slices[:2], shape, options, tmp_path / name)
+        return train(sources, slices[:2], shape, options, tmp_path / name)
 
     whole, history = run("whole")
     calls = []

@@ -21,11 +21,16 @@ class QuantitativeMaps:
     """True inside the head or brain."""
     affine: NDArray[np.float64]
     """Voxel indices (x, y, z) to world coordinates, RAS+ [m], shape (4, 4)."""
+    t1_std: NDArray[np.float32] | None = None
+    """Standard deviation of T1's error [s]; None: not known."""
+    t2_std: NDArray[np.float32] | None = None
+    """Standard deviation of T2's error [s]; None: not known."""
 
 
 def save_maps(maps: QuantitativeMaps, path: Path) -> None:
     """Write maps as an uncompressed ``.npz``."""
-    np.savez(path, **{f.name: getattr(maps, f.name) for f in fields(maps)})
+    arrays = {f.name: getattr(maps, f.name) for f in fields(maps)}
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
 
 
 def load_maps(path: Path) -> QuantitativeMaps:

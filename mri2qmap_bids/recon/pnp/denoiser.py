@@ -16,6 +16,8 @@ from mri2qmap_bids.errors import WeightsError
 from mri2qmap_bids.recon.pnp.network import JointDenoiser, NetworkShape
 
 _SLICES_AT_ONCE = 8
+# Brightest voxel and largest noise that a network sees in training.
+_LARGEST, _NOISIEST = 4.0, 2.0
 
 
 def default_weights() -> Path:
@@ -84,59 +86,49 @@ def load_denoiser(path: Path, device: torch.device) -> JointDenoiser:
 
 
 def denoise(network: JointDenoiser, images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-    """Clean contrasts of a slice, a stack of slices or a volume.
+    """Clean contrasts of a slice or a volume.
 
-    Each channel is divided by its largest robust value, since the network has seen
-    brightest tissue of about 1, and its noise level with it. A volume is denoised slice by
-    slice in all three orientations, and the results are averaged.
+    A volume is denoised slice by slice in all three orientations, and the results are averaged.
 
     Parameters
     ----------
     network
         From :func:`load_denoiser`.
     images
-        Shape (contrast, *space), real, at least 0 but for noise.
+        Shape (contrast, *space), real; the brightest tissue about 1, as in training.
     sigma
-        Noise level of each channel in the images' unit, shape (contrast,).
+        Noise level of every voxel in the images' unit, shape of ``images``.
 
     Returns
     -------
     Shape of ``images``, at least 0.
     """
-    scale = torch.stack([_white(image) for image in images])
-    column = (-1, *[1] * (images.ndim - 1))
-    unit = images / scale.view(column)
-    levels = sigma / scale
+    # What no training image holds is cut off: a wild voxel must not upset its neighbours.
+    images, sigma = images.clamp(-_LARGEST, _LARGEST), sigma.clamp(0, _NOISIEST)
     if images.ndim == 3:
-        clean = _slices(network, unit[:, None], levels)[:, 0]
+        clean = _slices(network, images[:, None], sigma[:, None])[:, 0]
     elif min(images.shape[1:]) < 2 * network.shape.multiple:
-        clean = _slices(network, unit, levels)
+        clean = _slices(network, images, sigma)
     else:
-        clean = torch.zeros_like(unit)
+        clean = torch.zeros_like(images)
         for axis in (1, 2, 3):
-            turned = unit.movedim(axis, 1)
-            clean += _slices(network, turned, levels).movedim(1, axis) / 3
-    return clean.clamp_min(0) * scale.view(column)
-
-
-def _white(image: torch.Tensor) -> torch.Tensor:
-    """A value that the brightest tissue has."""
-    values = image[image > 0.05 * image.max()]
-    if values.numel() == 0:
-        return torch.ones((), device=image.device)
-    # Quantiles of more than some millions of values are refused: a sample does.
-    return torch.quantile(values[:: values.numel() // 1_000_000 + 1], 0.995)
+            turned = _slices(network, images.movedim(axis, 1), sigma.movedim(axis, 1))
+            clean += turned.movedim(1, axis) / 3
+    return clean.clamp_min(0)
 
 
 @torch.no_grad()
-def _slices(network: JointDenoiser, stack: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+def _slices(network: JointDenoiser, stack: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     """Denoise (contrast, slice, y, x) slice by slice."""
     multiple = network.shape.multiple
     ny, nx = stack.shape[2:]
     padding = (0, -nx % multiple, 0, -ny % multiple)
-    batch = torch.nn.functional.pad(stack.movedim(1, 0), padding)
+    batches = [
+        torch.split(torch.nn.functional.pad(part.movedim(1, 0), padding), _SLICES_AT_ONCE)
+        for part in (stack, sigma)
+    ]
     parts = []
-    for part in torch.split(batch, _SLICES_AT_ONCE):
+    for part, levels in zip(*batches, strict=True):
         contiguous = part.contiguous(memory_format=torch.channels_last)
-        parts.append(network(contiguous, levels.expand(len(part), -1))[..., :ny, :nx])
+        parts.append(network(contiguous, levels)[..., :ny, :nx])
     return torch.cat(parts).movedim(0, 1)

@@ -10,27 +10,28 @@ from torch import nn
 class NetworkShape:
     """All that the layers depend on."""
 
-    contrasts: tuple[str, ...] = ("T1w", "T2w", "PDw", "FLAIR")
-    """BIDS suffix of every channel, in order."""
-    width: int = 24
-    """Features at full resolution; doubled at every level below."""
-    n_levels: int = 3
-    """Resolutions, each half of the one above."""
+    contrasts: tuple[str, ...] = ("T1w", "T2w", "PDw", "FLAIR", "T1ratio", "T2ratio")
+    """Name of every channel, in order."""
+    width: int = 64
+    """Features at half resolution; doubled at every level below."""
+    n_levels: int = 2
+    """Resolutions, the first half that of the image and each half of the one above."""
     n_blocks: int = 2
     """Residual blocks at every level, going down and going up."""
 
     @property
     def multiple(self) -> int:
         """Image sizes must be multiples of this."""
-        return int(2 ** (self.n_levels - 1))
+        return int(2**self.n_levels)
 
 
 class JointDenoiser(nn.Module):
-    """Noisy contrasts and their noise levels to clean contrasts.
+    """Noisy contrasts and the noise level of every voxel to clean contrasts.
 
     D(w, s) = w + U([w, s]), where U is a residual U-Net without bias terms, so that
     D(c w, c s) = c D(w, s) for c > 0: the units of the images do not matter. All channels
-    are seen together, so that an edge in a clear contrast guides a noisy one.
+    are seen together, so that an edge in a clear contrast guides a noisy one. Squares of
+    2 x 2 voxels enter as channels, which makes the layers four times cheaper.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ class JointDenoiser(nn.Module):
     References
     ----------
     Zhang et al., Plug-and-play image restoration with deep denoiser prior (2021),
-    doi:10.1109/TPAMI.2021.3088914.
+    doi:10.1109/TPAMI.2021.3088914. Zhang et al., FFDNet (2018), doi:10.1109/TIP.2018.2839891.
     """
 
     def __init__(self, shape: NetworkShape) -> None:
@@ -48,7 +49,7 @@ class JointDenoiser(nn.Module):
         self.shape = shape
         n_contrasts = len(shape.contrasts)
         widths = [shape.width * 2**level for level in range(shape.n_levels)]
-        self.head = _convolution(2 * n_contrasts, widths[0])
+        self.head = _convolution(4 * 2 * n_contrasts, widths[0])
         self.down = nn.ModuleList(_blocks(width, shape.n_blocks) for width in widths[:-1])
         self.shrink = nn.ModuleList(
             nn.Conv2d(fine, coarse, 2, stride=2, bias=False)
@@ -60,7 +61,7 @@ class JointDenoiser(nn.Module):
             for fine, coarse in zip(widths, widths[1:], strict=False)
         )
         self.up = nn.ModuleList(_blocks(width, shape.n_blocks) for width in widths[:-1])
-        self.tail = _convolution(widths[0], n_contrasts)
+        self.tail = _convolution(widths[0], 4 * n_contrasts)
 
     def forward(self, images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
         """Clean contrasts.
@@ -68,13 +69,14 @@ class JointDenoiser(nn.Module):
         Parameters
         ----------
         images
-            Shape (batch, contrast, y, x), y and x multiples of ``shape.multiple``.
+            Shape (batch, contrast, y, x), y and x multiples of ``shape.multiple``. A contrast
+            that is missing is 0, and so is its sigma.
         sigma
-            Standard deviation of each channel's noise, in the images' unit, shape
-            (batch, contrast).
+            Standard deviation of the noise in each voxel, in the images' unit, shape of
+            ``images``.
         """
-        levels = sigma[:, :, None, None].expand_as(images)
-        features = self.head(torch.cat([images, levels], dim=1))
+        squares = nn.functional.pixel_unshuffle(torch.cat([images, sigma], dim=1), 2)
+        features = self.head(squares)
         skipped = []
         for blocks, shrink in zip(self.down, self.shrink, strict=True):
             features = blocks(features)
@@ -83,7 +85,7 @@ class JointDenoiser(nn.Module):
         features = self.bottom(features)
         for level in reversed(range(len(self.up))):
             features = self.up[level](self.grow[level](features) + skipped[level])
-        cleaned: torch.Tensor = images + self.tail(features)
+        cleaned: torch.Tensor = images + nn.functional.pixel_shuffle(self.tail(features), 2)
         return cleaned
 
 

@@ -1,4 +1,4 @@
-"""The plug-and-play iteration: a step to the data, a step to the prior, and again."""
+"""The plug-and-play iteration: a step to the prior, a step to the data, and again."""
 
 import logging
 from collections.abc import Callable
@@ -8,28 +8,34 @@ from typing import Protocol, runtime_checkable
 import torch
 from tqdm import tqdm
 
-from mri2qmap_bids.recon.arrays import SubspaceImage
+from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
 from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Correction:
-    """What a prior makes of an image."""
-
-    image: SubspaceImage
-    """The corrected image z, shape (rank, *space)."""
-    deviation: float
-    """Standard deviation that z is still believed to have, in the image's unit."""
 
 
 @runtime_checkable
 class Corrector(Protocol):
     """All that the iteration needs of a prior."""
 
-    def correct(self, image: SubspaceImage) -> Correction:
-        """An image that the prior likes better, and how sure it is of it."""
+    def correct(self, image: SubspaceImage, deviation: NoiseDeviation) -> SubspaceImage:
+        """An image that the prior likes better than one with noise of this deviation."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the iteration moves from the start to the end."""
+
+    n_iterations: int
+    """Most iterations."""
+    decay: float
+    """Deviation that the image is believed to have, relative to the iteration before."""
+    remaining: float
+    """Deviation that a corrected image is believed to have, relative to the image's."""
+    n_steps: int
+    """Conjugate-gradient steps in each iteration."""
+    tolerance: float = 1e-3
+    """Relative change of the corrected image to stop at."""
 
 
 def plug_and_play(
@@ -37,17 +43,17 @@ def plug_and_play(
     target: SubspaceImage,
     prior: Corrector,
     start: SubspaceImage,
-    n_iterations: int,
-    pull: float,
-    n_steps: int,
-    tolerance: float = 1e-3,
-) -> SubspaceImage:
+    deviation: NoiseDeviation,
+    sample_deviation: float,
+    schedule: Schedule,
+) -> tuple[SubspaceImage, NoiseDeviation]:
     """Half-quadratic splitting with a prior that is known only through what it does.
 
-    Repeat z = correct(x); x = argmin 1/2 |A x - y|^2 + mu/2 |x - z|^2 by a few
-    conjugate-gradient steps from the last x, with mu = pull / deviation(z)^2: as the prior
-    grows surer, its pull grows with the inverse square of what it is unsure of. Ends early
-    when x no longer changes.
+    Repeat z = correct(x, s); x = argmin |A x - y|^2 / (2 t^2) + |x - z|^2 / (2 (r s)^2) by a few
+    conjugate-gradient steps from the last x; s <- decay s. With t the deviation of a sample's
+    real and imaginary part, both terms count by how well they are known, and the pull of
+    the prior, mu = (t / (r s))^2 with the root mean square of s, grows with the inverse
+    square of s. Ends early when z no longer changes.
 
     Parameters
     ----------
@@ -59,15 +65,17 @@ def plug_and_play(
         The prior.
     start
         First x.
-    n_iterations
-        Most iterations.
-    pull
-        Variance of the samples' noise, times how much the prior is trusted (1: as the two
-        deviations say).
-    n_steps
-        Conjugate-gradient steps in each.
-    tolerance
-        Relative change of x to stop at.
+    deviation
+        s at the start: of the noise in the real and the imaginary part of every component of x,
+        shape (rank,).
+    sample_deviation
+        t.
+    schedule
+        Iterations, decay, r and steps.
+
+    Returns
+    -------
+    The last x, and the s that belongs to it.
 
     References
     ----------
@@ -75,31 +83,35 @@ def plug_and_play(
     Zhang et al., Plug-and-play image restoration with deep denoiser prior (2021),
     doi:10.1109/TPAMI.2021.3088914.
     """
-    image = start
-    for iteration in tqdm(range(n_iterations), desc="plug and play", leave=False, mininterval=2):
-        corrected = prior.correct(image)
-        mu = pull / max(corrected.deviation, 1e-30) ** 2
-        previous = image
+    image, previous = start, None
+    rounds = range(schedule.n_iterations)
+    for iteration in tqdm(rounds, desc="plug and play", leave=False, mininterval=2):
+        corrected = prior.correct(image, deviation)
+        level = max(float(deviation.square().mean().sqrt()), 1e-30)
+        mu = (sample_deviation / (schedule.remaining * level)) ** 2
         image = conjugate_gradient(
             lambda x, mu=mu: normal(x) + mu * x,  # type: ignore[misc]
-            target + mu * corrected.image,
-            n_steps,
+            target + mu * corrected,
+            schedule.n_steps,
             start=image,
         )
-        change = float((image - previous).norm() / image.norm().clamp_min(1e-30))
-        away = float((image - corrected.image).norm() / image.norm().clamp_min(1e-30))
-        logger.info(
-            "iteration %d: change %.4f, from the prior %.4f, noise of the prior %.3g",
-            iteration + 1,
-            change,
-            away,
-            corrected.deviation,
-        )
-        if change < tolerance:
+        change = _relative(corrected - previous, corrected) if previous is not None else 1.0
+        if logger.isEnabledFor(logging.INFO):
+            logger.info(
+                "iteration %d: data residual %.4f, change of the corrected image %.4f, "
+                "noise level %.3g, distance from the prior %.4f",
+                iteration + 1,
+                _relative(normal(image) - target, target),
+                change,
+                level,
+                _relative(image - corrected, image),
+            )
+        deviation = schedule.decay * deviation
+        previous = corrected
+        if change < schedule.tolerance:
             break
-    return image
+    return image, deviation
 
 
-def root_mean_square(levels: torch.Tensor) -> float:
-    """One deviation for several."""
-    return float(levels.square().mean().sqrt())
+def _relative(difference: torch.Tensor, whole: torch.Tensor) -> float:
+    return float(difference.norm() / whole.norm().clamp_min(1e-30))

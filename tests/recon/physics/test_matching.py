@@ -91,3 +91,14 @@ def test_signal_of_the_matched_maps_is_the_image(sequence, dictionary):
     image = m0 * compressed(sequence, dictionary, t1, t2)
     again = signal_of(match(image, dictionary), dictionary)
     assert (again - image).norm() < 1e-3 * image.norm()
+
+
+def test_quick_search_finds_what_the_full_one_finds(sequence, dictionary):
+    t1, t2 = random_tissues(3000, seed=7)
+    image = compressed(sequence, dictionary, t1, t2).to(torch.complex64)
+    torch.manual_seed(0)
+    image = image + 0.02 * image.abs().mean() * torch.randn_like(image)
+    full, quick = match(image, dictionary), match(image, dictionary, exhaustive=False)
+    same = ((full.t1 / quick.t1).log().abs() + (full.t2 / quick.t2).log().abs()) < 1e-3
+    assert same.float().mean() > 0.99
+    assert ((full.correlation - quick.correlation) < 1e-4).float().mean() > 0.999

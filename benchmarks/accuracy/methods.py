@@ -1,0 +1,191 @@
+"""Every method on one problem: ours through the package's own code path, and BART."""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.accuracy.cases import Problem
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
+from mri2qmap_bids.recon.physics.matching import TissueMaps, match
+from mri2qmap_bids.recon.reconstruct import (
+    InverseProblem,
+    _network,
+    _whitened,
+    _whitening,
+    find_device,
+    inverse_problem,
+    solve,
+    tissue_grid,
+    uncertainty,
+)
+
+BART_ITERATIONS = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What a method made of a problem, axes (z, y, x)."""
+
+    t1: NDArray[np.float32]
+    """[s]"""
+    t2: NDArray[np.float32]
+    """[s]"""
+    m0: NDArray[np.float32]
+    """Magnitude."""
+    seconds: float
+    """Wall-clock time from the set-up inverse problem to the maps."""
+    t1_std: NDArray[np.float32] | None = None
+    """[s]"""
+    t2_std: NDArray[np.float32] | None = None
+    """[s]"""
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """A problem with all that methods share: dictionary, sensitivities, encoding."""
+
+    problem: Problem
+    """The simulated scan."""
+    options: ReconOptions = ReconOptions(device="auto")
+    """What is common to the methods."""
+
+    @cached_property
+    def dictionary(self) -> Dictionary:
+        """Fingerprints of the train."""
+        device = find_device(self.options.device)
+        grid = tissue_grid(self.options)
+        sequence, options = self.problem.sequence, self.options
+        return build_dictionary(sequence, grid, options.rank, options.energy, device).to(device)
+
+    @cached_property
+    def inverse(self) -> InverseProblem:
+        """y = A x, its sensitivities estimated from the data."""
+        scan = self.problem.scan
+        samples = _whitened(scan.slices[0], _whitening(scan))
+        return inverse_problem(samples, scan, scan.geometry, self.dictionary, self.options)
+
+    def run(self, method: str, **changes: object) -> Estimate:
+        """One of the package's methods.
+
+        Parameters
+        ----------
+        method
+            As of ``--recon-method``.
+        changes
+            Further fields of :class:`ReconOptions`.
+        """
+        options = replace(self.options, method=method, **changes)  # type: ignore[arg-type]
+        network = _network(options, self.dictionary.atoms.device)
+        shape = self.problem.labels.shape[-len(self.inverse.encoding.shape) :]
+        if method != "gridding":
+            assert callable(self.inverse.normal)  # set up once, and not on anybody's clock
+        start = time.perf_counter()
+        maps, deviation = solve(self.inverse, self.dictionary, network, options, shape)
+        seconds = time.perf_counter() - start
+        return self.estimate(maps, seconds, options, deviation)
+
+    def bart(self, regulariser: str) -> Estimate:
+        """BART's ``pics`` in the same subspace, with the same sensitivities.
+
+        Parameters
+        ----------
+        regulariser
+            Its ``-R`` argument, or empty for conjugate gradients.
+        """
+        encoding, basis = self.inverse.encoding, self.dictionary.basis
+        start = time.perf_counter()
+        image = _bart(encoding.omega, encoding.frame, basis, encoding.coils, self.inverse.kspace,
+                      regulariser)  # fmt: skip
+        maps = match(image, self.dictionary)
+        return self.estimate(maps, time.perf_counter() - start, self.options)
+
+    def estimate(
+        self,
+        maps: TissueMaps,
+        seconds: float,
+        options: ReconOptions,
+        deviation: torch.Tensor | None = None,
+    ) -> Estimate:
+        """Maps with the slice axis that the truth has."""
+
+        def volume(values: torch.Tensor) -> NDArray[np.float32]:
+            return values.reshape(self.problem.labels.shape).cpu().numpy()
+
+        known = (
+            None if deviation is None else uncertainty(maps, self.dictionary, deviation, options)
+        )
+        return Estimate(
+            t1=volume(maps.t1),
+            t2=volume(maps.t2),
+            m0=volume(maps.m0.abs()),
+            seconds=seconds,
+            t1_std=None if known is None else volume(known[0]),
+            t2_std=None if known is None else volume(known[1]),
+        )
+
+
+def best_of(
+    tries: dict[str, Callable[[], Estimate]], cost: Callable[[Estimate], float]
+) -> tuple[str, Estimate]:
+    """The try with the least cost, and its name."""
+    done = {name: attempt() for name, attempt in tries.items()}
+    name = min(done, key=lambda key: cost(done[key]))
+    return name, done[name]
+
+
+def _bart(
+    omega: torch.Tensor,
+    frame: torch.Tensor,
+    basis: torch.Tensor,
+    coils: torch.Tensor,
+    kspace: torch.Tensor,
+    regulariser: str,
+) -> torch.Tensor:
+    """Subspace image by ``bart pics -B``, shape (rank, y, x); one arm a frame."""
+    n_frames, rank = basis.shape
+    n_y, n_x = coils.shape[1:]
+    counts = torch.bincount(frame, minlength=n_frames)
+    n_samples = int(counts.min())
+    positions = omega.cpu().numpy() / (2 * np.pi) * np.array([n_y, n_x])
+    trajectory = np.zeros((3, n_samples, 1, 1, 1, n_frames), np.complex64)
+    data = np.zeros((1, n_samples, 1, len(coils), 1, n_frames), np.complex64)
+    samples = kspace.cpu().numpy()
+    for number in range(n_frames):
+        chosen = np.flatnonzero(frame.cpu().numpy() == number)[:n_samples]
+        trajectory[0, :, 0, 0, 0, number] = positions[chosen, 1]
+        trajectory[1, :, 0, 0, 0, number] = positions[chosen, 0]
+        data[0, :, 0, :, 0, number] = samples[:, chosen].T
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        _write_cfl(root / "traj", trajectory)
+        _write_cfl(root / "ksp", data)
+        _write_cfl(root / "phi", basis.cpu().numpy().reshape(1, 1, 1, 1, 1, n_frames, rank))
+        # x is BART's first axis.
+        _write_cfl(root / "sens", coils.cpu().numpy().transpose(2, 1, 0)[:, :, None, :])
+        how = ["-R", regulariser] if regulariser else ["-l2", "-r", "1e-4"]
+        block = ["-b", "8"] if regulariser.startswith("L") else []
+        names = [str(root / name) for name in ("ksp", "sens", "out")]
+        command = ["bart", "pics", "-i", str(BART_ITERATIONS), "-e", *block, *how]
+        command += ["-B", str(root / "phi"), "-t", str(root / "traj"), *names]
+        subprocess.run(command, capture_output=True, check=True)
+        image = np.squeeze(_read_cfl(root / "out"))
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 1, 0)))
+
+
+def _write_cfl(path: Path, array: NDArray[np.generic]) -> None:
+    path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, array.shape)) + "\n")
+    np.asarray(array, np.complex64).ravel(order="F").tofile(path.with_suffix(".cfl"))
+
+
+def _read_cfl(path: Path) -> NDArray[np.complex64]:
+    shape = [int(n) for n in path.with_suffix(".hdr").read_text().splitlines()[1].split()]
+    return np.fromfile(path.with_suffix(".cfl"), np.complex64).reshape(shape, order="F")

@@ -1,0 +1,157 @@
+"""Accuracy of every method over acceleration and noise, on subjects that nothing was tuned on.
+
+python -m benchmarks.accuracy.run DATA OUTPUT [--part main|lesions|sequences|volume] [--quick]
+
+DATA holds brainweb, maps_invivo and sequences. OUTPUT gets one JSON line per scan and method as soon
+as it is done, so that a run that is stopped goes on where it was; ``table.py`` makes the report.
+The regularised methods are tried with several weights, and the best of each is kept, chosen with
+the truth at hand: mri2qmap runs once, with its defaults.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from benchmarks.accuracy.cases import Case, Problem, make_problem, score
+from benchmarks.accuracy.methods import Bench, Estimate
+from mri2qmap_bids.recon.options import ReconOptions
+
+FINAL = ("vol1_slice10", "vol2_slice20", "brainweb43", "brainweb44")
+"""Sources of the final figures."""
+NOISES = (0.3, 1.0)
+WEIGHTS: dict[str, tuple[float, ...]] = {
+    "lrtv": (0.25, 0.5, 1.0),
+    "llr": (0.25, 0.5, 1.0),
+    "pnp": (0.7, 1.0, 1.4),
+}
+BART = ("L:3:3:3e-3", "L:3:3:1e-2", "W:3:0:3e-3", "W:3:0:1e-2")
+
+
+def cases(part: str) -> list[Case]:
+    """The scans of one part of the benchmark."""
+    if part == "main":
+        hard = [Case(s, r, noise) for r in (8, 4) for noise in NOISES for s in FINAL]
+        return hard + [Case(s, r, NOISES[1]) for r in (2, 1) for s in FINAL]
+    if part == "lesions":
+        return [Case(s, r, 1.0, lesions=True) for r in (8, 4) for s in FINAL[::2]]
+    if part == "sequences":
+        kinds = [(kind, t) for kind in ("FISP", "bSSFP") for t in ("spiral", "radial")]
+        return [Case(s, 8, 0.5, kind=k, trajectory=t) for s in FINAL[::2] for k, t in kinds]
+    return [Case("brainweb43", 8, 1.0, n_dims=3)]
+
+
+def tries(part: str, case: Case, bench: Bench) -> dict[str, dict[str, Any]]:
+    """Every method with the settings to try."""
+    found: dict[str, dict[str, Any]] = {
+        name: {"": partial(bench.run, name)} for name in ("mri2qmap", "subspace")
+    }
+    if part == "volume":
+        found["lrtv"] = {"0.5": partial(bench.run, "lrtv", regularisation=0.5, n_iterations=20)}
+        return found
+    weights = WEIGHTS if part == "main" and case.acceleration >= 4 else {
+        "lrtv": (0.5,), "llr": (0.5,), "pnp": (1.0,),
+    }  # fmt: skip
+    for name, values in weights.items():
+        found[name] = {f"{v:g}": partial(bench.run, name, regularisation=v) for v in values}
+    if part != "lesions":
+        found["gridding"] = {"": partial(bench.run, "gridding")}
+    if part == "main" and case.acceleration == 8 and case.noise == NOISES[1]:
+        found["bart"] = {how: partial(bench.bart, how) for how in BART}
+    return found
+
+
+def judge(estimate: Estimate, problem: Problem) -> dict[str, float]:
+    """Errors, calibration and lesions of one estimate."""
+    found = score(estimate.t1, estimate.t2, estimate.m0, problem)
+    tissue = np.isin(problem.labels, (1, 2))
+    if estimate.t1_std is not None and estimate.t2_std is not None:
+        for name, value, known, std in (
+            ("T1", estimate.t1, problem.truth.t1, estimate.t1_std),
+            ("T2", estimate.t2, problem.truth.t2, estimate.t2_std),
+        ):
+            found[f"{name}_within"] = 100 * float((np.abs(value - known) < std)[tissue].mean())
+    if problem.lesions.size and problem.lesions.any():
+        found |= _lesions(estimate, problem)
+    return found
+
+
+def _lesions(estimate: Estimate, problem: Problem) -> dict[str, float]:
+    """Contrast kept, and lesions seen where none is.
+
+    Contrast: lesion's mean less that of a ring of white matter around it, over the same of the
+    truth. A false lesion is a connected area of at least 7 mm^2 where T1 and T2, smoothed over
+    a voxel, are both more than 20 % above the truth, away from the true lesions.
+    """
+    found = {}
+    near = ndimage.binary_dilation(problem.lesions > 0, iterations=4)
+    for name, value, known in (
+        ("T1", estimate.t1, problem.truth.t1),
+        ("T2", estimate.t2, problem.truth.t2),
+    ):
+        kept = []
+        for number in range(1, int(problem.lesions.max()) + 1):
+            lesion = problem.lesions == number
+            if not lesion.any():
+                continue
+            grown = ndimage.binary_dilation(lesion, iterations=4)
+            ring = grown & ~ndimage.binary_dilation(lesion, iterations=1) & (problem.labels == 2)
+            contrast = [v[lesion].mean() - v[ring].mean() for v in (value, known)]
+            kept.append(contrast[0] / contrast[1])
+        found[f"{name}_contrast"] = 100 * float(np.mean(kept))
+        found[f"{name}_contrast_least"] = 100 * float(np.min(kept))
+    tissue = np.isin(problem.labels, (1, 2)) & ~near
+    raised = tissue.copy()
+    for value, known in ((estimate.t1, problem.truth.t1), (estimate.t2, problem.truth.t2)):
+        relative = np.where(problem.labels > 0, value / np.maximum(known, 1e-3) - 1, 0)
+        raised &= ndimage.gaussian_filter(relative, (0, 1, 1)) > 0.2
+    pieces, n_pieces = ndimage.label(raised)
+    sizes = ndimage.sum_labels(raised, pieces, range(1, n_pieces + 1)) if n_pieces else np.zeros(0)
+    found["false_lesions"] = float((sizes >= 7).sum())
+    return found
+
+
+def main() -> None:
+    """Run one part, each scan whole before the next."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument(
+        "--part", choices=("main", "lesions", "sequences", "volume"), default="main"
+    )
+    parser.add_argument("--take", default="0/1", help="every N-th scan from the K-th on: K/N")
+    parser.add_argument("--device", default="auto")
+    words = parser.parse_args()
+    first, every = (int(number) for number in words.take.split("/"))
+    file = words.output.with_suffix(f".{words.part}.{first}.jsonl")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    done = (
+        {json.loads(line)["case"] for line in file.read_text().splitlines()}
+        if file.exists()
+        else set()
+    )
+    for case in cases(words.part)[first::every]:
+        if case.name in done:
+            continue
+        problem = make_problem(case, words.data)
+        bench = Bench(problem, ReconOptions(device=words.device))
+        rows = []
+        for method, settings in tries(words.part, case, bench).items():
+            for setting, attempt in settings.items():
+                estimate = attempt()
+                rows.append(
+                    {"case": case.name, **asdict(case), "method": method, "setting": setting}
+                    | {"seconds": estimate.seconds} | judge(estimate, problem)
+                )  # fmt: skip
+        # All of a scan at once, so that a scan in the file is whole.
+        with file.open("a") as stream:
+            stream.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""The loop's settings, one changed at a time, on development data only.
+
+python -m benchmarks.accuracy.study DATA benchmarks/accuracy/study.md
+
+BrainWeb 41 and 42 and volunteer 0 at R = 8. Every row changes one setting of the first.
+"""
+
+import argparse
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.accuracy.cases import Case, make_problem, score
+from benchmarks.accuracy.methods import Bench
+from mri2qmap_bids.recon.correction import Prior, PriorOptions
+from mri2qmap_bids.recon.options import (
+    CG_STEPS,
+    DECAY,
+    DEFAULT_ITERATIONS,
+    DETAIL,
+    REMAINING,
+    START,
+    START_NOISE,
+    TOLD,
+    ReconMethod,
+    ReconOptions,
+)
+from mri2qmap_bids.recon.physics.matching import TissueMaps, match
+from mri2qmap_bids.recon.pnp.network import JointDenoiser
+from mri2qmap_bids.recon.pnp.noise_level import noise_level, strong_signal
+from mri2qmap_bids.recon.pnp.solver import Schedule, plug_and_play
+from mri2qmap_bids.recon.reconstruct import Start, _network, start_of
+
+CASES = (
+    Case("vol0_slice10", 8, 1.0),
+    Case("vol0_slice20", 8, 0.3),
+    Case("brainweb41", 8, 1.0),
+    Case("brainweb42", 8, 0.3),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the study changes; the defaults are the package's."""
+
+    start: ReconMethod = START
+    start_noise: float = START_NOISE
+    n_iterations: int = DEFAULT_ITERATIONS["mri2qmap"]
+    decay: float = DECAY
+    remaining: float = REMAINING
+    detail: tuple[float, float, float] = DETAIL
+    told: float = TOLD
+    n_steps: int = CG_STEPS
+    blind: tuple[str, ...] = ()
+    """Contrasts that the denoiser does not get to see."""
+    final: str = "prior"
+    """Maps from the prior's last word, or matched to the last image."""
+    level: str = "replica"
+    """How noise is told: replica (its way through the solver), or detail (from the image alone)."""
+
+
+CHANGES: dict[str, list[dict[str, Any]]] = {
+    "start": [
+        {"start": "subspace", "start_noise": 1.0},
+        {"start": "subspace", "start_noise": 1.0, "n_iterations": 5, "decay": 0.75},
+        {"start": "llr"},
+    ],
+    "noise believed in the start": [{"start_noise": f} for f in (0.25, 0.35, 0.7, 1.0)],
+    "iterations": [{"n_iterations": n} for n in (0, 1, 2, 5)],
+    "decay": [{"decay": f} for f in (0.4, 0.8, 1.0)],
+    "pull of the prior": [{"remaining": f} for f in (0.25, 0.35, 0.7, 1.0)],
+    "detail": [{"detail": tuple(f * d for d in DETAIL)} for f in (0.0, 0.5, 2.0)],
+    "noise told": [{"told": f} for f in (0.7, 1.3, 1.7)],
+    "conjugate-gradient steps": [{"n_steps": n} for n in (2, 8)],
+    "last word": [{"final": "image"}],
+    "noise level": [{"level": "detail"}],
+    "contrasts left out": [{"blind": (k,)} for k in ("T1w", "T2w", "FLAIR", "T1ratio", "T2ratio")]
+    + [{"blind": ("T1w", "T2w", "FLAIR")}],
+}
+
+
+class _Blind(torch.nn.Module):
+    """A denoiser with some contrasts kept from it, as if they were missing."""
+
+    def __init__(self, network: JointDenoiser, missing: tuple[str, ...]) -> None:
+        super().__init__()
+        self.network, self.shape = network, network.shape
+        kept = [name not in missing for name in network.shape.contrasts]
+        self.kept = torch.tensor(kept, dtype=torch.float32)[:, None, None]
+
+    def forward(self, images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        clean = self.network(images * self.kept, sigma * self.kept)
+        # What it does not see stays as it is.
+        return clean * self.kept + images * (1 - self.kept)
+
+
+def run(bench: Bench, starts: dict[str, Start], settings: Settings) -> TissueMaps:
+    """The loop with any settings; starts are kept, since they take the most time."""
+    options = replace(bench.options, method="mri2qmap")
+    network = _network(options, bench.dictionary.atoms.device)
+    assert network is not None
+    if settings.blind:
+        network = _Blind(network, settings.blind)  # type: ignore[assignment]
+    if settings.start not in starts:
+        starts[settings.start] = start_of(bench.inverse, settings.start, options)
+    start = starts[settings.start]
+    prior = Prior(bench.dictionary, network, PriorOptions(settings.told, settings.detail))
+    deviation = settings.start_noise * start.deviation
+    if settings.level == "detail":
+        magnitude = start.image[0].abs()
+        parts = torch.cat([start.image.real, start.image.imag])
+        level = noise_level(parts, strong_signal(magnitude)).view(2, -1)
+        deviation = level.square().mean(0).sqrt()
+    schedule = Schedule(settings.n_iterations, settings.decay, settings.remaining, settings.n_steps)
+    image, deviation = plug_and_play(
+        bench.inverse.normal, bench.inverse.projection, prior, start.image, deviation,
+        start.noise / 2**0.5, schedule,
+    )  # fmt: skip
+    if settings.final == "image":
+        return match(image, bench.dictionary)
+    return prior.maps(image, deviation)
+
+
+def main() -> None:
+    """Run every row and write the table as it grows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--denoiser")
+    words = parser.parse_args()
+    options = ReconOptions(device=words.device, denoiser=words.denoiser)
+    benches = [Bench(make_problem(case, words.data), options) for case in CASES]
+    starts: list[dict[str, Start]] = [{} for _ in benches]
+    lines = [
+        "# The loop of mri2qmap, one setting changed at a time",
+        "",
+        "`python -m benchmarks.accuracy.study DATA benchmarks/accuracy/study.md`, development data "
+        "at R = 8. T1 MAPE / T2 MAPE / M0 NRMSE in grey and white matter [%]; the first row has the "
+        "package's settings. The mean is that of each figure relative to the first row.",
+        "",
+        "| setting | " + " | ".join(case.name for case in CASES) + " | mean |",
+        "|---" * (len(CASES) + 2) + "|",
+    ]
+    first: NDArray[np.float64] | None = None
+    rows = [("defaults", {})] + [(name, c) for name, list_ in CHANGES.items() for c in list_]
+    for name, change in rows:
+        found = []
+        for bench, kept in zip(benches, starts, strict=True):
+            maps = run(bench, kept, Settings(**change))
+            estimate = bench.estimate(maps, 0.0, options)
+            scores = score(estimate.t1, estimate.t2, estimate.m0, bench.problem)
+            found.append([scores["T1"], scores["T2"], scores["M0"]])
+        first = np.array(found) if first is None else first
+        ratio = (np.array(found) / first).mean()
+        shown = name + ": " + ", ".join(f"{k} {v}" for k, v in change.items()) if change else name
+        cells = [f"{a:.2f} / {b:.2f} / {c:.2f}" for a, b, c in found]
+        lines.append(f"| {shown} | " + " | ".join(cells) + f" | {ratio:.3f} |")
+        words.table.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

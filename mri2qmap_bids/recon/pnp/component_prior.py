@@ -1,0 +1,44 @@
+"""A prior that denoises the components of the subspace image as they are."""
+
+from dataclasses import dataclass
+
+import torch
+
+from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
+from mri2qmap_bids.recon.pnp.denoiser import denoise
+from mri2qmap_bids.recon.pnp.network import JointDenoiser
+
+
+@dataclass(frozen=True, eq=False)
+class ComponentPrior:
+    """Plug-and-play on the subspace image itself, without physics.
+
+    Real and imaginary part of every component are brought into 0..1 and denoised as images of
+    one contrast, the network's first, the other contrasts missing.
+
+    References
+    ----------
+    Fatania et al., A plug-and-play approach to multiparametric quantitative MRI (2022),
+    doi:10.1109/ISBI52829.2022.9761603.
+    """
+
+    network: JointDenoiser
+    """The denoiser."""
+    told: float
+    """Noise that it is told, relative to what is there."""
+
+    def correct(self, image: SubspaceImage, deviation: NoiseDeviation) -> SubspaceImage:
+        """The denoised image, shape (rank, *space)."""
+        parts = torch.cat([image.real, image.imag])
+        levels = torch.cat([deviation, deviation])
+        clean = torch.stack([self._denoised(*pair) for pair in zip(parts, levels, strict=True)])
+        return torch.complex(clean[: len(image)], clean[len(image) :])
+
+    def _denoised(self, part: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
+        low, high = part.min(), part.max()
+        span = (high - low).clamp_min(1e-30)
+        images = part.new_zeros((len(self.network.shape.contrasts), *part.shape))
+        sigma = torch.zeros_like(images)
+        images[0] = (part - low) / span
+        sigma[0] = self.told * deviation / span
+        return denoise(self.network, images, sigma)[0] * span + low

@@ -1,0 +1,203 @@
+"""Batches to train on: random patches, their contrasts and their noise."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, white_of
+from mri2qmap_bids.train.data import Slice, TissueSlice, contrasts_of
+from mri2qmap_bids.train.maps import RandomMaps, maps_of_fractions, maps_of_t1w
+from mri2qmap_bids.train.noise import NoiseTables, directly, through_maps
+
+T = TypeVar("T")
+
+_ZOOMS = (1.0, 1.0, 1.5, 2.0)
+# Noise of synthesised contrasts that came through maps rather than being added to them.
+_THROUGH_MAPS = 0.7
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """Everything that patches are cut from."""
+
+    contrasts: tuple[str, ...]
+    """BIDS suffix of every channel."""
+    real: Sequence[Slice]
+    """Real weighted images."""
+    tissues: Sequence[TissueSlice]
+    """Anatomies to synthesise contrasts of."""
+    tables: NoiseTables
+    """How a fingerprint's noise reaches the maps."""
+
+    @cached_property
+    def textures(self) -> list[Slice]:
+        """Real slices whose T1-weighted image can be turned into maps."""
+        index = self.contrasts.index("T1w")
+        return [item for item in self.real if item.present[index]]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one step of training sees; each of shape (batch, contrast, y, x)."""
+
+    clean: torch.Tensor
+    """The answer."""
+    noisy: torch.Tensor
+    """The question; 0 where a contrast is missing."""
+    sigma: torch.Tensor
+    """What is known of the noise; 0 where a contrast is missing."""
+    counted: torch.Tensor
+    """1 where the answer is known: not in a missing contrast, nor in a ratio where there is
+    no signal."""
+    white: torch.Tensor
+    """What each contrast was divided by, shape (batch, contrast, 1, 1)."""
+    t1: torch.Tensor
+    """True T1 [s], shape (batch, y, x); 0 where not known."""
+    t2: torch.Tensor
+    """True T2 [s], shape (batch, y, x); 0 where not known."""
+    m0: torch.Tensor
+    """True M0, shape (batch, y, x); 0 where not known."""
+
+    @property
+    def maps(self) -> RandomMaps:
+        """The true maps."""
+        return RandomMaps(self.t1, self.t2, self.m0)
+
+
+def draw_batch(
+    sources: Sources,
+    n: int,
+    edge: int,
+    sigma_range: tuple[float, float],
+    shares: tuple[float, float, float],
+    rng: np.random.Generator,
+) -> Batch:
+    """One batch of patches from the three kinds of source.
+
+    Parameters
+    ----------
+    sources
+        Where from.
+    n
+        Patches.
+    edge
+        Edge of a patch [voxel].
+    sigma_range
+        Noise levels, drawn log-uniformly; 1 is the brightest tissue.
+    shares
+        Parts from anatomies, from T1-weighted images turned into maps, and from real images
+        as they are; a kind without slices gives none.
+    rng
+        Source of randomness.
+    """
+    generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+    textures = sources.textures
+    there = np.array([len(sources.tissues) > 0, len(textures) > 0, len(sources.real) > 0])
+    wanted = np.array(shares) * there
+    counts = rng.multinomial(n, wanted / wanted.sum())
+    parts: list[Batch] = []
+    if counts[0]:
+        cut = [_patch(_one(sources.tissues, rng).fractions, edge, rng) for _ in range(counts[0])]
+        maps = maps_of_fractions(torch.stack(cut) / 255, generator)
+        parts.append(_synthetic(maps, sources, sigma_range, generator))
+    if counts[1]:
+        channel = sources.contrasts.index("T1w")
+        cut = [_patch(_one(textures, rng).images[[channel]], edge, rng) for _ in range(counts[1])]
+        maps = maps_of_t1w(torch.cat(cut), generator)
+        parts.append(_synthetic(maps, sources, sigma_range, generator))
+    if counts[2]:
+        items = [_one(sources.real, rng) for _ in range(counts[2])]
+        clean = torch.stack([_patch(item.images, edge, rng) for item in items])
+        gain = 0.6 + 0.7 * torch.rand((len(clean), 1, 1, 1), generator=generator)
+        present = torch.from_numpy(np.stack([item.present for item in items]))
+        parts.append(_added(clean * gain, present, sigma_range, generator))
+    names = [f.name for f in fields(Batch)]
+    return Batch(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
+
+def _synthetic(
+    maps: RandomMaps,
+    sources: Sources,
+    sigma_range: tuple[float, float],
+    generator: torch.Generator,
+) -> Batch:
+    """Contrasts of maps, each scaled to its own white, with either kind of noise."""
+    clean = contrasts_of(maps, sources.contrasts)
+    n, n_contrasts = clean.shape[:2]
+    own = white_of(clean, sources.contrasts)
+    level = _levels((n, n_contrasts), sigma_range, generator)
+    direct, direct_sigma = directly(clean / own, level, generator)
+    plain = torch.tensor([not DENOISED_CONTRASTS[name].normalised for name in sources.contrasts])
+    level = _levels((n, 1), sigma_range, generator)[:, 0] * own[:, plain].mean((1, 2, 3))
+    noisy, sigma = through_maps(maps, sources.tables, level, generator)
+    white = white_of(noisy, sources.contrasts)
+    white = white * torch.exp(0.15 * torch.randn((n, n_contrasts, 1, 1), generator=generator))
+    chosen = torch.rand((n, 1, 1, 1), generator=generator) < _THROUGH_MAPS
+    return Batch(
+        clean=torch.where(chosen, clean / white, clean / own).clamp_max(4),
+        noisy=torch.where(chosen, noisy / white, direct).clamp(-4, 4),
+        sigma=torch.where(chosen, sigma / white, direct_sigma).clamp_max(2),
+        counted=torch.where(plain[:, None, None], 1.0, (maps.m0 > 0.1).float()[:, None]),
+        white=torch.where(chosen, white, own),
+        t1=maps.t1,
+        t2=maps.t2,
+        m0=maps.m0,
+    )
+
+
+def _added(
+    clean: torch.Tensor,
+    present: torch.Tensor,
+    sigma_range: tuple[float, float],
+    generator: torch.Generator,
+) -> Batch:
+    """Clean images with noise of a level near to one another added to every channel."""
+    level = _levels(present.shape, sigma_range, generator)
+    noisy, sigma = directly(clean, level, generator)
+    mask = present[:, :, None, None].float().expand_as(clean)
+    unknown = torch.zeros_like(clean[:, 0])
+    return Batch(
+        clean=clean * mask,
+        noisy=noisy * mask,
+        sigma=sigma * mask,
+        counted=mask,
+        white=torch.ones_like(mask[..., :1, :1]),
+        t1=unknown,
+        t2=unknown,
+        m0=unknown,
+    )
+
+
+def _levels(
+    shape: tuple[int, ...] | torch.Size, limits: tuple[float, float], generator: torch.Generator
+) -> torch.Tensor:
+    """Log-uniform levels, common to an item but for a factor of its channels."""
+    low, high = np.log(limits)
+    common = low + (high - low) * torch.rand((shape[0], 1), generator=generator)
+    own = 0.7 * torch.randn(tuple(shape), generator=generator)
+    return torch.exp((common + own).clamp(low, high))
+
+
+def _patch(images: np.ndarray, edge: int, rng: np.random.Generator) -> torch.Tensor:
+    """A random square of (channel, y, x), flipped, turned, and enlarged or not."""
+    size = int(edge / rng.choice(_ZOOMS))
+    padding = [(0, max(size - length, 0)) for length in images.shape[1:]]
+    if any(end for _, end in padding):
+        images = np.pad(images, [(0, 0), *padding])
+    y, x = (int(rng.integers(length - size + 1)) for length in images.shape[1:])
+    cut = np.rot90(images[:, y : y + size, x : x + size], int(rng.integers(4)), axes=(1, 2))
+    cut = cut[:, :: int(rng.choice((-1, 1)))]
+    patch = torch.from_numpy(np.ascontiguousarray(cut, dtype=np.float32))
+    if size == edge:
+        return patch
+    return torch.nn.functional.interpolate(
+        patch[None], size=(edge, edge), mode="bilinear", align_corners=False
+    )[0]
+
+
+def _one(items: Sequence[T], rng: np.random.Generator) -> T:
+    return items[int(rng.integers(len(items)))]

@@ -1,0 +1,160 @@
+"""Random T1, T2 and M0 maps to synthesise contrasts from: of label volumes and of real images."""
+
+from dataclasses import dataclass
+
+import torch
+
+from mri2qmap_bids.simulate.tissue import BRAINWEB_TISSUES
+
+T1_RANGE, T2_RANGE = (0.1, 5.0), (0.01, 2.0)
+"""Relaxation times that a map may hold [s]."""
+# Spread of a tissue's values from one draw to the next, and inside a tissue (smooth, fine).
+_TISSUE_SPREAD = (0.15, 0.2, 0.08)
+_SMOOTH_SPREAD = (0.04, 0.05, 0.03)
+_FINE_SPREAD = (0.05, 0.08, 0.04)
+_LEAST_TISSUE = 0.05
+# What a T1-weighted image's brightness is taken to mean: (brightness, T1 [s], T2 [s], M0).
+_MEANING = (
+    (0.00, 4.5, 1.20, 1.00),
+    (0.15, 3.5, 0.80, 1.00),
+    (0.35, 1.6, 0.10, 0.85),
+    (0.50, 1.2, 0.08, 0.80),
+    (0.70, 0.8, 0.06, 0.70),
+    (0.90, 0.5, 0.09, 0.80),
+    (1.30, 0.25, 0.12, 0.90),
+)
+_LESION_SHARE = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class RandomMaps:
+    """Maps of a batch of patches, shape (batch, y, x); all 0 where there is no signal."""
+
+    t1: torch.Tensor
+    """[s]"""
+    t2: torch.Tensor
+    """[s]"""
+    m0: torch.Tensor
+    """Magnitude, about 1 in tissue."""
+
+
+def maps_of_fractions(fractions: torch.Tensor, generator: torch.Generator) -> RandomMaps:
+    """Maps from tissue fractions, with tissue values, variation and lesions drawn at random.
+
+    A voxel with fractions f_k has R1 = sum f_k R1_k / sum f_k, R2 alike, and
+    M0 = sum f_k M0_k over the tissues that give signal.
+
+    Parameters
+    ----------
+    fractions
+        Of the BrainWeb tissues in their order, 0..1, shape (batch, tissue, y, x).
+    generator
+        Source of randomness.
+    """
+    values = torch.tensor([(t.t1, t.t2, t.m0) for t in BRAINWEB_TISSUES])
+    spread = torch.tensor(_TISSUE_SPREAD)
+    factors = torch.exp(_normal((len(fractions), *values.shape), generator) * spread)
+    drawn = values * factors
+    visible = fractions * (values[:, 2] > 0).view(1, -1, 1, 1)
+    total = visible.sum(1)
+    safe = total.clamp_min(_LEAST_TISSUE)
+    t1 = safe / torch.einsum("bkyx,bk->byx", visible, 1 / drawn[..., 0]).clamp_min(1e-6)
+    t2 = safe / torch.einsum("bkyx,bk->byx", visible, 1 / drawn[..., 1]).clamp_min(1e-6)
+    m0 = torch.einsum("bkyx,bk->byx", visible, drawn[..., 2])
+    return _varied(t1, t2, m0, total > _LEAST_TISSUE, generator)
+
+
+def maps_of_t1w(images: torch.Tensor, generator: torch.Generator) -> RandomMaps:
+    """Maps that have the shapes and the texture of real T1-weighted images.
+
+    Brightness is translated to T1, T2 and M0 by smooth curves that are drawn anew for every
+    patch, so that no relation between them can be learnt, only that edges coincide.
+
+    Parameters
+    ----------
+    images
+        T1-weighted, brightest tissue about 1, shape (batch, y, x).
+    generator
+        Source of randomness.
+    """
+    table = torch.tensor(_MEANING)
+    knots = table[:, 0].contiguous()
+    jitter = _normal((len(images), len(knots), 3), generator) * torch.tensor((0.15, 0.3, 0.1))
+    nodes = torch.log(table[:, 1:]) + jitter
+    gain = torch.exp(0.15 * _normal((len(images), 1, 1), generator))
+    brightness = (images * gain).clamp(0, float(knots[-1]) - 1e-4)
+    cell = torch.bucketize(brightness, knots[1:].contiguous(), right=True)
+    part = (brightness - knots[cell]) / (knots[cell + 1] - knots[cell])
+    rows = torch.arange(len(images)).view(-1, 1, 1)
+    logs = nodes[rows, cell] * (1 - part[..., None]) + nodes[rows, cell + 1] * part[..., None]
+    # Air and bone are dark as fluid is: signal fades in with the image's own.
+    seen = ((images - 0.03) / 0.09).clamp(0, 1)
+    t1, t2, m0 = logs.exp().unbind(-1)
+    return _varied(t1, t2, m0 * seen, seen > 0.3, generator)
+
+
+def _varied(
+    t1: torch.Tensor,
+    t2: torch.Tensor,
+    m0: torch.Tensor,
+    mask: torch.Tensor,
+    generator: torch.Generator,
+) -> RandomMaps:
+    """Smooth and fine variation, lesions and receive bias, each independent in T1, T2 and M0."""
+    changed = []
+    lesion = _lesions(t1.shape, generator)
+    for values, smooth, fine in zip((t1, t2, m0), _SMOOTH_SPREAD, _FINE_SPREAD, strict=True):
+        amount = torch.rand((2, len(t1), 1, 1), generator=generator)
+        log = smooth * amount[0] * _smooth_field(t1.shape, 6, generator)
+        log = log + fine * amount[1] ** 2 * _fine_field(t1.shape, generator)
+        strength = _uniform((len(t1), 1, 1), -0.3, 0.8, generator)
+        if values is m0:
+            strength = 0.15 * strength
+            log = log + 0.3 * _smooth_field(t1.shape, 2, generator)
+        changed.append(values * torch.exp(log + strength * lesion))
+    zero = torch.zeros_like(t1)
+    new_t1 = changed[0].clamp(*T1_RANGE)
+    new_t2 = torch.minimum(changed[1].clamp(*T2_RANGE), new_t1)
+    return RandomMaps(
+        t1=torch.where(mask, new_t1, zero),
+        t2=torch.where(mask, new_t2, zero),
+        m0=torch.where(mask, changed[2], zero),
+    )
+
+
+def _lesions(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
+    """0 to 1: a soft-edged ellipse in some of the patches."""
+    n, ny, nx = shape
+    y, x = torch.meshgrid(torch.arange(ny), torch.arange(nx), indexing="ij")
+    centre = torch.rand((2, n, 1, 1), generator=generator)
+    radius = _uniform((2, n, 1, 1), 1.2, 7.0, generator)
+    away = ((y - centre[0] * ny) / radius[0]) ** 2 + ((x - centre[1] * nx) / radius[1]) ** 2
+    there = torch.rand((n, 1, 1), generator=generator) < _LESION_SHARE
+    return torch.sigmoid((1 - away.sqrt()) * radius.mean(0) / 0.5) * there
+
+
+def _smooth_field(shape: torch.Size, cells: int, generator: torch.Generator) -> torch.Tensor:
+    """Smooth random numbers of variance about 1 that change over a ``cells``-th of the patch."""
+    coarse = _normal((shape[0], 1, cells, cells), generator)
+    fine = torch.nn.functional.interpolate(
+        coarse, size=shape[1:], mode="bicubic", align_corners=False
+    )
+    return fine[:, 0]
+
+
+def _fine_field(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
+    """Texture of variance 1: white or, from patch to patch, smoother."""
+    white = _normal(tuple(shape), generator)
+    smooth = torch.nn.functional.avg_pool2d(white[:, None], 3, 1, 1)[:, 0] * 3
+    share = torch.rand((shape[0], 1, 1), generator=generator)
+    return (share * white + (1 - share) * smooth) / (share**2 + (1 - share) ** 2).sqrt()
+
+
+def _normal(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(shape, generator=generator)
+
+
+def _uniform(
+    shape: tuple[int, ...], low: float, high: float, generator: torch.Generator
+) -> torch.Tensor:
+    return low + (high - low) * torch.rand(shape, generator=generator)

@@ -1,0 +1,57 @@
+"""The Cramer-Rao bound against what noise really does."""
+
+import pytest
+import torch
+from helpers.trains import train
+
+from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
+from mri2qmap_bids.recon.physics.epg import simulate
+from mri2qmap_bids.recon.physics.matching import match, tangents
+from mri2qmap_bids.recon.physics.uncertainty import noise_factors, time_deviations
+
+
+@pytest.fixture(scope="module", params=["FISP", "bSSFP"])
+def case(request):
+    sequence = train(request.param, n_frames=120)
+    return sequence, build_dictionary(sequence, TissueGrid(step=0.05), rank=6)
+
+
+@pytest.mark.parametrize("tissue", [(0.85, 0.06), (1.4, 0.09)])
+def test_bound_is_the_spread_of_matched_maps(case, tissue):
+    sequence, dictionary = case
+    torch.manual_seed(0)
+    m0, n = 0.8, 4000
+    deviation = torch.tensor([0.006, 0.004, 0.003, 0.005, 0.004, 0.004])[
+        : dictionary.basis.shape[1]
+    ]
+    signal = simulate(sequence, *(torch.tensor([value]) for value in tissue))[0]
+    atom = (signal.to(dictionary.basis.dtype) @ dictionary.basis.conj())[:, None]
+    noise = torch.view_as_complex(deviation[:, None, None] * torch.randn(atom.shape[0], n, 2))
+    maps = match(m0 * atom + noise, dictionary)
+    t1, t2 = time_deviations(maps, dictionary, deviation)
+    assert float(maps.t1.std() / t1.mean()) == pytest.approx(1, abs=0.06)
+    assert float(maps.t2.std() / t2.mean()) == pytest.approx(1, abs=0.06)
+    factors = noise_factors(maps, dictionary, deviation).mean(0) / m0
+    spread = torch.cov(torch.stack([maps.t1, maps.t2, maps.m0.abs()]).log())
+    assert torch.allclose(
+        factors @ factors.T, spread, rtol=0.2, atol=0.1 * float(spread.abs().min())
+    )
+
+
+def test_tangents_are_slopes_of_the_atoms(case):
+    sequence, dictionary = case
+    t1, t2 = torch.tensor([0.9, 1.7]), torch.tensor([0.055, 0.12])
+    step = 1e-2
+    atom, along_t1, along_t2 = tangents(dictionary, t1, t2)
+    up, down = torch.exp(torch.tensor(step)), torch.exp(torch.tensor(-step))
+
+    def compressed(t1, t2):
+        return simulate(sequence, t1, t2).to(dictionary.basis.dtype) @ dictionary.basis.conj()
+
+    for found, high, low in (
+        (along_t1, compressed(t1 * up, t2), compressed(t1 * down, t2)),
+        (along_t2, compressed(t1, t2 * up), compressed(t1, t2 * down)),
+    ):
+        expected = (high - low) / (2 * step)
+        assert (found - expected).norm() < 0.02 * expected.norm()
+    assert (atom - compressed(t1, t2)).norm() < 1e-3 * atom.norm()
