@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from mri2qmap_bids.recon.pnp.denoiser import default_weights, denoise, load_denoiser
-from mri2qmap_bids.train.data import Slice, load_folder, synthesise_slices
+from mri2qmap_bids.train.data import Slice, load_folder, synthesise_slices, tissue_slices
 
-LEVELS = (0.02, 0.05, 0.1, 0.15, 0.2)
-N_SLICES = 10
+LEVELS = (0.02, 0.05, 0.1, 0.2)
+N_SLICES = 6
 
 
 def psnr(found: np.ndarray, clean: np.ndarray) -> float:
@@ -66,20 +66,22 @@ def main() -> None:
     contrasts = network.shape.contrasts
 
     def joint(noisy: np.ndarray, present: np.ndarray, level: float) -> np.ndarray:
-        # As in training, a missing contrast is noise of level 1.
-        rng = np.random.default_rng(0)
-        filled = np.where(present[:, None, None], noisy, rng.standard_normal(noisy.shape))
-        sigma = np.where(present, level, 1.0)
-        as_tensors = (torch.from_numpy(a.astype(np.float32)) for a in (filled, sigma))
+        sigma = np.where(present[:, None, None], level, 0.0) * np.ones_like(noisy)
+        seen = np.where(present[:, None, None], noisy, 0.0)
+        as_tensors = (torch.from_numpy(a.astype(np.float32)) for a in (seen, sigma))
         return denoise(network, *as_tensors).numpy()
 
     def separate(noisy: np.ndarray, present: np.ndarray, level: float) -> np.ndarray:
-        return np.where(present[:, None, None], by_bm3d(noisy, np.full(len(noisy), level)), 0)
+        clean = np.zeros_like(noisy)
+        clean[present] = by_bm3d(noisy[present], np.full(int(present.sum()), level))
+        return clean
 
     real = [s for s in load_folder(words.images, contrasts) if s.group in held]
     sets = {
         "real, held out": real[:: max(len(real) // N_SLICES, 1)][:N_SLICES],
-        "synthesised, held out": synthesise_slices([words.labels], contrasts, N_SLICES // 2, 99),
+        "synthesised, held out": synthesise_slices(
+            tissue_slices([words.labels], N_SLICES, 99), contrasts, 99
+        ),
     }
     lines = [
         "# Denoisers on held-out subjects",

@@ -2,7 +2,7 @@
 
 python -m benchmarks.accuracy.study DATA benchmarks/accuracy/study.md
 
-BrainWeb 41 and 42 and volunteer 0 at R = 8. Every row changes one setting of the first.
+Volunteer 0 and BrainWeb 41 at R = 8. Every row changes one setting of the first.
 """
 
 import argparse
@@ -37,9 +37,7 @@ from mri2qmap_bids.recon.reconstruct import Start, _network, start_of
 
 CASES = (
     Case("vol0_slice10", 8, 1.0),
-    Case("vol0_slice20", 8, 0.3),
     Case("brainweb41", 8, 1.0),
-    Case("brainweb42", 8, 0.3),
 )
 
 
@@ -66,20 +64,22 @@ class Settings:
 CHANGES: dict[str, list[dict[str, Any]]] = {
     "start": [
         {"start": "subspace", "start_noise": 1.0},
-        {"start": "subspace", "start_noise": 1.0, "n_iterations": 5, "decay": 0.75},
+        {"start": "subspace", "start_noise": 1.0, "n_iterations": 3},
         {"start": "llr"},
     ],
-    "noise believed in the start": [{"start_noise": f} for f in (0.25, 0.35, 0.7, 1.0)],
-    "iterations": [{"n_iterations": n} for n in (0, 1, 2, 5)],
-    "decay": [{"decay": f} for f in (0.4, 0.8, 1.0)],
-    "pull of the prior": [{"remaining": f} for f in (0.25, 0.35, 0.7, 1.0)],
+    "noise believed in the start": [{"start_noise": f} for f in (0.35, 0.7)],
+    "iterations": [{"n_iterations": n} for n in (0, 2, 4)],
+    "pull of the prior": [{"remaining": f} for f in (0.35, 1.0)],
     "detail": [{"detail": tuple(f * d for d in DETAIL)} for f in (0.0, 0.5, 2.0)],
-    "noise told": [{"told": f} for f in (0.7, 1.3, 1.7)],
-    "conjugate-gradient steps": [{"n_steps": n} for n in (2, 8)],
+    "noise told": [{"told": f} for f in (0.7, 1.3)],
+    "conjugate-gradient steps": [{"n_steps": 8}],
     "last word": [{"final": "image"}],
     "noise level": [{"level": "detail"}],
-    "contrasts left out": [{"blind": (k,)} for k in ("T1w", "T2w", "FLAIR", "T1ratio", "T2ratio")]
-    + [{"blind": ("T1w", "T2w", "FLAIR")}],
+    "contrasts left out": [
+        {"blind": ("T1w", "T2w", "FLAIR")},
+        {"blind": ("T1w", "T2w", "PDw", "FLAIR")},
+        {"blind": ("T1ratio", "T2ratio")},
+    ],
 }
 
 

@@ -7,7 +7,7 @@ ReconMethod = Literal["mri2qmap", "subspace", "gridding", "lrtv", "llr", "pnp"]
 RECON_METHODS: tuple[ReconMethod, ...] = get_args(ReconMethod)
 
 DEFAULT_ITERATIONS: dict[ReconMethod, int] = {
-    "mri2qmap": 3,
+    "mri2qmap": 1,
     "subspace": 12,
     "lrtv": 40,
     "llr": 40,
@@ -22,16 +22,14 @@ START_NOISE = 0.5
 """Noise that is believed to be in that start, relative to the unregularised image."""
 CG_STEPS = 4
 """Conjugate-gradient steps in every iteration of mri2qmap and pnp."""
-DECAY = 0.6
+DECAY = 0.7
 """Noise that is believed to be in the image, relative to the iteration before."""
 REMAINING = 0.5
 """Noise that a denoised image is believed to keep, where it is weighed against the data."""
-DETAIL = (0.02, 0.06, 0.02)
+DETAIL = (0.04, 0.06, 0.04)
 """Relative deviation of T1, T2 and M0 in detail that mri2qmap's denoiser cannot know."""
 TOLD = 1.0
 """Noise that mri2qmap's denoiser is told, relative to what is believed."""
-UNCERTAINTY: dict[ReconMethod, tuple[float, float]] = {"mri2qmap": (0.7, 0.45)}
-"""Errors of T1 and of T2 that are left, relative to those of the unregularised image."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ from mri2qmap_bids.recon.options import (
     START,
     START_NOISE,
     TOLD,
-    UNCERTAINTY,
     ReconMethod,
     ReconOptions,
 )
@@ -116,8 +115,9 @@ def uncertainty(
 ) -> tuple[QuantityMap, QuantityMap]:
     """Standard deviations of the errors of T1 and T2 [s].
 
-    What the noise of the unregularised image means by the Cramer-Rao bound, times the part
-    of it that is left after the method's prior, as measured on development data.
+    What the noise of the unregularised image means by the Cramer-Rao bound. For mri2qmap,
+    relative to T1 and T2, 1/std^2 = 1/noise^2 + 1/detail^2: its prior takes noise away, but
+    does not know the detail.
 
     Parameters
     ----------
@@ -130,9 +130,14 @@ def uncertainty(
     options
         The method.
     """
-    t1, t2 = time_deviations(maps, dictionary, deviation)
-    left = UNCERTAINTY.get(options.method, (1.0, 1.0))
-    return left[0] * t1, left[1] * t2
+    noise = time_deviations(maps, dictionary, deviation)
+    if options.method != "mri2qmap":
+        return noise
+    t1, t2 = (
+        std / (1 + (std / (detail * value)).square()).sqrt()
+        for std, detail, value in zip(noise, DETAIL[:2], (maps.t1, maps.t2), strict=True)
+    )
+    return t1, t2
 
 
 @dataclass(frozen=True, eq=False)

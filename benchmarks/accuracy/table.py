@@ -1,0 +1,141 @@
+"""The report of ``run.py``: tables and a plot.
+
+python -m benchmarks.accuracy.table OUTPUT benchmarks/accuracy/results.md benchmarks/accuracy/results.png
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+ERRORS = ["T1", "T2", "M0"]
+ORDER = ["gridding", "subspace", "llr", "lrtv", "pnp", "bart", "mri2qmap"]
+
+
+def read(prefix: Path) -> pd.DataFrame:
+    """All lines of all parts, with the setting of least T1 + T2 error for every scan and method."""
+    files = sorted(prefix.parent.glob(prefix.name + ".*.jsonl"))
+    parts = []
+    for file in files:
+        table = pd.read_json(file, lines=True)
+        table["part"] = file.name.split(".")[-3]
+        parts.append(table)
+    table = pd.concat(parts, ignore_index=True)
+    table["kind_of_case"] = table.source.str.startswith("vol").map(
+        {True: "volunteers", False: "BrainWeb"}
+    )
+    table["cost"] = table.T1 + table.T2
+    best = table.groupby(["part", "case", "method"]).cost.idxmin()
+    return table.loc[best]
+
+
+def main() -> None:
+    """Write the tables and the plot."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("plot", type=Path)
+    words = parser.parse_args()
+    best = read(words.results)
+    lines = _main_part(best[best.part == "main"])
+    lines += _lesions(best[best.part == "lesions"]) + _sequences(best[best.part == "sequences"])
+    existing = words.table.read_text() if words.table.exists() else ""
+    head = existing.split("<!-- tables -->")[0] if "<!-- tables -->" in existing else ""
+    words.table.write_text(head + "<!-- tables -->\n\n" + "\n".join(lines) + "\n")
+    _plot(best[best.part == "main"], words.plot)
+
+
+def _main_part(table: pd.DataFrame) -> list[str]:
+    """Errors by anatomy, acceleration, noise and method: mean and spread over scans."""
+    lines = [
+        "| anatomy | R | noise | method | scans | T1 MAPE | T2 MAPE | M0 NRMSE | T1, T2 within 1 std | time [s] |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    groups = table.groupby(["kind_of_case", "acceleration", "noise"], sort=True)
+    for (anatomy, acceleration, noise), group in groups:
+        for method in [m for m in ORDER if m in set(group.method)]:
+            rows = group[group.method == method]
+            errors = [
+                f"{rows[e].mean():.2f} ± {rows[e].std(ddof=0):.2f}"
+                if len(rows) > 1
+                else f"{rows[e].mean():.2f}"
+                for e in ERRORS
+            ]
+            within = (
+                f"{rows.T1_within.mean():.0f} %, {rows.T2_within.mean():.0f} %"
+                if rows.T1_within.notna().all() and method in ("subspace", "mri2qmap")
+                else ""
+            )
+            lines.append(
+                f"| {anatomy} | {acceleration} | {noise:g} | {method} | {len(rows)} | "
+                + " | ".join(errors)
+                + f" | {within} | {rows.seconds.mean():.0f} |"
+            )
+    return [*lines, ""]
+
+
+def _lesions(table: pd.DataFrame) -> list[str]:
+    """Contrast that lesions keep, and false lesions."""
+    if table.empty:
+        return []
+    lines = [
+        "## Lesions",
+        "",
+        "| R | method | T1 contrast kept, mean (least) | T2 contrast kept, mean (least) | false lesions a slice |",
+        "|---|---|---|---|---|",
+    ]
+    for (acceleration, method), rows in table.groupby(["acceleration", "method"]):
+        lines.append(
+            f"| {acceleration} | {method} | {rows.T1_contrast.mean():.0f} % ({rows.T1_contrast_least.min():.0f} %) | "
+            f"{rows.T2_contrast.mean():.0f} % ({rows.T2_contrast_least.min():.0f} %) | {rows.false_lesions.mean():.1f} |"  # noqa: E501
+        )
+    return [*lines, ""]
+
+
+def _sequences(table: pd.DataFrame) -> list[str]:
+    """The same weights on sequences and trajectories that they never saw."""
+    if table.empty:
+        return []
+    lines = [
+        "## Other sequences and trajectories, R = 8, noise 0.5",
+        "",
+        "| sequence | trajectory | method | T1 MAPE | T2 MAPE | M0 NRMSE |",
+        "|---|---|---|---|---|---|",
+    ]
+    for (kind, trajectory), group in table.groupby(["kind", "trajectory"]):
+        for method in [m for m in ORDER if m in set(group.method)]:
+            rows = group[group.method == method]
+            errors = " | ".join(f"{rows[e].mean():.2f}" for e in ERRORS)
+            lines.append(f"| {kind} | {trajectory} | {method} | {errors} |")
+    return [*lines, ""]
+
+
+def _plot(table: pd.DataFrame, path: Path) -> None:
+    """T1 and T2 error over acceleration at the heavier noise."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    table = table[table.noise == table.noise.max()]
+    figure, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained", sharex=True)
+    for row, (anatomy, group) in zip(axes, table.groupby("kind_of_case"), strict=False):
+        for axis, error in zip(row, ERRORS[:2], strict=True):
+            for method in [m for m in ORDER if m in set(group.method) and m != "bart"]:
+                means = group[group.method == method].groupby("acceleration")[error].mean()
+                width = 2.5 if method == "mri2qmap" else 1.2
+                axis.plot(means.index, means, "o-", label=method, linewidth=width)
+            axis.set(
+                title=f"{anatomy}, {error}", ylabel="MAPE [%]", xscale="log", xticks=[1, 2, 4, 8]
+            )
+            axis.set_xticklabels([1, 2, 4, 8])
+            axis.minorticks_off()
+    for axis in axes[-1]:
+        axis.set_xlabel("R")
+    axes[0, 0].legend(fontsize=8)
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
