@@ -65,8 +65,8 @@ def test_an_identity_denoiser_leaves_only_the_match(case, monkeypatch):
     prior, noisy, *_ = case
     monkeypatch.setattr(correction, "denoise", lambda network, images, sigma: images)
     matched = match(noisy, prior.dictionary, exhaustive=False)
-    for remaining in (0.0, 0.5):
-        own = Prior(prior.dictionary, prior.network, PriorOptions(remaining=remaining))
+    for detail in (0.0, 0.05):
+        own = Prior(prior.dictionary, prior.network, PriorOptions(detail=(detail,) * 3))
         maps = own.maps(noisy, DEVIATION)
         assert torch.allclose(maps.t1, matched.t1, rtol=1e-3)
         assert torch.allclose(maps.t2, matched.t2, rtol=1e-3)
@@ -74,12 +74,20 @@ def test_an_identity_denoiser_leaves_only_the_match(case, monkeypatch):
         assert (own.correct(noisy, DEVIATION) - expected).norm() < 1e-3 * expected.norm()
 
 
-def test_a_prior_that_is_not_believed_changes_nothing(case, monkeypatch):
+def test_fusion_lies_between_both_and_nearer_to_the_surer(case, monkeypatch):
+    """The denoiser's T2ratio is too low; how far T2 follows depends on the detail it may know."""
     prior, noisy, *_ = case
-    monkeypatch.setattr(correction, "denoise", lambda network, images, sigma: 0.9 * images)
-    doubtful = Prior(prior.dictionary, prior.network, PriorOptions(remaining=1e3))
-    matched, maps = match(noisy, prior.dictionary), doubtful.maps(noisy, DEVIATION)
-    assert ((maps.t2 / matched.t2 - 1).abs() < 1e-2).float().mean() > 0.99
+    factors = torch.ones(6)
+    factors[prior.network.shape.contrasts.index("T2ratio")] = 0.8
+    changed = factors.view(-1, 1, 1)
+    monkeypatch.setattr(correction, "denoise", lambda network, images, sigma: changed * images)
+    matched = match(noisy, prior.dictionary, exhaustive=False)
+    medians = [float(matched.t2.median())]
+    for detail in (1.0, 0.02, 0.0):
+        own = Prior(prior.dictionary, prior.network, PriorOptions(detail=(1.0, detail, 1.0)))
+        medians.append(float(own.maps(noisy, DEVIATION).t2.median()))
+    assert medians == sorted(medians, reverse=True)
+    assert medians[1] < 0.97 * medians[0]
 
 
 def test_maps_come_back_from_their_contrasts(case):

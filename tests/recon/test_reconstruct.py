@@ -14,8 +14,17 @@ from scipy.spatial.transform import Rotation
 from mri2qmap_bids.errors import DeviceError
 from mri2qmap_bids.recon.acquisition.geometry import affine
 from mri2qmap_bids.recon.acquisition.raw import ReadLayout, read_raw
-from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.reconstruct import find_device, reconstruct, resize
+from mri2qmap_bids.recon.options import DETAIL, ReconOptions
+from mri2qmap_bids.recon.physics.dictionary import build_dictionary
+from mri2qmap_bids.recon.physics.matching import TissueMaps
+from mri2qmap_bids.recon.physics.uncertainty import time_deviations
+from mri2qmap_bids.recon.reconstruct import (
+    find_device,
+    reconstruct,
+    resize,
+    tissue_grid,
+    uncertainty,
+)
 
 AXES = Rotation.from_euler("xyz", [25, -15, 40], degrees=True).as_matrix().T  # read, phase, slice
 CENTRE = np.array([12.0, -30.0, 45.0])  # LPS [mm]
@@ -173,3 +182,20 @@ def test_a_gpu_that_is_not_there_is_said():
     with pytest.raises(DeviceError, match=r"--device cuda:77: must be a GPU that is there"):
         find_device("cuda:77")
     assert find_device("cpu") == torch.device("cpu")
+
+
+def test_uncertainty_of_a_prior_is_its_detail_where_noise_is_strong():
+    dictionary = build_dictionary(SEQUENCE, tissue_grid(OPTIONS), rank=5)
+    ones = torch.ones(3)
+    maps = TissueMaps(1.2 * ones, 0.08 * ones, ones.to(torch.complex64), ones)
+    plain, prior = OPTIONS, replace(OPTIONS, method="mri2qmap")
+    limit = (DETAIL[0] * maps.t1, DETAIL[1] * maps.t2)
+    for level, expected in ((1e-6, None), (1.0, limit)):
+        deviation = torch.full((dictionary.basis.shape[1],), level)
+        noise = time_deviations(maps, dictionary, deviation)
+        unlimited = uncertainty(maps, dictionary, deviation, plain)
+        limited = uncertainty(maps, dictionary, deviation, prior)
+        for number in (0, 1):
+            assert torch.equal(unlimited[number], noise[number])
+            known = (expected or noise)[number]
+            assert torch.allclose(limited[number], known, rtol=0.02)
