@@ -106,6 +106,8 @@ def _lesions(estimate: Estimate, problem: Problem) -> dict[str, float]:
                 continue
             grown = ndimage.binary_dilation(lesion, iterations=4)
             ring = grown & ~ndimage.binary_dilation(lesion, iterations=1) & (problem.labels == 2)
+            if ring.sum() < 5:  # it lies outside the brain
+                continue
             contrast = [v[lesion].mean() - v[ring].mean() for v in (value, known)]
             kept.append(contrast[0] / contrast[1])
         found[f"{name}_contrast"] = 100 * float(np.mean(kept))

@@ -16,26 +16,35 @@ def case(request):
     return sequence, build_dictionary(sequence, TissueGrid(step=0.05), rank=6)
 
 
-@pytest.mark.parametrize("tissue", [(0.85, 0.06), (1.4, 0.09)])
-def test_bound_is_the_spread_of_matched_maps(case, tissue):
+def spread_and_bound(case, tissue, deviation, n=4000, m0=0.8):
+    """Maps of one tissue matched many times, and the deviations that the bound says."""
     sequence, dictionary = case
     torch.manual_seed(0)
-    m0, n = 0.8, 4000
-    deviation = torch.tensor([0.006, 0.004, 0.003, 0.005, 0.004, 0.004])[
-        : dictionary.basis.shape[1]
-    ]
+    deviation = deviation[: dictionary.basis.shape[1]]
     signal = simulate(sequence, *(torch.tensor([value]) for value in tissue))[0]
     atom = (signal.to(dictionary.basis.dtype) @ dictionary.basis.conj())[:, None]
     noise = torch.view_as_complex(deviation[:, None, None] * torch.randn(atom.shape[0], n, 2))
     maps = match(m0 * atom + noise, dictionary)
     t1, t2 = time_deviations(maps, dictionary, deviation)
-    assert float(maps.t1.std() / t1.mean()) == pytest.approx(1, abs=0.06)
-    assert float(maps.t2.std() / t2.mean()) == pytest.approx(1, abs=0.06)
     factors = noise_factors(maps, dictionary, deviation).mean(0) / m0
+    return maps, (float(maps.t1.std() / t1.mean()), float(maps.t2.std() / t2.mean())), factors
+
+
+@pytest.mark.parametrize("tissue", [(0.85, 0.06), (1.4, 0.09)])
+def test_bound_is_the_spread_of_maps_matched_in_white_noise(case, tissue):
+    maps, ratios, factors = spread_and_bound(case, tissue, torch.full((6,), 0.004))
+    assert ratios == pytest.approx((1, 1), abs=0.06)
     spread = torch.cov(torch.stack([maps.t1, maps.t2, maps.m0.abs()]).log())
-    assert torch.allclose(
-        factors @ factors.T, spread, rtol=0.2, atol=0.1 * float(spread.abs().min())
-    )
+    least = float(spread.abs().min())
+    assert torch.allclose(factors @ factors.T, spread, rtol=0.2, atol=0.1 * least)
+
+
+@pytest.mark.parametrize("tissue", [(0.85, 0.06), (1.4, 0.09)])
+def test_uneven_noise_spreads_maps_a_little_more_than_the_bound(case, tissue):
+    """Matching weighs all components alike: it cannot reach the bound then, but comes near."""
+    uneven = torch.tensor([0.0036, 0.0039, 0.0035, 0.0044, 0.0047, 0.0041])
+    _, ratios, _ = spread_and_bound(case, tissue, uneven)
+    assert all(0.95 < ratio < 1.15 for ratio in ratios)
 
 
 def test_tangents_are_slopes_of_the_atoms(case):
