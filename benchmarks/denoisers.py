@@ -21,7 +21,7 @@ from mri2qmap_bids.recon.pnp.denoiser import default_weights, denoise, load_deno
 from mri2qmap_bids.train.data import Slice, load_folder, synthesise_slices, tissue_slices
 
 LEVELS = (0.02, 0.05, 0.1, 0.2)
-N_SLICES = 6
+N_SLICES = 4
 
 
 def psnr(found: np.ndarray, clean: np.ndarray) -> float:
