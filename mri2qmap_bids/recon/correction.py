@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from mri2qmap_bids.recon.arrays import NoiseDeviation, QuantityMap, SubspaceImage
+from mri2qmap_bids.recon.options import DETAIL, TOLD
 from mri2qmap_bids.recon.physics.contrasts import (
     DENOISED_CONTRASTS,
     log_slopes,
@@ -26,9 +27,9 @@ _TINY = 1e-30
 class PriorOptions:
     """How the prior treats noise."""
 
-    told: float = 1.0
+    told: float = TOLD
     """Noise that the denoiser is told, relative to what is there."""
-    detail: tuple[float, float, float] = (0.02, 0.06, 0.02)
+    detail: tuple[float, float, float] = DETAIL
     """Deviation of log T1, log T2 and log M0 in what no denoiser can know from the surroundings:
     a denoised map is not believed to be better than that. Zero believes it blindly."""
 

@@ -14,7 +14,7 @@ from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.acquisition.noise import whitening_matrix
 from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
 from mri2qmap_bids.recon.arrays import NoiseDeviation, QuantityMap, SubspaceImage, VirtualKSpace
-from mri2qmap_bids.recon.correction import Prior, PriorOptions
+from mri2qmap_bids.recon.correction import Prior
 from mri2qmap_bids.recon.encoding import toeplitz
 from mri2qmap_bids.recon.encoding.coils import compress_coils, estimate_sensitivities
 from mri2qmap_bids.recon.encoding.density import density_compensation
@@ -27,7 +27,6 @@ from mri2qmap_bids.recon.options import (
     REMAINING,
     START,
     START_NOISE,
-    TOLD,
     ReconMethod,
     ReconOptions,
 )
@@ -276,7 +275,7 @@ def solve(
     else:
         own = replace(options, n_iterations=None, regularisation=None)
         start = start_of(problem, START, own)
-        prior, believed = Prior(dictionary, network, PriorOptions(TOLD, DETAIL)), START_NOISE
+        prior, believed = Prior(dictionary, network), START_NOISE
     image, deviation = plug_and_play(
         problem.normal,
         problem.projection,
