@@ -135,7 +135,7 @@ METHODS: dict[str, Estimate] = {
 
 def head_scan(head: Path, body: Path) -> list[Scan]:
     """The real slice, sampled on its own grid and on spirals."""
-    images = _whitened(_cartesian_images(head))
+    images = whitened(_cartesian_images(head))
     single = coils.compress_coils(_cartesian_images(body).flatten(1), 1).reshape(images.shape[1:])
     mask = torch.from_numpy(_mask(images.abs().square().sum(0).sqrt().numpy()))
     ratio = (images * single.conj() * mask).numpy()
@@ -227,7 +227,7 @@ def _cartesian_images(path: Path) -> Tensor:
     return torch.from_numpy(np.fft.fftshift(shifted, axes).astype(np.complex64))
 
 
-def _whitened(images: Tensor) -> Tensor:
+def whitened(images: Tensor) -> Tensor:
     """Unit, uncorrelated noise, measured in the four corners."""
     strip = images.shape[-1] // 10
     corners = torch.cat([images[:, :strip], images[:, -strip:]], dim=1)

@@ -17,7 +17,8 @@ import bm3d
 import numpy as np
 import torch
 
-from mri2qmap_bids.recon.pnp.denoiser import default_weights, denoise, load_denoiser
+from mri2qmap_bids.recon.options import default_weights
+from mri2qmap_bids.recon.pnp.denoiser import denoise, load_denoiser
 from mri2qmap_bids.train.data import Slice, load_folder, synthesise_slices, tissue_slices
 
 LEVELS = (0.02, 0.05, 0.1, 0.2)

@@ -194,6 +194,8 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
     _check_regularisation(arguments.regularisation, arguments.recon_method)
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", arguments.device):
         raise UsageError(f"--device must be auto, cpu, cuda or cuda:N, got {arguments.device}")
+    if arguments.denoiser and not Path(arguments.denoiser).is_file():
+        raise UsageError(f"--denoiser must be a file, got {arguments.denoiser}")
     n_procs = arguments.nprocs
     return Settings(
         bids_dir=bids_dir,

@@ -142,7 +142,9 @@ def _add_sequence(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_readout(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--trajectory", choices=("spiral", "radial"), default="spiral", help="kind")
+    group.add_argument(
+        "--trajectory", choices=("spiral", "radial", "cartesian"), default="spiral", help="kind"
+    )
     group.add_argument("--arms", type=int, help="arms of a fully sampled frame")
     group.add_argument(
         "--acceleration", type=float, help="read one in so many arms; default 8 (2D) or 48 (3D)"
@@ -227,6 +229,10 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=20000, help="optimiser steps")
     parser.add_argument("--batch", type=int, default=16, help="patches a step")
     parser.add_argument("--width", type=int, default=64, help="features at half resolution")
+    parser.add_argument(
+        "--initial", type=Path, help="weights to start from, whose width is kept; default random"
+    )
+    parser.add_argument("--rate", type=float, default=1e-3, help="largest learning rate")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
     parser.add_argument(

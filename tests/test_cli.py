@@ -72,6 +72,7 @@ def test_matrix_is_given_as_x_y_z_and_kept_as_z_y_x():
         (["--recon-method", "llr", "--regularisation", "nan"], "--regularisation must be at least"),
         (["--nprocs", "0"], "--nprocs must be at least 1"),
         (["--device", "tpu"], "--device must be"),
+        (["--denoiser", "nowhere.safetensors"], "--denoiser must be a file, got nowhere"),
     ],
 )
 def test_contradictory_words_are_refused(words, text):

@@ -19,12 +19,12 @@ from mri2qmap_bids.simulate.phantom import DigitalBrain
 from mri2qmap_bids.simulate.scan import (
     Scan,
     ScanOptions,
-    _place_brain,
     known_maps,
+    place_brain,
     tissue_labels,
 )
 from mri2qmap_bids.simulate.sequences import make_sequence
-from mri2qmap_bids.simulate.trajectory import make_trajectory
+from mri2qmap_bids.simulate.trajectory import full_arms, make_trajectory
 from mri2qmap_bids.simulate.usermaps import MapFiles
 
 FULL_TRAIN = 1000
@@ -38,7 +38,7 @@ class Case:
     source: str
     """brainweb41 or vol0_slice10: the file the known maps come from."""
     acceleration: int = 8
-    """R: the train is cut to 1000 / R frames, one arm each."""
+    """R: the train is cut to 1000 / R frames, one spiral arm each."""
     noise: float = 0.3
     """Standard deviation of a sample's noise relative to the rms signal."""
     n_dims: int = 2
@@ -46,7 +46,7 @@ class Case:
     kind: str = "FISP"
     """FISP or bSSFP."""
     trajectory: str = "spiral"
-    """spiral or radial."""
+    """spiral, radial or cartesian."""
     lesions: bool = False
     """Whether lesions are put into the white matter."""
     seed: int = 3
@@ -87,16 +87,16 @@ def make_problem(case: Case, data: Path) -> Problem:
     sequence = _sequence(case, data / "sequences" / "yun")
     with tempfile.TemporaryDirectory() as folder:
         options = _options(case, sequence, data, Path(folder))
-        geometry, brain = _place_brain(options, case.seed)
+        geometry, brain = place_brain(options, case.seed)
     lesions = np.zeros(brain.labels.shape, int)
     if case.lesions:
         brain, lesions = _with_lesions(brain, case.seed)
     in_plane = geometry.matrix[::-1][: case.n_dims]
-    # One arm a frame, whatever the matrix.
+    # 2D: as large a part of a frame as one arm is of a full spiral. 3D: 40 arms a frame.
+    part = full_arms("spiral", max(in_plane), 2) if case.n_dims == 2 else 1
     arms = make_trajectory(
-        options.trajectory, in_plane, sequence.n_frames, 1e9 if case.n_dims == 2 else 1.0,
-        None if case.n_dims == 2 else 40,
-    )  # fmt: skip
+        options.trajectory, in_plane, sequence.n_frames, part, None if case.n_dims == 2 else 40
+    )
     coils = coil_maps(geometry.matrix, case.n_dims == 3, options.n_coils, case.seed)
     acquired = acquire(brain, sequence, arms, coils, case.noise, case.seed)
     scan = Scan(geometry, brain, coils, acquired)

@@ -18,14 +18,14 @@ from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match
 from mri2qmap_bids.recon.reconstruct import (
     InverseProblem,
-    _network,
-    _whitened,
-    _whitening,
     find_device,
     inverse_problem,
+    load_network,
     solve,
     tissue_grid,
     uncertainty,
+    whitened,
+    whitening_of,
 )
 
 BART_ITERATIONS = 60
@@ -70,7 +70,7 @@ class Bench:
     def inverse(self) -> InverseProblem:
         """y = A x, its sensitivities estimated from the data."""
         scan = self.problem.scan
-        samples = _whitened(scan.slices[0], _whitening(scan))
+        samples = whitened(scan.slices[0], whitening_of(scan))
         return inverse_problem(samples, scan, scan.geometry, self.dictionary, self.options)
 
     def run(self, method: str, **changes: object) -> Estimate:
@@ -84,7 +84,7 @@ class Bench:
             Further fields of :class:`ReconOptions`.
         """
         options = replace(self.options, method=method, **changes)  # type: ignore[arg-type]
-        network = _network(options, self.dictionary.atoms.device)
+        network = load_network(options, self.dictionary.atoms.device)
         shape = self.problem.labels.shape[-len(self.inverse.encoding.shape) :]
         if method != "gridding":
             assert callable(self.inverse.normal)  # set up once, and not on anybody's clock

@@ -11,9 +11,7 @@ the truth at hand: mri2qmap runs once, with its defaults.
 import argparse
 import json
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -25,7 +23,7 @@ from mri2qmap_bids.recon.options import ReconOptions
 FINAL = ("vol1_slice10", "vol2_slice20", "brainweb43", "brainweb44")
 """Sources of the final figures."""
 NOISES = (0.3, 1.0)
-WEIGHTS: dict[str, tuple[float, ...]] = {
+WEIGHTS: dict[str, tuple[float | str | None, ...]] = {
     "lrtv": (0.25, 0.5, 1.0),
     "llr": (0.5, 1.0),
     "pnp": (1.0,),
@@ -41,34 +39,32 @@ def cases(part: str) -> list[Case]:
     if part == "lesions":
         return [Case(s, r, 1.0, lesions=True) for r in (8, 4) for s in FINAL[::2]]
     if part == "sequences":
-        kinds = [(kind, t) for kind in ("FISP", "bSSFP") for t in ("spiral", "radial")]
-        return [Case(s, 8, 0.5, kind=k, trajectory=t) for s in FINAL[:1] for k, t in kinds]
+        ways = ("spiral", "radial", "cartesian")
+        kinds = [(kind, way) for kind in ("FISP", "bSSFP") for way in ways]
+        return [Case(FINAL[0], 8, 0.5, kind=k, trajectory=t) for k, t in kinds]
     return [Case("brainweb43", 8, 1.0, n_dims=3)]
 
 
-def tries(part: str, case: Case, bench: Bench) -> dict[str, dict[str, Any]]:
-    """Every method with the settings to try."""
-    found: dict[str, dict[str, Any]] = {
-        name: {"": partial(bench.run, name)} for name in ("mri2qmap", "subspace")
-    }
+def planned(part: str, case: Case) -> dict[str, tuple[float | str | None, ...]]:
+    """Every method with the settings to try: weights, regularisers of BART, None for none."""
     if part == "volume":
-        found["lrtv"] = {"0.5": partial(bench.run, "lrtv", regularisation=0.5, n_iterations=20)}
-        return found
-    weights = WEIGHTS if part == "main" and case.acceleration >= 4 else {
-        "lrtv": (0.5,), "llr": (0.5,), "pnp": (1.0,),
-    }  # fmt: skip
-    for name, values in weights.items():
-        found[name] = {f"{v:g}": partial(bench.run, name, regularisation=v) for v in values}
+        return {"mri2qmap": (None,), "subspace": (None,), "lrtv": (0.5,)}
+    full = part == "main" and case.acceleration >= 4
+    weights = WEIGHTS if full else {"lrtv": (0.5,), "llr": (0.5,), "pnp": (1.0,)}
+    found: dict[str, tuple[float | str | None, ...]] = {"mri2qmap": (None,), "subspace": (None,)}
+    found |= weights
     if part != "lesions":
-        found["gridding"] = {"": partial(bench.run, "gridding")}
-    if (
-        part == "main"
-        and case.acceleration == 8
-        and case.noise == NOISES[1]
-        and case.source in FINAL[::2]
-    ):
-        found["bart"] = {how: partial(bench.bart, how) for how in BART}
+        found["gridding"] = (None,)
+    if part == "main" and case.acceleration == 8 and case.noise == NOISES[1]:
+        found["bart"] = BART
     return found
+
+
+def attempt(bench: Bench, method: str, setting: float | str | None) -> Estimate:
+    """One method with one setting."""
+    if method == "bart":
+        return bench.bart(str(setting))
+    return bench.run(method) if setting is None else bench.run(method, regularisation=setting)
 
 
 def judge(estimate: Estimate, problem: Problem) -> dict[str, float]:
@@ -132,32 +128,32 @@ def main() -> None:
         "--part", choices=("main", "lesions", "sequences", "volume"), default="main"
     )
     parser.add_argument("--take", default="0/1", help="every N-th scan from the K-th on: K/N")
+    parser.add_argument("--methods", nargs="+", help="only these; default all")
     parser.add_argument("--device", default="auto")
     words = parser.parse_args()
     first, every = (int(number) for number in words.take.split("/"))
     file = words.output.with_suffix(f".{words.part}.{first}.jsonl")
     file.parent.mkdir(parents=True, exist_ok=True)
-    done = (
-        {json.loads(line)["case"] for line in file.read_text().splitlines()}
-        if file.exists()
-        else set()
-    )
+    lines = file.read_text().splitlines() if file.exists() else []
+    done = {(row["case"], row["method"]) for row in map(json.loads, lines)}
     for case in cases(words.part)[first::every]:
-        if case.name in done:
-            continue
-        problem = make_problem(case, words.data)
-        bench = Bench(problem, ReconOptions(device=words.device))
-        rows = []
-        for method, settings in tries(words.part, case, bench).items():
-            for setting, attempt in settings.items():
-                estimate = attempt()
+        bench: Bench | None = None
+        for method in planned(words.part, case):
+            if (case.name, method) in done or (words.methods and method not in words.methods):
+                continue
+            bench = bench or Bench(
+                make_problem(case, words.data), ReconOptions(device=words.device)
+            )
+            rows = []
+            for setting in planned(words.part, case)[method]:
+                estimate = attempt(bench, method, setting)
                 rows.append(
                     {"case": case.name, **asdict(case), "method": method, "setting": setting}
-                    | {"seconds": estimate.seconds} | judge(estimate, problem)
+                    | {"seconds": estimate.seconds} | judge(estimate, bench.problem)
                 )  # fmt: skip
-        # All of a scan at once, so that a scan in the file is whole.
-        with file.open("a") as stream:
-            stream.writelines(json.dumps(row) + "\n" for row in rows)
+            # All settings at once, so that a method in the file is whole.
+            with file.open("a") as stream:
+                stream.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 if __name__ == "__main__":

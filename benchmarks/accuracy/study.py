@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.cases import Case, make_problem, score
 from benchmarks.accuracy.methods import Bench
+from benchmarks.accuracy.noise_level import noise_level, strong_signal
+from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
 from mri2qmap_bids.recon.correction import Prior, PriorOptions
 from mri2qmap_bids.recon.options import (
     CG_STEPS,
@@ -29,11 +31,12 @@ from mri2qmap_bids.recon.options import (
     ReconMethod,
     ReconOptions,
 )
-from mri2qmap_bids.recon.physics.matching import TissueMaps, match
+from mri2qmap_bids.recon.physics.dictionary import Dictionary
+from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
+from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
 from mri2qmap_bids.recon.pnp.network import JointDenoiser
-from mri2qmap_bids.recon.pnp.noise_level import noise_level, strong_signal
 from mri2qmap_bids.recon.pnp.solver import Schedule, plug_and_play
-from mri2qmap_bids.recon.reconstruct import Start, _network, start_of
+from mri2qmap_bids.recon.reconstruct import Start, load_network, start_of
 
 CASES = (
     Case("vol0_slice10", 8, 1.0),
@@ -57,6 +60,12 @@ class Settings:
     """Contrasts that the denoiser does not get to see."""
     final: str = "prior"
     """Maps from the prior's last word, or matched to the last image."""
+    duals: bool = False
+    """Whether the loop carries scaled dual variables (alternating directions)."""
+    matching: str = "hard"
+    """The nearest tissue (hard), or the mean over all, weighed by likelihood (soft)."""
+    start_weight: float | None = None
+    """Of the start's regulariser; None takes the package's."""
     level: str = "replica"
     """How noise is told: replica (its way through the solver), or detail (from the image alone)."""
 
@@ -66,9 +75,16 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
         {"start": "subspace", "start_noise": 1.0},
         {"start": "subspace", "start_noise": 1.0, "n_iterations": 3},
         {"start": "llr"},
+        {"start_weight": 0.25},
+        {"start_weight": 0.25, "start_noise": 0.7},
     ],
     "noise believed in the start": [{"start_noise": f} for f in (0.35, 0.7)],
     "iterations": [{"n_iterations": n} for n in (0, 2, 4)],
+    "dual variables": [{"duals": True, "n_iterations": n} for n in (2, 4)],
+    "matching": [
+        {"matching": "soft"},
+        {"matching": "soft", "start": "subspace", "start_noise": 1.0},
+    ],
     "pull of the prior": [{"remaining": f} for f in (0.35, 1.0)],
     "detail": [{"detail": tuple(f * d for d in DETAIL)} for f in (0.0, 0.5, 2.0)],
     "noise told": [{"told": f} for f in (0.7, 1.3)],
@@ -98,17 +114,81 @@ class _Blind(torch.nn.Module):
         return clean * self.kept + images * (1 - self.kept)
 
 
+@dataclass(frozen=True, eq=False)
+class _Soft:
+    """A prior that sees, in the place of the image, that of the likely tissues' mean."""
+
+    prior: Prior
+
+    def correct(self, image: SubspaceImage, deviation: NoiseDeviation) -> SubspaceImage:
+        return signal_of(self.maps(image, deviation), self.prior.dictionary)
+
+    def maps(self, image: SubspaceImage, deviation: NoiseDeviation) -> TissueMaps:
+        found = soft_match(image, self.prior.dictionary, float(deviation.square().mean()))
+        return self.prior.maps(signal_of(found, self.prior.dictionary), deviation)
+
+
+def soft_match(image: SubspaceImage, dictionary: Dictionary, variance: float) -> TissueMaps:
+    """Mean of log T1 and log T2 over all atoms a, weighed by exp(-min |x - m a|^2 / 2 variance)."""
+    voxels = image.reshape(len(image), -1).T
+    length = torch.linalg.vector_norm(dictionary.atoms, dim=1).clamp_min(1e-30)
+    atoms = (dictionary.atoms / length[:, None]).to(voxels.dtype)
+    n_t2 = len(dictionary.t2)
+    logs = torch.stack(
+        [
+            dictionary.t1.log().repeat_interleave(n_t2),
+            dictionary.t2.log().repeat(len(dictionary.t1)),
+        ],
+        1,
+    )
+    means = []
+    for part in torch.split(voxels, 2048):
+        power = (part @ atoms.mH).abs().square() / (2 * variance)
+        power[:, ~dictionary.physical] = -torch.inf
+        means.append(torch.softmax(power, 1) @ logs)
+    t1, t2 = torch.cat(means).exp().T.reshape(2, *image.shape[1:])
+    unit = signal_of(TissueMaps(t1, t2, torch.ones_like(image[0]), t1), dictionary)
+    m0 = (unit.conj() * image).sum(0) / unit.abs().square().sum(0).clamp_min(1e-30)
+    return TissueMaps(t1, t2, m0, torch.ones_like(t1))
+
+
+def with_duals(
+    bench: Bench, prior: Prior | _Soft, start: Start, deviation: NoiseDeviation, schedule: Schedule
+) -> tuple[SubspaceImage, NoiseDeviation]:
+    """:func:`plug_and_play` by alternating directions: u collects what x and z disagree on."""
+    normal, target = bench.inverse.normal, bench.inverse.projection
+    image, dual = start.image, torch.zeros_like(start.image)
+    for _ in range(schedule.n_iterations):
+        corrected = prior.correct(image + dual, deviation)
+        level = float(deviation.square().mean().sqrt())
+        mu = (start.noise / 2**0.5 / (schedule.remaining * level)) ** 2
+        image = conjugate_gradient(
+            lambda x, mu=mu: normal(x) + mu * x,  # type: ignore[misc]
+            target + mu * (corrected - dual),
+            schedule.n_steps,
+            start=image,
+        )
+        dual = dual + image - corrected
+        deviation = schedule.decay * deviation
+    return image + dual, deviation
+
+
 def run(bench: Bench, starts: dict[str, Start], settings: Settings) -> TissueMaps:
     """The loop with any settings; starts are kept, since they take the most time."""
     options = replace(bench.options, method="mri2qmap")
-    network = _network(options, bench.dictionary.atoms.device)
+    network = load_network(options, bench.dictionary.atoms.device)
     assert network is not None
     if settings.blind:
         network = _Blind(network, settings.blind)  # type: ignore[assignment]
-    if settings.start not in starts:
-        starts[settings.start] = start_of(bench.inverse, settings.start, options)
-    start = starts[settings.start]
+    name = f"{settings.start} {settings.start_weight}"
+    if name not in starts:
+        own = replace(options, regularisation=settings.start_weight)
+        starts[name] = start_of(bench.inverse, settings.start, own)
+    start = starts[name]
+    prior: Prior | _Soft
     prior = Prior(bench.dictionary, network, PriorOptions(settings.told, settings.detail))
+    if settings.matching == "soft":
+        prior = _Soft(prior)
     deviation = settings.start_noise * start.deviation
     if settings.level == "detail":
         magnitude = start.image[0].abs()
@@ -116,10 +196,13 @@ def run(bench: Bench, starts: dict[str, Start], settings: Settings) -> TissueMap
         level = noise_level(parts, strong_signal(magnitude)).view(2, -1)
         deviation = level.square().mean(0).sqrt()
     schedule = Schedule(settings.n_iterations, settings.decay, settings.remaining, settings.n_steps)
-    image, deviation = plug_and_play(
-        bench.inverse.normal, bench.inverse.projection, prior, start.image, deviation,
-        start.noise / 2**0.5, schedule,
-    )  # fmt: skip
+    if settings.duals:
+        image, deviation = with_duals(bench, prior, start, deviation, schedule)
+    else:
+        image, deviation = plug_and_play(
+            bench.inverse.normal, bench.inverse.projection, prior, start.image, deviation,
+            start.noise / 2**0.5, schedule,
+        )  # fmt: skip
     if settings.final == "image":
         return match(image, bench.dictionary)
     return prior.maps(image, deviation)

@@ -1,6 +1,8 @@
 """The science's knobs and their defaults, in one place."""
 
 from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
 from typing import Literal, get_args
 
 ReconMethod = Literal["mri2qmap", "subspace", "gridding", "lrtv", "llr", "pnp"]
@@ -78,6 +80,13 @@ class ReconOptions:
         default = DEFAULT_REGULARISATION.get(self.method, 0.0)
         return default if self.regularisation is None else self.regularisation
 
+    @property
+    def weights_file(self) -> Path | None:
+        """Weights of the denoiser; None if the method has no denoiser."""
+        if self.method not in ("mri2qmap", "pnp"):
+            return None
+        return Path(self.denoiser) if self.denoiser else default_weights()
+
     def resolved(self) -> "ReconOptions":
         """The same options with the method's defaults filled in, and None for what it lacks."""
         return replace(
@@ -85,3 +94,8 @@ class ReconOptions:
             n_iterations=self.iterations if self.method in DEFAULT_ITERATIONS else None,
             regularisation=self.weight if self.method in DEFAULT_REGULARISATION else None,
         )
+
+
+def default_weights() -> Path:
+    """The weights that come with the package."""
+    return Path(str(files("mri2qmap_bids.recon.pnp") / "weights" / "joint.safetensors"))

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -37,7 +36,7 @@ from mri2qmap_bids.recon.physics.matching import TissueMaps, match
 from mri2qmap_bids.recon.physics.sequence import Sequence
 from mri2qmap_bids.recon.physics.uncertainty import time_deviations
 from mri2qmap_bids.recon.pnp.component_prior import ComponentPrior
-from mri2qmap_bids.recon.pnp.denoiser import default_weights, load_denoiser
+from mri2qmap_bids.recon.pnp.denoiser import load_denoiser
 from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
 from mri2qmap_bids.recon.pnp.low_rank import shifted_low_rank
 from mri2qmap_bids.recon.pnp.network import JointDenoiser
@@ -84,12 +83,12 @@ def reconstruct(
         )
     dictionary = dictionary.to(device)
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
-    whitening = _whitening(scan)
-    network = _network(options, device)
+    whitening = whitening_of(scan)
+    network = load_network(options, device)
     target = geometry.matrix[0 if scan.is_3d else 1 :]
     parts = []
     for part in scan.slices:
-        samples = _whitened(part, whitening)
+        samples = whitened(part, whitening)
         problem = inverse_problem(samples, scan, geometry, dictionary, options)
         parts.append(solve(problem, dictionary, network, options, target))
 
@@ -309,12 +308,15 @@ def _regularised(
     return fista(normal, projection, prox, lipschitz, options.iterations, start)
 
 
-def _network(options: ReconOptions, device: torch.device) -> JointDenoiser | None:
-    """The denoiser, for the methods that have one."""
-    if options.method not in ("mri2qmap", "pnp"):
-        return None
-    weights = Path(options.denoiser) if options.denoiser else default_weights()
-    return load_denoiser(weights, device)
+def load_network(options: ReconOptions, device: torch.device) -> JointDenoiser | None:
+    """The denoiser that the options ask for; None for a method that has none.
+
+    Raises
+    ------
+    WeightsError
+        If its weights are missing or damaged.
+    """
+    return load_denoiser(options.weights_file, device) if options.weights_file else None
 
 
 def _gridded(problem: InverseProblem, seed: int) -> tuple[SubspaceImage, NoiseDeviation]:
@@ -411,7 +413,8 @@ def resize(geometry: Geometry, matrix: tuple[int, int, int] | None, is_3d: bool)
     )
 
 
-def _whitening(scan: RawScan) -> torch.Tensor | None:
+def whitening_of(scan: RawScan) -> torch.Tensor | None:
+    """What makes the coils' noise white, of variance 1; None where the scan does not tell."""
     if scan.noise is None:
         logger.warning("No noise scan in the file: coils are not prewhitened")
         return None
@@ -422,7 +425,8 @@ def _whitening(scan: RawScan) -> torch.Tensor | None:
         return None
 
 
-def _whitened(samples: SliceSamples, whitening: torch.Tensor | None) -> SliceSamples:
+def whitened(samples: SliceSamples, whitening: torch.Tensor | None) -> SliceSamples:
+    """Samples with :func:`whitening_of` applied."""
     if whitening is None:
         return samples
     return SliceSamples(whitening @ samples.kspace, samples.trajectory, samples.frame)

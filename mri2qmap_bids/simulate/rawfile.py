@@ -149,7 +149,7 @@ def _acquisitions(
     positions = _in_units(acquired.trajectory.positions, geometry, options.trajectory_units)
     pad = (options.discard_pre, options.discard_post)
     positions = np.pad(positions, ((0, 0), (0, 0), pad, (0, 0)), mode="edge")
-    centre = n_samples // 2 if acquired.trajectory.kind == "radial" else 0
+    centre = 0 if acquired.trajectory.kind == "spiral" else n_samples // 2
     # The samples to discard would ruin any image that they entered.
     garbage = complex(10.0 * np.abs(acquired.kspace).max())
     result = []

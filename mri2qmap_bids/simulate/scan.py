@@ -101,7 +101,7 @@ def simulate_scan(options: ScanOptions, subject_seed: int, scan_seed: int) -> Sc
     UsageError
         If the options contradict one another or nothing lies in the field of view.
     """
-    geometry, brain = _place_brain(options, subject_seed)
+    geometry, brain = place_brain(options, subject_seed)
     if not (brain.labels > 0).any():
         raise UsageError("field of view: must hold some tissue, got an empty volume")
     in_plane = geometry.matrix[::-1][: options.n_dims]
@@ -143,7 +143,7 @@ def tissue_labels(brain: DigitalBrain) -> NDArray[np.uint8]:
     return np.where(brain.labels <= FLUID, brain.labels, 0).astype(np.uint8)
 
 
-def _place_brain(options: ScanOptions, seed: int) -> tuple[Geometry, DigitalBrain]:
+def place_brain(options: ScanOptions, seed: int) -> tuple[Geometry, DigitalBrain]:
     """The grid around the head, and the head on it."""
     thickness = options.slice_thickness if options.n_dims == 2 else None
     if options.phantom == "maps":

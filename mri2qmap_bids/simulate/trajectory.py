@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import UsageError
 
-TrajectoryKind = Literal["spiral", "radial"]
+TrajectoryKind = Literal["spiral", "radial", "cartesian"]
 
 TURNS_PER_ARM = 8.0
 """Revolutions of one spiral arm unless the number of arms is given."""
@@ -28,7 +28,7 @@ class Trajectory:
     """Sample positions of a whole scan."""
 
     kind: TrajectoryKind
-    """spiral (in 3D: rotated spiral discs) or radial (in 3D: rotated spokes)."""
+    """spiral (in 3D: rotated spiral discs), radial (in 3D: rotated spokes) or cartesian."""
     positions: NDArray[np.float32]
     """Components x, y[, z] [cycles per field of view], shape (frame, arm, sample, dim)."""
     n_full_arms: int
@@ -81,12 +81,12 @@ def full_arms(kind: TrajectoryKind, n: int, n_dims: int) -> int:
     """Arms that one fully sampled frame takes (Nyquist at the rim of k-space).
 
     Spiral: :func:`spiral_interleaves`, in 3D for each of pi n / 2 discs.
-    Radial: pi n / 2 spokes, in 3D pi n^2 / 2.
+    Radial: pi n / 2 spokes, in 3D pi n^2 / 2. Cartesian: n lines, in 3D n^2.
 
     Parameters
     ----------
     kind
-        spiral or radial.
+        spiral, radial or cartesian.
     n
         Matrix size.
     n_dims
@@ -99,6 +99,8 @@ def full_arms(kind: TrajectoryKind, n: int, n_dims: int) -> int:
     half_circle = int(np.ceil(np.pi / 2 * n))
     if kind == "spiral":
         return spiral_interleaves(n) * (1 if n_dims == 2 else half_circle)
+    if kind == "cartesian":
+        return int(n ** (n_dims - 1))
     return half_circle if n_dims == 2 else int(np.ceil(np.pi / 2 * n * n))
 
 
@@ -113,12 +115,14 @@ def make_trajectory(
 
     2D: the arms of a frame are evenly turned, and each frame is turned by the
     golden angle against the one before. 3D: discs and spokes follow one another
-    over arms and frames by the two-dimensional golden means.
+    over arms and frames by the two-dimensional golden means. Cartesian lines run along x
+    and are shifted likewise: evenly over y within a frame, by the golden ratio from frame to
+    frame, and in 3D over y and z by the golden means.
 
     Parameters
     ----------
     kind
-        spiral or radial.
+        spiral, radial or cartesian.
     matrix
         Voxels along x, y[, z].
     n_frames
@@ -156,6 +160,8 @@ def make_trajectory(
     kept = max(1, int(n_full / acceleration))
     half_circle = int(np.ceil(np.pi / 2 * n))
     interleaves = n_full if n_dims == 2 else max(1, round(n_full / half_circle))
+    if kind == "cartesian":
+        return Trajectory(kind, _lines(matrix, n_frames, kept), n_full)
     arm = spiral_arm(n, interleaves) if kind == "spiral" else _spoke(n)
     index = np.arange(n_frames * kept)
     in_plane = n_dims == 2
@@ -174,6 +180,23 @@ def _spoke(n: int) -> NDArray[np.float64]:
     """A spoke through the centre with two-fold oversampling, shape (sample, 2)."""
     x = (np.arange(2 * n) - n) / 2.0 * _EDGE
     return np.stack([x, np.zeros_like(x)], axis=1)
+
+
+def _lines(matrix: tuple[int, ...], n_frames: int, n_lines: int) -> NDArray[np.float32]:
+    """Lines along x at whole steps of y[, z], shape (frame, line, sample, dim)."""
+    index = np.arange(n_frames * n_lines)
+    if len(matrix) == 2:
+        golden = _GOLDEN_HALF_TURN / np.pi
+        parts = (index % n_lines / n_lines + golden * (index // n_lines))[:, None]
+    else:
+        parts = index[:, None] * np.array(_MEANS)
+    sizes = np.array(matrix[1:])
+    steps = np.floor(np.mod(parts, 1.0) * sizes) - sizes // 2
+    along = _spoke(matrix[0])[:, 0]
+    lines = np.empty((len(index), len(along), len(matrix)), np.float32)
+    lines[..., 0] = along
+    lines[..., 1:] = steps[:, None] * _EDGE
+    return lines.reshape(n_frames, n_lines, len(along), len(matrix))
 
 
 def _plane_rotations(

@@ -1,12 +1,15 @@
 """``mri2qmap-tools train``: images and labels to weights, card and validation curve."""
 
 import argparse
+import json
 import logging
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from mri2qmap_bids.errors import UsageError
-from mri2qmap_bids.recon.pnp.denoiser import save_denoiser
+from mri2qmap_bids.recon.pnp.denoiser import load_denoiser, save_denoiser
 from mri2qmap_bids.recon.pnp.network import NetworkShape
 from mri2qmap_bids.train.data import load_folder, synthesise_slices, tissue_slices
 from mri2qmap_bids.train.draw import Sources
@@ -31,9 +34,16 @@ def run_training(arguments: argparse.Namespace) -> Path:
     UsageError
         If there is nothing to train on, or nothing to validate on.
     """
-    shape = NetworkShape(width=arguments.width)
+    initial = None
+    if arguments.initial:
+        initial = load_denoiser(arguments.initial, torch.device("cpu")).requires_grad_(True)
+    shape = NetworkShape(width=arguments.width) if initial is None else initial.shape
     options = TrainingOptions(
-        n_steps=arguments.steps, batch=arguments.batch, seed=arguments.seed, device=arguments.device
+        n_steps=arguments.steps,
+        batch=arguments.batch,
+        rate=arguments.rate,
+        seed=arguments.seed,
+        device=arguments.device,
     )
     real = load_folder(arguments.images, shape.contrasts) if arguments.images else []
     tissues = tissue_slices(arguments.labels, arguments.slices_per_label, arguments.seed)
@@ -52,7 +62,8 @@ def run_training(arguments: argparse.Namespace) -> Path:
     tables = noise_tables(shape.contrasts, _N_TRAINS, arguments.seed)
     sources = Sources(shape.contrasts, real, tissues, tables)
     output: Path = arguments.output
-    network, history = train(sources, chosen, shape, options, output.with_suffix(".checkpoint"))
+    checkpoint = output.with_suffix(".checkpoint")
+    network, history = train(sources, chosen, shape, options, checkpoint, initial)
     data = {
         "real_slices": len(real),
         "real_subjects": sorted({item.group for item in real}),
@@ -61,6 +72,8 @@ def run_training(arguments: argparse.Namespace) -> Path:
         "held_out_subjects": sorted({item.group for item in held_out}),
         "sources": _sources(arguments.source),
     }
+    if arguments.initial:
+        data["initial"] = json.loads(arguments.initial.with_suffix(".json").read_text())
     save_denoiser(network, card(options, shape, history, data), output)
     draw_curve(history, output.with_suffix(".png"))
     return output

@@ -18,6 +18,8 @@ T = TypeVar("T")
 _ZOOMS = (1.0, 1.0, 1.5, 2.0)
 # Noise of synthesised contrasts that came through maps rather than being added to them.
 _THROUGH_MAPS = 0.7
+# Synthesised patches without the ratios, as real images are.
+_WITHOUT_RATIOS = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Batch:
     white: torch.Tensor
     """What each contrast was divided by, shape (batch, contrast, 1, 1)."""
     t1: torch.Tensor
-    """True T1 [s], shape (batch, y, x); 0 where not known."""
+    """True T1 [s], shape (batch, y, x); 0 where not known, or not to be read off the contrasts."""
     t2: torch.Tensor
     """True T2 [s], shape (batch, y, x); 0 where not known."""
     m0: torch.Tensor
@@ -137,15 +139,19 @@ def _synthetic(
     white = white_of(noisy, sources.contrasts)
     white = white * torch.exp(0.15 * torch.randn((n, n_contrasts, 1, 1), generator=generator))
     chosen = torch.rand((n, 1, 1, 1), generator=generator) < _THROUGH_MAPS
+    whole = torch.rand((n, 1, 1, 1), generator=generator) >= _WITHOUT_RATIOS
+    seen = (plain[:, None, None] | whole).float()
+    known = (maps.m0 > 0) & whole[:, 0]
+    zero = torch.zeros(())
     return Batch(
-        clean=torch.where(chosen, clean / white, clean / own).clamp_max(4),
-        noisy=torch.where(chosen, noisy / white, direct).clamp(-4, 4),
-        sigma=torch.where(chosen, sigma / white, direct_sigma).clamp_max(2),
-        counted=torch.where(plain[:, None, None], 1.0, (maps.m0 > 0.1).float()[:, None]),
+        clean=torch.where(chosen, clean / white, clean / own).clamp_max(4) * seen,
+        noisy=torch.where(chosen, noisy / white, direct).clamp(-4, 4) * seen,
+        sigma=torch.where(chosen, sigma / white, direct_sigma).clamp_max(2) * seen,
+        counted=torch.where(plain[:, None, None], 1.0, (maps.m0 > 0.1).float()[:, None]) * seen,
         white=torch.where(chosen, white, own),
-        t1=maps.t1,
-        t2=maps.t2,
-        m0=maps.m0,
+        t1=torch.where(known, maps.t1, zero),
+        t2=torch.where(known, maps.t2, zero),
+        m0=torch.where(known, maps.m0, zero),
     )
 
 

@@ -20,6 +20,7 @@ from mri2qmap_bids.train.noise import errors_of_maps
 logger = logging.getLogger(__name__)
 
 VALIDATION_LEVELS = (0.02, 0.05, 0.1, 0.2)
+_SMALLEST_SQUARE = 1e-8  # the root has no slope at 0
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,15 @@ def train(
     shape: NetworkShape,
     options: TrainingOptions,
     checkpoint: Path,
+    initial: JointDenoiser | None = None,
 ) -> tuple[JointDenoiser, list[dict[str, Any]]]:
-    """Minimise E |D(w + n, sigma) - w| over patches, noise levels and missing contrasts.
+    """Minimise the error of D(w + n, sigma) over patches, noise levels and missing contrasts.
 
-    Of synthesised contrasts the maps are known. There the errors of T1, T2 and M0 that those
-    of the contrasts mean count too, so that their ratios are kept.
+    The error of a patch is the root mean square over its voxels, and the loss its mean over
+    patches and contrasts. So D tends to the mean of what is likely, not to its median, which
+    would drop whatever is rather absent than there, as faint lesions are; and no noise level
+    outweighs the others. Of synthesised contrasts the maps are known. There the errors of T1,
+    T2 and M0 that those of the contrasts mean count too, so that their ratios are kept.
 
     Stops and goes on: a checkpoint beside the weights holds network, optimiser, history and
     step, and a call with the same file takes up there.
@@ -77,6 +82,8 @@ def train(
         How long and how.
     checkpoint
         The file to keep the state in.
+    initial
+        A network of the same shape to start from; None starts from random weights.
 
     Returns
     -------
@@ -85,6 +92,8 @@ def train(
     torch.manual_seed(options.seed)
     device = torch.device(options.device)
     network = JointDenoiser(shape).to(device)
+    if initial is not None:
+        network.load_state_dict(initial.state_dict())
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean = torch.optim.swa_utils.AveragedModel(
         network,
@@ -120,9 +129,11 @@ def train(
         with torch.autocast(device.type, torch.bfloat16):
             denoised = network(noisy, batch.sigma.to(device))
         error = (denoised.float() - batch.clean.to(device)) * counted
-        loss = error.abs().sum() / counted.sum()
-        quantities = errors_of_maps(error.cpu() * batch.white, batch.maps, sources.tables)
-        loss = loss + options.quantity_weight * quantities.clamp(-1, 1).abs().mean().to(device)
+        loss = _typical(error, counted)
+        maps = batch.maps
+        quantities = errors_of_maps(error.cpu() * batch.white, maps, sources.tables).clamp(-1, 1)
+        signal = (maps.m0 > 0).float()[:, None].expand_as(quantities)
+        loss = loss + options.quantity_weight * _typical(quantities, signal).to(device)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -187,6 +198,14 @@ def card(
         "data": data,
         "validation": history[-1] if history else {},
     }
+
+
+def _typical(error: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+    """Root mean square over the counted voxels, mean over patches and channels with any."""
+    voxels = counted.sum((2, 3))
+    square = error.square().mul(counted).sum((2, 3)) / voxels.clamp_min(1)
+    there = (voxels > 0).float()
+    return ((square + _SMALLEST_SQUARE).sqrt() * there).sum() / there.sum().clamp_min(1)
 
 
 def _divisible(images: np.ndarray, multiple: int) -> np.ndarray:

@@ -23,7 +23,8 @@ _MEANING = (
     (0.90, 0.5, 0.09, 0.80),
     (1.30, 0.25, 0.12, 0.90),
 )
-_LESION_SHARE = 0.4
+_LESION_SHARE = 0.3
+_MOST_LESIONS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,16 +103,17 @@ def _varied(
 ) -> RandomMaps:
     """Smooth and fine variation, lesions and receive bias, each independent in T1, T2 and M0."""
     changed = []
-    lesion = _lesions(t1.shape, generator)
+    lesions = [_lesion(t1.shape, generator) for _ in range(_MOST_LESIONS)]
     for values, smooth, fine in zip((t1, t2, m0), _SMOOTH_SPREAD, _FINE_SPREAD, strict=True):
         amount = torch.rand((2, len(t1), 1, 1), generator=generator)
         log = smooth * amount[0] * _smooth_field(t1.shape, 6, generator)
         log = log + fine * amount[1] ** 2 * _fine_field(t1.shape, generator)
-        strength = _uniform((len(t1), 1, 1), -0.3, 0.8, generator)
         if values is m0:
-            strength = 0.15 * strength
             log = log + 0.3 * _smooth_field(t1.shape, 2, generator)
-        changed.append(values * torch.exp(log + strength * lesion))
+        for lesion in lesions:
+            strength = _uniform((len(t1), 1, 1), -0.3, 0.8, generator)
+            log = log + strength * lesion * (0.15 if values is m0 else 1.0)
+        changed.append(values * torch.exp(log))
     zero = torch.zeros_like(t1)
     new_t1 = changed[0].clamp(*T1_RANGE)
     new_t2 = torch.minimum(changed[1].clamp(*T2_RANGE), new_t1)
@@ -122,7 +124,7 @@ def _varied(
     )
 
 
-def _lesions(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
+def _lesion(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
     """0 to 1: a soft-edged ellipse in some of the patches."""
     n, ny, nx = shape
     y, x = torch.meshgrid(torch.arange(ny), torch.arange(nx), indexing="ij")

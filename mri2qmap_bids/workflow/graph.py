@@ -68,6 +68,8 @@ def init_run_wf(settings: Settings, name: str = "run_wf") -> Workflow:
     dictionary.inputs.n_threads = settings.omp_threads
     reconstruct = Node(Reconstruct(), name="reconstruct", n_procs=settings.omp_threads, mem_gb=2)
     reconstruct.inputs.n_threads = settings.omp_threads
+    if settings.recon.weights_file:
+        reconstruct.inputs.weights_file = str(settings.recon.weights_file)
     write = Node(WriteDerivatives(), name="write_derivatives")
     write.inputs.output_dir = str(settings.output_dir)
     for node in (dictionary, reconstruct, write):

@@ -56,6 +56,9 @@ class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
     dictionary_file = File(exists=True, mandatory=True, desc="fingerprints and subspace")
     options = traits.Any(mandatory=True, desc="ReconOptions")
+    weights_file = File(
+        exists=True, desc="weights of the denoiser that the options name, so that a change is seen"
+    )
     n_threads = traits.Int(1, usedefault=True, nohash=True, desc="threads to use")
 
 

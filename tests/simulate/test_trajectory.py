@@ -58,6 +58,19 @@ def test_directions_in_space_are_uniform():
     np.testing.assert_allclose(ends.T @ ends / len(ends), np.eye(3) / 3, atol=0.02)
 
 
+@pytest.mark.parametrize("matrix", [(24, 20), (12, 10, 8)])
+def test_cartesian_frames_together_visit_every_line_and_lie_on_the_grid(matrix):
+    positions = make_trajectory("cartesian", matrix, 400, 10.0).positions
+    assert positions.shape[1] == max(matrix) ** (len(matrix) - 1) // 10
+    assert (np.abs(positions) <= np.array(matrix) / 2).all()
+    lines = positions[:, :, 0, 1:].reshape(-1, len(matrix) - 1)
+    np.testing.assert_allclose(lines, np.rint(lines), atol=1e-4)
+    assert (positions[..., 1:] == positions[:, :, :1, 1:]).all()
+    visited = np.unique(np.rint(lines), axis=0, return_counts=True)[1]
+    assert len(visited) == np.prod(matrix[1:])
+    assert visited.max() <= 2.5 * visited.mean()
+
+
 def test_unequal_matrix_scales_each_axis():
     positions = make_trajectory("radial", (32, 16), 50, 1.0).positions
     np.testing.assert_allclose(np.abs(positions).max(axis=(0, 1, 2)), (16, 8), rtol=0.01)

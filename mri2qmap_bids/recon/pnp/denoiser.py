@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,6 @@ from mri2qmap_bids.recon.pnp.network import JointDenoiser, NetworkShape
 _SLICES_AT_ONCE = 8
 # Brightest voxel and largest noise that a network sees in training.
 _LARGEST, _NOISIEST = 4.0, 2.0
-
-
-def default_weights() -> Path:
-    """The weights that come with the package."""
-    return Path(str(files("mri2qmap_bids.recon.pnp") / "weights" / "joint.safetensors"))
 
 
 def save_denoiser(network: JointDenoiser, card: Mapping[str, Any], path: Path) -> None:
@@ -88,7 +82,9 @@ def load_denoiser(path: Path, device: torch.device) -> JointDenoiser:
 def denoise(network: JointDenoiser, images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     """Clean contrasts of a slice or a volume.
 
-    A volume is denoised slice by slice in all three orientations, and the results are averaged.
+    A slice is denoised in all eight ways in which it can be flipped and turned, and the results
+    are averaged, so that D(flip w) = flip D(w). A volume is denoised slice by slice in all three
+    orientations, and the results are averaged.
 
     Parameters
     ----------
@@ -106,7 +102,7 @@ def denoise(network: JointDenoiser, images: torch.Tensor, sigma: torch.Tensor) -
     # What no training image holds is cut off: a wild voxel must not upset its neighbours.
     images, sigma = images.clamp(-_LARGEST, _LARGEST), sigma.clamp(0, _NOISIEST)
     if images.ndim == 3:
-        clean = _slices(network, images[:, None], sigma[:, None])[:, 0]
+        clean = _in_all_views(network, images[:, None], sigma[:, None])[:, 0]
     elif min(images.shape[1:]) < 2 * network.shape.multiple:
         clean = _slices(network, images, sigma)
     else:
@@ -115,6 +111,18 @@ def denoise(network: JointDenoiser, images: torch.Tensor, sigma: torch.Tensor) -
             turned = _slices(network, images.movedim(axis, 1), sigma.movedim(axis, 1))
             clean += turned.movedim(1, axis) / 3
     return clean.clamp_min(0)
+
+
+def _in_all_views(network: JointDenoiser, stack: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """Mean over the eight symmetries of the square."""
+    clean = torch.zeros_like(stack)
+    for turns in range(4):
+        for flipped in (False, True):
+            views = (torch.rot90(part, turns, (2, 3)) for part in (stack, sigma))
+            view = _slices(network, *(part.flip(3) if flipped else part for part in views))
+            view = view.flip(3) if flipped else view
+            clean += torch.rot90(view, -turns, (2, 3)) / 8
+    return clean
 
 
 @torch.no_grad()
