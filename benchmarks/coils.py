@@ -33,7 +33,7 @@ from sigpy.mri.app import EspiritCalib, JsenseRecon
 from torch import Tensor
 
 from mri2qmap_bids.recon.encoding import coils
-from mri2qmap_bids.recon.encoding.plan import Nufft
+from mri2qmap_bids.recon.encoding.nufft import Nufft
 
 LOG = logging.getLogger(__name__)
 MARKERS = "<!-- table -->\n", "<!-- end of table -->\n"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.arrays import CoilMaps, KSpace, SampleWeights, Trajectory, VirtualKSpace
-from mri2qmap_bids.recon.encoding.plan import Nufft
+from mri2qmap_bids.recon.encoding.nufft import Nufft
 
 # The calibration region is solved for on a grid this much larger, as its rim is unreliable.
 _MARGIN = 4 / 3

@@ -3,7 +3,7 @@
 import torch
 
 from mri2qmap_bids.recon.arrays import SampleWeights, Trajectory
-from mri2qmap_bids.recon.encoding.plan import Nufft
+from mri2qmap_bids.recon.encoding.nufft import Nufft
 
 _ITERATIONS = 10
 

@@ -13,7 +13,7 @@ from mri2qmap_bids.recon.arrays import (
     SubspaceImage,
     Trajectory,
 )
-from mri2qmap_bids.recon.encoding.plan import Nufft
+from mri2qmap_bids.recon.encoding.nufft import Nufft
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,13 +1,22 @@
 """The normal operator A^H W A as convolutions, without touching a sample again."""
 
+import math
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal
 
 import torch
 
 from mri2qmap_bids.recon.arrays import CoilMaps, SampleWeights, SubspaceImage
 from mri2qmap_bids.recon.encoding.forward import Encoding
-from mri2qmap_bids.recon.encoding.plan import Nufft
+from mri2qmap_bids.recon.encoding.nufft import Nufft
+
+
+Storage = Literal["single", "half", "host"]
+"""How kernels are kept: on the device in single or half precision, or in the host's memory."""
+
+# Largest number that half precision is asked to hold: far from its limit of 65504.
+_HALF_RANGE = 1024.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,13 +29,23 @@ class ToeplitzNormal:
 
     spectra: torch.Tensor
     """Kernels of the pairs i <= j, shape (2^dim, pair, *space); real for a real basis."""
+    scales: tuple[float, ...]
+    """What the stored numbers of each pair are multiplied by."""
     coils: CoilMaps
     """Sensitivities S, shape (coil, *space)."""
     rank: int
     """Dimension r of the subspace."""
+    coils_at_once: int = 1
+    """Coils that are worked on together."""
 
 
-def toeplitz_normal(encoding: Encoding, weights: SampleWeights | None = None) -> ToeplitzNormal:
+def toeplitz_normal(
+    encoding: Encoding,
+    weights: SampleWeights | None = None,
+    storage: Storage = "single",
+    by_blocks: bool = False,
+    coils_at_once: int = 1,
+) -> ToeplitzNormal:
     """Compute the kernels: spectrum of p_ij(n) = sum_s w_s conj(Phi_i) Phi_j exp(i omega_s n).
 
     K_ji = conj(K_ij), and each K_ij is real when the basis is.
@@ -37,6 +56,14 @@ def toeplitz_normal(encoding: Encoding, weights: SampleWeights | None = None) ->
         The operator A.
     weights
         Diagonal of W, shape (sample,); None is the identity.
+    storage
+        How to keep the kernels. Half precision changes a solution by about 1e-3; the host's
+        memory costs a transfer of all kernels each time the operator is applied.
+    by_blocks
+        Transform to 2^dim blocks of the doubled grid one after the other, in a 2^dim-th of the
+        memory and 2^dim times the time.
+    coils_at_once
+        Coils that :func:`apply` works on together.
 
     References
     ----------
@@ -45,24 +72,35 @@ def toeplitz_normal(encoding: Encoding, weights: SampleWeights | None = None) ->
     """
     rank = encoding.basis.shape[1]
     shape = encoding.shape
-    doubled = tuple(2 * n for n in shape)
-    nufft = Nufft(encoding.omega, doubled)
     real = not encoding.basis.is_complex()
+    kernels = _Blocks(encoding, shape) if by_blocks else _Whole(encoding, shape)
+    pairs = _pairs(rank)
+    kept = _kept_type(storage, real)
+    # A complex number of half precision is kept as two real ones.
+    parts = (2,) if storage == "half" and not real else ()
     spectra = torch.empty(
-        (2 ** len(shape), rank * (rank + 1) // 2, *shape),
-        dtype=torch.float32 if real else torch.complex64,
-        device=encoding.omega.device,
+        (2 ** len(shape), len(pairs), *shape, *parts),
+        dtype=kept,
+        device="cpu" if storage == "host" else encoding.omega.device,
+        pin_memory=storage == "host" and encoding.omega.is_cuda,
     )
-    for pair, (i, j) in enumerate(_pairs(rank)):
+    scales = []
+    for pair, (i, j) in enumerate(pairs):
         courses = encoding.basis[:, i].conj() * encoding.basis[:, j]
         samples = courses[encoding.frame]
         if weights is not None:
             samples = samples * weights
-        kernel = torch.fft.fftn(torch.fft.ifftshift(nufft.adjoint(samples)))
-        for q, parity in enumerate(product((0, 1), repeat=len(shape))):
-            interleaved = kernel[tuple(slice(p, None, 2) for p in parity)]
-            spectra[q, pair] = interleaved.real if real else interleaved
-    return ToeplitzNormal(spectra=spectra, coils=encoding.coils, rank=rank)
+        found = kernels.spectra(samples)
+        if real:
+            found = [part.real for part in found]
+        scale = 1.0
+        if storage == "half":
+            scale = max(max(float(part.abs().max()) for part in found), 1e-30) / _HALF_RANGE
+        for q, part in enumerate(found):
+            scaled = part / scale if storage == "half" else part
+            spectra[q, pair] = torch.view_as_real(scaled) if parts else scaled
+        scales.append(scale)
+    return ToeplitzNormal(spectra, tuple(scales), encoding.coils, rank, coils_at_once)
 
 
 def apply(operator: ToeplitzNormal, image: SubspaceImage) -> SubspaceImage:
@@ -79,26 +117,92 @@ def apply(operator: ToeplitzNormal, image: SubspaceImage) -> SubspaceImage:
         Subspace image x, shape (rank, *space).
     """
     shape = image.shape[1:]
-    axes = tuple(range(1, image.ndim))
+    axes = tuple(range(2, image.ndim + 1))
     result = torch.zeros_like(image)
-    ramps = [_ramp(shape, parity, image.device) for parity in product((0, 1), repeat=len(shape))]
-    for coil in operator.coils:
-        seen = image * coil
-        convolved = torch.zeros_like(image)
-        for ramp, spectra in zip(ramps, operator.spectra, strict=True):
-            filtered = _mix(spectra, torch.fft.fftn(seen * ramp, dim=axes))
-            convolved += torch.fft.ifftn(filtered, dim=axes) * ramp.conj()
-        result += convolved * coil.conj()
+    # Grids outermost, so that kernels in the host's memory are fetched once.
+    for q, parity in enumerate(product((0, 1), repeat=len(shape))):
+        ramp = _ramp(shape, parity, image.device)
+        spectra = _fetched(operator.spectra[q], image.device)
+        for coils in torch.split(operator.coils, operator.coils_at_once):
+            seen = (coils * ramp)[:, None]
+            filtered = _mix(spectra, operator.scales, torch.fft.fftn(image * seen, dim=axes))
+            filtered = torch.fft.ifftn(filtered, dim=axes).mul_(seen.conj())
+            result += filtered[0] if len(filtered) == 1 else filtered.sum(0)
     return result.div_(2 ** len(shape))
 
 
-def _mix(spectra: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-    """Multiply by the Hermitian r x r matrix of every frequency, its upper triangle given."""
-    mixed = torch.zeros_like(image)
-    for pair, (i, j) in enumerate(_pairs(len(image))):
-        mixed[i].addcmul_(spectra[pair], image[j])
+class _Whole:
+    """Spectra by one transform to the doubled grid."""
+
+    def __init__(self, encoding: Encoding, shape: tuple[int, ...]) -> None:
+        self.nufft = Nufft(encoding.omega, tuple(2 * n for n in shape))
+        self.parities = list(product((0, 1), repeat=len(shape)))
+
+    def spectra(self, samples: torch.Tensor) -> list[torch.Tensor]:
+        """The interleaved grids of the kernel's spectrum."""
+        kernel = torch.fft.fftn(torch.fft.ifftshift(self.nufft.adjoint(samples)))
+        return [kernel[tuple(slice(p, None, 2) for p in parity)] for parity in self.parities]
+
+
+class _Blocks:
+    """Spectra by a transform to each of the 2^dim blocks [0, N) and [-N, 0) of the doubled grid.
+
+    K_q(g) = FFT_N of sum over blocks of p(n) ramp_q(n), all blocks laid upon one another.
+    """
+
+    def __init__(self, encoding: Encoding, shape: tuple[int, ...]) -> None:
+        self.nufft = Nufft(encoding.omega, shape)
+        self.omega, self.shape = encoding.omega, shape
+        self.parities = list(product((0, 1), repeat=len(shape)))
+
+    def spectra(self, samples: torch.Tensor) -> list[torch.Tensor]:
+        """The interleaved grids of the kernel's spectrum."""
+        device = samples.device
+        folded = [
+            torch.zeros(self.shape, dtype=torch.complex64, device=device) for _ in self.parities
+        ]
+        for block in self.parities:
+            # Number of the block's first voxel, and from there to the middle, where n = 0 is.
+            first = [-n * b for n, b in zip(self.shape, block, strict=True)]
+            middle = [float(f + n // 2) for f, n in zip(first, self.shape, strict=True)]
+            phase = self.omega @ torch.tensor(middle, device=device, dtype=self.omega.dtype)
+            part = self.nufft.adjoint(samples * torch.polar(torch.ones_like(phase), phase))
+            for total, parity in zip(folded, self.parities, strict=True):
+                # ramp_q(n - N) = (-1)^q ramp_q(n)
+                sign = (-1) ** sum(p * b for p, b in zip(parity, block, strict=True))
+                total.add_(part, alpha=sign)
+        for total, parity in zip(folded, self.parities, strict=True):
+            total.mul_(_ramp(self.shape, parity, device))
+        return [torch.fft.fftn(total) for total in folded]
+
+
+def _kept_type(storage: Storage, real: bool) -> torch.dtype:
+    if storage == "half":
+        return torch.float16
+    return torch.float32 if real else torch.complex64
+
+
+def _fetched(spectra: torch.Tensor, device: torch.device) -> torch.Tensor:
+    return spectra.to(device, non_blocking=True)
+
+
+def _mix(
+    spectra: torch.Tensor, scales: tuple[float, ...], images: torch.Tensor
+) -> torch.Tensor:
+    """Multiply by the Hermitian r x r matrix of every frequency, its upper triangle given.
+
+    ``images`` has the shape (coil, rank, *space).
+    """
+    mixed = torch.zeros_like(images)
+    rank = images.shape[1]
+    for pair, (i, j) in enumerate(_pairs(rank)):
+        kernel, scale = spectra[pair], scales[pair]
+        if kernel.dtype == torch.float16:
+            kernel = kernel.float()
+            kernel = torch.view_as_complex(kernel) if kernel.ndim == images.ndim - 1 else kernel
+        mixed[:, i].addcmul_(kernel, images[:, j], value=scale)
         if i != j:
-            mixed[j].addcmul_(spectra[pair].conj(), image[i])
+            mixed[:, j].addcmul_(kernel.conj(), images[:, i], value=scale)
     return mixed
 
 
@@ -108,9 +212,10 @@ def _pairs(rank: int) -> list[tuple[int, int]]:
 
 def _ramp(shape: tuple[int, ...], parity: tuple[int, ...], device: torch.device) -> torch.Tensor:
     """exp(-i pi q n / N) over the grid, shape (*space)."""
-    phase = torch.zeros(shape, device=device)
+    ramp = torch.ones((1,) * len(shape), dtype=torch.complex64, device=device)
     for axis, (n, p) in enumerate(zip(shape, parity, strict=True)):
         view = [1] * len(shape)
         view[axis] = n
-        phase = phase - torch.pi * p * torch.arange(n, device=device).reshape(view) / n
-    return torch.polar(torch.ones_like(phase), phase)
+        phase = -math.pi * p * torch.arange(n, device=device) / n
+        ramp = ramp * torch.polar(torch.ones_like(phase), phase).view(view)
+    return ramp.expand(shape)

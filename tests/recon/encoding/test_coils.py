@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.encoding.coils import compress_coils, estimate_sensitivities
-from mri2qmap_bids.recon.encoding.plan import Nufft
+from mri2qmap_bids.recon.encoding.nufft import Nufft
 
 
 def spirals(n: int, dim: int) -> Tensor:

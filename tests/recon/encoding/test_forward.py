@@ -82,6 +82,30 @@ def test_toeplitz_normal_is_adjoint_of_forward(shape, dtype, weighted):
     assert relative_error(normal(operator, image, weights), expected) < 1e-5
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+@pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_IDS)
+@pytest.mark.parametrize(
+    ("how", "limit"),
+    [
+        ({"by_blocks": True}, 3e-4),
+        ({"storage": "host"}, 1e-7),
+        ({"storage": "half"}, 1e-3),
+        ({"coils_at_once": 2}, 1e-6),
+    ],
+    ids=str,
+)
+def test_ways_to_save_memory_give_the_same_operator(shape, dtype, how, limit):
+    operator = encoding(shape, dtype)
+    image = image_for(operator)
+    expected = toeplitz.apply(toeplitz.toeplitz_normal(operator), image)
+    other = toeplitz.toeplitz_normal(operator, **how)
+    assert relative_error(toeplitz.apply(other, image), expected) < limit
+    size = other.spectra.element_size() * other.spectra.numel()
+    assert size == (2 if how.get("storage") == "half" else 4) * (
+        2 ** len(shape) * 6 * np.prod(shape) * (2 if dtype.is_complex else 1)
+    )
+
+
 def test_operators_are_linear():
     operator = encoding((8, 9))
     fast = toeplitz.toeplitz_normal(operator)
