@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.errors import Mri2QmapError, OutputError, UsageError
@@ -20,7 +21,11 @@ from mri2qmap_bids.recon.options import (
     ReconMethod,
     ReconOptions,
 )
-from mri2qmap_bids.settings import Settings, available_cores, available_memory_gb
+from mri2qmap_bids.recon.resources import available_cores, available_memory_gb
+from mri2qmap_bids.settings import Settings
+
+if TYPE_CHECKING:
+    from mri2qmap_bids.dataset.query import Selection
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +73,11 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         metavar="LABEL",
         help="sessions to process, with or without ses- (default: all)",
     )
-    group.add_argument("--dry-run", action="store_true", help="list what would run, and stop")
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="list what would run, with the memory and the time it would take, and stop",
+    )
 
 
 def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
@@ -140,6 +149,11 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         help="memory to use, e.g. 16G, or a number of MB (default: 90 %% of what is there)",
     )
     group.add_argument(
+        "--gpu-mem",
+        metavar="SIZE",
+        help="memory of the GPU to use, as --mem (default: 90 %% of what is free)",
+    )
+    group.add_argument(
         "-w", "--work-dir", "--work_dir", type=Path, default=Path("work"), help="intermediate files"
     )
     group.add_argument(
@@ -205,7 +219,14 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         sessions=_labels(arguments.session_label, "ses-"),
         n_procs=n_procs,
         omp_threads=min(arguments.omp_nthreads or min(n_procs, 8), n_procs),
-        memory_gb=_gigabytes(arguments.mem),
+        memory_gb=(
+            0.9 * available_memory_gb()
+            if arguments.mem is None
+            else _gigabytes("--mem", arguments.mem)
+        ),
+        gpu_memory_gb=(
+            None if arguments.gpu_mem is None else _gigabytes("--gpu-mem", arguments.gpu_mem)
+        ),
         recon=ReconOptions(
             method=arguments.recon_method,
             n_iterations=arguments.n_iterations,
@@ -248,9 +269,7 @@ def _participants(settings: Settings, dry_run: bool) -> int:
     for label, reason in selection.problems:
         logger.error("sub-%s: failed: %s", label, reason)
     if dry_run:
-        for run in selection.runs:
-            sys.stdout.write(f"{run.name}\t{run.path}\n")
-        return 1 if selection.problems else 0
+        return _dry_run(selection, settings)
     _make_writable(settings.output_dir, "the output directory")
     _make_writable(settings.work_dir, "the work directory (-w)")
 
@@ -275,6 +294,28 @@ def _participants(settings: Settings, dry_run: bool) -> int:
     logger.info(
         "%d done, %d failed: %s", len(selection.runs) - len(reasons), n_failed, settings.output_dir
     )
+    return 1 if n_failed else 0
+
+
+def _dry_run(selection: "Selection", settings: Settings) -> int:
+    """Every run with its plan; runs that could not be done are said."""
+    from mri2qmap_bids.workflow.planning import plans_of
+
+    n_failed = len(selection.problems)
+    for run in selection.runs:
+        sys.stdout.write(f"{run.name}\t{run.path}\n")
+        try:
+            plan = plans_of(run, settings)[0]
+        except Mri2QmapError as error:
+            logger.error("%s: failed: %s", run.name, error)
+            n_failed += 1
+            continue
+        sys.stdout.write(f"    {plan}\n")
+        for stage in plan.stages:
+            where = f"{stage.device / 1e9:6.2f} GB"
+            if stage.host:
+                where += f" on the GPU, {stage.host / 1e9:6.2f} GB"
+            sys.stdout.write(f"    {stage.name:24s} {where} {stage.seconds:8.1f} s\n")
     return 1 if n_failed else 0
 
 
@@ -345,12 +386,10 @@ def _matrix(values: Sequence[int] | None) -> tuple[int, int, int] | None:
     return z, y, x
 
 
-def _gigabytes(size: str | None) -> float:
+def _gigabytes(name: str, size: str) -> float:
     """Memory from words such as 16G, 512M or 16000 (MB)."""
-    if size is None:
-        return 0.9 * available_memory_gb()
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", size.strip(), re.IGNORECASE)
     if not match:
-        raise UsageError(f"--mem must be a size such as 16G, or a number of MB, got {size}")
+        raise UsageError(f"{name} must be a size such as 16G, or a number of MB, got {size}")
     factor = {"K": 1e-6, "M": 1e-3, "": 1e-3, "G": 1.0, "T": 1e3}[match[2].upper()]
     return float(match[1]) * factor

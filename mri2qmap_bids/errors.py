@@ -56,5 +56,9 @@ class WeightsError(Mri2QmapError):
     """A denoiser's weights are missing, damaged or do not fit."""
 
 
+class MemoryLimitError(Mri2QmapError):
+    """A run needs more memory than it may use."""
+
+
 class DeviceError(Mri2QmapError):
     """The device that was asked for is not available."""

@@ -1,7 +1,6 @@
 """What one run of the program is asked to do."""
 
 import logging
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,35 +27,9 @@ class Settings:
     """Cores one step may use."""
     memory_gb: float = 1.0
     """Memory to use at the same time [GB]."""
+    gpu_memory_gb: float | None = None
+    """Memory of the GPU to use [GB]; None: what is free."""
     log_level: int = logging.INFO
     """As of the logging module."""
     recon: ReconOptions = field(default_factory=ReconOptions)
     """The method and its knobs."""
-
-
-def available_cores() -> int:
-    """Cores that this process may use (affinity and container limits included)."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    quota = _cgroup_value("cpu.max")
-    if quota and quota[0] != "max":
-        cores = min(cores, max(1, round(int(quota[0]) / int(quota[1]))))
-    return cores
-
-
-def available_memory_gb() -> float:
-    """Memory that this process may use [GB] (container limits included)."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    limit = _cgroup_value("memory.max")
-    if limit and limit[0] != "max":
-        total = min(total, int(limit[0]) / 1e9)
-    return total
-
-
-def _cgroup_value(name: str) -> list[str]:
-    file = Path("/sys/fs/cgroup") / name
-    try:
-        return file.read_text(encoding="ascii").split()
-    except OSError:
-        return []

@@ -24,7 +24,6 @@ from mri2qmap_bids.recon.reconstruct import (
     solve,
     tissue_grid,
     uncertainty,
-    whitened,
     whitening_of,
 )
 
@@ -70,8 +69,14 @@ class Bench:
     def inverse(self) -> InverseProblem:
         """y = A x, its sensitivities estimated from the data."""
         scan = self.problem.scan
-        samples = whitened(scan.slices[0], whitening_of(scan))
-        return inverse_problem(samples, scan, scan.geometry, self.dictionary, self.options)
+        return inverse_problem(
+            scan.slices[0],
+            scan,
+            scan.geometry,
+            self.dictionary,
+            self.options,
+            whitening_of(scan),
+        )
 
     def run(self, method: str, **changes: object) -> Estimate:
         """One of the package's methods.

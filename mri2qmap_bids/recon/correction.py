@@ -21,17 +21,22 @@ from mri2qmap_bids.recon.pnp.denoiser import denoise
 from mri2qmap_bids.recon.pnp.network import JointDenoiser
 
 _TINY = 1e-30
+_VOXELS_AT_ONCE = 262144
 
 
 @dataclass(frozen=True)
 class PriorOptions:
-    """How the prior treats noise."""
+    """How the prior treats noise, and how much it does at once."""
 
     told: float = TOLD
     """Noise that the denoiser is told, relative to what is there."""
     detail: tuple[float, float, float] = DETAIL
     """Deviation of log T1, log T2 and log M0 in what no denoiser can know from the surroundings:
     a denoised map is not believed to be better than that. Zero believes it blindly."""
+    voxels_at_once: int = 4096
+    """Voxels matched together."""
+    slices_at_once: int = 8
+    """Slices denoised together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +91,7 @@ def correct_maps(
     ----------
     Golbabaee et al., MRI2Qmap (2026), arXiv:2603.11316.
     """
-    first = match(image, dictionary, exhaustive=False)
+    first = match(image, dictionary, exhaustive=False, voxels_at_once=options.voxels_at_once)
     magnitude = first.m0.abs()
     names = network.shape.contrasts
     contrasts = torch.stack(
@@ -95,7 +100,9 @@ def correct_maps(
     factors = noise_factors(first, dictionary, deviation)
     sigma = _deviations(first, factors, names)
     white = white_of(contrasts[None], names)[0]
-    clean = white * denoise(network, contrasts / white, options.told * sigma / white)
+    clean = white * denoise(
+        network, contrasts / white, options.told * sigma / white, options.slices_at_once
+    )
     found = maps_of_contrasts(clean, names, dictionary)
     if min(options.detail) > 0:
         found = _fused(first, factors, found, options.detail)
@@ -150,17 +157,38 @@ def _fused(
 ) -> tuple[QuantityMap, QuantityMap, QuantityMap]:
     """Both estimates of (T1, T2, |M0|), weighted by their precisions in their logarithms."""
     magnitude = first.m0.abs()
-    largest = float(magnitude.max())
-    logs = [
-        torch.stack([t1, t2, m0.clamp_min(1e-6 * largest)], -1).clamp_min(_TINY).log()
-        for t1, t2, m0 in ((first.t1, first.t2, magnitude), found)
+    smallest = 1e-6 * float(magnitude.max()) + _TINY
+    own = torch.stack([first.t1, first.t2, magnitude]).flatten(1)
+    other = torch.stack(found).flatten(1)
+    parts = [
+        _fused_part(*part, smallest, detail)
+        for part in zip(
+            torch.split(own, _VOXELS_AT_ONCE, 1),
+            torch.split(other, _VOXELS_AT_ONCE, 1),
+            torch.split(factors.reshape(-1, 3, 3), _VOXELS_AT_ONCE),
+            strict=True,
+        )
     ]
-    scaled = factors / magnitude.clamp_min(1e-6 * largest + _TINY)[..., None, None]
+    t1, t2, m0 = torch.cat(parts, 1).reshape(3, *magnitude.shape)
+    return t1, t2, m0
+
+
+def _fused_part(
+    own: torch.Tensor,
+    other: torch.Tensor,
+    factors: torch.Tensor,
+    smallest: float,
+    detail: tuple[float, float, float],
+) -> torch.Tensor:
+    """:func:`_fused` for some voxels; (T1, T2, |M0|) of shape (3, voxel)."""
+    lowest = torch.tensor([_TINY, _TINY, smallest], device=own.device)
+    logs = [values.T.clamp_min(lowest).log() for values in (own, other)]
+    scaled = factors / own[2].clamp_min(smallest)[:, None, None]
     covariance = scaled @ scaled.mT
     noise = covariance.diagonal(dim1=-2, dim2=-1)
     known = torch.tensor(detail, device=noise.device).square()
     spread = noise * known / (noise + known)
     # (C^-1 + E^-1)^-1 (C^-1 p + E^-1 q) = q + E (C + E)^-1 (p - q)
     gap = torch.linalg.solve(covariance + torch.diag_embed(spread), logs[0] - logs[1])
-    t1, t2, m0 = (logs[1] + spread * gap).exp().unbind(-1)
-    return t1, t2, m0
+    fused: torch.Tensor = (logs[1] + spread * gap).exp().T
+    return fused

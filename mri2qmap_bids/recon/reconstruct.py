@@ -1,7 +1,7 @@
 """The method on one screen: scan and sequence to quantitative maps."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -9,15 +9,17 @@ import numpy as np
 import torch
 
 from mri2qmap_bids.errors import DeviceError
+from mri2qmap_bids.recon.acquisition.extent import ScanExtent, extent_of
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.acquisition.noise import whitening_matrix
 from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
 from mri2qmap_bids.recon.arrays import NoiseDeviation, QuantityMap, SubspaceImage, VirtualKSpace
-from mri2qmap_bids.recon.correction import Prior
+from mri2qmap_bids.recon.correction import Prior, PriorOptions
+from mri2qmap_bids.recon.cost import Plan, ProblemSize
 from mri2qmap_bids.recon.encoding import toeplitz
 from mri2qmap_bids.recon.encoding.coils import compress_coils, estimate_sensitivities
 from mri2qmap_bids.recon.encoding.density import density_compensation
-from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward
+from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward_by_coil, normal
 from mri2qmap_bids.recon.options import (
     CG_STEPS,
     DECAY,
@@ -35,6 +37,7 @@ from mri2qmap_bids.recon.physics.masking import brain_mask
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match
 from mri2qmap_bids.recon.physics.sequence import Sequence
 from mri2qmap_bids.recon.physics.uncertainty import time_deviations
+from mri2qmap_bids.recon.plan import MemoryLimits, first_that_fits, machine_of, plans
 from mri2qmap_bids.recon.pnp.component_prior import ComponentPrior
 from mri2qmap_bids.recon.pnp.denoiser import load_denoiser
 from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
@@ -52,6 +55,7 @@ def reconstruct(
     sequence: Sequence,
     options: ReconOptions,
     dictionary: Dictionary | None = None,
+    limits: MemoryLimits | None = None,
 ) -> QuantitativeMaps:
     """T1, T2 and M0 of one scan.
 
@@ -70,11 +74,15 @@ def reconstruct(
         Method, rank, device and so on.
     dictionary
         Fingerprints of this very sequence, e.g. from a cache.
+    limits
+        Memory that may be used; None: what the machine has.
 
     Raises
     ------
     DeviceError
         If the asked-for GPU is not there.
+    MemoryLimitError
+        If there is no way to do it in the memory, before anything is computed.
     """
     device = find_device(options.device)
     if dictionary is None:
@@ -86,11 +94,20 @@ def reconstruct(
     whitening = whitening_of(scan)
     network = load_network(options, device)
     target = geometry.matrix[0 if scan.is_3d else 1 :]
+    basis, n_atoms = dictionary.basis, len(dictionary.atoms)
+    real = not basis.is_complex()
+    size = problem_size(extent_of(scan), options, basis.shape[1], n_atoms, real)
+    ways = plan_for(size, options, limits)
+    logger.info("Plan: %s", ways[0])
+
+    def one(part: SliceSamples, plan: Plan) -> tuple[TissueMaps, NoiseDeviation]:
+        problem = inverse_problem(part, scan, geometry, dictionary, options, whitening, plan)
+        return solve(problem, dictionary, network, options, target)
+
     parts = []
     for part in scan.slices:
-        samples = whitened(part, whitening)
-        problem = inverse_problem(samples, scan, geometry, dictionary, options)
-        parts.append(solve(problem, dictionary, network, options, target))
+        solved, ways = first_that_fits(partial(one, part), ways)
+        parts.append(solved)
 
     def volume(tensors: list[torch.Tensor]) -> torch.Tensor:
         return tensors[0] if scan.is_3d else torch.stack(tensors)
@@ -146,6 +163,8 @@ class InverseProblem:
     """A."""
     kspace: VirtualKSpace
     """y, inside the band of the grid."""
+    plan: Plan = Plan()
+    """How A^H A is applied, and how much is done at once."""
 
     @cached_property
     def projection(self) -> SubspaceImage:
@@ -155,7 +174,13 @@ class InverseProblem:
     @cached_property
     def normal(self) -> Callable[[SubspaceImage], SubspaceImage]:
         """A^H A as a function of an image."""
-        return partial(toeplitz.apply, toeplitz.toeplitz_normal(self.encoding))
+        plan = self.plan
+        if plan.normal == "transforms":
+            return partial(normal, self.encoding)
+        operator = toeplitz.toeplitz_normal(
+            self.encoding, None, plan.storage, plan.by_blocks, plan.coils_at_once
+        )
+        return partial(toeplitz.apply, operator)
 
 
 def inverse_problem(
@@ -164,13 +189,15 @@ def inverse_problem(
     geometry: Geometry,
     dictionary: Dictionary,
     options: ReconOptions,
+    whitening: torch.Tensor | None = None,
+    plan: Plan | None = None,
 ) -> InverseProblem:
-    """Compress the coils, estimate their sensitivities and set up the encoding.
+    """Whiten and compress the coils, estimate their sensitivities and set up the encoding.
 
     Parameters
     ----------
     samples
-        Whitened samples of one slice or volume of the scan.
+        Samples of one slice or volume of the scan.
     scan
         The scan they are of.
     geometry
@@ -179,6 +206,10 @@ def inverse_problem(
         Fingerprints and subspace, on the device to compute on.
     options
         How a scan is reconstructed.
+    whitening
+        From :func:`whitening_of`; None: the samples are white already.
+    plan
+        How much to do at once; None takes small steps.
     """
     device = dictionary.atoms.device
     n_dim = samples.trajectory.shape[1]
@@ -187,12 +218,16 @@ def inverse_problem(
     omega = 2 * torch.pi * samples.trajectory.flip(1) * torch.tensor(voxel_size)
     # Beyond the grid's own band a sample would alias onto it.
     inside = (omega.abs() <= torch.pi * 1.0001).all(dim=1)
-    omega, frame = omega[inside].to(device), samples.frame[inside].to(device)
-    kspace = compress_coils(samples.kspace[:, inside].to(device), options.n_virtual_coils)
+    frame, raw = samples.frame, samples.kspace
+    if not inside.all():
+        omega, frame, raw = omega[inside], frame[inside], raw[:, inside]
+    # On the host, so that no more than the virtual coils need fit a GPU.
+    kspace = compress_coils(raw, options.n_virtual_coils, whitening).to(device)
+    omega, frame = omega.to(device), frame.to(device)
     contrast = dictionary.basis[:, 0].conj()[frame]
     coils = estimate_sensitivities(kspace, omega, contrast, support)
     encoding = Encoding(omega=omega, frame=frame, basis=dictionary.basis, coils=coils)
-    return InverseProblem(encoding, kspace)
+    return InverseProblem(encoding, kspace, plan or Plan())
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,12 +296,18 @@ def solve(
     Maps, and the standard deviation of the noise in the real and the imaginary part of every
     component of the image before any regularisation, shape (rank,).
     """
+
+    def matched(image: SubspaceImage) -> TissueMaps:
+        voxels = _crop(image, target)
+        at_once = problem.plan.voxels_at_once
+        return match(voxels, dictionary, exhaustive=False, voxels_at_once=at_once)
+
     if options.method == "gridding":
         image, deviation = _gridded(problem, options.random_seed)
-        return match(_crop(image, target), dictionary), deviation
+        return matched(image), deviation
     if network is None:
         start = start_of(problem, options.method, options)
-        return match(_crop(start.image, target), dictionary), start.deviation
+        return matched(start.image), start.deviation
     prior: Corrector
     if options.method == "pnp":
         start = start_of(problem, "subspace", replace(options, n_iterations=None))
@@ -274,7 +315,11 @@ def solve(
     else:
         own = replace(options, n_iterations=None, regularisation=None)
         start = start_of(problem, START, own)
-        prior, believed = Prior(dictionary, network), START_NOISE
+        plan = problem.plan
+        settings = PriorOptions(
+            voxels_at_once=plan.voxels_at_once, slices_at_once=plan.slices_at_once
+        )
+        prior, believed = Prior(dictionary, network, settings), START_NOISE
     image, deviation = plug_and_play(
         problem.normal,
         problem.projection,
@@ -284,10 +329,9 @@ def solve(
         start.noise / 2**0.5,
         Schedule(options.iterations, DECAY, REMAINING, CG_STEPS),
     )
-    image = _crop(image, target)
     if isinstance(prior, Prior):
-        return prior.maps(image, deviation), start.deviation
-    return match(image, dictionary), start.deviation
+        return prior.maps(_crop(image, target), deviation), start.deviation
+    return matched(image), start.deviation
 
 
 def _regularised(
@@ -330,8 +374,8 @@ def _gridded(problem: InverseProblem, seed: int) -> tuple[SubspaceImage, NoiseDe
     return image, _deviation(replica)
 
 
-def _noise_like(kspace: VirtualKSpace, noise: float, seed: int) -> VirtualKSpace:
-    """Noise alone, to go the way of the data and tell how noisy the image is.
+def _noise_like(kspace: VirtualKSpace, noise: float, seed: int) -> Iterator[torch.Tensor]:
+    """Noise alone, coil by coil, to go the way of the data and tell how noisy the image is.
 
     References
     ----------
@@ -339,8 +383,9 @@ def _noise_like(kspace: VirtualKSpace, noise: float, seed: int) -> VirtualKSpace
     doi:10.1002/mrm.21728.
     """
     generator = torch.Generator().manual_seed(seed)
-    white = torch.randn((*kspace.shape, 2), generator=generator) * (noise / 2**0.5)
-    return torch.view_as_complex(white).to(kspace.device)
+    for samples in kspace:
+        white = torch.randn((len(samples), 2), generator=generator) * (noise / 2**0.5)
+        yield torch.view_as_complex(white).to(kspace.device)
 
 
 def _deviation(noise: SubspaceImage) -> NoiseDeviation:
@@ -353,16 +398,65 @@ def _sample_noise(encoding: Encoding, kspace: VirtualKSpace, image: SubspaceImag
 
     From what the image leaves of the samples, |n|^2 of complex Gaussian noise having the
     median sigma^2 ln 2: unlike the mean, it is not led by the few samples at the centre of
-    k-space, where the model's errors show.
+    k-space, where the model's errors show. The mean over coils, all of them white.
     """
-    residual = forward(encoding, image).sub_(kspace)
-    return float((residual.abs().square().median() / np.log(2)).sqrt())
+    medians = [
+        float((found - samples).abs().square().median())
+        for found, samples in zip(forward_by_coil(encoding, image), kspace, strict=True)
+    ]
+    return float(np.sqrt(np.mean(medians) / np.log(2)))
 
 
 def _mean_gain(encoding: Encoding) -> float:
     """Square root of the mean diagonal of A^H A; coils have a root sum of squares of 1."""
     power = encoding.basis[encoding.frame].abs().square().sum() / encoding.basis.shape[1]
     return float(power.sqrt())
+
+
+def problem_size(
+    extent: ScanExtent, options: ReconOptions, rank: int, n_atoms: int, real_basis: bool
+) -> ProblemSize:
+    """What the cost of a scan depends on.
+
+    Parameters
+    ----------
+    extent
+        How large the scan is.
+    options
+        How it is reconstructed.
+    rank
+        Dimension of the subspace.
+    n_atoms
+        Atoms of the dictionary.
+    real_basis
+        Whether the temporal basis is real.
+    """
+    skipped = 0 if extent.is_3d else 1
+    matrix, sizes = _resized(extent.matrix, extent.voxel_size, options.matrix, extent.is_3d)
+    support = _encoded_support(matrix[skipped:], sizes[skipped:], extent.encoded_fov[skipped:])
+    return ProblemSize(
+        shape=support,
+        n_slices=1 if extent.is_3d else matrix[0],
+        rank=rank,
+        n_receive=extent.n_coils,
+        n_coils=min(extent.n_coils, options.n_virtual_coils),
+        n_samples=extent.n_samples,
+        n_atoms=n_atoms,
+        real_basis=real_basis,
+    )
+
+
+def plan_for(size: ProblemSize, options: ReconOptions, limits: MemoryLimits | None) -> list[Plan]:
+    """Ways to reconstruct that fit this machine, the best first.
+
+    Raises
+    ------
+    MemoryLimitError
+        If none fits.
+    """
+    device = find_device(options.device)
+    machine = machine_of(device, len(size.shape), limits or MemoryLimits())
+    return plans(size, options, machine)
 
 
 def tissue_grid(options: ReconOptions) -> TissueGrid:
@@ -395,22 +489,29 @@ def resize(geometry: Geometry, matrix: tuple[int, int, int] | None, is_3d: bool)
     The centre of voxel ``floor(n / 2)`` stays at ``position``, where the phase of
     k-space has its origin.
     """
-    if matrix is None:
-        return geometry
-    kept = 0 if is_3d else 1
-    new = geometry.matrix[:kept] + matrix[kept:]
-    sizes = tuple(
-        size * old / n
-        for size, old, n in zip(geometry.voxel_size, geometry.matrix, new, strict=True)
-    )
+    new, sizes = _resized(geometry.matrix, geometry.voxel_size, matrix, is_3d)
     return Geometry(
-        matrix=(new[0], new[1], new[2]),
-        voxel_size=(sizes[0], sizes[1], sizes[2]),
+        matrix=new,
+        voxel_size=sizes,
         position=geometry.position,
         read_dir=geometry.read_dir,
         phase_dir=geometry.phase_dir,
         slice_dir=geometry.slice_dir,
     )
+
+
+def _resized(
+    matrix: tuple[int, int, int],
+    voxel_size: tuple[float, float, float],
+    wanted: tuple[int, int, int] | None,
+    is_3d: bool,
+) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+    """Voxels and their size for another matrix over the same field of view."""
+    if wanted is None:
+        return matrix, voxel_size
+    new = wanted if is_3d else (matrix[0], *wanted[1:])
+    z, y, x = (size * old / n for size, old, n in zip(voxel_size, matrix, new, strict=True))
+    return new, (z, y, x)
 
 
 def whitening_of(scan: RawScan) -> torch.Tensor | None:
@@ -423,13 +524,6 @@ def whitening_of(scan: RawScan) -> torch.Tensor | None:
     except ValueError as error:
         logger.warning("Coils are not prewhitened: %s", error)
         return None
-
-
-def whitened(samples: SliceSamples, whitening: torch.Tensor | None) -> SliceSamples:
-    """Samples with :func:`whitening_of` applied."""
-    if whitening is None:
-        return samples
-    return SliceSamples(whitening @ samples.kspace, samples.trajectory, samples.frame)
 
 
 def _encoded_support(

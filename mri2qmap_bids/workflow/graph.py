@@ -9,6 +9,7 @@ from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
 from mri2qmap_bids.dataset.query import MRFRun
+from mri2qmap_bids.errors import Mri2QmapError
 from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.workflow.interfaces import BuildDictionary, Reconstruct, WriteDerivatives
 from mri2qmap_bids.workflow.plugins import Failure, ForkserverPlugin
@@ -29,6 +30,7 @@ def init_mri2qmap_wf(runs: Sequence[MRFRun], settings: Settings) -> Workflow:
     workflow = Workflow(name="mri2qmap_wf", base_dir=str(settings.work_dir))
     for run in runs:
         branch = init_run_wf(settings, name=branch_name(run))
+        branch.get_node("reconstruct")._mem_gb = _memory_of(run, settings)
         branch.inputs.inputnode.raw_file = str(run.path)
         branch.inputs.inputnode.metadata = dict(run.metadata)
         branch.inputs.inputnode.entities = dict(run.entities)
@@ -68,6 +70,9 @@ def init_run_wf(settings: Settings, name: str = "run_wf") -> Workflow:
     dictionary.inputs.n_threads = settings.omp_threads
     reconstruct = Node(Reconstruct(), name="reconstruct", n_procs=settings.omp_threads, mem_gb=2)
     reconstruct.inputs.n_threads = settings.omp_threads
+    reconstruct.inputs.memory_gb = settings.memory_gb
+    if settings.gpu_memory_gb:
+        reconstruct.inputs.gpu_memory_gb = settings.gpu_memory_gb
     if settings.recon.weights_file:
         reconstruct.inputs.weights_file = str(settings.recon.weights_file)
     write = Node(WriteDerivatives(), name="write_derivatives")
@@ -117,6 +122,17 @@ def execute(workflow: Workflow, settings: Settings) -> list[Failure]:
         if not plugin.failures:
             raise
     return plugin.failures
+
+
+def _memory_of(run: MRFRun, settings: Settings) -> float:
+    """The host's memory that a run will take [GB], for the scheduler."""
+    from mri2qmap_bids.workflow.planning import plans_of
+
+    try:
+        plan = plans_of(run, settings)[0]
+    except Mri2QmapError:
+        return 1.0  # the run itself will say what is wrong
+    return (plan.host or plan.device) / 1e9
 
 
 def branch_name(run: MRFRun) -> str:

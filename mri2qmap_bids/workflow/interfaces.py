@@ -11,6 +11,7 @@ from nipype.interfaces.base import (
     File,
     SimpleInterface,
     TraitedSpec,
+    isdefined,
     traits,
 )
 
@@ -59,6 +60,8 @@ class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     weights_file = File(
         exists=True, desc="weights of the denoiser that the options name, so that a change is seen"
     )
+    memory_gb = traits.Float(nohash=True, desc="memory to use [GB]; default what there is")
+    gpu_memory_gb = traits.Float(nohash=True, desc="memory of the GPU to use [GB]; default free")
     n_threads = traits.Int(1, usedefault=True, nohash=True, desc="threads to use")
 
 
@@ -76,12 +79,25 @@ class Reconstruct(SimpleInterface):  # type: ignore[misc]
         from mri2qmap_bids.recon.acquisition.raw import read_raw
         from mri2qmap_bids.recon.physics.dictionary import load_dictionary
         from mri2qmap_bids.recon.physics.maps import save_maps
+        from mri2qmap_bids.recon.plan import MemoryLimits
         from mri2qmap_bids.recon.reconstruct import reconstruct
+        from mri2qmap_bids.workflow.planning import plans_of_file
 
+        path, options = Path(self.inputs.raw_file), self.inputs.options
+        memory, gpu_memory = (
+            value if isdefined(value) else None
+            for value in (self.inputs.memory_gb, self.inputs.gpu_memory_gb)
+        )
+        dictionary_file = Path(self.inputs.dictionary_file)
+        # Refused before the samples are read, if there is no way.
+        plans_of_file(
+            path, self.inputs.metadata, options, (memory, gpu_memory), self.inputs.n_threads,
+            dictionary_file.parent,
+        )  # fmt: skip
         sequence, layout = _described(self.inputs)
-        scan = read_raw(Path(self.inputs.raw_file), layout)
-        dictionary = load_dictionary(Path(self.inputs.dictionary_file))
-        maps = reconstruct(scan, sequence, self.inputs.options, dictionary)
+        scan = read_raw(path, layout)
+        dictionary = load_dictionary(dictionary_file)
+        maps = reconstruct(scan, sequence, options, dictionary, MemoryLimits(memory, gpu_memory))
         path = Path(runtime.cwd) / "maps.npz"
         save_maps(maps, path)
         self._results["maps_file"] = str(path)

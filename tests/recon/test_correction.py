@@ -44,7 +44,7 @@ def test_denoiser_is_told_the_noise_and_its_answer_mends_the_maps(case, monkeypa
     truth = synthesised(prior, t1, t2, m0.abs())
     told = {}
 
-    def oracle(network, images, sigma):
+    def oracle(network, images, sigma, at_once):
         first = match(noisy, prior.dictionary, exhaustive=False)
         white = white_of(synthesised(prior, first.t1, first.t2, first.m0.abs())[None], names)[0]
         told["ratio"] = (images - truth / white).flatten(1).std(1) / sigma.flatten(1).mean(1)
@@ -63,7 +63,7 @@ def test_denoiser_is_told_the_noise_and_its_answer_mends_the_maps(case, monkeypa
 
 def test_an_identity_denoiser_leaves_only_the_match(case, monkeypatch):
     prior, noisy, *_ = case
-    monkeypatch.setattr(correction, "denoise", lambda network, images, sigma: images)
+    monkeypatch.setattr(correction, "denoise", lambda network, images, *_: images)
     matched = match(noisy, prior.dictionary, exhaustive=False)
     for detail in (0.0, 0.05):
         own = Prior(prior.dictionary, prior.network, PriorOptions(detail=(detail,) * 3))
@@ -80,7 +80,7 @@ def test_fusion_lies_between_both_and_nearer_to_the_surer(case, monkeypatch):
     factors = torch.ones(6)
     factors[prior.network.shape.contrasts.index("T2ratio")] = 0.8
     changed = factors.view(-1, 1, 1)
-    monkeypatch.setattr(correction, "denoise", lambda network, images, sigma: changed * images)
+    monkeypatch.setattr(correction, "denoise", lambda network, images, *_: changed * images)
     matched = match(noisy, prior.dictionary, exhaustive=False)
     medians = [float(matched.t2.median())]
     for detail in (1.0, 0.02, 0.0):

@@ -154,6 +154,12 @@ def _flagged(heads: NDArray[Any], flag: int) -> NDArray[np.bool_]:
     return (heads["flags"].astype(np.uint64) >> np.uint64(flag - 1)) & np.uint64(1) > 0
 
 
+def imaging_acquisitions(heads: NDArray[Any]) -> NDArray[Any]:
+    """The headers of those acquisitions that hold image data."""
+    chosen: NDArray[Any] = heads[_classify(heads) == "image"]
+    return chosen
+
+
 def _classify(heads: NDArray[Any]) -> NDArray[Any]:
     """'image', 'noise' or 'other' for every acquisition."""
     kinds = np.full(len(heads), "image")

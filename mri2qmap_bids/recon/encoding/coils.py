@@ -24,19 +24,23 @@ _DARK = 0.03
 _NEIGHBOURHOODS = ((1.0, 1e-2), (2.0, 1e-2), (4.0, 1e-3), (8.0, 1e-3))
 
 
-def compress_coils(kspace: KSpace, n_virtual: int) -> VirtualKSpace:
-    """Rotate the coils onto their principal components and keep the strongest.
+def compress_coils(
+    kspace: KSpace, n_virtual: int, whitening: Tensor | None = None
+) -> VirtualKSpace:
+    """Whiten the coils, rotate them onto their principal components and keep the strongest.
 
-    K' = U^H K, where U holds the n_virtual leading eigenvectors of K K^H. Its columns are
-    orthonormal, so white noise stays white.
+    K' = U^H W K, where U holds the n_virtual leading eigenvectors of W K K^H W^H. Its columns
+    are orthonormal, so white noise stays white. No whitened copy of all coils is made.
 
     Parameters
     ----------
     kspace
-        Prewhitened samples, shape (coil, sample).
+        Samples, shape (coil, sample).
     n_virtual
-        Number of virtual coils to keep; with as many as there are coils, or more, the
-        input is returned unchanged.
+        Number of virtual coils to keep; with as many as there are coils, or more, they are
+        whitened only.
+    whitening
+        W, shape (coil, coil); None: the samples are white already.
 
     Returns
     -------
@@ -49,9 +53,13 @@ def compress_coils(kspace: KSpace, n_virtual: int) -> VirtualKSpace:
     doi:10.1016/j.mri.2007.04.010.
     """
     if n_virtual >= kspace.shape[0]:
-        return kspace
-    _, eigenvectors = _eigen(kspace @ kspace.mH)
-    virtual: Tensor = eigenvectors.flip(1)[:, :n_virtual].mH @ kspace
+        return kspace if whitening is None else whitening @ kspace
+    covariance = kspace @ kspace.mH
+    if whitening is not None:
+        covariance = whitening @ covariance @ whitening.mH
+    _, eigenvectors = _eigen(covariance)
+    rotation = eigenvectors.flip(1)[:, :n_virtual].mH
+    virtual: Tensor = (rotation if whitening is None else rotation @ whitening) @ kspace
     return virtual
 
 

@@ -1,5 +1,6 @@
 """The encoding A = F S Phi: from subspace images to the k-space of every coil and frame."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -49,12 +50,18 @@ def forward(encoding: Encoding, image: SubspaceImage) -> KSpace:
     -------
     K-space, shape (coil, sample).
     """
+    return torch.stack(list(forward_by_coil(encoding, image)))
+
+
+def forward_by_coil(encoding: Encoding, image: SubspaceImage) -> Iterator[torch.Tensor]:
+    """:func:`forward`, one coil's samples after the other, so that few are held at once."""
     nufft = Nufft(encoding.omega, encoding.shape)
-    return torch.stack([_forward_coil(encoding, nufft, image, coil) for coil in encoding.coils])
+    for coil in encoding.coils:
+        yield _forward_coil(encoding, nufft, image, coil)
 
 
 def adjoint(
-    encoding: Encoding, kspace: KSpace, weights: SampleWeights | None = None
+    encoding: Encoding, kspace: Iterable[torch.Tensor], weights: SampleWeights | None = None
 ) -> SubspaceImage:
     """A^H W y.
 
@@ -63,7 +70,7 @@ def adjoint(
     encoding
         The operator A.
     kspace
-        y, shape (coil, sample).
+        y, shape (coil, sample), or one coil's samples after the other.
     weights
         Diagonal of W, shape (sample,); None is the identity.
 
@@ -73,7 +80,9 @@ def adjoint(
     """
     nufft = Nufft(encoding.omega, encoding.shape)
     image = torch.zeros(
-        (encoding.basis.shape[1], *encoding.shape), dtype=torch.complex64, device=kspace.device
+        (encoding.basis.shape[1], *encoding.shape),
+        dtype=torch.complex64,
+        device=encoding.omega.device,
     )
     for samples, coil in zip(kspace, encoding.coils, strict=True):
         _add_adjoint_coil(encoding, nufft, samples, weights, coil, image)

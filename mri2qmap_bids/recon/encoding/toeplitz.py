@@ -11,7 +11,6 @@ from mri2qmap_bids.recon.arrays import CoilMaps, SampleWeights, SubspaceImage
 from mri2qmap_bids.recon.encoding.forward import Encoding
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 
-
 Storage = Literal["single", "half", "host"]
 """How kernels are kept: on the device in single or half precision, or in the host's memory."""
 
@@ -95,7 +94,7 @@ def toeplitz_normal(
             found = [part.real for part in found]
         scale = 1.0
         if storage == "half":
-            scale = max(max(float(part.abs().max()) for part in found), 1e-30) / _HALF_RANGE
+            scale = max(*(float(part.abs().max()) for part in found), 1e-30) / _HALF_RANGE
         for q, part in enumerate(found):
             scaled = part / scale if storage == "half" else part
             spectra[q, pair] = torch.view_as_real(scaled) if parts else scaled
@@ -186,9 +185,7 @@ def _fetched(spectra: torch.Tensor, device: torch.device) -> torch.Tensor:
     return spectra.to(device, non_blocking=True)
 
 
-def _mix(
-    spectra: torch.Tensor, scales: tuple[float, ...], images: torch.Tensor
-) -> torch.Tensor:
+def _mix(spectra: torch.Tensor, scales: tuple[float, ...], images: torch.Tensor) -> torch.Tensor:
     """Multiply by the Hermitian r x r matrix of every frequency, its upper triangle given.
 
     ``images`` has the shape (coil, rank, *space).

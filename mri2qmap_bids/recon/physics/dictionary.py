@@ -134,7 +134,7 @@ def cached_dictionary(
     The file is named by a hash of all that determines it, and appears whole or
     not at all, so that processes can share the directory.
     """
-    path = cache_dir / f"dictionary-{fingerprint_of(sequence, grid, rank, energy)}.safetensors"
+    path = dictionary_path(sequence, grid, rank, energy, cache_dir)
     if path.exists():
         logger.info("Dictionary found in the cache: %s", path.name)
         return path
@@ -148,6 +148,13 @@ def cached_dictionary(
     )
     save_dictionary(dictionary, path)
     return path
+
+
+def dictionary_path(
+    sequence: Sequence, grid: TissueGrid, rank: int | None, energy: float, cache_dir: Path
+) -> Path:
+    """Where :func:`cached_dictionary` keeps it, there or not."""
+    return cache_dir / f"dictionary-{fingerprint_of(sequence, grid, rank, energy)}.safetensors"
 
 
 def save_dictionary(dictionary: Dictionary, path: Path) -> None:

@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from mri2qmap_bids.errors import WeightsError
 from mri2qmap_bids.recon.pnp.network import JointDenoiser, NetworkShape
 
-_SLICES_AT_ONCE = 8
 # Brightest voxel and largest noise that a network sees in training.
 _LARGEST, _NOISIEST = 4.0, 2.0
 
@@ -79,7 +78,12 @@ def load_denoiser(path: Path, device: torch.device) -> JointDenoiser:
     return network.eval().requires_grad_(False)
 
 
-def denoise(network: JointDenoiser, images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+def denoise(
+    network: JointDenoiser,
+    images: torch.Tensor,
+    sigma: torch.Tensor,
+    slices_at_once: int = 8,
+) -> torch.Tensor:
     """Clean contrasts of a slice or a volume.
 
     A slice is denoised in all eight ways in which it can be flipped and turned, and the results
@@ -94,6 +98,8 @@ def denoise(network: JointDenoiser, images: torch.Tensor, sigma: torch.Tensor) -
         Shape (contrast, *space), real; the brightest tissue about 1, as in training.
     sigma
         Noise level of every voxel in the images' unit, shape of ``images``.
+    slices_at_once
+        Slices that the network sees at a time; more need more memory.
 
     Returns
     -------
@@ -104,12 +110,12 @@ def denoise(network: JointDenoiser, images: torch.Tensor, sigma: torch.Tensor) -
     if images.ndim == 3:
         clean = _in_all_views(network, images[:, None], sigma[:, None])[:, 0]
     elif min(images.shape[1:]) < 2 * network.shape.multiple:
-        clean = _slices(network, images, sigma)
+        clean = _slices(network, images, sigma, slices_at_once)
     else:
         clean = torch.zeros_like(images)
         for axis in (1, 2, 3):
-            turned = _slices(network, images.movedim(axis, 1), sigma.movedim(axis, 1))
-            clean += turned.movedim(1, axis) / 3
+            turned, levels = images.movedim(axis, 1), sigma.movedim(axis, 1)
+            clean += _slices(network, turned, levels, slices_at_once).movedim(1, axis) / 3
     return clean.clamp_min(0)
 
 
@@ -118,25 +124,30 @@ def _in_all_views(network: JointDenoiser, stack: torch.Tensor, sigma: torch.Tens
     clean = torch.zeros_like(stack)
     for turns in range(4):
         for flipped in (False, True):
-            views = (torch.rot90(part, turns, (2, 3)) for part in (stack, sigma))
-            view = _slices(network, *(part.flip(3) if flipped else part for part in views))
+            view, levels = (torch.rot90(part, turns, (2, 3)) for part in (stack, sigma))
+            if flipped:
+                view, levels = view.flip(3), levels.flip(3)
+            view = _slices(network, view, levels, 1)
             view = view.flip(3) if flipped else view
             clean += torch.rot90(view, -turns, (2, 3)) / 8
     return clean
 
 
 @torch.no_grad()
-def _slices(network: JointDenoiser, stack: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+def _slices(
+    network: JointDenoiser, stack: torch.Tensor, sigma: torch.Tensor, at_once: int
+) -> torch.Tensor:
     """Denoise (contrast, slice, y, x) slice by slice."""
     multiple = network.shape.multiple
     ny, nx = stack.shape[2:]
     padding = (0, -nx % multiple, 0, -ny % multiple)
-    batches = [
-        torch.split(torch.nn.functional.pad(part.movedim(1, 0), padding), _SLICES_AT_ONCE)
-        for part in (stack, sigma)
-    ]
-    parts = []
-    for part, levels in zip(*batches, strict=True):
+    clean = torch.empty_like(stack)
+    for first in range(0, stack.shape[1], at_once):
+        chosen = slice(first, first + at_once)
+        part, levels = (
+            torch.nn.functional.pad(values[:, chosen].movedim(1, 0), padding)
+            for values in (stack, sigma)
+        )
         contiguous = part.contiguous(memory_format=torch.channels_last)
-        parts.append(network(contiguous, levels)[..., :ny, :nx])
-    return torch.cat(parts).movedim(0, 1)
+        clean[:, chosen] = network(contiguous, levels)[..., :ny, :nx].movedim(0, 1)
+    return clean

@@ -73,6 +73,16 @@ def total_variation_prox(
         dual = torch.zeros((image.ndim - 1, *image.shape), dtype=image.dtype, device=image.device)
     if weight == 0:
         return image, dual
+    # One component after the other: they do not know of each other, and less is held at once.
+    found = [_component_prox(image[[r]], weight, n_inner, dual[:, [r]]) for r in range(len(image))]
+    solutions, duals = zip(*found, strict=True)
+    return torch.cat(solutions), torch.cat(duals, dim=1)
+
+
+def _component_prox(
+    image: torch.Tensor, weight: float, n_inner: int, dual: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """:func:`total_variation_prox` of one component, shape (1, *space)."""
     step = 1 / (4 * (image.ndim - 1) * weight)
     point, momentum = dual, 1.0
     for _ in range(n_inner):

@@ -1,0 +1,400 @@
+"""What a reconstruction costs in memory and time."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from mri2qmap_bids.recon.options import CG_STEPS, DEFAULT_ITERATIONS, START, ReconOptions
+
+Storage = Literal["single", "half", "host"]
+"""How kernels are kept, as in the encoding."""
+
+_COMPLEX, _REAL = 8.0, 4.0  # bytes
+# Resident before any data: the interpreter, torch and the rest; on a GPU, its context.
+_HOST_BASE, _GPU_BASE = 0.7e9, 0.6e9
+# Oversampling of the non-uniform transforms' grids along every axis.
+_CPU_GRID, _GPU_GRID = 1.25, 2.0
+# Arrays that live at once, as measured by benchmarks/speed/memory.py.
+_GRADIENT_COPIES = 5  # images that a solver keeps
+_TV_COPIES = 5  # dual variables of total variation, each an image for every axis
+_PATCH_COPIES = 6  # images of locally low rank
+_PRIOR_NUMBERS = 70  # real numbers a voxel of contrasts, covariances and maps
+_FEATURE_COPIES = 6  # layers of the network
+_SEARCHED_AROUND = 81  # atoms that a search looks at after the coarse ones
+_COARSE = 9  # one in so many atoms is a coarse one
+_STENCIL = 54  # complex components that refining a match holds
+_REFINEMENT_STEPS = 8
+_CONTRASTS = 6
+_VIEWS = {2: 8, 3: 3}  # ways in which a slice, or a volume, is shown to the network
+_DISK = 1e9  # bytes a second
+
+
+@dataclass(frozen=True)
+class ProblemSize:
+    """All that cost depends on; slices are worked on one after the other."""
+
+    shape: tuple[int, ...]
+    """Voxels of one slice or volume, along (z,) y, x, encoded field of view."""
+    n_slices: int
+    """Slices; 1 for a volume."""
+    rank: int
+    """Dimension of the subspace."""
+    n_receive: int
+    """Coils in the file."""
+    n_coils: int
+    """Coils after compression."""
+    n_samples: int
+    """Samples of one coil in one slice or volume."""
+    n_atoms: int
+    """Atoms of the dictionary."""
+    n_weights: int = 1_000_000
+    """Weights of the denoiser."""
+    width: int = 64
+    """Its features at half resolution."""
+    real_basis: bool = True
+    """Whether the temporal basis is real."""
+
+    @property
+    def n_voxels(self) -> int:
+        """Of one slice or volume."""
+        return math.prod(self.shape)
+
+    @property
+    def n_pairs(self) -> int:
+        """Toeplitz kernels."""
+        return self.rank * (self.rank + 1) // 2
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a device does in a second."""
+
+    fft: float
+    """Points times log2 points of a complex Fourier transform."""
+    stream: float
+    """Bytes read or written."""
+    product: float
+    """Multiplications and additions of a real matrix product or convolution."""
+    spread: float
+    """Samples spread onto a grid, or interpolated from it."""
+    link: float = 1.2e10
+    """Bytes between host and device."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is to compute with."""
+
+    is_gpu: bool
+    """Whether the device is a GPU, with memory of its own."""
+    host_memory: float
+    """Bytes that may be used."""
+    device_memory: float
+    """Bytes that may be used; the host's on a CPU."""
+    rates: Rates
+    """How fast it is."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of a reconstruction."""
+
+    name: str
+    """What is done."""
+    host: float
+    """Peak of the host's memory [byte]; 0 where all is the device's."""
+    device: float
+    """Peak of the device's memory [byte]."""
+    seconds: float
+    """Time for all slices."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to reconstruct: what is kept where, and how much is done at once."""
+
+    normal: Literal["toeplitz", "transforms"] = "toeplitz"
+    """A^H A by convolutions, or by non-uniform transforms each time."""
+    storage: Storage = "single"
+    """Where and how Toeplitz kernels are kept."""
+    by_blocks: bool = False
+    """Whether they are set up in blocks."""
+    coils_at_once: int = 1
+    """Coils in one application of A^H A."""
+    voxels_at_once: int = 4096
+    """Voxels matched together."""
+    slices_at_once: int = 8
+    """Slices denoised together."""
+    stages: tuple[Stage, ...] = ()
+    """What each part costs."""
+
+    @property
+    def host(self) -> float:
+        """Peak of the host's memory [byte]."""
+        return max((stage.host for stage in self.stages), default=0.0)
+
+    @property
+    def device(self) -> float:
+        """Peak of the device's memory [byte]."""
+        return max((stage.device for stage in self.stages), default=0.0)
+
+    @property
+    def seconds(self) -> float:
+        """Time of all stages."""
+        return sum((stage.seconds for stage in self.stages), start=0.0)
+
+    def __str__(self) -> str:
+        kernels = {
+            "single": "Toeplitz kernels in memory",
+            "half": "Toeplitz kernels in half precision",
+            "host": "Toeplitz kernels streamed from the host",
+        }
+        how = kernels[self.storage] if self.normal == "toeplitz" else "non-uniform transforms"
+        blocks = ", set up in blocks" if self.by_blocks and self.normal == "toeplitz" else ""
+        host = f"{self.host / 1e9:.1f} GB" if self.host else ""
+        device = f"{self.device / 1e9:.1f} GB" + (" on the GPU" if self.host else "")
+        return (
+            f"{how}{blocks}; {self.coils_at_once} coils, {self.voxels_at_once} voxels and "
+            f"{self.slices_at_once} slices at once; about {', '.join(filter(None, (device, host)))} "
+            f"and {_duration(self.seconds)}"
+        )
+
+
+def stages(
+    size: ProblemSize, options: ReconOptions, machine: Machine, plan: Plan
+) -> tuple[Stage, ...]:
+    """Memory and time of every part, by counting arrays, transforms and products.
+
+    Parameters
+    ----------
+    size
+        The problem.
+    options
+        The method.
+    machine
+        Memory and speed.
+    plan
+        How it is done; its own stages are not looked at.
+    """
+    account = _Account(size, options, machine, plan)
+    parts = [account.reading(), account.sensitivities(), account.projection()]
+    if plan.normal == "toeplitz" and account.n_normal:
+        parts.append(account.kernels())
+    if account.n_normal:
+        parts.append(account.solver())
+    if account.n_denoise:
+        parts.append(account.denoiser())
+    return (*parts, account.matching())
+
+
+@dataclass(frozen=True)
+class _Account:
+    """Sizes [byte] and times that several stages share."""
+
+    size: ProblemSize
+    options: ReconOptions
+    machine: Machine
+    plan: Plan
+
+    @property
+    def dim(self) -> int:
+        return len(self.size.shape)
+
+    @property
+    def image(self) -> float:
+        return self.size.rank * self.size.n_voxels * _COMPLEX
+
+    @property
+    def positions(self) -> float:
+        return self.size.n_samples * (4.0 * self.dim + 8)
+
+    @property
+    def one_coil(self) -> float:
+        return self.size.n_samples * _COMPLEX
+
+    @property
+    def oversampling(self) -> float:
+        return _GPU_GRID if self.machine.is_gpu else _CPU_GRID
+
+    @property
+    def fine_grid(self) -> float:
+        return float(self.oversampling**self.dim) * self.size.n_voxels * _COMPLEX
+
+    @property
+    def fixed(self) -> float:
+        """Samples, positions, sensitivities and dictionary, there all the time."""
+        size = self.size
+        maps = size.n_coils * size.n_voxels * _COMPLEX
+        return (
+            size.n_coils * self.one_coil
+            + self.positions
+            + maps
+            + size.n_atoms * size.rank * _COMPLEX
+        )
+
+    @property
+    def kernel_bytes(self) -> float:
+        number = (_REAL if self.size.real_basis else _COMPLEX) / (
+            2 if self.plan.storage == "half" else 1
+        )
+        if self.plan.normal != "toeplitz" or not self.n_normal:
+            return 0.0
+        return float(2**self.dim) * self.size.n_pairs * self.size.n_voxels * number
+
+    @property
+    def kernels_on_host(self) -> float:
+        return self.kernel_bytes if self.plan.storage == "host" else 0.0
+
+    @property
+    def held(self) -> float:
+        """Kernels on the device while A^H A is applied."""
+        if self.plan.storage == "host":
+            return 2 * self.kernel_bytes / float(2**self.dim)
+        return self.kernel_bytes
+
+    @property
+    def state(self) -> float:
+        """All that is there while a solver runs, but what one of its steps takes."""
+        return self.fixed + self.held + (1 + _GRADIENT_COPIES) * self.image
+
+    @cached_property
+    def n_normal(self) -> int:
+        return applications(self.options)[0]
+
+    @cached_property
+    def n_denoise(self) -> int:
+        return _denoisings(self.options)
+
+    def fft(self, oversampling: float = 1.0) -> float:
+        """Seconds of one transform."""
+        n = self.size.n_voxels * oversampling**self.dim
+        return n * math.log2(max(n, 2)) / self.machine.rates.fft
+
+    def nufft(self) -> float:
+        """Seconds of one non-uniform transform."""
+        return self.size.n_samples / self.machine.rates.spread + self.fft(self.oversampling)
+
+    def stage(self, name: str, device: float, seconds: float, host: float = 0.0) -> Stage:
+        size = self.size
+        n = size.n_slices
+        raw = n * (size.n_samples * size.n_receive * _COMPLEX + self.positions)
+        result = n * 10 * size.n_voxels * _REAL
+        shared = _HOST_BASE + raw + result + self.kernels_on_host + host
+        if self.machine.is_gpu:
+            return Stage(name, shared, _GPU_BASE + device, n * seconds)
+        return Stage(name, 0.0, shared + device, n * seconds)
+
+    def reading(self) -> Stage:
+        raw = self.size.n_samples * self.size.n_receive * _COMPLEX
+        virtual = self.size.n_coils * self.one_coil
+        return self.stage("read and compress coils", self.fixed, 3 * raw / _DISK, host=virtual)
+
+    def sensitivities(self) -> Stage:
+        size = self.size
+        space = 4 * self.one_coil + 2 * size.n_coils * size.n_voxels * _COMPLEX
+        seconds = 0.3 + size.n_coils * size.n_samples / self.machine.rates.spread
+        return self.stage("coil sensitivities", self.fixed + space, seconds)
+
+    def projection(self) -> Stage:
+        """A^H y, that of the noise, and A x once."""
+        space = self.fine_grid + 2 * self.image + 3 * self.one_coil
+        seconds = 3 * self.size.n_coils * self.size.rank * self.nufft()
+        return self.stage("adjoint of the data", self.fixed + space, seconds)
+
+    def kernels(self) -> Stage:
+        size, doubled = self.size, 2**self.dim
+        voxels = size.n_voxels * _COMPLEX
+        if self.plan.by_blocks:
+            space = self.fine_grid + (doubled + 3) * voxels
+            each = doubled * (self.nufft() + self.fft())
+        else:
+            space = doubled * self.fine_grid + 3 * doubled * voxels
+            each = size.n_samples / self.machine.rates.spread + 3 * doubled * self.fft()
+        kept = 0.0 if self.plan.storage == "host" else self.kernel_bytes
+        space += self.fixed + self.image + kept + 3 * self.one_coil
+        return self.stage("Toeplitz kernels", space, size.n_pairs * each)
+
+    def solver(self) -> Stage:
+        size, plan, rates = self.size, self.plan, self.machine.rates
+        once = self.normal_seconds()
+        if plan.normal == "toeplitz":
+            voxels = size.n_voxels * _COMPLEX
+            work = (3 * plan.coils_at_once + 1) * self.image + (plan.coils_at_once + 1) * voxels
+        else:
+            work = self.fine_grid + 3 * self.image + 3 * self.one_coil
+        n_normal, n_prox = applications(self.options)
+        regulariser = START if self.options.method == "mri2qmap" else self.options.method
+        prox = moved = 0.0
+        dual = 0.0
+        if regulariser == "lrtv":
+            # The dual variable stays from step to step; components are worked on one by one.
+            dual = self.dim * self.image
+            prox = self.dim * _TV_COPIES * size.n_voxels * _COMPLEX + dual + self.image
+            moved = 6 * _TV_COPIES * dual
+        elif regulariser == "llr":
+            prox = _PATCH_COPIES * self.image
+            moved = 6 * prox
+        seconds = n_normal * once + n_prox * moved / rates.stream
+        return self.stage("solve", self.state + dual + max(work, prox), seconds)
+
+    def normal_seconds(self) -> float:
+        """Seconds of A^H A once."""
+        size, rates = self.size, self.machine.rates
+        if self.plan.normal != "toeplitz":
+            return 2 * size.n_coils * size.rank * self.nufft()
+        passes = float(size.n_coils * 2**self.dim)
+        moved = size.rank**2 * 2 * (_REAL + _COMPLEX) + 6 * size.rank * _COMPLEX
+        each = 2 * size.rank * self.fft() + moved * size.n_voxels / rates.stream
+        return passes * each + self.kernels_on_host / rates.link
+
+    def denoiser(self) -> Stage:
+        size = self.size
+        largest = math.prod(sorted(size.shape)[-2:])
+        at_once = self.plan.slices_at_once if self.dim == 3 else 1
+        features = at_once * largest * size.width / 4 * _REAL * _FEATURE_COPIES
+        prior = (_PRIOR_NUMBERS + 2 * _CONTRASTS) * size.n_voxels * _REAL
+        operations = self.n_denoise * _VIEWS[self.dim] * size.n_voxels / 4 * size.n_weights * 2
+        seconds = operations / self.machine.rates.product
+        return self.stage("denoise", self.state + prior + features, seconds)
+
+    def matching(self) -> Stage:
+        size, rates = self.size, self.machine.rates
+        times = max(1, self.n_denoise)
+        scored = size.n_atoms / _COARSE
+        batch = self.plan.voxels_at_once * (
+            scored * 2 * _REAL + (_SEARCHED_AROUND + _STENCIL) * size.rank * _COMPLEX
+        )
+        steps = 2 * _REFINEMENT_STEPS * _STENCIL
+        operations = (
+            times * size.n_voxels * size.rank * (scored * 4 + _SEARCHED_AROUND * 8 + steps * 8)
+        )
+        seconds = operations / rates.product
+        seconds += times * size.n_voxels * scored * 3 * _REAL / rates.stream
+        kept = self.state if self.n_denoise else self.fixed + self.held + 2 * self.image
+        return self.stage("match", kept + batch + 8 * size.n_voxels * _REAL, seconds)
+
+
+def applications(options: ReconOptions) -> tuple[int, int]:
+    """How often A^H A and the regulariser's proximal map are applied."""
+    plain = 2 * DEFAULT_ITERATIONS["subspace"]
+    if options.method == "gridding":
+        return 0, 0
+    if options.method == "subspace":
+        return 2 * options.iterations, 0
+    if options.method == "pnp":
+        return plain + options.iterations * (CG_STEPS + 1), 0
+    n_prox = DEFAULT_ITERATIONS[START] if options.method == "mri2qmap" else options.iterations
+    loop = options.iterations * (CG_STEPS + 2) if options.method == "mri2qmap" else 0
+    return plain + 10 + n_prox + loop, n_prox
+
+
+def _denoisings(options: ReconOptions) -> int:
+    """How often the network is asked."""
+    if options.method == "mri2qmap":
+        return options.iterations + 1
+    return options.iterations if options.method == "pnp" else 0
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
