@@ -147,3 +147,20 @@ def test_options_say_what_a_method_will_do():
     assert ReconOptions(method="lrtv", regularisation=0.0).resolved().regularisation == 0
     direct = ReconOptions(method="gridding", n_iterations=5, regularisation=1.0).resolved()
     assert direct.n_iterations is None and direct.regularisation is None
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("method", ["gridding", "subspace", "lrtv", "llr", "mri2qmap"])
+def test_a_gpu_gives_what_the_cpu_gives_and_the_same_twice(disc, method):
+    brain, scan, _ = disc
+    tissue = brain.labels > 0
+    maps = [
+        reconstruct(scan, SEQUENCE, replace(OPTIONS, method=method, device=device))
+        for device in ("cpu", "cuda", "cuda")
+    ]
+    for first, second in ((maps[0], maps[1]), (maps[1], maps[2])):
+        for name in ("t1", "t2"):
+            a, b = getattr(first, name)[tissue], getattr(second, name)[tissue]
+            # In strong noise the last digit decides single voxels.
+            assert np.quantile(np.abs(a / b - 1), 0.95) < 1e-3
