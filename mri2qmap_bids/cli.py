@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mri2qmap_bids import __version__
+from mri2qmap_bids.config import read_options, write_options
 from mri2qmap_bids.errors import Mri2QmapError, OutputError, UsageError
 from mri2qmap_bids.logs import configure_logging
 from mri2qmap_bids.recon.options import (
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_WORK_FOLDERS = ("crashes", "dictionaries", "mri2qmap_wf")
+_WORK_FILES = ("graph",)
 _RAW_FOLDERS = re.compile(r"^(sub-[^/]+|sourcedata|code|stimuli|phenotype)(/|$)")
 
 
@@ -72,6 +76,40 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="LABEL",
         help="sessions to process, with or without ses- (default: all)",
+    )
+    group.add_argument(
+        "--acquisition-label",
+        "--acquisition_label",
+        nargs="+",
+        default=[],
+        metavar="LABEL",
+        help="acquisitions to process, with or without acq- (default: all)",
+    )
+    group.add_argument(
+        "--run-label",
+        "--run_label",
+        nargs="+",
+        default=[],
+        metavar="INDEX",
+        help="runs to process, with or without run- (default: all)",
+    )
+    group.add_argument(
+        "--bids-filter-file",
+        type=Path,
+        metavar="FILE",
+        help='JSON file with pybids entities to select by: {"mrf": {"session": "a"}}',
+    )
+    group.add_argument(
+        "--bids-database-dir", type=Path, metavar="DIR", help="where to keep pybids' index"
+    )
+    group.add_argument("--bids-database-wipe", action="store_true", help="build that index anew")
+    group.add_argument(
+        "--skip-bids-validation",
+        "--skip_bids_validation",
+        "--skip-bids-validator",
+        "--skip_bids_validator",
+        action="store_true",
+        help="accepted for the sake of other BIDS-Apps: only what is read is checked, always",
     )
     group.add_argument(
         "--dry-run",
@@ -157,6 +195,29 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         "-w", "--work-dir", "--work_dir", type=Path, default=Path("work"), help="intermediate files"
     )
     group.add_argument(
+        "--clean-workdir",
+        action="store_true",
+        help="empty the work directory first: nothing is taken from an earlier call",
+    )
+    group.add_argument(
+        "--stop-on-first-crash", action="store_true", help="let one failed run stop the others"
+    )
+    group.add_argument(
+        "--write-graph", action="store_true", help="draw the workflow into the work directory"
+    )
+    group.add_argument(
+        "--config-file",
+        type=Path,
+        metavar="FILE",
+        help="options in a TOML file, as an earlier call left them in logs/; words on the command "
+        "line go before",
+    )
+    group.add_argument(
+        "--notrack",
+        action="store_true",
+        help="accepted for the sake of other BIDS-Apps: nothing is ever reported anywhere",
+    )
+    group.add_argument(
         "-v", "--verbose", action="count", default=0, help="log more; twice, even more"
     )
 
@@ -174,19 +235,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     Exit code: 0 done, 1 a run failed, 2 or 64 usage, 16 unusable dataset, 18 nothing
     selected, 73 output not writable.
     """
-    arguments = build_parser().parse_args(argv)
-    level = logging.DEBUG if arguments.verbose else logging.INFO
-    configure_logging(level)
+    configure_logging(logging.INFO)
     try:
+        arguments = parse(argv)
+        level = logging.DEBUG if arguments.verbose else logging.INFO
+        configure_logging(level)
         settings = replace(to_settings(arguments), log_level=level)
         with tempfile.TemporaryDirectory(prefix="mri2qmap-") as private:
             prepare_environment(Path(private))
             if arguments.analysis_level == "group":
                 return _group(settings)
-            return _participants(settings, dry_run=arguments.dry_run)
+            return _participants(settings, arguments)
     except Mri2QmapError as error:
         logger.error("%s", error)
         return error.exit_code
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Words on the command line, and below them those of ``--config-file``.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read or holds what is no option.
+    """
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.config_file is not None:
+        parser.set_defaults(**read_options(arguments.config_file, parser))
+        arguments = parser.parse_args(argv)
+    return arguments
 
 
 def to_settings(arguments: argparse.Namespace) -> Settings:
@@ -217,6 +295,14 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         work_dir=arguments.work_dir.absolute(),
         participants=_labels(arguments.participant_label, "sub-"),
         sessions=_labels(arguments.session_label, "ses-"),
+        acquisitions=_labels(arguments.acquisition_label, "acq-"),
+        runs=_labels(arguments.run_label, "run-"),
+        filter_file=arguments.bids_filter_file,
+        database_dir=arguments.bids_database_dir,
+        database_renewed=arguments.bids_database_wipe,
+        stop_on_first_crash=arguments.stop_on_first_crash,
+        write_graph=arguments.write_graph,
+        clean_work_dir=arguments.clean_workdir,
         n_procs=n_procs,
         omp_threads=min(arguments.omp_nthreads or min(n_procs, 8), n_procs),
         memory_gb=(
@@ -260,17 +346,27 @@ def prepare_environment(private: Path) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _participants(settings: Settings, dry_run: bool) -> int:
+def _participants(settings: Settings, arguments: argparse.Namespace) -> int:
     """The participant level: index, reconstruct, sum up."""
-    from mri2qmap_bids.dataset.query import find_runs
+    from mri2qmap_bids.dataset.query import Filters, Index, find_runs, read_filter_file
 
-    selection = find_runs(settings.bids_dir, settings.participants, settings.sessions)
+    filters = Filters(
+        settings.participants,
+        settings.sessions,
+        settings.acquisitions,
+        settings.runs,
+        read_filter_file(settings.filter_file) if settings.filter_file else {},
+    )
+    index = Index(settings.database_dir, settings.database_renewed)
+    selection = find_runs(settings.bids_dir, filters, index)
     logger.info("%d run(s) found", len(selection.runs))
     for label, reason in selection.problems:
         logger.error("sub-%s: failed: %s", label, reason)
-    if dry_run:
+    if arguments.dry_run:
         return _dry_run(selection, settings)
     _make_writable(settings.output_dir, "the output directory")
+    if settings.clean_work_dir:
+        _empty(settings.work_dir)
     _make_writable(settings.work_dir, "the work directory (-w)")
 
     from mri2qmap_bids.dataset.derivatives import initialise_dataset
@@ -282,19 +378,25 @@ def _participants(settings: Settings, dry_run: bool) -> int:
         "MR Fingerprinting maps by mri2qmap",
         raw_dataset=settings.bids_dir,
     )
-    failures = execute(init_mri2qmap_wf(selection.runs, settings), settings)
-    reasons = {failure.node.split(".")[1]: failure for failure in failures}
+    write_options(arguments, settings.output_dir / "logs")
+    outcome = execute(init_mri2qmap_wf(selection.runs, settings), settings)
+    reasons = {failure.node.split(".")[1]: failure for failure in outcome.failures}
+    n_failed, n_done, n_left = len(selection.problems), 0, 0
     for run in selection.runs:
-        failure = reasons.get(branch_name(run))
-        if failure:
+        branch = branch_name(run)
+        if branch in reasons:
+            failure = reasons[branch]
             logger.error("%s: failed: %s [%s]", run.name, failure.reason, failure.crash_file)
-        else:
+            n_failed += 1
+        elif branch in outcome.done:
             logger.info("%s: done", run.name)
-    n_failed = len(reasons) + len(selection.problems)
-    logger.info(
-        "%d done, %d failed: %s", len(selection.runs) - len(reasons), n_failed, settings.output_dir
-    )
-    return 1 if n_failed else 0
+            n_done += 1
+        else:
+            logger.warning("%s: not run, since another run failed", run.name)
+            n_left += 1
+    left = f", {n_left} not run" if n_left else ""
+    logger.info("%d done, %d failed%s: %s", n_done, n_failed, left, settings.output_dir)
+    return 1 if n_failed or n_left else 0
 
 
 def _dry_run(selection: "Selection", settings: Settings) -> int:
@@ -356,6 +458,30 @@ def _check_output(bids_dir: Path, output_dir: Path) -> None:
             raise UsageError(
                 f"output_dir must not lie in the raw data, got {output_dir}; try {suggestion}"
             )
+
+
+def _empty(work_dir: Path) -> None:
+    """Remove a work directory, if it is one of this program's.
+
+    Raises
+    ------
+    UsageError
+        If it holds anything else.
+    """
+    if not work_dir.exists():
+        return
+    foreign = sorted(
+        path.name
+        for path in work_dir.iterdir()
+        if path.name not in _WORK_FOLDERS
+        and path.name.split(".")[0].split("_")[0] not in _WORK_FILES
+    )
+    if foreign:
+        raise UsageError(
+            f"--clean-workdir: {work_dir} must hold nothing but {', '.join(_WORK_FOLDERS)}, got "
+            f"{', '.join(foreign[:5])}"
+        )
+    shutil.rmtree(work_dir)
 
 
 def _make_writable(directory: Path, name: str) -> None:

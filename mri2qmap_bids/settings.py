@@ -21,6 +21,22 @@ class Settings:
     """Labels without ``sub-``; empty is all."""
     sessions: tuple[str, ...] = ()
     """Labels without ``ses-``; empty is all."""
+    acquisitions: tuple[str, ...] = ()
+    """Labels without ``acq-``; empty is all."""
+    runs: tuple[str, ...] = ()
+    """Indices without ``run-``; empty is all."""
+    filter_file: Path | None = None
+    """JSON file with pybids entities to match."""
+    database_dir: Path | None = None
+    """Where pybids keeps its index; None: nowhere."""
+    database_renewed: bool = False
+    """Whether to build that index anew."""
+    stop_on_first_crash: bool = False
+    """Whether one failed run stops the others."""
+    write_graph: bool = False
+    """Whether to draw the workflow."""
+    clean_work_dir: bool = False
+    """Whether to empty the work directory first."""
     n_procs: int = 1
     """Cores to use at the same time."""
     omp_threads: int = 1

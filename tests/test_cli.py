@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mri2qmap_bids.cli import build_parser, main, to_settings
+from mri2qmap_bids.cli import build_parser, main, parse, to_settings
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.options import DEFAULT_ITERATIONS
 
@@ -246,3 +246,70 @@ def test_bad_runs_fail_alone_each_with_its_reason(small_dataset, tmp_path, capfd
     ends = ("T1map", "T2map", "desc-std_T1map", "desc-std_T2map")
     assert maps == sorted(f"sub-0_{end}.nii.gz" for end in ends)
     assert not [p for p in (tmp_path / "out").rglob("*") if p.name.startswith(".tmp")]
+
+
+def test_options_are_kept_and_can_be_given_back(small_dataset, tmp_path, capfd):
+    words = ["--recon-method", "gridding", "--matrix", "16", "--acquisition-label", "2d"]
+    words += ["--session-label", "1", "--nprocs", "1", "--write-graph", "--omp-nthreads", "1"]
+    common = [small_dataset, tmp_path / "out", "participant", "-w", tmp_path / "w"]
+    assert run(*common, *words) == 0
+    (file,) = (tmp_path / "out" / "logs").glob("*.toml")
+    assert (tmp_path / "w" / "graph.dot").exists() or (tmp_path / "w" / "graph.svg").exists()
+    again = ["bids", "out", "participant", "--config-file", str(file)]
+    assert to_settings(parse(again)).recon == settings(*words).recon
+    assert to_settings(parse(again)).acquisitions == ("2d",)
+    assert to_settings(parse(again)).write_graph
+    # What stands on the command line goes before.
+    later = to_settings(parse([*again, "--recon-method", "llr", "--session-label", "2"]))
+    assert later.recon.method == "llr"
+    assert later.recon.matrix == (16, 16, 16)
+    assert later.sessions == ("2",)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("nonsense", "must be a TOML file"),
+        ("[call]", r"must have a table \[options\]"),
+        ("[options]\ncolour = 1", "must be long options with underscores, got colour"),
+        ("[options]\nbids_dir = 'x'", "must be long options with underscores, got bids_dir"),
+        ("[options]\nnprocs = 'many'", "nprocs must be a value of --nprocs, got 'many'"),
+        ("[options]\nrecon_method = 'magic'", "recon_method must be a value of --recon-method"),
+        ("[options]\nmatrix = 3", "matrix must be a value of --matrix, got 3"),
+        ("[options]\nnotrack = 'no'", "notrack must be a value of --notrack"),
+    ],
+)
+def test_bad_config_files_are_refused(tmp_path, content, text):
+    file = tmp_path / "c.toml"
+    file.write_text(content)
+    with pytest.raises(UsageError, match=text):
+        parse(["bids", "out", "participant", "--config-file", str(file)])
+
+
+def test_options_of_other_apps_are_taken():
+    words = ["--notrack", "--skip_bids_validation", "--run-label", "run-1", "2"]
+    assert settings(*words).runs == ("1", "2")
+
+
+def test_the_work_directory_is_emptied_only_if_it_is_ours(small_dataset, tmp_path, capfd):
+    work = tmp_path / "w"
+    (work / "photos").mkdir(parents=True)
+    words = [small_dataset, tmp_path / "out", "participant", "-w", work, "--clean-workdir"]
+    assert run(*words) == 64
+    assert "must hold nothing but crashes, dictionaries, mri2qmap_wf, got photos" in one_error(
+        capfd
+    )
+    assert (work / "photos").exists()
+
+
+def test_the_first_failure_stops_the_others_if_asked(small_dataset, tmp_path, capfd):
+    copy = tmp_path / "bids"
+    shutil.copytree(small_dataset, copy)
+    for file in copy.rglob("sub-01*_MRF.h5"):
+        file.write_bytes(b"truncated")
+    words = [copy, tmp_path / "out", "participant", "-w", tmp_path / "w", "--nprocs", "1"]
+    words += ["--recon-method", "gridding", "--stop-on-first-crash"]
+    assert run(*words) == 1
+    output = capfd.readouterr().err
+    assert "1 failed" in output
+    assert "not run, since another run failed" in output

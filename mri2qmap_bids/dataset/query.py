@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mri2qmap_bids.errors import DatasetError, NothingSelectedError
+from mri2qmap_bids.errors import DatasetError, NothingSelectedError, UsageError
 
 logger = logging.getLogger(__name__)
 
 SUFFIX = "MRF"
 EXTENSIONS = (".h5", ".mrd")
 _SKIPPED = r"^/(code|stimuli|sourcedata|models|derivatives)(/|$)|/\.|/(func|dwi|perf|meg|eeg|ieeg|beh|pet|micr)(/|$)"
+_FILTERABLE = frozenset(
+    ("session", "acquisition", "reconstruction", "run", "suffix", "extension", "datatype")
+)
 _ENTITIES = {
     "subject": "sub",
     "session": "ses",
@@ -44,6 +47,32 @@ class MRFRun:
 
 
 @dataclass(frozen=True)
+class Filters:
+    """What to select of a dataset; empty selects all."""
+
+    participants: tuple[str, ...] = ()
+    """Labels without ``sub-``."""
+    sessions: tuple[str, ...] = ()
+    """Labels without ``ses-``."""
+    acquisitions: tuple[str, ...] = ()
+    """Labels without ``acq-``."""
+    runs: tuple[str, ...] = ()
+    """Indices without ``run-``; 1 is 01."""
+    entities: Mapping[str, Any] = field(default_factory=dict)
+    """pybids entities to match: a value, a list of values, None (must lack it), "*" (any)."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """Where pybids keeps what it finds; None: nowhere."""
+
+    folder: Path | None = None
+    """One database a participant."""
+    renewed: bool = False
+    """Whether to build it anew."""
+
+
+@dataclass(frozen=True)
 class Selection:
     """The runs to do, and the participants whose files could not be indexed."""
 
@@ -53,7 +82,7 @@ class Selection:
 
 
 def find_runs(
-    bids_dir: Path, participants: Sequence[str] = (), sessions: Sequence[str] = ()
+    bids_dir: Path, filters: Filters | None = None, index: Index | None = None
 ) -> Selection:
     """Index the asked-for participants and list their MRF runs.
 
@@ -63,8 +92,10 @@ def find_runs(
     ----------
     bids_dir
         Root of the raw dataset.
-    participants, sessions
-        Labels without ``sub-`` and ``ses-``; none selects all.
+    filters
+        What to select; None is all.
+    index
+        Where to keep what pybids finds.
 
     Raises
     ------
@@ -77,6 +108,8 @@ def find_runs(
         raise DatasetError(
             f"{bids_dir}: must be a directory with a BIDS dataset, got no such directory"
         )
+    filters, index = filters or Filters(), index or Index()
+    participants = filters.participants
     known = _participants(bids_dir)
     missing = sorted(set(participants) - set(known))
     if missing and known:
@@ -87,22 +120,64 @@ def find_runs(
     problems: list[tuple[str, str]] = []
     for label in sorted(participants) or known:
         try:
-            runs += _runs_of(bids_dir, label)
+            runs += _runs_of(bids_dir, label, filters.entities, index)
         except (OSError, ValueError) as error:
             # One participant's broken JSON must not stop the others.
             problems.append((label, _one_line(error)))
+    if not runs and not problems and filters.entities:
+        raise NothingSelectedError(
+            f"{bids_dir}: --bids-filter-file must leave some run, got none for "
+            f"{json.dumps(dict(filters.entities))}"
+        )
     if not runs and not problems:
         raise DatasetError(
             f"{bids_dir}: must hold raw MRF files sub-*/[ses-*/]anat/*_{SUFFIX}.h5 (or .mrd), got none"
             + (f" for participant(s) {', '.join(participants)}" if participants else "")
         )
-    selected = [run for run in runs if not sessions or run.entities.get("ses") in sessions]
-    if not selected and not problems:
-        found = sorted({run.entities.get("ses", "none") for run in runs})
-        raise NothingSelectedError(
-            f"{bids_dir}: --session-label must be among {_shortened(found)}, got {', '.join(sessions)}"
-        )
+    selected = runs
+    for option, key, wanted in (
+        ("--session-label", "ses", filters.sessions),
+        ("--acquisition-label", "acq", filters.acquisitions),
+        ("--run-label", "run", filters.runs),
+    ):
+        before = selected
+        selected = [run for run in selected if not wanted or _among(run.entities.get(key), wanted)]
+        if before and not selected and not problems:
+            found = sorted({run.entities.get(key, "none") for run in before})
+            raise NothingSelectedError(
+                f"{bids_dir}: {option} must be among {_shortened(found)}, got {', '.join(wanted)}"
+            )
     return Selection(runs=tuple(selected), problems=tuple(problems))
+
+
+def read_filter_file(path: Path) -> dict[str, Any]:
+    """Entities that the ``mrf`` entry of a filter file asks for.
+
+    The file is JSON as other BIDS-Apps read it: {"mrf": {"session": "a", "run": [1, 2]}}.
+
+    Raises
+    ------
+    UsageError
+        If it is no such file, or names an entity that pybids does not know.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"--bids-filter-file {path}: must be a JSON file, got: {_one_line(error)}"
+        ) from error
+    if not isinstance(content, dict) or not isinstance(content.get("mrf", {}), dict):
+        raise UsageError(
+            f'--bids-filter-file {path}: must be like {{"mrf": {{"session": "a"}}}}, got {content}'
+        )
+    entities: dict[str, Any] = content.get("mrf", {})
+    unknown = sorted(set(entities) - _FILTERABLE)
+    if unknown:
+        raise UsageError(
+            f"--bids-filter-file {path}: entities of mrf must be among {', '.join(sorted(_FILTERABLE))}, "
+            f"got {', '.join(unknown)}"
+        )
+    return entities
 
 
 def _participants(bids_dir: Path) -> list[str]:
@@ -111,26 +186,45 @@ def _participants(bids_dir: Path) -> list[str]:
     return sorted({folder.name.removeprefix("sub-") for folder in folders if folder.is_dir()})
 
 
-def _runs_of(bids_dir: Path, label: str) -> list[MRFRun]:
+def _runs_of(bids_dir: Path, label: str, entities: Mapping[str, Any], index: Index) -> list[MRFRun]:
     for root in (bids_dir, bids_dir / "sourcedata"):
         if (root / f"sub-{label}").is_dir():
-            runs = _indexed(root, label, bids_dir)
+            runs = _indexed(root, label, bids_dir, entities, index)
             if runs:
                 return runs
     return []
 
 
-def _indexed(root: Path, label: str, bids_dir: Path) -> list[MRFRun]:
+def _indexed(
+    root: Path, label: str, bids_dir: Path, entities: Mapping[str, Any], index: Index
+) -> list[MRFRun]:
     """MRF runs of one participant; only this participant's files are indexed."""
     from bids import BIDSLayout
-    from bids.layout import BIDSLayoutIndexer
+    from bids.layout import BIDSLayoutIndexer, Query
 
     others = rf"^/sub-(?!{re.escape(label)}(/|_|$))"
     indexer = BIDSLayoutIndexer(
         validate=False, ignore=[re.compile(_SKIPPED), re.compile(others)], index_metadata=True
     )
-    layout = BIDSLayout(str(root), validate=False, indexer=indexer)
-    files = layout.get(subject=label, suffix=SUFFIX, extension=list(EXTENSIONS))
+    database = None
+    if index.folder is not None:
+        database = index.folder / (f"sub-{label}" if root == bids_dir else f"sourcedata-{label}")
+        database.parent.mkdir(parents=True, exist_ok=True)
+    layout = BIDSLayout(
+        str(root),
+        validate=False,
+        indexer=indexer,
+        database_path=database,
+        reset_database=index.renewed,
+    )
+    special = {None: Query.NONE, "*": Query.ANY}
+    wanted = {
+        key: special.get(value, value) if not isinstance(value, list) else value
+        for key, value in entities.items()
+    }
+    files = layout.get(
+        **{"suffix": SUFFIX, "extension": list(EXTENSIONS), **wanted, "subject": label}
+    )
     return [_run(file, bids_dir) for file in sorted(files, key=lambda file: str(file.path))]
 
 
@@ -151,6 +245,15 @@ def _run(file: Any, bids_dir: Path) -> MRFRun:
         entities=entities,
         metadata=json.loads(json.dumps(file.get_metadata())),
         uri=f"bids:raw:{path.relative_to(bids_dir).as_posix()}",
+    )
+
+
+def _among(label: str | None, wanted: Sequence[str]) -> bool:
+    """Whether a label is one of those asked for; run indices whatever their zeros."""
+    if label is None:
+        return False
+    return label in wanted or (
+        label.isdigit() and int(label) in {int(word) for word in wanted if word.isdigit()}
     )
 
 

@@ -2,7 +2,10 @@
 
 import logging
 import re
+import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from nipype import config as nipype_config
 from nipype.interfaces.utility import IdentityInterface
@@ -95,24 +98,37 @@ def init_run_wf(settings: Settings, name: str = "run_wf") -> Workflow:
     return workflow
 
 
-def execute(workflow: Workflow, settings: Settings) -> list[Failure]:
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a workflow."""
+
+    failures: tuple[Failure, ...] = ()
+    """Nodes that failed."""
+    done: frozenset[str] = frozenset()
+    """Branches (see :func:`branch_name`) whose derivatives are written."""
+
+
+def execute(workflow: Workflow, settings: Settings) -> Outcome:
     """Run a workflow in parallel; say which nodes failed instead of raising.
 
-    Nodes that waited for a failed one are left out, all others are done. A workflow without
-    nodes, which Nipype refuses to run, is done at once.
+    Nodes that waited for a failed one are left out, all others are done, unless the first
+    failure is to stop them. A workflow without nodes, which Nipype refuses to run, is done at
+    once.
     """
     if not workflow.list_node_names():
-        return []
+        return Outcome()
     crash_dir = settings.work_dir / "crashes"
     crash_dir.mkdir(parents=True, exist_ok=True)
     workflow.config["execution"] = {
         **nipype_config._sections["execution"],
         "crashdump_dir": str(crash_dir),
         "crashfile_format": "txt",
-        "stop_on_first_crash": "false",
+        "stop_on_first_crash": str(settings.stop_on_first_crash).lower(),
         "poll_sleep_duration": "0.2",
         "check_version": "false",
     }
+    if settings.write_graph:
+        _draw(workflow, settings.work_dir)
     plugin = ForkserverPlugin(
         {"n_procs": settings.n_procs, "memory_gb": settings.memory_gb}, settings.log_level
     )
@@ -121,7 +137,23 @@ def execute(workflow: Workflow, settings: Settings) -> list[Failure]:
     except RuntimeError:
         if not plugin.failures:
             raise
-    return plugin.failures
+    finally:
+        plugin.pool.shutdown(wait=False, cancel_futures=True)
+    names = [name.split(".") for name in plugin.finished]
+    done = frozenset(parts[1] for parts in names if parts[-1] == "write_derivatives")
+    return Outcome(tuple(plugin.failures), done)
+
+
+def _draw(workflow: Workflow, folder: Path) -> None:
+    """The graph as a text file for Graphviz, and as a picture where Graphviz is there."""
+    picture = shutil.which("dot") is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    target = str(folder / "graph.dot")
+    if picture:
+        workflow.write_graph(dotfilename=target, graph2use="colored", format="svg")
+    else:
+        workflow.write_hierarchical_dotfile(dotfilename=target, colored=True)
+    logger.info("Graph: %s", target)
 
 
 def _memory_of(run: MRFRun, settings: Settings) -> float:

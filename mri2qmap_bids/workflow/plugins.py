@@ -37,7 +37,8 @@ class ForkserverPlugin(MultiProcPlugin):  # type: ignore[misc]
     """MultiProc whose workers fork from a clean server.
 
     A worker forked from a process that has used torch deadlocks; a worker killed for
-    memory makes the original wait for ever. Failures are kept in ``failures``.
+    memory makes the original wait for ever. Failures are kept in ``failures``, the full names
+    of nodes that are done in ``finished``.
     """
 
     def __init__(self, plugin_args: dict[str, Any], log_level: int = logging.WARNING) -> None:
@@ -45,13 +46,23 @@ class ForkserverPlugin(MultiProcPlugin):  # type: ignore[misc]
         multiprocessing.get_context("forkserver").set_forkserver_preload(
             ["mri2qmap_bids.workflow.interfaces", "mri2qmap_bids.recon.reconstruct"]
         )
+        self.finished: set[str] = set()
         super().__init__(
-            plugin_args={"raise_insufficient": False, **plugin_args, "mp_context": "forkserver"}
+            plugin_args={
+                "raise_insufficient": False,
+                **plugin_args,
+                "mp_context": "forkserver",
+                "status_callback": self._note,
+            }
         )
         self._log_level = log_level
         self.pool: ProcessPoolExecutor
         self._start_pool()
         self.failures: list[Failure] = []
+
+    def _note(self, node: Any, status: str) -> None:
+        if status == "end":
+            self.finished.add(str(node.fullname))
 
     def _async_callback(self, future: Future[Any]) -> None:
         if future.cancelled() or future.exception() is not None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mri2qmap_bids.dataset.query import find_runs
-from mri2qmap_bids.errors import DatasetError, NothingSelectedError
+from mri2qmap_bids.dataset.query import Filters, Index, find_runs, read_filter_file
+from mri2qmap_bids.errors import DatasetError, NothingSelectedError, UsageError
 
 
 def add_run(root: Path, name: str, sidecar=None, extension=".h5") -> Path:
@@ -54,19 +54,68 @@ def test_every_run_is_found_with_its_entities_and_inherited_metadata(dataset):
 
 
 def test_participants_and_sessions_select(dataset):
-    assert names(find_runs(dataset, ["02"])) == ["sub-02_ses-a"]
-    assert names(find_runs(dataset, ["01"], ["b"])) == ["sub-01_ses-b_acq-2d_run-01"]
+    assert names(find_runs(dataset, Filters(("02",)))) == ["sub-02_ses-a"]
+    assert names(find_runs(dataset, Filters(("01",), ("b",)))) == ["sub-01_ses-b_acq-2d_run-01"]
+
+
+def test_acquisitions_and_runs_select(dataset):
+    add_run(dataset, "sub-02_ses-a_acq-3d_run-2", {})
+    assert names(find_runs(dataset, Filters(acquisitions=("3d",)))) == ["sub-02_ses-a_acq-3d_run-2"]
+    assert len(find_runs(dataset, Filters(runs=("1",))).runs) == 2
+    with pytest.raises(NothingSelectedError, match=r"--run-label must be among 01, 2, none, got 7"):
+        find_runs(dataset, Filters(runs=("7",)))
+    with pytest.raises(NothingSelectedError, match=r"--acquisition-label must be among"):
+        find_runs(dataset, Filters(acquisitions=("4d",)))
+
+
+@pytest.mark.parametrize(
+    ("entities", "expected"),
+    [
+        ({"session": "b"}, ["sub-01_ses-b_acq-2d_run-01"]),
+        ({"run": 1}, ["sub-01_ses-a_acq-2d_run-01", "sub-01_ses-b_acq-2d_run-01"]),
+        ({"run": None}, ["sub-02_ses-a"]),
+        ({"acquisition": "*", "session": ["a"]}, ["sub-01_ses-a_acq-2d_run-01"]),
+        ({"extension": ".mrd"}, ["sub-02_ses-a"]),
+    ],
+)
+def test_a_filter_file_selects_as_other_apps_do(dataset, tmp_path_factory, entities, expected):
+    file = tmp_path_factory.mktemp("filter") / "filter.json"
+    file.write_text(json.dumps({"mrf": entities, "bold": {"task": "rest"}}))
+    found = find_runs(dataset, Filters(entities=read_filter_file(file)))
+    assert names(found) == expected
+
+
+def test_bad_filter_files_are_refused(dataset, tmp_path_factory):
+    file = tmp_path_factory.mktemp("filter") / "filter.json"
+    for content, text in (
+        ("{broken", "must be a JSON file"),
+        ('["mrf"]', "must be like"),
+        ('{"mrf": {"task": "rest"}}', r"must be among .*, got task"),
+    ):
+        file.write_text(content)
+        with pytest.raises(UsageError, match=text):
+            read_filter_file(file)
+    with pytest.raises(NothingSelectedError, match="--bids-filter-file must leave some run"):
+        find_runs(dataset, Filters(entities={"session": "zz"}))
+
+
+def test_a_kept_index_is_used_until_it_is_renewed(dataset, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("database") / "deep"
+    assert len(find_runs(dataset, index=Index(folder)).runs) == 3
+    add_run(dataset, "sub-02_ses-b", {})
+    assert len(find_runs(dataset, index=Index(folder)).runs) == 3
+    assert len(find_runs(dataset, index=Index(folder, renewed=True)).runs) == 4
 
 
 def test_a_label_does_not_select_those_that_begin_with_it(dataset):
     add_run(dataset, "sub-010", {})
-    assert all(run.entities["sub"] == "01" for run in find_runs(dataset, ["01"]).runs)
+    assert all(run.entities["sub"] == "01" for run in find_runs(dataset, Filters(("01",))).runs)
 
 
 def test_sourcedata_serves_a_participant_without_raw_files(dataset):
     add_run(dataset / "sourcedata", "sub-03", {"EchoTime": 0.003})
     add_run(dataset / "sourcedata", "sub-01_ses-z", {})
-    selection = find_runs(dataset, ["01", "03"])
+    selection = find_runs(dataset, Filters(("01", "03")))
     assert names(selection)[-1] == "sub-03"
     assert not any("ses-z" in name for name in names(selection))
     assert selection.runs[-1].uri == "bids:raw:sourcedata/sub-03/anat/sub-03_MRF.h5"
@@ -83,7 +132,7 @@ def test_a_broken_sidecar_stops_only_its_own_participant(dataset):
     (dataset / "sub-01" / "ses-a" / "anat" / "sub-01_ses-a_acq-2d_run-01_MRF.json").write_text(
         "{broken"
     )
-    assert names(find_runs(dataset, ["02"])) == ["sub-02_ses-a"]
+    assert names(find_runs(dataset, Filters(("02",)))) == ["sub-02_ses-a"]
     selection = find_runs(dataset)
     assert names(selection) == ["sub-02_ses-a"]
     ((label, reason),) = selection.problems
@@ -93,9 +142,9 @@ def test_a_broken_sidecar_stops_only_its_own_participant(dataset):
 
 def test_what_is_not_there_is_said(dataset, tmp_path_factory):
     with pytest.raises(NothingSelectedError, match=r"must be among 01, 02, got 99"):
-        find_runs(dataset, ["99"])
+        find_runs(dataset, Filters(("99",)))
     with pytest.raises(NothingSelectedError, match=r"must be among a, b, got z"):
-        find_runs(dataset, [], ["z"])
+        find_runs(dataset, Filters((), ("z",)))
     empty = tmp_path_factory.mktemp("empty")
     with pytest.raises(DatasetError, match="must hold raw MRF files"):
         find_runs(empty)

@@ -1,0 +1,113 @@
+"""The options of a call in a TOML file: what was run, and how to run it again."""
+
+import argparse
+import os
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from mri2qmap_bids import __version__
+from mri2qmap_bids.errors import UsageError
+
+_TABLE = "options"
+# What a file must not bring along: the positional words, and what is for one call only.
+_NOT_KEPT = frozenset(
+    ("bids_dir", "output_dir", "analysis_level", "config_file", "dry_run", "clean_workdir", "help")
+)
+
+
+def write_options(arguments: argparse.Namespace, folder: Path) -> Path:
+    """Keep the options of a call, the defaults of this machine included.
+
+    Parameters
+    ----------
+    arguments
+        Parsed words.
+    folder
+        Where to write; made if it is not there.
+
+    Returns
+    -------
+    The file, named by time and process.
+    """
+    options = {
+        key: _plain(value)
+        for key, value in sorted(vars(arguments).items())
+        if key not in _NOT_KEPT and value is not None
+    }
+    environment = {
+        "version": __version__,
+        "bids_dir": str(arguments.bids_dir.absolute()),
+        "output_dir": str(arguments.output_dir.absolute()),
+        "analysis_level": arguments.analysis_level,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.toml"
+    partial = path.with_suffix(".part")
+    partial.write_text(tomli_w.dumps({"call": environment, _TABLE: options}), encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def read_options(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
+    """Options from a file written by :func:`write_options` or by hand, as parser defaults.
+
+    Parameters
+    ----------
+    path
+        TOML file with a table ``options``, its keys the long options with underscores.
+    parser
+        Knows the options, their types and choices.
+
+    Raises
+    ------
+    UsageError
+        If the file is no TOML, or holds what is no option or no value of it.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--config-file {path}: must be a TOML file, got: {error}") from error
+    known = {action.dest: action for action in parser._actions if action.dest not in _NOT_KEPT}
+    options = content.get(_TABLE)
+    if not isinstance(options, dict):
+        raise UsageError(
+            f"--config-file {path}: must have a table [{_TABLE}], got {sorted(content)}"
+        )
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise UsageError(
+            f"--config-file {path}: keys of [{_TABLE}] must be long options with underscores, got "
+            f"{', '.join(unknown)}"
+        )
+    return {key: _checked(path, known[key], value) for key, value in options.items()}
+
+
+def _checked(path: Path, action: argparse.Action, value: Any) -> Any:
+    """A value as the command line would have given it."""
+    several = action.nargs in ("+", "*")
+    flag = action.nargs == 0
+    right = isinstance(value, list) == several and (not flag or isinstance(value, bool | int))
+    values = value if isinstance(value, list) else [value]
+    try:
+        kind = action.type if callable(action.type) else (lambda given: given)
+        converted = values if flag else [kind(given) for given in values]
+    except (TypeError, ValueError):
+        right = False
+    if right and action.choices is not None:
+        right = all(given in action.choices for given in values)
+    if not right:
+        raise UsageError(
+            f"--config-file {path}: {action.dest} must be a value of --"
+            f"{action.dest.replace('_', '-')}, got {value!r}"
+        )
+    return converted if several else converted[0]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return str(value) if isinstance(value, Path) else value
