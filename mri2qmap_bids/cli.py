@@ -27,7 +27,7 @@ from mri2qmap_bids.recon.resources import available_cores, available_memory_gb
 from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
-    from mri2qmap_bids.dataset.query import Selection
+    from mri2qmap_bids.dataset.query import MRFRun, Selection
 
 logger = logging.getLogger(__name__)
 
@@ -193,6 +193,11 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "-w", "--work-dir", "--work_dir", type=Path, default=Path("work"), help="intermediate files"
+    )
+    group.add_argument(
+        "--force",
+        action="store_true",
+        help="redo runs whose derivatives are there and up to date",
     )
     group.add_argument(
         "--clean-workdir",
@@ -362,8 +367,15 @@ def _participants(settings: Settings, arguments: argparse.Namespace) -> int:
     logger.info("%d run(s) found", len(selection.runs))
     for label, reason in selection.problems:
         logger.error("sub-%s: failed: %s", label, reason)
+    skipped = () if arguments.force else _up_to_date(selection, settings)
+    for run in skipped:
+        logger.info("%s: skipped: its derivatives are up to date (--force redoes them)", run.name)
+    selection = replace(selection, runs=tuple(r for r in selection.runs if r not in skipped))
     if arguments.dry_run:
         return _dry_run(selection, settings)
+    if skipped and not selection.runs:
+        logger.info("0 done, %d skipped, %d failed", len(skipped), len(selection.problems))
+        return 1 if selection.problems else 0
     _make_writable(settings.output_dir, "the output directory")
     if settings.clean_work_dir:
         _empty(settings.work_dir)
@@ -395,8 +407,30 @@ def _participants(settings: Settings, arguments: argparse.Namespace) -> int:
             logger.warning("%s: not run, since another run failed", run.name)
             n_left += 1
     left = f", {n_left} not run" if n_left else ""
-    logger.info("%d done, %d failed%s: %s", n_done, n_failed, left, settings.output_dir)
+    logger.info(
+        "%d done, %d skipped, %d failed%s: %s",
+        n_done,
+        len(skipped),
+        n_failed,
+        left,
+        settings.output_dir,
+    )
     return 1 if n_failed or n_left else 0
+
+
+def _up_to_date(selection: "Selection", settings: Settings) -> "tuple[MRFRun, ...]":
+    """Runs whose derivatives are there, made from these inputs with these options."""
+    from mri2qmap_bids.dataset.checksum import inputs_checksum, is_up_to_date
+
+    found = []
+    for run in selection.runs:
+        try:
+            checksum = inputs_checksum(run.path, run.metadata, settings.recon)
+        except OSError:
+            continue  # the run itself will say what is wrong
+        if is_up_to_date(settings.output_dir, run.entities, checksum):
+            found.append(run)
+    return tuple(found)
 
 
 def _dry_run(selection: "Selection", settings: Settings) -> int:

@@ -313,3 +313,37 @@ def test_the_first_failure_stops_the_others_if_asked(small_dataset, tmp_path, ca
     output = capfd.readouterr().err
     assert "1 failed" in output
     assert "not run, since another run failed" in output
+
+
+def test_a_second_call_does_only_what_is_missing_or_changed(small_dataset, tmp_path, capfd):
+    """Without the work directory: from the derivatives alone."""
+    copy, out = tmp_path / "bids", tmp_path / "out"
+    shutil.copytree(small_dataset, copy)
+    call = 0
+
+    def done(*words) -> dict[str, str]:
+        nonlocal call
+        call += 1
+        common = [copy, out, "participant", "-w", tmp_path / f"w{call}", "--nprocs", "1"]
+        assert run(*common, "--participant-label", "01", "--recon-method", "gridding", *words) == 0
+        lines = capfd.readouterr().err.splitlines()
+        names = ("sub-01_ses-1_acq-2d", "sub-01_ses-2_acq-2d")
+        return {
+            name: next(
+                kind for line in lines for kind in ("skipped", "done") if f"{name}: {kind}" in line
+            )
+            for name in names
+        }
+
+    first, second = "sub-01_ses-1_acq-2d", "sub-01_ses-2_acq-2d"
+    assert done() == {first: "done", second: "done"}
+    stamp = {path: path.stat().st_mtime_ns for path in out.rglob("*.nii.gz")}
+    assert done() == {first: "skipped", second: "skipped"}
+    assert stamp == {path: path.stat().st_mtime_ns for path in out.rglob("*.nii.gz")}
+    next(out.rglob("sub-01_ses-1*_desc-brain_mask.nii.gz")).unlink()
+    assert done() == {first: "done", second: "skipped"}
+    sidecar = next(copy.rglob("sub-01_ses-2*_MRF.json"))
+    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"Note": "changed"}))
+    assert done() == {first: "skipped", second: "done"}
+    assert done("--matrix", "24") == {first: "done", second: "done"}
+    assert done("--matrix", "24", "--force") == {first: "done", second: "done"}

@@ -92,11 +92,14 @@ def make_problem(case: Case, data: Path) -> Problem:
     if case.lesions:
         brain, lesions = _with_lesions(brain, case.seed)
     in_plane = geometry.matrix[::-1][: case.n_dims]
-    # 2D: as large a part of a frame as one arm is of a full spiral. 3D: 40 arms a frame.
-    part = full_arms("spiral", max(in_plane), 2) if case.n_dims == 2 else 1
-    arms = make_trajectory(
-        options.trajectory, in_plane, sequence.n_frames, part, None if case.n_dims == 2 else 40
-    )
+    # 2D: as large a part of a frame as one arm is of a full spiral. 3D: 16 arms, each one of the
+    # 16 interleaves of a disc of its own.
+    if case.n_dims == 2:
+        part, full = full_arms("spiral", max(in_plane), 2), None
+    else:
+        part = int(np.ceil(np.pi / 2 * max(in_plane)))
+        full = 16 * part
+    arms = make_trajectory(options.trajectory, in_plane, sequence.n_frames, part, full)
     coils = coil_maps(geometry.matrix, case.n_dims == 3, options.n_coils, case.seed)
     acquired = acquire(brain, sequence, arms, coils, case.noise, case.seed)
     scan = Scan(geometry, brain, coils, acquired)

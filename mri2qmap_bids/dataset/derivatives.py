@@ -46,6 +46,8 @@ class MapDocument:
     """Synthetic weighted images by suffix (T1w, T2w, PDw, FLAIR), axes (z, y, x)."""
     synthetic_metadata: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Sidecar keys of each synthetic image, e.g. its echo time."""
+    every: Mapping[str, Any] = field(default_factory=dict)
+    """Sidecar keys of every file."""
     labels: NDArray[np.uint8] | None = None
     """Discrete segmentation (1 grey matter, 2 white matter, 3 CSF), axes (z, y, x)."""
 
@@ -102,7 +104,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
     """Write T1, T2 and M0 maps, their uncertainty, mask, synthetic images and labels with sidecars.
 
     Maps are float32 and 0 outside the mask; T1 and T2 in seconds. Every file
-    appears whole or not at all, its sidecar before it.
+    appears whole or not at all, its sidecar after it: what a sidecar says of its image is true.
 
     Returns
     -------
@@ -116,6 +118,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
     maps = document.maps
     shared = {
         **document.metadata,
+        **document.every,
         **({"Sources": list(document.sources)} if document.sources else {}),
     }
     reference = "bids::" + str(relative_path(document.entities, "T1map"))
@@ -151,6 +154,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
             "SpatialReference": reference,
             "Sources": ["bids::" + str(relative_path(document.entities, s)) for s in values],
             **document.synthetic_metadata.get(suffix, {}),
+            **document.every,
         }
         masked = np.where(maps.mask, image, 0).astype(np.float32)
         written.append(_write(document, output_dir, suffix, masked, sidecar, desc="synthetic"))
@@ -159,6 +163,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         "Type": "ROI",
         "SpatialReference": reference,
         "Sources": ["bids::" + str(relative_path(document.entities, "M0map"))],
+        **document.every,
     }
     mask = maps.mask.astype(np.uint8)
     written.append(_write(document, output_dir, "mask", mask, mask_sidecar, desc="brain"))
@@ -166,6 +171,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         sidecar = {
             "Description": "Tissue classes: 1 grey matter, 2 white matter, 3 CSF",
             "SpatialReference": reference,
+            **document.every,
         }
         written.append(_write(document, output_dir, "dseg", document.labels, sidecar))
     return written
@@ -206,12 +212,12 @@ def _write(
 ) -> Path:
     """Write one volume (z, y, x) and its sidecar."""
     path = output_dir / relative_path(document.entities, suffix, **more)
-    write_json(output_dir / relative_path(document.entities, suffix, ".json", **more), sidecar)
     image = nib.Nifti1Image(np.ascontiguousarray(volume.transpose(2, 1, 0)), _affine_mm(document))
     image.set_sform(_affine_mm(document), code=1)
     image.set_qform(_affine_mm(document), code=1)
     image.header.set_xyzt_units("mm", "sec")
     write_atomically(path, partial(nib.save, image))
+    write_json(output_dir / relative_path(document.entities, suffix, ".json", **more), sidecar)
     return path
 
 

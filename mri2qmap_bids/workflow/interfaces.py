@@ -127,6 +127,7 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
     always_run = True
 
     def _run_interface(self, runtime: Any) -> Any:
+        from mri2qmap_bids.dataset.checksum import KEY, inputs_checksum
         from mri2qmap_bids.dataset.derivatives import MapDocument, write_maps
         from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
         from mri2qmap_bids.recon.acquisition.header import read_header
@@ -140,6 +141,11 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
             maps=maps,
             sources=(self.inputs.source,),
             metadata=describe_maps(self.inputs.metadata, header, self.inputs.options),
+            every={
+                KEY: inputs_checksum(
+                    Path(self.inputs.raw_file), self.inputs.metadata, self.inputs.options
+                )
+            },
             synthetic=synthesise_all(maps),
             synthetic_metadata={k: describe_contrast(v) for k, v in ROUTINE_CONTRASTS.items()},
         )

@@ -1,0 +1,87 @@
+"""Whether derivatives are those that a run would give now."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mri2qmap_bids import __version__
+from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.recon.options import ReconOptions
+
+KEY = "MRFInputsChecksum"
+"""Sidecar key that holds the checksum."""
+_ENDS = (
+    ("T1map", None),
+    ("T2map", None),
+    ("M0map", None),
+    ("T1map", "std"),
+    ("T2map", "std"),
+    ("T1w", "synthetic"),
+    ("T2w", "synthetic"),
+    ("PDw", "synthetic"),
+    ("FLAIR", "synthetic"),
+    ("mask", "brain"),
+)
+_SAMPLED = 1 << 20  # bytes at either end of a raw file
+
+
+def inputs_checksum(path: Path, metadata: Mapping[str, Any], options: ReconOptions) -> str:
+    """A hash of all that a run's derivatives depend on.
+
+    Of the raw file its size and its first and last mebibyte count, so that no terabyte is
+    read to find that there is nothing to do.
+
+    Parameters
+    ----------
+    path
+        The raw file.
+    metadata
+        Its sidecar, inheritance applied.
+    options
+        How it is reconstructed; the device does not count.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    """
+    digest = hashlib.sha256(__version__.encode())
+    chosen = {**asdict(options.resolved()), "device": None, "denoiser": None}
+    digest.update(json.dumps([dict(metadata), chosen], sort_keys=True, default=str).encode())
+    if options.weights_file is not None:
+        digest.update(options.weights_file.read_bytes())
+    size = path.stat().st_size
+    digest.update(str(size).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(_SAMPLED))
+        file.seek(max(0, size - _SAMPLED))
+        digest.update(file.read(_SAMPLED))
+    return digest.hexdigest()[:16]
+
+
+def is_up_to_date(output_dir: Path, entities: Mapping[str, str], checksum: str) -> bool:
+    """Whether every derivative of a run is there and says that it was made from these inputs.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative dataset.
+    entities
+        BIDS entities of the run.
+    checksum
+        From :func:`inputs_checksum`.
+    """
+    for suffix, desc in _ENDS:
+        more = {"desc": desc} if desc else {}
+        image = output_dir / relative_path(entities, suffix, **more)
+        sidecar = output_dir / relative_path(entities, suffix, ".json", **more)
+        try:
+            found = json.loads(sidecar.read_text(encoding="utf-8")).get(KEY)
+        except (OSError, ValueError, AttributeError):
+            return False
+        if found != checksum or not image.is_file():
+            return False
+    return True
