@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -130,3 +132,62 @@ def test_module_and_help_start_without_the_science():
 
 def _output(command):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def command(dataset, out, work, *words):
+    program = [sys.executable, "-m", "mri2qmap_bids", str(dataset), str(out), "participant"]
+    return [*program, "-w", str(work), "--recon-method", "gridding", "--nprocs", "1", *words]
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes that a process has started, and theirs."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found += [child, *descendants(child)]
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_killed_call_leaves_nothing_half_written_and_the_next_one_finishes(
+    small_dataset, tmp_path
+):
+    out, work = tmp_path / "out", tmp_path / "work"
+    words = command(small_dataset, out, work)
+    rng = np.random.default_rng(0)
+    for wait in (*rng.uniform(3, 15, 3), None):
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            process.communicate(timeout=wait)
+        except subprocess.TimeoutExpired:
+            children = descendants(process.pid)
+            process.kill()
+            process.communicate()
+            deadline = time.monotonic() + 10
+            while any(Path(f"/proc/{pid}").exists() for pid in children):
+                assert time.monotonic() < deadline, "a worker lives on"
+                time.sleep(0.1)
+        for path in out.rglob("sub-*.nii.gz"):
+            assert np.isfinite(nib.load(path).get_fdata()).all()
+        for path in out.rglob("sub-*.json"):
+            json.loads(path.read_text())
+    assert process.returncode == 0
+    assert len(list(out.rglob("*_desc-brain_mask.json"))) == 3
+
+
+def test_two_calls_share_an_output_directory(small_dataset, tmp_path):
+    out = tmp_path / "out"
+    calls = [
+        subprocess.Popen(
+            command(small_dataset, out, tmp_path / label, "--participant-label", label),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for label in ("01", "02")
+    ]
+    for call in calls:
+        _, errors = call.communicate(timeout=300)
+        assert call.returncode == 0, errors
+    assert len(list(out.rglob("*_desc-brain_mask.nii.gz"))) == 3
+    assert json.loads((out / "dataset_description.json").read_text())["DatasetType"] == "derivative"
+    assert len(list((out / "logs").glob("*.toml"))) == 2

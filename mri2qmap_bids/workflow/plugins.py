@@ -2,9 +2,13 @@
 
 import logging
 import multiprocessing
+import os
 import re
+import signal
+import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from socket import gethostname
 from typing import Any
 
@@ -104,8 +108,25 @@ class ForkserverPlugin(MultiProcPlugin):  # type: ignore[misc]
 
 
 def _start_worker(cwd: str, log_level: int) -> None:
+    _die_with_the_parent()
     process_initializer(cwd)
     configure_logging(log_level)
+
+
+def _die_with_the_parent() -> None:
+    """End this worker when the program is killed.
+
+    Worker and fork server would keep one another alive, and the worker would go on writing
+    into the folders of the next call.
+    """
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            wait([parent.sentinel])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True, name="watch the parent").start()
 
 
 def reason_in(traceback: str) -> str:
