@@ -38,7 +38,11 @@ def main() -> None:
     words = parser.parse_args()
     best = read(words.results)
     lines = _main_part(best[best.part == "main"])
-    lines += _lesions(best[best.part == "lesions"]) + _sequences(best[best.part == "sequences"])
+    lines += _lesions(best[best.part == "lesions"])
+    heading = "## Other sequences and trajectories, R = 8, noise 0.5"
+    lines += _sequences(best[best.part == "sequences"], heading)
+    heading = "## Whole head, 2 mm, R = 8, noise 1"
+    lines += _sequences(best[best.part == "volume"], heading)
     existing = words.table.read_text() if words.table.exists() else ""
     head = existing.split("<!-- tables -->")[0] if "<!-- tables -->" in existing else ""
     words.table.write_text(head + "<!-- tables -->\n\n" + "\n".join(lines) + "\n")
@@ -92,12 +96,12 @@ def _lesions(table: pd.DataFrame) -> list[str]:
     return [*lines, ""]
 
 
-def _sequences(table: pd.DataFrame) -> list[str]:
-    """The same weights on sequences and trajectories that they never saw."""
+def _sequences(table: pd.DataFrame, heading: str) -> list[str]:
+    """Errors by sequence, trajectory and method."""
     if table.empty:
         return []
     lines = [
-        "## Other sequences and trajectories, R = 8, noise 0.5",
+        heading,
         "",
         "| sequence | trajectory | method | T1 MAPE | T2 MAPE | M0 NRMSE |",
         "|---|---|---|---|---|---|",

@@ -11,8 +11,7 @@ T1_RANGE, T2_RANGE = (0.1, 5.0), (0.01, 2.0)
 # Spread of a tissue's values from one draw to the next, and inside a tissue (smooth, fine).
 _TISSUE_SPREAD = (0.15, 0.2, 0.08)
 _SMOOTH_SPREAD = (0.04, 0.05, 0.03)
-# White matter of a volunteer at 1 mm: 0.04, 0.07, 0.05 about a mean over 2 mm.
-_FINE_SPREAD = (0.1, 0.16, 0.1)
+_FINE_SPREAD = (0.05, 0.08, 0.04)
 _LEAST_TISSUE = 0.05
 # What a T1-weighted image's brightness is taken to mean: (brightness, T1 [s], T2 [s], M0).
 _MEANING = (
@@ -24,7 +23,7 @@ _MEANING = (
     (0.90, 0.5, 0.09, 0.80),
     (1.30, 0.25, 0.12, 0.90),
 )
-_LESION_SHARE = 0.4
+_LESION_SHARE = 0.3
 _MOST_LESIONS = 4
 
 
