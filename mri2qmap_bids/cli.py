@@ -23,7 +23,7 @@ from mri2qmap_bids.recon.options import (
     ReconMethod,
     ReconOptions,
 )
-from mri2qmap_bids.recon.resources import available_cores, available_memory_gb
+from mri2qmap_bids.recon.resources import available_cores, usable_memory_gb
 from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
@@ -311,9 +311,7 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         n_procs=n_procs,
         omp_threads=min(arguments.omp_nthreads or min(n_procs, 8), n_procs),
         memory_gb=(
-            0.9 * available_memory_gb()
-            if arguments.mem is None
-            else _gigabytes("--mem", arguments.mem)
+            usable_memory_gb() if arguments.mem is None else _gigabytes("--mem", arguments.mem)
         ),
         gpu_memory_gb=(
             None if arguments.gpu_mem is None else _gigabytes("--gpu-mem", arguments.gpu_mem)

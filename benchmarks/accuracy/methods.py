@@ -3,7 +3,6 @@
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.cases import Problem
+from benchmarks.cfl import read_cfl, write_cfl
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match
@@ -138,15 +138,6 @@ class Bench:
         )
 
 
-def best_of(
-    tries: dict[str, Callable[[], Estimate]], cost: Callable[[Estimate], float]
-) -> tuple[str, Estimate]:
-    """The try with the least cost, and its name."""
-    done = {name: attempt() for name, attempt in tries.items()}
-    name = min(done, key=lambda key: cost(done[key]))
-    return name, done[name]
-
-
 def _bart(
     omega: torch.Tensor,
     frame: torch.Tensor,
@@ -171,26 +162,16 @@ def _bart(
         data[0, :, 0, :, 0, number] = samples[:, chosen].T
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        _write_cfl(root / "traj", trajectory)
-        _write_cfl(root / "ksp", data)
-        _write_cfl(root / "phi", basis.cpu().numpy().reshape(1, 1, 1, 1, 1, n_frames, rank))
+        write_cfl(root / "traj", trajectory)
+        write_cfl(root / "ksp", data)
+        write_cfl(root / "phi", basis.cpu().numpy().reshape(1, 1, 1, 1, 1, n_frames, rank))
         # x is BART's first axis.
-        _write_cfl(root / "sens", coils.cpu().numpy().transpose(2, 1, 0)[:, :, None, :])
+        write_cfl(root / "sens", coils.cpu().numpy().transpose(2, 1, 0)[:, :, None, :])
         how = ["-R", regulariser] if regulariser else ["-l2", "-r", "1e-4"]
         block = ["-b", "8"] if regulariser.startswith("L") else []
         names = [str(root / name) for name in ("ksp", "sens", "out")]
         command = ["bart", "pics", "-i", str(BART_ITERATIONS), "-e", *block, *how]
         command += ["-B", str(root / "phi"), "-t", str(root / "traj"), *names]
         subprocess.run(command, capture_output=True, check=True)
-        image = np.squeeze(_read_cfl(root / "out"))
+        image = np.squeeze(read_cfl(root / "out"))
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 1, 0)))
-
-
-def _write_cfl(path: Path, array: NDArray[np.generic]) -> None:
-    path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, array.shape)) + "\n")
-    np.asarray(array, np.complex64).ravel(order="F").tofile(path.with_suffix(".cfl"))
-
-
-def _read_cfl(path: Path) -> NDArray[np.complex64]:
-    shape = [int(n) for n in path.with_suffix(".hdr").read_text().splitlines()[1].split()]
-    return np.fromfile(path.with_suffix(".cfl"), np.complex64).reshape(shape, order="F")

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cfl import read_cfl, write_cfl
+
 Problem = dict[str, Any]
 
 
@@ -54,7 +56,7 @@ def mrpro(problem: Problem, n_iterations: int) -> np.ndarray:
 
     _without_torchvision_operators(torch)
     from mrpro.algorithms.optimizers import cg
-    from mrpro.data import CsmData, KTrajectory, SpatialDimension
+    from mrpro.data import KTrajectory, SpatialDimension
     from mrpro.operators import NonUniformFastFourierOp, SensitivityOp
 
     _threads(torch)
@@ -89,7 +91,7 @@ def mrpro(problem: Problem, n_iterations: int) -> np.ndarray:
     )[:, None]
     del frames
     _mark("adjoint")
-    sensitivity = SensitivityOp(CsmData(maps[None], None) if False else maps[None])
+    sensitivity = SensitivityOp(maps[None])
     operator = sensitivity.H @ gram @ sensitivity
     (image,) = cg(operator, target, max_iterations=n_iterations, tolerance=0.0)
     return image.numpy().reshape(basis.shape[1], *coils.shape[1:])
@@ -130,16 +132,16 @@ def bart(problem: Problem, n_iterations: int) -> np.ndarray:
     maps = np.moveaxis(coils, 0, -1)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        _write_cfl(root / "traj", trajectory)
-        _write_cfl(root / "ksp", y.transpose(3, 2, 0, 1)[None, :, :, :, None, :])
-        _write_cfl(root / "phi", basis.reshape(1, 1, 1, 1, 1, *basis.shape))
-        _write_cfl(root / "sens", maps.reshape(*maps.shape[:dim], *(1,) * (3 - dim), len(coils)))
+        write_cfl(root / "traj", trajectory)
+        write_cfl(root / "ksp", y.transpose(3, 2, 0, 1)[None, :, :, :, None, :])
+        write_cfl(root / "phi", basis.reshape(1, 1, 1, 1, 1, *basis.shape))
+        write_cfl(root / "sens", maps.reshape(*maps.shape[:dim], *(1,) * (3 - dim), len(coils)))
         words = ["bart", "pics", "-i", str(n_iterations), "-l2", "-r", "1e-6"]
         words += ["-B", str(root / "phi"), "-t", str(root / "traj")]
         words += [str(root / name) for name in ("ksp", "sens", "out")]
         _mark("written")
         subprocess.run(words, capture_output=True, check=True)
-        return np.moveaxis(np.squeeze(_read_cfl(root / "out")), -1, 0)
+        return np.moveaxis(np.squeeze(read_cfl(root / "out")), -1, 0)
 
 
 ENGINES: dict[str, Callable[[Problem, int], np.ndarray]] = {
@@ -167,16 +169,6 @@ def _without_torchvision_operators(torch: Any) -> None:
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     globals()["_library"] = library
-
-
-def _write_cfl(path: Path, array: np.ndarray) -> None:
-    path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, array.shape)) + "\n")
-    np.asarray(array, np.complex64).ravel(order="F").tofile(path.with_suffix(".cfl"))
-
-
-def _read_cfl(path: Path) -> np.ndarray:
-    shape = [int(n) for n in path.with_suffix(".hdr").read_text().splitlines()[1].split()]
-    return np.fromfile(path.with_suffix(".cfl"), np.complex64).reshape(shape, order="F")
 
 
 def main() -> None:

@@ -28,8 +28,7 @@ from mri2qmap_bids.recon.physics.sequence import Sequence
 from mri2qmap_bids.recon.plan import MemoryLimits
 from mri2qmap_bids.recon.reconstruct import (
     find_device,
-    plan_for,
-    problem_size,
+    plans_with,
     reconstruct,
     tissue_grid,
 )
@@ -142,7 +141,6 @@ def measure(
     """One line of the table."""
     limits = MemoryLimits(gpu_gb=limit)
     dictionary = build_dictionary(known.sequence, tissue_grid(options), options.rank, device=device)
-    atoms, basis = len(dictionary.atoms), dictionary.basis
     on_gpu = device.type == "cuda"
     if on_gpu:
         torch.cuda.empty_cache()
@@ -150,10 +148,8 @@ def measure(
     start = time.perf_counter()
     scan = read_raw(known.file, ReadLayout(n_frames))
     read = time.perf_counter() - start
-    real = not basis.is_complex()
-    size = problem_size(extent_of(scan), options, basis.shape[1], atoms, real)
     try:
-        plan = plan_for(size, options, limits)[0]
+        plan = plans_with(dictionary, extent_of(scan), options, limits)[0]
         maps = reconstruct(scan, known.sequence, options, dictionary, limits)
     except MemoryLimitError as error:
         return f"| {limit} | {error} | | | | | | |"

@@ -21,11 +21,10 @@ import torch
 from mri2qmap_bids.recon.acquisition.extent import extent_of
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
-from mri2qmap_bids.recon.cost import Plan
 from mri2qmap_bids.recon.options import DEFAULT_ITERATIONS, ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.plan import MemoryLimits
-from mri2qmap_bids.recon.reconstruct import plan_for, problem_size, reconstruct, tissue_grid
+from mri2qmap_bids.recon.reconstruct import plans_with, reconstruct, tissue_grid
 from mri2qmap_bids.simulate.sequences import make_sequence
 
 N_FRAMES = 60
@@ -68,10 +67,8 @@ def measure(case: Case) -> dict[str, float | str]:
     sequence = make_sequence("FISP", N_FRAMES, np.deg2rad(np.linspace(5, 60, N_FRAMES)))
     dictionary = build_dictionary(sequence, tissue_grid(options), 5)
     scan = scan_of(case)
-    atoms = len(dictionary.atoms)
     limits = MemoryLimits(case.limit_gb)
-    size = problem_size(extent_of(scan), options, 5, atoms, real_basis=True)
-    plan: Plan = plan_for(size, options, limits)[0]
+    plan = plans_with(dictionary, extent_of(scan), options, limits)[0]
     start = time.perf_counter()
     reconstruct(scan, sequence, options, dictionary, limits)
     seconds = time.perf_counter() - start

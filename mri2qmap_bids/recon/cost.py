@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from mri2qmap_bids.recon.encoding.toeplitz import Storage
 from mri2qmap_bids.recon.options import CG_STEPS, DEFAULT_ITERATIONS, START, ReconOptions
-
-Storage = Literal["single", "half", "host"]
-"""How kernels are kept, as in the encoding."""
 
 _COMPLEX, _REAL = 8.0, 4.0  # bytes
 # Resident before any data: the interpreter, torch and the rest; on a GPU, its context.
 _HOST_BASE, _GPU_BASE = 0.7e9, 0.6e9
 # Oversampling of the non-uniform transforms' grids along every axis.
 _CPU_GRID, _GPU_GRID = 1.25, 2.0
-# Arrays that live at once, as measured by benchmarks/speed/memory.py.
+# Arrays that live at once, counted in the code; benchmarks/speed/memory.py checks their sum.
 _GRADIENT_COPIES = 5  # images that a solver keeps
 _TV_COPIES = 5  # dual variables of total variation, each an image for every axis
 _PATCH_COPIES = 6  # images of locally low rank
@@ -260,7 +258,7 @@ class _Account:
 
     @cached_property
     def n_normal(self) -> int:
-        return applications(self.options)[0]
+        return _applications(self.options)[0]
 
     @cached_property
     def n_denoise(self) -> int:
@@ -323,10 +321,9 @@ class _Account:
             work = (3 * plan.coils_at_once + 1) * self.image + (plan.coils_at_once + 1) * voxels
         else:
             work = self.fine_grid + 3 * self.image + 3 * self.one_coil
-        n_normal, n_prox = applications(self.options)
+        n_normal, n_prox = _applications(self.options)
         regulariser = START if self.options.method == "mri2qmap" else self.options.method
-        prox = moved = 0.0
-        dual = 0.0
+        prox = moved = dual = 0.0
         if regulariser == "lrtv":
             # The dual variable stays from step to step; components are worked on one by one.
             dual = self.dim * self.image
@@ -375,7 +372,7 @@ class _Account:
         return self.stage("match", kept + batch + 8 * size.n_voxels * _REAL, seconds)
 
 
-def applications(options: ReconOptions) -> tuple[int, int]:
+def _applications(options: ReconOptions) -> tuple[int, int]:
     """How often A^H A and the regulariser's proximal map are applied."""
     plain = 2 * DEFAULT_ITERATIONS["subspace"]
     if options.method == "gridding":

@@ -12,9 +12,10 @@ from typing import TypeVar
 import torch
 
 from mri2qmap_bids.errors import MemoryLimitError
-from mri2qmap_bids.recon.cost import Machine, Plan, ProblemSize, Rates, Storage, stages
+from mri2qmap_bids.recon.cost import Machine, Plan, ProblemSize, Rates, stages
+from mri2qmap_bids.recon.encoding.toeplitz import Storage
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.resources import available_memory_gb
+from mri2qmap_bids.recon.resources import usable_memory_gb
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ def machine_of(device: torch.device, dim: int, limits: MemoryLimits) -> Machine:
         Memory that may be used.
     """
     rates = measured_rates(device, dim)
-    host = 1e9 * (limits.host_gb or 0.9 * available_memory_gb())
+    host = 1e9 * (limits.host_gb or usable_memory_gb())
     if device.type != "cuda":
         return Machine(False, host, host, rates)
     free, _ = torch.cuda.mem_get_info(device)

@@ -94,10 +94,7 @@ def reconstruct(
     whitening = whitening_of(scan)
     network = load_network(options, device)
     target = geometry.matrix[0 if scan.is_3d else 1 :]
-    basis, n_atoms = dictionary.basis, len(dictionary.atoms)
-    real = not basis.is_complex()
-    size = problem_size(extent_of(scan), options, basis.shape[1], n_atoms, real)
-    ways = plan_for(size, options, limits)
+    ways = plans_with(dictionary, extent_of(scan), options, limits)
     logger.info("Plan: %s", ways[0])
 
     def one(part: SliceSamples, plan: Plan) -> tuple[TissueMaps, NoiseDeviation]:
@@ -457,6 +454,15 @@ def plan_for(size: ProblemSize, options: ReconOptions, limits: MemoryLimits | No
     device = find_device(options.device)
     machine = machine_of(device, len(size.shape), limits or MemoryLimits())
     return plans(size, options, machine)
+
+
+def plans_with(
+    dictionary: Dictionary, extent: ScanExtent, options: ReconOptions, limits: MemoryLimits | None
+) -> list[Plan]:
+    """:func:`plan_for` a scan whose dictionary is known."""
+    basis, n_atoms = dictionary.basis, len(dictionary.atoms)
+    size = problem_size(extent, options, basis.shape[1], n_atoms, not basis.is_complex())
+    return plan_for(size, options, limits)
 
 
 def tissue_grid(options: ReconOptions) -> TissueGrid:

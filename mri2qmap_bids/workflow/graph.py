@@ -32,8 +32,7 @@ def init_mri2qmap_wf(runs: Sequence[MRFRun], settings: Settings) -> Workflow:
     """
     workflow = Workflow(name="mri2qmap_wf", base_dir=str(settings.work_dir))
     for run in runs:
-        branch = init_run_wf(settings, name=branch_name(run))
-        branch.get_node("reconstruct")._mem_gb = _memory_of(run, settings)
+        branch = init_run_wf(settings, branch_name(run), _memory_of(run, settings))
         branch.inputs.inputnode.raw_file = str(run.path)
         branch.inputs.inputnode.metadata = dict(run.metadata)
         branch.inputs.inputnode.entities = dict(run.entities)
@@ -42,8 +41,10 @@ def init_mri2qmap_wf(runs: Sequence[MRFRun], settings: Settings) -> Workflow:
     return workflow
 
 
-def init_run_wf(settings: Settings, name: str = "run_wf") -> Workflow:
+def init_run_wf(settings: Settings, name: str = "run_wf", memory_gb: float = 2.0) -> Workflow:
     """Raw file and sidecar of one run to its derivatives.
+
+    ``memory_gb`` is what the scheduler sets aside for the reconstruction.
 
     Inputs
     ------
@@ -71,7 +72,9 @@ def init_run_wf(settings: Settings, name: str = "run_wf") -> Workflow:
     dictionary = Node(BuildDictionary(), name="build_dictionary", n_procs=settings.omp_threads)
     dictionary.inputs.cache_dir = str(settings.work_dir / "dictionaries")
     dictionary.inputs.n_threads = settings.omp_threads
-    reconstruct = Node(Reconstruct(), name="reconstruct", n_procs=settings.omp_threads, mem_gb=2)
+    reconstruct = Node(
+        Reconstruct(), name="reconstruct", n_procs=settings.omp_threads, mem_gb=memory_gb
+    )
     reconstruct.inputs.n_threads = settings.omp_threads
     reconstruct.inputs.memory_gb = settings.memory_gb
     if settings.gpu_memory_gb:

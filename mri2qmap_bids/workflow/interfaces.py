@@ -76,28 +76,24 @@ class Reconstruct(SimpleInterface):  # type: ignore[misc]
     output_spec = _ReconstructOutput
 
     def _run_interface(self, runtime: Any) -> Any:
+        from mri2qmap_bids.recon.acquisition.extent import read_extent
         from mri2qmap_bids.recon.acquisition.raw import read_raw
         from mri2qmap_bids.recon.physics.dictionary import load_dictionary
         from mri2qmap_bids.recon.physics.maps import save_maps
         from mri2qmap_bids.recon.plan import MemoryLimits
-        from mri2qmap_bids.recon.reconstruct import reconstruct
-        from mri2qmap_bids.workflow.planning import plans_of_file
+        from mri2qmap_bids.recon.reconstruct import plans_with, reconstruct
 
         path, options = Path(self.inputs.raw_file), self.inputs.options
         memory, gpu_memory = (
             value if isdefined(value) else None
             for value in (self.inputs.memory_gb, self.inputs.gpu_memory_gb)
         )
-        dictionary_file = Path(self.inputs.dictionary_file)
-        # Refused before the samples are read, if there is no way.
-        plans_of_file(
-            path, self.inputs.metadata, options, (memory, gpu_memory), self.inputs.n_threads,
-            dictionary_file.parent,
-        )  # fmt: skip
+        limits = MemoryLimits(memory, gpu_memory)
+        dictionary = load_dictionary(Path(self.inputs.dictionary_file))
         sequence, layout = _described(self.inputs)
-        scan = read_raw(path, layout)
-        dictionary = load_dictionary(dictionary_file)
-        maps = reconstruct(scan, sequence, options, dictionary, MemoryLimits(memory, gpu_memory))
+        # Refused before the samples are read, if there is no way.
+        plans_with(dictionary, read_extent(path, layout), options, limits)
+        maps = reconstruct(read_raw(path, layout), sequence, options, dictionary, limits)
         path = Path(runtime.cwd) / "maps.npz"
         save_maps(maps, path)
         self._results["maps_file"] = str(path)

@@ -32,8 +32,6 @@ class ToeplitzNormal:
     """What the stored numbers of each pair are multiplied by."""
     coils: CoilMaps
     """Sensitivities S, shape (coil, *space)."""
-    rank: int
-    """Dimension r of the subspace."""
     coils_at_once: int = 1
     """Coils that are worked on together."""
 
@@ -69,11 +67,10 @@ def toeplitz_normal(
     Fessler et al., Toeplitz-based iterative image reconstruction (2005),
     doi:10.1109/TSP.2005.853152.
     """
-    rank = encoding.basis.shape[1]
     shape = encoding.shape
     real = not encoding.basis.is_complex()
     kernels = _Blocks(encoding, shape) if by_blocks else _Whole(encoding, shape)
-    pairs = _pairs(rank)
+    pairs = _pairs(encoding.basis.shape[1])
     kept = _kept_type(storage, real)
     # A complex number of half precision is kept as two real ones.
     parts = (2,) if storage == "half" and not real else ()
@@ -99,7 +96,7 @@ def toeplitz_normal(
             scaled = part / scale if storage == "half" else part
             spectra[q, pair] = torch.view_as_real(scaled) if parts else scaled
         scales.append(scale)
-    return ToeplitzNormal(spectra, tuple(scales), encoding.coils, rank, coils_at_once)
+    return ToeplitzNormal(spectra, tuple(scales), encoding.coils, coils_at_once)
 
 
 def apply(operator: ToeplitzNormal, image: SubspaceImage) -> SubspaceImage:
@@ -121,7 +118,7 @@ def apply(operator: ToeplitzNormal, image: SubspaceImage) -> SubspaceImage:
     # Grids outermost, so that kernels in the host's memory are fetched once.
     for q, parity in enumerate(product((0, 1), repeat=len(shape))):
         ramp = _ramp(shape, parity, image.device)
-        spectra = _fetched(operator.spectra[q], image.device)
+        spectra = operator.spectra[q].to(image.device, non_blocking=True)
         for coils in torch.split(operator.coils, operator.coils_at_once):
             seen = (coils * ramp)[:, None]
             filtered = _mix(spectra, operator.scales, torch.fft.fftn(image * seen, dim=axes))
@@ -179,10 +176,6 @@ def _kept_type(storage: Storage, real: bool) -> torch.dtype:
     if storage == "half":
         return torch.float16
     return torch.float32 if real else torch.complex64
-
-
-def _fetched(spectra: torch.Tensor, device: torch.device) -> torch.Tensor:
-    return spectra.to(device, non_blocking=True)
 
 
 def _mix(spectra: torch.Tensor, scales: tuple[float, ...], images: torch.Tensor) -> torch.Tensor:
