@@ -4,7 +4,7 @@ PYTHON ?= python3
 DEMO ?= demo
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint unit install clean
+.PHONY: demo test lint unit install clean dist dist-test
 
 demo: $(VENV)/.installed
 	$(BIN)/mri2qmap-tools demo $(DEMO)
@@ -32,6 +32,18 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[test]"
 	touch $@
+
+dist: $(VENV)/.installed-test
+	rm -rf dist
+	$(BIN)/python -m build
+
+# The wheel in an empty environment, and the demo from there, away from this folder.
+dist-test: dist
+	rm -rf build/empty
+	$(PYTHON) -m venv build/empty/venv
+	build/empty/venv/bin/python -m pip install -q -c constraints.txt torch
+	build/empty/venv/bin/python -m pip install -q -c constraints.txt dist/*.whl
+	cd build/empty && env -u PYTHONPATH venv/bin/mri2qmap-tools demo demo
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info
