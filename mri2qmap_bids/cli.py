@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -245,7 +246,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parse(argv)
         level = logging.DEBUG if arguments.verbose else logging.INFO
         configure_logging(level)
-        settings = replace(to_settings(arguments), log_level=level)
+        command = shlex.join(["mri2qmap", *(sys.argv[1:] if argv is None else argv)])
+        settings = replace(to_settings(arguments), log_level=level, command=command)
         with tempfile.TemporaryDirectory(prefix="mri2qmap-") as private:
             prepare_environment(Path(private))
             if arguments.analysis_level == "group":

@@ -1,6 +1,8 @@
 """What is logged, how it looks, and where it goes: the standard error."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def configure_logging(level: int) -> None:
@@ -22,3 +24,22 @@ def configure_logging(level: int) -> None:
         nipype_logger.handlers.clear()
         # A failing node is reported by us, in one line; its traceback is in the crash file.
         nipype_logger.setLevel(logging.INFO if level <= logging.DEBUG else logging.CRITICAL)
+
+
+@contextmanager
+def heard_warnings() -> Iterator[list[str]]:
+    """What the package warns of meanwhile, each text once; it is logged all the same."""
+    heard: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() not in heard:
+                heard.append(record.getMessage())
+
+    listener = Listener(logging.WARNING)
+    package = logging.getLogger("mri2qmap_bids")
+    package.addHandler(listener)
+    try:
+        yield heard
+    finally:
+        package.removeHandler(listener)

@@ -45,6 +45,8 @@ class Settings:
     """Memory to use at the same time [GB]."""
     gpu_memory_gb: float | None = None
     """Memory of the GPU to use [GB]; None: what is free."""
+    command: str = ""
+    """The words on the command line."""
     log_level: int = logging.INFO
     """As of the logging module."""
     recon: ReconOptions = field(default_factory=ReconOptions)

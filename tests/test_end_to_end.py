@@ -51,7 +51,7 @@ def test_every_run_has_every_derivative(derivatives):
     expected = {
         f"{stem}_{end}{ext}" for stem in stems for end in ends for ext in (".nii.gz", ".json")
     }
-    found = {str(path.relative_to(derivatives)) for path in derivatives.rglob("sub-*/**/*.*")}
+    found = {str(path.relative_to(derivatives)) for path in derivatives.rglob("sub-*/**/anat/*")}
     assert found == expected
 
 

@@ -94,9 +94,9 @@ class Bench:
         if method != "gridding":
             assert callable(self.inverse.normal)  # set up once, and not on anybody's clock
         start = time.perf_counter()
-        maps, deviation = solve(self.inverse, self.dictionary, network, options, shape)
+        solved = solve(self.inverse, self.dictionary, network, options, shape)
         seconds = time.perf_counter() - start
-        return self.estimate(maps, seconds, options, deviation)
+        return self.estimate(solved.maps, seconds, options, solved.deviation)
 
     def bart(self, regulariser: str) -> Estimate:
         """BART's ``pics`` in the same subspace, with the same sensitivities.

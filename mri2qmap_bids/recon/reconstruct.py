@@ -16,6 +16,13 @@ from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
 from mri2qmap_bids.recon.arrays import NoiseDeviation, QuantityMap, SubspaceImage, VirtualKSpace
 from mri2qmap_bids.recon.correction import Prior, PriorOptions
 from mri2qmap_bids.recon.cost import Plan, ProblemSize
+from mri2qmap_bids.recon.diagnostics import (
+    Diagnostics,
+    PartDiagnostics,
+    centre,
+    diagnose,
+    diagnose_part,
+)
 from mri2qmap_bids.recon.encoding import toeplitz
 from mri2qmap_bids.recon.encoding.coils import compress_coils, estimate_sensitivities
 from mri2qmap_bids.recon.encoding.density import density_compensation
@@ -46,6 +53,7 @@ from mri2qmap_bids.recon.pnp.network import JointDenoiser
 from mri2qmap_bids.recon.pnp.proximal import fista, largest_eigenvalue
 from mri2qmap_bids.recon.pnp.solver import Corrector, Schedule, plug_and_play
 from mri2qmap_bids.recon.pnp.total_variation import warm_total_variation
+from mri2qmap_bids.recon.record import Record
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +65,18 @@ def reconstruct(
     dictionary: Dictionary | None = None,
     limits: MemoryLimits | None = None,
 ) -> QuantitativeMaps:
-    """T1, T2 and M0 of one scan.
+    """T1, T2 and M0 of one scan; see :func:`reconstruct_and_diagnose`."""
+    return reconstruct_and_diagnose(scan, sequence, options, dictionary, limits)[0]
+
+
+def reconstruct_and_diagnose(
+    scan: RawScan,
+    sequence: Sequence,
+    options: ReconOptions,
+    dictionary: Dictionary | None = None,
+    limits: MemoryLimits | None = None,
+) -> tuple[QuantitativeMaps, Diagnostics]:
+    """T1, T2 and M0 of one scan, and what shows whether to trust them.
 
     1. simulate the dictionary and its subspace (unless given),
     2. prewhiten, 3. per slice (or volume): compress coils, estimate sensitivities and
@@ -85,10 +104,12 @@ def reconstruct(
         If there is no way to do it in the memory, before anything is computed.
     """
     device = find_device(options.device)
+    record = Record()
     if dictionary is None:
-        dictionary = build_dictionary(
-            sequence, tissue_grid(options), options.rank, options.energy, device
-        )
+        with record.stage("dictionary"):
+            dictionary = build_dictionary(
+                sequence, tissue_grid(options), options.rank, options.energy, device
+            )
     dictionary = dictionary.to(device)
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
     whitening = whitening_of(scan)
@@ -97,28 +118,51 @@ def reconstruct(
     ways = plans_with(dictionary, extent_of(scan), options, limits)
     logger.info("Plan: %s", ways[0])
 
-    def one(part: SliceSamples, plan: Plan) -> tuple[TissueMaps, NoiseDeviation]:
-        problem = inverse_problem(part, scan, geometry, dictionary, options, whitening, plan)
-        return solve(problem, dictionary, network, options, target)
+    middle = len(scan.slices) // 2
+
+    def one(index: int, plan: Plan) -> tuple[TissueMaps, NoiseDeviation, PartDiagnostics | None]:
+        with record.stage("coil sensitivities"):
+            problem = inverse_problem(
+                scan.slices[index], scan, geometry, dictionary, options, whitening, plan
+            )
+        solved = solve(problem, dictionary, network, options, target, record)
+        shown = None
+        if index == middle:
+            with record.stage("diagnostics"):
+                shown = diagnose_part(
+                    problem.encoding,
+                    problem.kspace,
+                    solved.image,
+                    solved.start,
+                    solved.maps,
+                    dictionary,
+                    index,
+                )
+        return solved.maps, solved.deviation, shown
 
     parts = []
-    for part in scan.slices:
-        solved, ways = first_that_fits(partial(one, part), ways)
+    for index in range(len(scan.slices)):
+        solved, ways = first_that_fits(partial(one, index), ways)
         parts.append(solved)
 
     def volume(tensors: list[torch.Tensor]) -> torch.Tensor:
         return tensors[0] if scan.is_3d else torch.stack(tensors)
 
-    m0 = volume([maps.m0 for maps, _ in parts])
-    deviations = [uncertainty(maps, dictionary, noise, options) for maps, noise in parts]
-    return QuantitativeMaps(
-        t1=volume([maps.t1 for maps, _ in parts]).cpu().numpy(),
-        t2=volume([maps.t2 for maps, _ in parts]).cpu().numpy(),
-        m0=m0.cpu().numpy(),
-        mask=brain_mask(m0, geometry.voxel_size),
-        affine=affine(geometry),
-        t1_std=volume([t1 for t1, _ in deviations]).cpu().numpy(),
-        t2_std=volume([t2 for _, t2 in deviations]).cpu().numpy(),
+    m0 = volume([maps.m0 for maps, _, _ in parts])
+    with record.stage("uncertainty and mask"):
+        deviations = [uncertainty(maps, dictionary, noise, options) for maps, noise, _ in parts]
+        quantitative = QuantitativeMaps(
+            t1=volume([maps.t1 for maps, _, _ in parts]).cpu().numpy(),
+            t2=volume([maps.t2 for maps, _, _ in parts]).cpu().numpy(),
+            m0=m0.cpu().numpy(),
+            mask=brain_mask(m0, geometry.voxel_size),
+            affine=affine(geometry),
+            t1_std=volume([t1 for t1, _ in deviations]).cpu().numpy(),
+            t2_std=volume([t2 for _, t2 in deviations]).cpu().numpy(),
+        )
+    (shown,) = (part for _, _, part in parts if part is not None)
+    return quantitative, diagnose(
+        shown, sequence, dictionary, scan.noise, record, ways[0], scan.is_3d
     )
 
 
@@ -240,7 +284,12 @@ class Start:
     """Standard deviation of a sample's complex noise."""
 
 
-def start_of(problem: InverseProblem, method: ReconMethod, options: ReconOptions) -> Start:
+def start_of(
+    problem: InverseProblem,
+    method: ReconMethod,
+    options: ReconOptions,
+    record: Record | None = None,
+) -> Start:
     """Solve y = A x without a learned prior.
 
     Parameters
@@ -251,19 +300,41 @@ def start_of(problem: InverseProblem, method: ReconMethod, options: ReconOptions
         subspace, lrtv or llr.
     options
         Steps, weight and seed.
+    record
+        Takes notes of time and steps.
     """
+    record = record or Record()
     options = replace(options, method=method)
-    normal, projection = problem.normal, problem.projection
+    with record.stage("encoding"):
+        normal, projection = problem.normal, problem.projection
     steps = options.iterations if method == "subspace" else DEFAULT_ITERATIONS["subspace"]
-    # White noise: no weights. Few steps from zero keep what the data do not say at zero.
-    image = conjugate_gradient(normal, projection, steps)
-    noise = _sample_noise(problem.encoding, problem.kspace, image)
-    replica = adjoint(problem.encoding, _noise_like(problem.kspace, noise, options.random_seed))
-    deviation = _deviation(conjugate_gradient(normal, replica, steps))
+    with record.stage("least squares"):
+        # White noise: no weights. Few steps from zero keep what the data do not say at zero.
+        image = conjugate_gradient(normal, projection, steps, watch=record.watch("subspace"))
+    with record.stage("noise"):
+        noise = _sample_noise(problem.encoding, problem.kspace, image)
+        replica = adjoint(problem.encoding, _noise_like(problem.kspace, noise, options.random_seed))
+        deviation = _deviation(conjugate_gradient(normal, replica, steps))
     if method in ("lrtv", "llr"):
         projected = noise * _mean_gain(problem.encoding)
-        image = _regularised(normal, projection, image, projected, options)
+        with record.stage(method):
+            image = _regularised(normal, projection, image, projected, options, record)
     return Start(image, deviation, noise)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """One slice or volume, solved and matched."""
+
+    maps: TissueMaps
+    """On the grid that was asked for."""
+    deviation: NoiseDeviation
+    """Of the noise in the real and the imaginary part of every component of the image before any
+    regularisation, shape (rank,)."""
+    image: SubspaceImage
+    """What the maps were made of, on the encoded grid."""
+    start: SubspaceImage | None = None
+    """Where the loop started from; None: there was no loop."""
 
 
 def solve(
@@ -272,7 +343,8 @@ def solve(
     network: JointDenoiser | None,
     options: ReconOptions,
     target: tuple[int, ...],
-) -> tuple[TissueMaps, NoiseDeviation]:
+    record: Record | None = None,
+) -> Solution:
     """Solve y = A x by the method that is asked for, and match x.
 
     Parameters
@@ -287,48 +359,52 @@ def solve(
         How a scan is reconstructed.
     target
         Voxels to keep of the encoded field of view, along (z,) y, x.
-
-    Returns
-    -------
-    Maps, and the standard deviation of the noise in the real and the imaginary part of every
-    component of the image before any regularisation, shape (rank,).
+    record
+        Takes notes of time and steps.
     """
+    record = record or Record()
 
     def matched(image: SubspaceImage) -> TissueMaps:
-        voxels = _crop(image, target)
+        voxels = centre(image, target)
         at_once = problem.plan.voxels_at_once
-        return match(voxels, dictionary, exhaustive=False, voxels_at_once=at_once)
+        with record.stage("matching"):
+            return match(voxels, dictionary, exhaustive=False, voxels_at_once=at_once)
 
     if options.method == "gridding":
-        image, deviation = _gridded(problem, options.random_seed)
-        return matched(image), deviation
+        with record.stage("gridding"):
+            image, deviation = _gridded(problem, options.random_seed)
+        return Solution(matched(image), deviation, image)
     if network is None:
-        start = start_of(problem, options.method, options)
-        return matched(start.image), start.deviation
+        start = start_of(problem, options.method, options, record)
+        return Solution(matched(start.image), start.deviation, start.image)
     prior: Corrector
     if options.method == "pnp":
-        start = start_of(problem, "subspace", replace(options, n_iterations=None))
+        start = start_of(problem, "subspace", replace(options, n_iterations=None), record)
         prior, believed = ComponentPrior(network, options.weight), 1.0
     else:
         own = replace(options, n_iterations=None, regularisation=None)
-        start = start_of(problem, START, own)
+        start = start_of(problem, START, own, record)
         plan = problem.plan
         settings = PriorOptions(
             voxels_at_once=plan.voxels_at_once, slices_at_once=plan.slices_at_once
         )
         prior, believed = Prior(dictionary, network, settings), START_NOISE
-    image, deviation = plug_and_play(
-        problem.normal,
-        problem.projection,
-        prior,
-        start.image,
-        believed * start.deviation,
-        start.noise / 2**0.5,
-        Schedule(options.iterations, DECAY, REMAINING, CG_STEPS),
-    )
-    if isinstance(prior, Prior):
-        return prior.maps(_crop(image, target), deviation), start.deviation
-    return matched(image), start.deviation
+    with record.stage("plug and play"):
+        image, deviation = plug_and_play(
+            problem.normal,
+            problem.projection,
+            prior,
+            start.image,
+            believed * start.deviation,
+            start.noise / 2**0.5,
+            Schedule(options.iterations, DECAY, REMAINING, CG_STEPS),
+            record.watch(options.method),
+        )
+    if not isinstance(prior, Prior):
+        return Solution(matched(image), start.deviation, image, start.image)
+    with record.stage("final maps"):
+        maps = prior.maps(centre(image, target), deviation)
+    return Solution(maps, start.deviation, image, start.image)
 
 
 def _regularised(
@@ -337,6 +413,7 @@ def _regularised(
     start: SubspaceImage,
     noise: float,
     options: ReconOptions,
+    record: Record,
 ) -> SubspaceImage:
     """Minimise 1/2 |A x - y|^2 + weight noise R(x), with R that of the method lrtv or llr.
 
@@ -346,7 +423,8 @@ def _regularised(
     lipschitz = 1.05 * largest_eigenvalue(normal, projection)
     weight = options.weight * noise / lipschitz
     prox = warm_total_variation(weight) if options.method == "lrtv" else shifted_low_rank(weight)
-    return fista(normal, projection, prox, lipschitz, options.iterations, start)
+    watch = record.watch(options.method)
+    return fista(normal, projection, prox, lipschitz, options.iterations, start, watch=watch)
 
 
 def load_network(options: ReconOptions, device: torch.device) -> JointDenoiser | None:
@@ -540,10 +618,3 @@ def _encoded_support(
         max(n, int(np.ceil(fov / size - 0.01)))
         for n, size, fov in zip(matrix, voxel_size, encoded_fov, strict=True)
     )
-
-
-def _crop(image: torch.Tensor, matrix: tuple[int, ...]) -> torch.Tensor:
-    """The central voxels of (rank, *space), origin (``floor(n / 2)``) on origin."""
-    starts = [full // 2 - n // 2 for full, n in zip(image.shape[1:], matrix, strict=True)]
-    kept = tuple(slice(start, start + n) for start, n in zip(starts, matrix, strict=True))
-    return image[(slice(None), *kept)]

@@ -1,6 +1,8 @@
 """What this process may use of the machine."""
 
 import os
+import resource
+import sys
 from pathlib import Path
 
 
@@ -27,6 +29,12 @@ def available_memory_gb() -> float:
 def usable_memory_gb() -> float:
     """Memory to use where nothing is said: nine tenths of what is available [GB]."""
     return 0.9 * available_memory_gb()
+
+
+def peak_memory_gb() -> float:
+    """Most memory that this process has held so far [GB]."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9
 
 
 def _cgroup_value(name: str) -> list[str]:

@@ -19,6 +19,8 @@ from mri2qmap_bids.workflow.plugins import Failure, ForkserverPlugin
 
 logger = logging.getLogger(__name__)
 
+_RECONSTRUCTED = ("maps_file", "diagnostics_file", "warnings", "seconds", "peak_memory_gb")
+
 
 def init_mri2qmap_wf(runs: Sequence[MRFRun], settings: Settings) -> Workflow:
     """One branch a run, none waiting for another.
@@ -83,6 +85,7 @@ def init_run_wf(settings: Settings, name: str = "run_wf", memory_gb: float = 2.0
         reconstruct.inputs.weights_file = str(settings.recon.weights_file)
     write = Node(WriteDerivatives(), name="write_derivatives")
     write.inputs.output_dir = str(settings.output_dir)
+    write.inputs.command = settings.command
     for node in (dictionary, reconstruct, write):
         node.inputs.options = settings.recon
     scan = [("raw_file", "raw_file"), ("metadata", "metadata")]
@@ -93,7 +96,7 @@ def init_run_wf(settings: Settings, name: str = "run_wf", memory_gb: float = 2.0
             (inputs, reconstruct, scan),
             (dictionary, reconstruct, [("dictionary_file", "dictionary_file")]),
             (inputs, write, described),
-            (reconstruct, write, [("maps_file", "maps_file")]),
+            (reconstruct, write, [(name, name) for name in _RECONSTRUCTED]),
             (reconstruct, outputs, [("maps_file", "maps_file")]),
             (write, outputs, [("out_files", "out_files")]),
         ]

@@ -67,6 +67,10 @@ class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
 
 class _ReconstructOutput(TraitedSpec):  # type: ignore[misc]
     maps_file = File(exists=True, desc="quantitative maps, npz")
+    diagnostics_file = File(exists=True, desc="what a report shows beyond the maps, npz")
+    warnings = traits.List(traits.Str, desc="what the reconstruction warned of")
+    seconds = traits.Dict(desc="time of what comes before the reconstruction [s]")
+    peak_memory_gb = traits.Float(desc="most memory that the process held [GB]")
 
 
 class Reconstruct(SimpleInterface):  # type: ignore[misc]
@@ -76,12 +80,16 @@ class Reconstruct(SimpleInterface):  # type: ignore[misc]
     output_spec = _ReconstructOutput
 
     def _run_interface(self, runtime: Any) -> Any:
+        from mri2qmap_bids.logs import heard_warnings
         from mri2qmap_bids.recon.acquisition.extent import read_extent
         from mri2qmap_bids.recon.acquisition.raw import read_raw
+        from mri2qmap_bids.recon.diagnostics import save_diagnostics
         from mri2qmap_bids.recon.physics.dictionary import load_dictionary
         from mri2qmap_bids.recon.physics.maps import save_maps
         from mri2qmap_bids.recon.plan import MemoryLimits
-        from mri2qmap_bids.recon.reconstruct import plans_with, reconstruct
+        from mri2qmap_bids.recon.reconstruct import plans_with, reconstruct_and_diagnose
+        from mri2qmap_bids.recon.record import Record
+        from mri2qmap_bids.recon.resources import peak_memory_gb
 
         path, options = Path(self.inputs.raw_file), self.inputs.options
         memory, gpu_memory = (
@@ -91,12 +99,24 @@ class Reconstruct(SimpleInterface):  # type: ignore[misc]
         limits = MemoryLimits(memory, gpu_memory)
         dictionary = load_dictionary(Path(self.inputs.dictionary_file))
         sequence, layout = _described(self.inputs)
-        # Refused before the samples are read, if there is no way.
-        plans_with(dictionary, read_extent(path, layout), options, limits)
-        maps = reconstruct(read_raw(path, layout), sequence, options, dictionary, limits)
-        path = Path(runtime.cwd) / "maps.npz"
-        save_maps(maps, path)
-        self._results["maps_file"] = str(path)
+        record, cwd = Record(), Path(runtime.cwd)
+        with heard_warnings() as warnings:
+            # Refused before the samples are read, if there is no way.
+            plans_with(dictionary, read_extent(path, layout), options, limits)
+            with record.stage("reading"):
+                scan = read_raw(path, layout)
+            maps, diagnostics = reconstruct_and_diagnose(
+                scan, sequence, options, dictionary, limits
+            )
+        save_maps(maps, cwd / "maps.npz")
+        save_diagnostics(diagnostics, cwd / "diagnostics.npz")
+        self._results = {
+            "maps_file": str(cwd / "maps.npz"),
+            "diagnostics_file": str(cwd / "diagnostics.npz"),
+            "warnings": warnings,
+            "seconds": dict(record.seconds),
+            "peak_memory_gb": peak_memory_gb(),
+        }
         return runtime
 
 
@@ -108,6 +128,11 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     source = traits.Str(mandatory=True, desc="BIDS URI of the raw file")
     options = traits.Any(mandatory=True, desc="ReconOptions")
     output_dir = traits.Str(mandatory=True, desc="root of the derivative dataset")
+    diagnostics_file = File(exists=True, mandatory=True, desc="what a report shows besides")
+    warnings = traits.List(traits.Str, desc="what the reconstruction warned of")
+    seconds = traits.Dict(desc="time of what came before the reconstruction [s]")
+    peak_memory_gb = traits.Float(0.0, usedefault=True, desc="most memory that was held [GB]")
+    command = traits.Str("", usedefault=True, desc="words on the command line")
 
 
 class _WriteDerivativesOutput(TraitedSpec):  # type: ignore[misc]
@@ -123,8 +148,11 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
     always_run = True
 
     def _run_interface(self, runtime: Any) -> Any:
+        from dataclasses import asdict
+
         from mri2qmap_bids.dataset.checksum import KEY, inputs_checksum
         from mri2qmap_bids.dataset.derivatives import MapDocument, write_maps
+        from mri2qmap_bids.dataset.figures import Conditions, versions_in_use, write_diagnostics
         from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
         from mri2qmap_bids.recon.acquisition.header import read_header
         from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise_all
@@ -145,7 +173,20 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
             synthetic=synthesise_all(maps),
             synthetic_metadata={k: describe_contrast(v) for k, v in ROUTINE_CONTRASTS.items()},
         )
-        written = write_maps(document, Path(self.inputs.output_dir))
+        conditions = Conditions(
+            command=self.inputs.command,
+            warnings=tuple(self.inputs.warnings),
+            options=asdict(self.inputs.options),
+            seconds=self.inputs.seconds,
+            peak_memory_gb=self.inputs.peak_memory_gb,
+            versions=versions_in_use(),
+        )
+        output_dir = Path(self.inputs.output_dir)
+        # Before the maps: a run whose maps are there is not done again.
+        write_diagnostics(
+            Path(self.inputs.diagnostics_file), conditions, self.inputs.entities, output_dir
+        )
+        written = write_maps(document, output_dir)
         self._results["out_files"] = [str(path) for path in written]
         return runtime
 

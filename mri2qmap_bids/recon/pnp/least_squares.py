@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from mri2qmap_bids.recon.arrays import SubspaceImage
+from mri2qmap_bids.recon.record import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +17,7 @@ def conjugate_gradient(
     n_iterations: int,
     start: SubspaceImage | None = None,
     tolerance: float = 1e-5,
+    watch: Watch | None = None,
 ) -> SubspaceImage:
     """Solve N x = b for a Hermitian positive operator N.
 
@@ -34,6 +36,8 @@ def conjugate_gradient(
         First x; None is 0.
     tolerance
         Relative residual to stop at.
+    watch
+        Told the relative ``residual`` of every step.
 
     References
     ----------
@@ -43,7 +47,8 @@ def conjugate_gradient(
     residual = target.clone() if start is None else target - normal(start)
     direction = residual.clone()
     energy = _energy(residual)
-    enough = tolerance**2 * _energy(target)
+    whole = _energy(target)
+    enough = tolerance**2 * whole
     for iteration in range(n_iterations):
         if energy <= enough:
             break
@@ -54,6 +59,8 @@ def conjugate_gradient(
         previous, energy = energy, _energy(residual)
         direction = residual + (energy / previous) * direction
         logger.debug("Iteration %d: residual %.3e", iteration + 1, float(energy.sqrt()))
+        if watch is not None:
+            watch({"residual": float((energy / whole).sqrt())})
     return solution
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from mri2qmap_bids.recon.arrays import SubspaceImage
+from mri2qmap_bids.recon.record import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +19,7 @@ def fista(
     n_iterations: int,
     start: SubspaceImage | None = None,
     tolerance: float = 1e-4,
+    watch: Watch | None = None,
 ) -> SubspaceImage:
     """Minimise 1/2 |A x - y|^2 + g(x) for a convex g.
 
@@ -46,6 +48,8 @@ def fista(
         First x; None is 0.
     tolerance
         Relative length of a step, momentum aside, to stop at.
+    watch
+        Told the relative length of every ``step``.
 
     References
     ----------
@@ -60,8 +64,11 @@ def fista(
         solution = prox(point - (normal(point) - target) / lipschitz)
         move, travelled = solution - point, solution - previous
         length = float(torch.linalg.vector_norm(move))
+        whole = float(torch.linalg.vector_norm(solution))
         logger.debug("Iteration %d: step %.3e", iteration + 1, length)
-        if length <= tolerance * float(torch.linalg.vector_norm(solution)):
+        if watch is not None:
+            watch({"step": length / max(whole, 1e-30)})
+        if length <= tolerance * whole:
             break
         uphill = float(torch.vdot(move.flatten(), travelled.flatten()).real) < 0
         following = 1.0 if uphill else (1 + (1 + 4 * momentum**2) ** 0.5) / 2

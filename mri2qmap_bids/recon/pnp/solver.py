@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
 from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
+from mri2qmap_bids.recon.record import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ def plug_and_play(
     deviation: NoiseDeviation,
     sample_deviation: float,
     schedule: Schedule,
+    watch: Watch | None = None,
 ) -> tuple[SubspaceImage, NoiseDeviation]:
     """Half-quadratic splitting with a prior that is known only through what it does.
 
@@ -72,6 +74,9 @@ def plug_and_play(
         t.
     schedule
         Iterations, decay, r and steps.
+    watch
+        Told of every iteration the relative ``residual`` of the data, the ``change`` of the
+        corrected image, its ``distance`` from x, and the noise ``level``.
 
     Returns
     -------
@@ -96,16 +101,21 @@ def plug_and_play(
             start=image,
         )
         change = _relative(corrected - previous, corrected) if previous is not None else 1.0
-        if logger.isEnabledFor(logging.INFO):
+        if watch is not None or logger.isEnabledFor(logging.INFO):
+            figures = {
+                "residual": _relative(normal(image) - target, target),
+                "change": change,
+                "level": level,
+                "distance": _relative(image - corrected, image),
+            }
             logger.info(
                 "iteration %d: data residual %.4f, change of the corrected image %.4f, "
                 "noise level %.3g, distance from the prior %.4f",
                 iteration + 1,
-                _relative(normal(image) - target, target),
-                change,
-                level,
-                _relative(image - corrected, image),
+                *figures.values(),
             )
+            if watch is not None:
+                watch(figures)
         deviation = schedule.decay * deviation
         previous = corrected
         if change < schedule.tolerance:

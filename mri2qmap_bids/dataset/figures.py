@@ -1,0 +1,100 @@
+"""Where figures and what they are drawn from lie in a derivative dataset."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+from mri2qmap_bids import __version__
+from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.dataset.files import write_atomically, write_json
+
+_LIBRARIES = ("torch", "finufft", "torchsim", "numpy", "nipype", "pybids", "nibabel")
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How a run was reconstructed, as far as the maps' sidecars do not say it."""
+
+    command: str
+    """The words on the command line."""
+    warnings: tuple[str, ...]
+    """What the reconstruction warned of."""
+    options: Mapping[str, Any]
+    """Every option of the reconstruction."""
+    seconds: Mapping[str, float]
+    """Time of what comes before the reconstruction [s], by name."""
+    peak_memory_gb: float
+    """Most memory that the process held [GB]."""
+    versions: Mapping[str, str]
+    """Of the program, of Python and of libraries."""
+
+
+def figure_path(entities: Mapping[str, str], suffix: str, extension: str, desc: str) -> Path:
+    """Where a figure lies below its dataset's root, sessions side by side.
+
+    >>> str(figure_path({"sub": "01", "ses": "a"}, "T1map", ".png", "mosaic"))
+    'sub-01/figures/sub-01_ses-a_desc-mosaic_T1map.png'
+    """
+    name = relative_path(entities, suffix, extension, desc=desc).name
+    return Path(f"sub-{entities['sub']}") / "figures" / name
+
+
+def write_diagnostics(
+    diagnostics_file: Path,
+    conditions: Conditions,
+    entities: Mapping[str, str],
+    output_dir: Path,
+) -> None:
+    """Keep what a report is made of beside the figures: arrays, and a JSON file.
+
+    Parameters
+    ----------
+    diagnostics_file
+        From the reconstruction.
+    conditions
+        How it was made.
+    entities
+        BIDS entities of the run.
+    output_dir
+        Root of the derivative dataset.
+    """
+    path = output_dir / figure_path(entities, "MRF", ".npz", "diagnostics")
+    write_atomically(path, partial(copyfile, diagnostics_file))
+    content = {
+        "Command": conditions.command,
+        "Warnings": list(conditions.warnings),
+        "Options": dict(conditions.options),
+        "Seconds": dict(conditions.seconds),
+        "PeakMemory": conditions.peak_memory_gb,
+        "Versions": dict(conditions.versions),
+    }
+    write_json(path.with_suffix(".json"), content)
+
+
+def read_conditions(entities: Mapping[str, str], output_dir: Path) -> Conditions | None:
+    """What :func:`write_diagnostics` kept; None where it is not there."""
+    path = output_dir / figure_path(entities, "MRF", ".json", "diagnostics")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Conditions(
+            command=content["Command"],
+            warnings=tuple(content["Warnings"]),
+            options=content["Options"],
+            seconds=content["Seconds"],
+            peak_memory_gb=content["PeakMemory"],
+            versions=content["Versions"],
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def versions_in_use(libraries: Sequence[str] = _LIBRARIES) -> dict[str, str]:
+    """Versions of the program, of Python and of the libraries that make the maps."""
+    found = {"mri2qmap_bids": __version__, "Python": platform.python_version()}
+    return found | {name: version(name) for name in libraries}

@@ -1,0 +1,503 @@
+"""What shows whether a reconstruction can be trusted, small enough to be kept beside the maps."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mri2qmap_bids.recon.arrays import CoilMaps, SubspaceImage, VirtualKSpace
+from mri2qmap_bids.recon.cost import Plan
+from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil
+from mri2qmap_bids.recon.physics.dictionary import Dictionary
+from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
+from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.record import Record
+
+_N_FINGERPRINTS = 400
+_N_RADII = 32
+_N_READOUT_SAMPLES = 4096
+_SAMPLES_AT_ONCE = 1 << 22
+# Voxels darker than this part of the bright ones are no tissue.
+_DARK = 0.15
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One plane through a volume, or one slice."""
+
+    axis: int
+    """Array axis (z, y, x) that it is normal to."""
+    index: int
+    """Where along that axis."""
+    misfit: NDArray[np.float16]
+    """|x - m0 Phi^H d| / |x| of the subspace image x and the maps, shape (row, column)."""
+    coils: NDArray[np.float16]
+    """Magnitude of the virtual coils' sensitivities, shape (coil, row, column)."""
+    start_t1: NDArray[np.float16] | None
+    """T1 of the image that the loop started from [s], shape (row, column); None: no loop."""
+    start_t2: NDArray[np.float16] | None
+    """T2 of it [s]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprints:
+    """Signals of some voxels in the subspace, and those that their maps predict."""
+
+    voxels: NDArray[np.int32]
+    """Array indices (z, y, x), shape (voxel, 3)."""
+    t1: NDArray[np.float32]
+    """[s], shape (voxel,)."""
+    t2: NDArray[np.float32]
+    """[s], shape (voxel,)."""
+    data: NDArray[np.complex64]
+    """Subspace image, shape (voxel, rank)."""
+    model: NDArray[np.complex64]
+    """m0 Phi^H d(T1, T2), shape (voxel, rank)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """What the image leaves of the strongest virtual coil's samples."""
+
+    noise: float
+    """Standard deviation of a complex sample by the median; 1 is expected of whitened coils."""
+    frames: NDArray[np.float32]
+    """Root mean square over each frame, shape (frame,)."""
+    radii: NDArray[np.float32]
+    """Root mean square over shells of k-space, from its centre to the grid's edge."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sampling:
+    """Where k-space was sampled."""
+
+    density: tuple[NDArray[np.float32], ...]
+    """Samples per cell of the grid's k-space, all frames together; one image for a slice, three
+    mean projections (along z, y, x) for a volume."""
+    coverage: float
+    """Share of cells inside the grid's ellipsoid that any frame has sampled, 0..1."""
+    readouts: NDArray[np.float32]
+    """Positions (x, y[, z]) of the first samples, in units of the grid's k-space edge."""
+    readout_frames: NDArray[np.int32]
+    """Their frames, shape (sample,)."""
+    n_samples: int
+    """Samples of one coil in the slice or volume."""
+
+
+@dataclass(frozen=True, eq=False)
+class CoilNoise:
+    """Noise of the receive coils before whitening."""
+
+    correlation: NDArray[np.float16]
+    """Magnitude of the correlation between coils, shape (coil, coil)."""
+    deviation: NDArray[np.float32]
+    """Standard deviation of each coil's complex samples, relative to their median."""
+
+
+@dataclass(frozen=True, eq=False)
+class PartDiagnostics:
+    """Of the slice in the middle, or of the volume."""
+
+    planes: tuple[Plane, ...]
+    fingerprints: Fingerprints
+    residual: Residual
+    sampling: Sampling
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnostics:
+    """All that a report needs beyond the maps."""
+
+    sequence: Sequence
+    """The train."""
+    basis: NDArray[np.float32] | NDArray[np.complex64]
+    """Phi, shape (frame, rank)."""
+    energy: float
+    """Share of the fingerprints' energy in the subspace, 0..1."""
+    t1_range: tuple[float, float]
+    """Of the dictionary [s]."""
+    t2_range: tuple[float, float]
+    """Of the dictionary [s]."""
+    n_atoms: int
+    """Tissues in the dictionary."""
+    part: PartDiagnostics
+    """The slice in the middle, or the volume."""
+    coil_noise: CoilNoise | None
+    """None: the file has no noise scan."""
+    steps: Mapping[str, list[Mapping[str, float]]]
+    """Figures of every step, by solver; of the slice in the middle."""
+    seconds: Mapping[str, float]
+    """Time of each stage [s]."""
+    plan: Plan
+    """The plan that it was done by, with what it predicted."""
+    device: str
+    """Where it was computed."""
+    is_3d: bool
+    """Whether the scan is one volume."""
+
+
+def diagnose_part(
+    encoding: Encoding,
+    kspace: VirtualKSpace,
+    image: SubspaceImage,
+    start: SubspaceImage | None,
+    maps: TissueMaps,
+    dictionary: Dictionary,
+    slice_index: int,
+) -> PartDiagnostics:
+    """Look into one slice or volume while its data are at hand.
+
+    Costs one coil's transform of the image, and matches no more than three planes of the start.
+
+    Parameters
+    ----------
+    encoding
+        A.
+    kspace
+        The samples of the virtual coils.
+    image
+        Subspace image that the maps were made of, on the encoded grid, shape (rank, *space).
+    start
+        The image that a loop started from, if there was one.
+    maps
+        T1, T2 and m0, on the centre of that grid.
+    dictionary
+        The fingerprints.
+    slice_index
+        Which slice of the stack it is; 0 for a volume.
+    """
+    target = tuple(maps.t1.shape)
+    cropped = centre(image, target)
+    begun = None if start is None else centre(start, target)
+    sensitivities = centre(encoding.coils, target)
+    places = _places(maps.m0)
+    planes = []
+    for axis, index in places:
+        begins = None if begun is None else _cut(begun, axis, index)
+        planes.append(
+            _plane(
+                _cut(cropped, axis, index),
+                begins,
+                _cut_maps(maps, axis, index),
+                _cut(sensitivities, axis, index),
+                dictionary,
+                (axis, index) if len(target) == 3 else (0, slice_index),
+            )
+        )
+    return PartDiagnostics(
+        planes=tuple(planes),
+        fingerprints=_fingerprints(cropped, maps, dictionary, slice_index),
+        residual=_residual(encoding, kspace, image),
+        sampling=_sampling(encoding),
+    )
+
+
+def diagnose(
+    part: PartDiagnostics,
+    sequence: Sequence,
+    dictionary: Dictionary,
+    noise: torch.Tensor | None,
+    record: Record,
+    plan: Plan,
+    is_3d: bool,
+) -> Diagnostics:
+    """Everything together, on the host.
+
+    Parameters
+    ----------
+    part
+        From :func:`diagnose_part`.
+    sequence
+        The train.
+    dictionary
+        The fingerprints.
+    noise
+        The noise scan, shape (coil, sample).
+    record
+        Times and steps.
+    plan
+        The plan that was gone by.
+    is_3d
+        Whether the scan is one volume.
+    """
+    return Diagnostics(
+        sequence=sequence,
+        basis=dictionary.basis.cpu().numpy(),
+        energy=dictionary.energy,
+        t1_range=(float(dictionary.t1[0]), float(dictionary.t1[-1])),
+        t2_range=(float(dictionary.t2[0]), float(dictionary.t2[-1])),
+        n_atoms=int(dictionary.physical.sum()),
+        part=part,
+        coil_noise=None if noise is None else _coil_noise(noise),
+        steps={solver: list(steps) for solver, steps in record.steps.items()},
+        seconds=dict(record.seconds),
+        plan=plan,
+        device=_name_of(dictionary.atoms.device),
+        is_3d=is_3d,
+    )
+
+
+def centre(image: torch.Tensor, matrix: tuple[int, ...]) -> torch.Tensor:
+    """The central voxels of (..., *space), origin (``floor(n / 2)``) on origin."""
+    full = image.shape[-len(matrix) :]
+    starts = [whole // 2 - n // 2 for whole, n in zip(full, matrix, strict=True)]
+    kept = tuple(slice(start, start + n) for start, n in zip(starts, matrix, strict=True))
+    part: torch.Tensor = image[(Ellipsis, *kept)]  # type: ignore[index]
+    return part
+
+
+def save_diagnostics(diagnostics: Diagnostics, path: Path) -> None:
+    """Write a compressed ``.npz``: arrays, and all else as JSON in ``facts``."""
+    part, sequence = diagnostics.part, diagnostics.sequence
+    arrays: dict[str, Any] = {
+        "basis": diagnostics.basis,
+        "flip_angle": sequence.flip_angle,
+        "repetition_time": sequence.repetition_time,
+        "echo_time": sequence.echo_time,
+        "rf_phase": sequence.rf_phase,
+        **_named("fingerprints", asdict(part.fingerprints)),
+        "residual_frames": part.residual.frames,
+        "residual_radii": part.residual.radii,
+        "readouts": part.sampling.readouts,
+        "readout_frames": part.sampling.readout_frames,
+        **{f"density_{i}": image for i, image in enumerate(part.sampling.density)},
+    }
+    for i, plane in enumerate(part.planes):
+        arrays |= _named(f"plane_{i}", asdict(plane))
+    if diagnostics.coil_noise is not None:
+        arrays |= _named("coil_noise", asdict(diagnostics.coil_noise))
+    facts = {
+        "sequence": {
+            key: getattr(sequence, key)
+            for key in (
+                "kind",
+                "inversion_time",
+                "inversion_efficiency",
+                "preparation_time",
+                "slice_profile",
+            )
+        },
+        "noise": part.residual.noise,
+        "coverage": part.sampling.coverage,
+        "n_samples": part.sampling.n_samples,
+        "plan": asdict(diagnostics.plan),
+        **{
+            key: getattr(diagnostics, key)
+            for key in (
+                "energy",
+                "t1_range",
+                "t2_range",
+                "n_atoms",
+                "steps",
+                "seconds",
+                "device",
+                "is_3d",
+            )
+        },
+    }
+    with path.open("wb") as file:
+        np.savez_compressed(file, facts=json.dumps(facts), **arrays)
+
+
+def load_diagnostics(path: Path) -> Diagnostics:
+    """Read what :func:`save_diagnostics` wrote."""
+    from mri2qmap_bids.recon.cost import Stage
+
+    with np.load(path) as file:
+        arrays = dict(file)
+    facts = json.loads(str(arrays.pop("facts")))
+    own = facts["sequence"]
+    sequence = Sequence(
+        **{key: arrays[key] for key in ("flip_angle", "repetition_time", "echo_time", "rf_phase")},
+        **{**own, "slice_profile": tuple(own["slice_profile"])},
+    )
+    planes: list[Plane] = []
+    while f"plane_{len(planes)}_axis" in arrays:
+        fields = _fields(arrays, f"plane_{len(planes)}")
+        axis, index = int(fields.pop("axis")), int(fields.pop("index"))
+        planes.append(Plane(axis, index, **{"start_t1": None, "start_t2": None, **fields}))
+    density: list[NDArray[np.float32]] = []
+    while f"density_{len(density)}" in arrays:
+        density.append(arrays[f"density_{len(density)}"])
+    coil_noise = _fields(arrays, "coil_noise")
+    plan = facts["plan"]
+    return Diagnostics(
+        sequence=sequence,
+        basis=arrays["basis"],
+        part=PartDiagnostics(
+            planes=tuple(planes),
+            fingerprints=Fingerprints(**_fields(arrays, "fingerprints")),
+            residual=Residual(facts["noise"], arrays["residual_frames"], arrays["residual_radii"]),
+            sampling=Sampling(
+                tuple(density),
+                facts["coverage"],
+                arrays["readouts"],
+                arrays["readout_frames"],
+                facts["n_samples"],
+            ),
+        ),
+        coil_noise=CoilNoise(**coil_noise) if coil_noise else None,
+        plan=Plan(**{**plan, "stages": tuple(Stage(**stage) for stage in plan["stages"])}),
+        t1_range=tuple(facts["t1_range"]),
+        t2_range=tuple(facts["t2_range"]),
+        **{key: facts[key] for key in ("energy", "n_atoms", "steps", "seconds", "device", "is_3d")},
+    )
+
+
+def _named(prefix: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}_{name}": value for name, value in fields.items() if value is not None}
+
+
+def _fields(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    start = prefix + "_"
+    return {name[len(start) :]: v for name, v in arrays.items() if name.startswith(start)}
+
+
+def _places(m0: torch.Tensor) -> list[tuple[int, int]]:
+    """(axis, index) of the planes through the middle of the signal; (0, 0) for a slice."""
+    if m0.ndim == 2:
+        return [(0, 0)]
+    signal = _tissue(m0).float()
+    places = []
+    for axis in range(3):
+        profile = signal.sum(tuple(a for a in range(3) if a != axis))
+        where = torch.arange(len(profile), device=profile.device)
+        middle = (profile * where).sum() / profile.sum().clamp_min(1)
+        places.append((axis, int(middle.round())))
+    return places
+
+
+def _tissue(m0: torch.Tensor) -> torch.Tensor:
+    """Where there is signal, boolean."""
+    magnitude = m0.abs()
+    # A sample will do: quantiles of many millions of values are refused.
+    sample = magnitude.flatten()[:: magnitude.numel() // 1_000_000 + 1]
+    return magnitude > _DARK * torch.quantile(sample, 0.98)
+
+
+def _cut(volume: torch.Tensor, axis: int, index: int) -> torch.Tensor:
+    """A plane of (stack, *space); a slice is its own plane."""
+    return volume if volume.ndim == 3 else volume.select(axis + 1, index)
+
+
+def _cut_maps(maps: TissueMaps, axis: int, index: int) -> TissueMaps:
+    def cut(volume: torch.Tensor) -> torch.Tensor:
+        return volume if volume.ndim == 2 else volume.select(axis, index)
+
+    return TissueMaps(cut(maps.t1), cut(maps.t2), cut(maps.m0), cut(maps.correlation))
+
+
+def _plane(
+    image: SubspaceImage,
+    start: SubspaceImage | None,
+    maps: TissueMaps,
+    coils: CoilMaps,
+    dictionary: Dictionary,
+    place: tuple[int, int],
+) -> Plane:
+    length = torch.linalg.vector_norm(image, dim=0).clamp_min(1e-30)
+    misfit = torch.linalg.vector_norm(image - signal_of(maps, dictionary), dim=0) / length
+    begun = None if start is None else match(start, dictionary, exhaustive=False)
+    return Plane(
+        *place,
+        misfit=_half(misfit.clamp_max(1)),
+        coils=_half(coils.abs()),
+        start_t1=None if begun is None else _half(begun.t1),
+        start_t2=None if begun is None else _half(begun.t2),
+    )
+
+
+def _half(tensor: torch.Tensor) -> NDArray[np.float16]:
+    return tensor.cpu().numpy().astype(np.float16)
+
+
+def _fingerprints(
+    image: SubspaceImage, maps: TissueMaps, dictionary: Dictionary, slice_index: int
+) -> Fingerprints:
+    """Voxels on a regular grid over the tissue of the first plane."""
+    z = _places(maps.m0)[0][1]
+    middle = _cut_maps(maps, 0, z)
+    tissue = _tissue(middle.m0)
+    step = max(1, int(np.ceil((float(tissue.sum()) / _N_FINGERPRINTS) ** 0.5)))
+    chosen = torch.zeros_like(tissue)
+    chosen[step // 2 :: step, step // 2 :: step] = True
+    rows, columns = torch.nonzero(chosen & tissue, as_tuple=True)
+    few = TissueMaps(
+        *(m[rows, columns] for m in (middle.t1, middle.t2, middle.m0, middle.correlation))
+    )
+    place = torch.full_like(rows, z if image.ndim == 4 else slice_index)
+    return Fingerprints(
+        voxels=torch.stack([place, rows, columns], 1).cpu().numpy().astype(np.int32),
+        t1=few.t1.cpu().numpy(),
+        t2=few.t2.cpu().numpy(),
+        data=_cut(image, 0, z)[:, rows, columns].T.contiguous().cpu().numpy(),
+        model=signal_of(few, dictionary).T.contiguous().cpu().numpy(),
+    )
+
+
+def _residual(encoding: Encoding, kspace: VirtualKSpace, image: SubspaceImage) -> Residual:
+    """|n|^2 of complex Gaussian noise has the median sigma^2 ln 2."""
+    power = (next(forward_by_coil(encoding, image)) - kspace[0]).abs().square()
+    radius = torch.linalg.vector_norm(encoding.omega, dim=1) / torch.pi
+    shell = (radius * _N_RADII).long().clamp_max(_N_RADII - 1)
+    return Residual(
+        noise=float((power.median() / np.log(2)).sqrt()),
+        frames=_means(power, encoding.frame, len(encoding.basis)),
+        radii=_means(power, shell, _N_RADII),
+    )
+
+
+def _means(power: torch.Tensor, group: torch.Tensor, n_groups: int) -> NDArray[np.float32]:
+    """Root mean square in each group; NaN where there is none."""
+    total = torch.bincount(group, power.double(), n_groups)
+    number = torch.bincount(group, minlength=n_groups)
+    return (total / number).sqrt().float().cpu().numpy()
+
+
+def _sampling(encoding: Encoding) -> Sampling:
+    """Count samples in the cells of the grid's k-space."""
+    omega, shape = encoding.omega, encoding.shape
+    n_cells = int(np.prod(shape))
+    sizes = torch.tensor(shape, device=omega.device)
+    counts = torch.zeros(n_cells, dtype=torch.long, device=omega.device)
+    for part in torch.split(omega, _SAMPLES_AT_ONCE):
+        cell = torch.round(part / (2 * torch.pi) * sizes).long() + sizes // 2
+        cell = torch.minimum(cell.clamp_min(0), sizes - 1)
+        flat = cell[:, 0]
+        for axis in range(1, len(shape)):
+            flat = flat * shape[axis] + cell[:, axis]
+        counts += torch.bincount(flat, minlength=n_cells)
+    density = counts.cpu().numpy().reshape(shape)
+    # The outermost cells are half outside the grid's ellipsoid.
+    axes = [(np.arange(n) - n // 2) / max(n / 2 - 1, 0.5) for n in shape]
+    radius = sum(axis**2 for axis in np.meshgrid(*axes, indexing="ij", sparse=True))
+    images = [density] if len(shape) == 2 else [density.mean(axis) for axis in range(3)]
+    return Sampling(
+        density=tuple(np.asarray(image, np.float32) for image in images),
+        coverage=float((density[np.asarray(radius) <= 1] > 0).mean()),
+        readouts=(omega[:_N_READOUT_SAMPLES].flip(1) / torch.pi).cpu().numpy(),
+        readout_frames=encoding.frame[:_N_READOUT_SAMPLES].cpu().numpy().astype(np.int32),
+        n_samples=len(omega),
+    )
+
+
+def _coil_noise(noise: torch.Tensor) -> CoilNoise:
+    double = noise.to(torch.complex128)
+    covariance = double @ double.mH / noise.shape[1]
+    deviation = covariance.diagonal().real.sqrt().clamp_min(1e-30)
+    correlation = covariance.abs() / (deviation[:, None] * deviation[None, :])
+    return CoilNoise(
+        correlation=_half(correlation),
+        deviation=(deviation / deviation.median()).float().cpu().numpy(),
+    )
+
+
+def _name_of(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"{device}: {torch.cuda.get_device_name(device)}"
+    return f"CPU, {torch.get_num_threads()} thread(s)"
