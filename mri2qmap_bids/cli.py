@@ -29,9 +29,11 @@ from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
     from mri2qmap_bids.dataset.query import MRFRun, Selection
+    from mri2qmap_bids.workflow.graph import Outcome
 
 logger = logging.getLogger(__name__)
 
+_NOT_RUN = "%s: not run, since another run failed"
 _WORK_FOLDERS = ("crashes", "dictionaries", "mri2qmap_wf")
 _WORK_FILES = ("graph",)
 _RAW_FOLDERS = re.compile(r"^(sub-[^/]+|sourcedata|code|stimuli|phenotype)(/|$)")
@@ -353,6 +355,68 @@ def prepare_environment(private: Path) -> None:
 
 def _participants(settings: Settings, arguments: argparse.Namespace) -> int:
     """The participant level: index, reconstruct, sum up."""
+    selection = _select(settings)
+    skipped = () if arguments.force else _up_to_date(selection, settings)
+    for run in skipped:
+        logger.info("%s: skipped: its derivatives are up to date (--force redoes them)", run.name)
+    selection = replace(selection, runs=tuple(r for r in selection.runs if r not in skipped))
+    if arguments.dry_run:
+        return _dry_run(selection, settings)
+    if not selection.runs:
+        return _sum_up(settings, 0, len(skipped), len(selection.problems))
+    _make_writable(settings.output_dir, "the output directory")
+    if settings.clean_work_dir:
+        _empty(settings.work_dir)
+    _make_writable(settings.work_dir, "the work directory (-w)")
+
+    from mri2qmap_bids.dataset.derivatives import initialise_dataset
+    from mri2qmap_bids.workflow.graph import execute, init_mri2qmap_wf
+    from mri2qmap_bids.workflow.planning import survey
+
+    configure_logging(settings.log_level)
+    memory, unusable = survey(selection.runs, settings)
+    for name, error in unusable.items():
+        logger.error("%s: failed: %s", name, error)
+    n_failed = len(selection.problems) + len(unusable)
+    runs = [run for run in selection.runs if run.name in memory]
+    if not runs or (n_failed and settings.stop_on_first_crash):
+        for run in runs:
+            logger.warning(_NOT_RUN, run.name)
+        return _sum_up(settings, 0, len(skipped), n_failed, len(runs))
+    initialise_dataset(
+        settings.output_dir,
+        "MR Fingerprinting maps by mri2qmap",
+        raw_dataset=settings.bids_dir,
+    )
+    write_options(arguments, settings.output_dir / "logs")
+    outcome = execute(init_mri2qmap_wf(runs, settings, memory), settings)
+    n_done, n_crashed, n_left = _told(runs, outcome)
+    return _sum_up(settings, n_done, len(skipped), n_failed + n_crashed, n_left)
+
+
+def _told(runs: "Sequence[MRFRun]", outcome: "Outcome") -> tuple[int, int, int]:
+    """Say what became of every run; how many are done, failed, and were not run."""
+    from mri2qmap_bids.workflow.graph import branch_name
+
+    reasons = {failure.node.split(".")[1]: failure for failure in outcome.failures}
+    n_done, n_failed, n_left = 0, 0, 0
+    for run in runs:
+        branch = branch_name(run)
+        if branch in reasons:
+            failure = reasons[branch]
+            logger.error("%s: failed: %s [%s]", run.name, failure.reason, failure.crash_file)
+            n_failed += 1
+        elif branch in outcome.done:
+            logger.info("%s: done", run.name)
+            n_done += 1
+        else:
+            logger.warning(_NOT_RUN, run.name)
+            n_left += 1
+    return n_done, n_failed, n_left
+
+
+def _select(settings: Settings) -> "Selection":
+    """The runs that are asked for; those that cannot be done are said."""
     from mri2qmap_bids.dataset.query import Filters, Index, find_runs, read_filter_file
 
     filters = Filters(
@@ -364,53 +428,19 @@ def _participants(settings: Settings, arguments: argparse.Namespace) -> int:
     )
     index = Index(settings.database_dir, settings.database_renewed)
     selection = find_runs(settings.bids_dir, filters, index)
-    logger.info("%d run(s) found", len(selection.runs))
-    for label, reason in selection.problems:
-        logger.error("sub-%s: failed: %s", label, reason)
-    skipped = () if arguments.force else _up_to_date(selection, settings)
-    for run in skipped:
-        logger.info("%s: skipped: its derivatives are up to date (--force redoes them)", run.name)
-    selection = replace(selection, runs=tuple(r for r in selection.runs if r not in skipped))
-    if arguments.dry_run:
-        return _dry_run(selection, settings)
-    if skipped and not selection.runs:
-        logger.info("0 done, %d skipped, %d failed", len(skipped), len(selection.problems))
-        return 1 if selection.problems else 0
-    _make_writable(settings.output_dir, "the output directory")
-    if settings.clean_work_dir:
-        _empty(settings.work_dir)
-    _make_writable(settings.work_dir, "the work directory (-w)")
+    logger.info("%d run(s) found", len(selection.runs) + len(selection.problems))
+    for name, reason in selection.problems:
+        logger.error("%s: failed: %s", name, reason)
+    return selection
 
-    from mri2qmap_bids.dataset.derivatives import initialise_dataset
-    from mri2qmap_bids.workflow.graph import branch_name, execute, init_mri2qmap_wf
 
-    configure_logging(settings.log_level)
-    initialise_dataset(
-        settings.output_dir,
-        "MR Fingerprinting maps by mri2qmap",
-        raw_dataset=settings.bids_dir,
-    )
-    write_options(arguments, settings.output_dir / "logs")
-    outcome = execute(init_mri2qmap_wf(selection.runs, settings), settings)
-    reasons = {failure.node.split(".")[1]: failure for failure in outcome.failures}
-    n_failed, n_done, n_left = len(selection.problems), 0, 0
-    for run in selection.runs:
-        branch = branch_name(run)
-        if branch in reasons:
-            failure = reasons[branch]
-            logger.error("%s: failed: %s [%s]", run.name, failure.reason, failure.crash_file)
-            n_failed += 1
-        elif branch in outcome.done:
-            logger.info("%s: done", run.name)
-            n_done += 1
-        else:
-            logger.warning("%s: not run, since another run failed", run.name)
-            n_left += 1
+def _sum_up(settings: Settings, n_done: int, n_skipped: int, n_failed: int, n_left: int = 0) -> int:
+    """The last line, and the exit code."""
     left = f", {n_left} not run" if n_left else ""
     logger.info(
         "%d done, %d skipped, %d failed%s: %s",
         n_done,
-        len(skipped),
+        n_skipped,
         n_failed,
         left,
         settings.output_dir,

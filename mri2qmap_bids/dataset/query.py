@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mri2qmap_bids.dataset.integrity import broken_sidecars, unusable
 from mri2qmap_bids.errors import DatasetError, NothingSelectedError, UsageError
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class MRFRun:
     """The sidecar with inheritance applied."""
     uri: str = ""
     """BIDS URI of the file."""
+    problem: str | None = None
+    """Why it cannot be done, if its files tell already."""
 
     @property
     def name(self) -> str:
@@ -74,11 +77,11 @@ class Index:
 
 @dataclass(frozen=True)
 class Selection:
-    """The runs to do, and the participants whose files could not be indexed."""
+    """The runs to do, and those that cannot be done."""
 
     runs: tuple[MRFRun, ...]
     problems: tuple[tuple[str, str], ...] = ()
-    """(participant, reason) pairs."""
+    """(run or participant, reason) pairs."""
 
 
 def find_runs(
@@ -122,8 +125,8 @@ def find_runs(
         try:
             runs += _runs_of(bids_dir, label, filters.entities, index)
         except (OSError, ValueError) as error:
-            # One participant's broken JSON must not stop the others.
-            problems.append((label, _one_line(error)))
+            # What pybids cannot index of one participant must not stop the others.
+            problems.append((f"sub-{label}", _one_line(error)))
     if not runs and not problems and filters.entities:
         raise NothingSelectedError(
             f"{bids_dir}: --bids-filter-file must leave some run, got none for "
@@ -147,7 +150,8 @@ def find_runs(
             raise NothingSelectedError(
                 f"{bids_dir}: {option} must be among {_shortened(found)}, got {', '.join(wanted)}"
             )
-    return Selection(runs=tuple(selected), problems=tuple(problems))
+    problems += [(run.name, run.problem) for run in selected if run.problem]
+    return Selection(tuple(run for run in selected if not run.problem), tuple(problems))
 
 
 def read_filter_file(path: Path) -> dict[str, Any]:
@@ -202,9 +206,13 @@ def _indexed(
     from bids import BIDSLayout
     from bids.layout import BIDSLayoutIndexer, Query
 
+    broken = broken_sidecars(root, label)
+    # One such file would stop pybids; here it only stops the runs that it describes.
+    passed_over = [f"/{path.relative_to(root).as_posix()}" for path in broken]
     others = rf"^/sub-(?!{re.escape(label)}(/|_|$))"
+    patterns = [_SKIPPED, others, *(f"^{re.escape(path)}$" for path in passed_over)]
     indexer = BIDSLayoutIndexer(
-        validate=False, ignore=[re.compile(_SKIPPED), re.compile(others)], index_metadata=True
+        validate=False, ignore=[re.compile(p) for p in patterns], index_metadata=True
     )
     database = None
     if index.folder is not None:
@@ -225,10 +233,10 @@ def _indexed(
     files = layout.get(
         **{"suffix": SUFFIX, "extension": list(EXTENSIONS), **wanted, "subject": label}
     )
-    return [_run(file, bids_dir) for file in sorted(files, key=lambda file: str(file.path))]
+    return [_run(file, bids_dir, broken) for file in sorted(files, key=lambda f: str(f.path))]
 
 
-def _run(file: Any, bids_dir: Path) -> MRFRun:
+def _run(file: Any, bids_dir: Path, broken: Mapping[Path, str]) -> MRFRun:
     found = file.get_entities()
     # The labels as the file name spells them: pybids turns run-01 into a number.
     spelled = dict(
@@ -245,6 +253,7 @@ def _run(file: Any, bids_dir: Path) -> MRFRun:
         entities=entities,
         metadata=json.loads(json.dumps(file.get_metadata())),
         uri=f"bids:raw:{path.relative_to(bids_dir).as_posix()}",
+        problem=unusable(path, broken),
     )
 
 

@@ -1,9 +1,10 @@
 """Which step waits for which."""
 
+import gc
 import logging
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
 from mri2qmap_bids.dataset.query import MRFRun
-from mri2qmap_bids.errors import Mri2QmapError
 from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.workflow.interfaces import BuildDictionary, Reconstruct, WriteDerivatives
 from mri2qmap_bids.workflow.plugins import Failure, ForkserverPlugin
@@ -20,9 +20,12 @@ from mri2qmap_bids.workflow.plugins import Failure, ForkserverPlugin
 logger = logging.getLogger(__name__)
 
 _RECONSTRUCTED = ("maps_file", "diagnostics_file", "warnings", "seconds", "peak_memory_gb")
+_UNKNOWN_MEMORY_GB = 2.0
 
 
-def init_mri2qmap_wf(runs: Sequence[MRFRun], settings: Settings) -> Workflow:
+def init_mri2qmap_wf(
+    runs: Sequence[MRFRun], settings: Settings, memory_gb: Mapping[str, float] | None = None
+) -> Workflow:
     """One branch a run, none waiting for another.
 
     Parameters
@@ -31,10 +34,15 @@ def init_mri2qmap_wf(runs: Sequence[MRFRun], settings: Settings) -> Workflow:
         What to reconstruct.
     settings
         Directories, resources and method.
+    memory_gb
+        What each run will take, by its name, for the scheduler.
     """
+    memory_gb = memory_gb or {}
     workflow = Workflow(name="mri2qmap_wf", base_dir=str(settings.work_dir))
     for run in runs:
-        branch = init_run_wf(settings, branch_name(run), _memory_of(run, settings))
+        branch = init_run_wf(
+            settings, branch_name(run), memory_gb.get(run.name, _UNKNOWN_MEMORY_GB)
+        )
         branch.inputs.inputnode.raw_file = str(run.path)
         branch.inputs.inputnode.metadata = dict(run.metadata)
         branch.inputs.inputnode.entities = dict(run.entities)
@@ -43,7 +51,9 @@ def init_mri2qmap_wf(runs: Sequence[MRFRun], settings: Settings) -> Workflow:
     return workflow
 
 
-def init_run_wf(settings: Settings, name: str = "run_wf", memory_gb: float = 2.0) -> Workflow:
+def init_run_wf(
+    settings: Settings, name: str = "run_wf", memory_gb: float = _UNKNOWN_MEMORY_GB
+) -> Workflow:
     """Raw file and sidecar of one run to its derivatives.
 
     ``memory_gb`` is what the scheduler sets aside for the reconstruction.
@@ -130,7 +140,7 @@ def execute(workflow: Workflow, settings: Settings) -> Outcome:
         "crashdump_dir": str(crash_dir),
         "crashfile_format": "txt",
         "stop_on_first_crash": str(settings.stop_on_first_crash).lower(),
-        "poll_sleep_duration": "0.2",
+        "poll_sleep_duration": f"{_poll_seconds(workflow):.2f}",
         "check_version": "false",
     }
     if settings.write_graph:
@@ -138,6 +148,9 @@ def execute(workflow: Workflow, settings: Settings) -> Outcome:
     plugin = ForkserverPlugin(
         {"n_procs": settings.n_procs, "memory_gb": settings.memory_gb}, settings.log_level
     )
+    # Nipype collects garbage before each node; going through torch's objects took 0.2 s.
+    gc.collect()
+    gc.freeze()
     try:
         workflow.run(plugin=plugin)
     except RuntimeError:
@@ -145,9 +158,15 @@ def execute(workflow: Workflow, settings: Settings) -> Outcome:
             raise
     finally:
         plugin.pool.shutdown(wait=False, cancel_futures=True)
+        gc.unfreeze()
     names = [name.split(".") for name in plugin.finished]
     done = frozenset(parts[1] for parts in names if parts[-1] == "write_derivatives")
     return Outcome(tuple(plugin.failures), done)
+
+
+def _poll_seconds(workflow: Workflow) -> float:
+    """How long to wait before looking at all nodes again: longer if that is more work."""
+    return float(min(max(len(workflow.list_node_names()) / 4000, 0.05), 1.0))
 
 
 def _draw(workflow: Workflow, folder: Path) -> None:
@@ -160,17 +179,6 @@ def _draw(workflow: Workflow, folder: Path) -> None:
     else:
         workflow.write_hierarchical_dotfile(dotfilename=target, colored=True)
     logger.info("Graph: %s", target)
-
-
-def _memory_of(run: MRFRun, settings: Settings) -> float:
-    """The host's memory that a run will take [GB], for the scheduler."""
-    from mri2qmap_bids.workflow.planning import plans_of
-
-    try:
-        plan = plans_of(run, settings)[0]
-    except Mri2QmapError:
-        return 1.0  # the run itself will say what is wrong
-    return (plan.host or plan.device) / 1e9
 
 
 def branch_name(run: MRFRun) -> str:

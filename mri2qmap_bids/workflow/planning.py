@@ -1,11 +1,41 @@
 """What a run will cost, told from its header before anything is read."""
 
+from collections.abc import Sequence
+
 from mri2qmap_bids.dataset.query import MRFRun
+from mri2qmap_bids.errors import Mri2QmapError
 from mri2qmap_bids.recon.cost import Plan
 from mri2qmap_bids.settings import Settings
 
 # Without a dictionary of the train the rank is not known; that of usual trains.
 _USUAL_RANK = 6
+
+
+def survey(
+    runs: Sequence[MRFRun], settings: Settings
+) -> tuple[dict[str, float], dict[str, Mri2QmapError]]:
+    """Which runs can be done, told from their headers.
+
+    Parameters
+    ----------
+    runs
+        What to reconstruct.
+    settings
+        Directories, resources and method.
+
+    Returns
+    -------
+    The host's memory that a run will take [GB], and why a run cannot be done, both by its name.
+    """
+    memory, problems = {}, {}
+    for run in runs:
+        try:
+            plan = plans_of(run, settings)[0]
+        except Mri2QmapError as error:
+            problems[run.name] = error
+        else:
+            memory[run.name] = (plan.host or plan.device) / 1e9
+    return memory, problems
 
 
 def plans_of(run: MRFRun, settings: Settings) -> list[Plan]:

@@ -41,8 +41,9 @@ class ForkserverPlugin(MultiProcPlugin):  # type: ignore[misc]
     """MultiProc whose workers fork from a clean server.
 
     A worker forked from a process that has used torch deadlocks; a worker killed for
-    memory makes the original wait for ever. Failures are kept in ``failures``, the full names
-    of nodes that are done in ``finished``.
+    memory makes the original wait for ever. A run that has begun goes before one that has
+    not, so that its derivatives are there when it is done and not when all are. Failures are
+    kept in ``failures``, the full names of nodes that are done in ``finished``.
     """
 
     def __init__(self, plugin_args: dict[str, Any], log_level: int = logging.WARNING) -> None:
@@ -60,9 +61,21 @@ class ForkserverPlugin(MultiProcPlugin):  # type: ignore[misc]
             }
         )
         self._log_level = log_level
+        self._depth: dict[int, int] = {}
         self.pool: ProcessPoolExecutor
         self._start_pool()
         self.failures: list[Failure] = []
+
+    def _prerun_check(self, graph: Any) -> None:
+        super()._prerun_check(graph)
+
+        def depth(node: Any) -> int:
+            return 1 + max((depth(before) for before in graph.predecessors(node)), default=0)
+
+        self._depth = {id(node): depth(node) for node in graph}
+
+    def _sort_jobs(self, jobids: Any, scheduler: str | None = None) -> Any:
+        return sorted(jobids, key=lambda job: -self._depth[id(self.procs[job])])
 
     def _note(self, node: Any, status: str) -> None:
         if status == "end":

@@ -128,16 +128,35 @@ def test_derivatives_and_other_modalities_are_left_alone(dataset):
     assert len(find_runs(dataset).runs) == 3
 
 
-def test_a_broken_sidecar_stops_only_its_own_participant(dataset):
-    (dataset / "sub-01" / "ses-a" / "anat" / "sub-01_ses-a_acq-2d_run-01_MRF.json").write_text(
-        "{broken"
-    )
+def test_a_broken_sidecar_stops_only_the_runs_it_describes(dataset):
+    anat = dataset / "sub-01" / "ses-a" / "anat"
+    (anat / "sub-01_ses-a_acq-2d_run-01_MRF.json").write_text("{broken")
+    (anat / "sub-01_ses-a_T1w.json").write_text("{broken")
     assert names(find_runs(dataset, Filters(("02",)))) == ["sub-02_ses-a"]
     selection = find_runs(dataset)
+    assert names(selection) == ["sub-01_ses-b_acq-2d_run-01", "sub-02_ses-a"]
+    ((name, reason),) = selection.problems
+    assert name == "sub-01_ses-a_acq-2d_run-01"
+    assert "sub-01_ses-a_acq-2d_run-01_MRF.json: must be JSON, got: Expecting" in reason
+
+
+def test_a_broken_inherited_sidecar_stops_the_runs_that_inherit_it(dataset):
+    (dataset / "acq-2d_MRF.json").write_text("[1, 2]")
+    selection = find_runs(dataset)
     assert names(selection) == ["sub-02_ses-a"]
-    ((label, reason),) = selection.problems
-    assert label == "01"
-    assert "sub-01_ses-a_acq-2d_run-01_MRF.json" in reason
+    assert len(selection.problems) == 2
+    assert all("acq-2d_MRF.json: must be a JSON object" in why for _, why in selection.problems)
+
+
+def test_a_link_without_content_says_how_to_get_it(dataset):
+    path = add_run(dataset, "sub-02_ses-b", {})
+    path.unlink()
+    path.symlink_to("../../../.git/annex/objects/aa/bb/MD5E-s1--c.h5")
+    selection = find_runs(dataset)
+    assert names(selection)[-1] == "sub-02_ses-a"
+    ((name, reason),) = selection.problems
+    assert name == "sub-02_ses-b"
+    assert reason.endswith(f"try: datalad get {path}")
 
 
 def test_what_is_not_there_is_said(dataset, tmp_path_factory):

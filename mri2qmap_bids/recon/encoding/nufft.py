@@ -80,7 +80,9 @@ class Nufft:
         settings["upsampfac"] = _UPSAMPLING if self.tolerance >= 1e-5 else 2.0
         if self.spread_only:
             settings |= {"spreadinterponly": 1, "upsampfac": 2.0}
-        plan = finufft.Plan(kind, self.shape, nthreads=torch.get_num_threads(), **settings)
+        # It warns of more threads than OMP_NUM_THREADS says, which is as it was asked for.
+        threads = torch.get_num_threads()
+        plan = finufft.Plan(kind, self.shape, nthreads=threads, showwarn=0, **settings)
         plan.setpts(*[_within_one_period(column.numpy()) for column in columns])
         return plan
 
