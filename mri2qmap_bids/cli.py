@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _NOT_RUN = "%s: not run, since another run failed"
-_WORK_FOLDERS = ("crashes", "dictionaries", "mri2qmap_wf")
+_WORK_FOLDERS = ("crashes", "dictionaries", "group", "mri2qmap_wf")
 _WORK_FILES = ("graph",)
 _RAW_FOLDERS = re.compile(r"^(sub-[^/]+|sourcedata|code|stimuli|phenotype)(/|$)")
 
@@ -487,12 +487,22 @@ def _dry_run(selection: "Selection", settings: Settings) -> int:
 
 def _group(settings: Settings) -> int:
     """The group level: tables over all participants' maps."""
-    from mri2qmap_bids.dataset.group import write_group_tables
+    from mri2qmap_bids.dataset.group import GroupFilters, write_group_tables
 
     _make_writable(settings.output_dir, "the output directory")
-    tables = write_group_tables(settings.output_dir, settings.participants, settings.sessions)
-    logger.info("Group tables: %s", ", ".join(str(table) for table in tables))
-    return 0
+    tables = write_group_tables(
+        settings.output_dir,
+        GroupFilters(
+            settings.participants, settings.sessions, settings.acquisitions, settings.runs
+        ),
+        settings.derivatives,
+        settings.work_dir / "group",
+        settings.n_procs,
+    )
+    for name, reason in tables.problems:
+        logger.error("%s: failed: %s", name, reason)
+    logger.info("Group tables: %s", ", ".join(str(path) for path in tables.paths))
+    return 1 if tables.problems else 0
 
 
 def _listed(defaults: Mapping[ReconMethod, float]) -> str:

@@ -25,6 +25,8 @@ class Settings:
     """Labels without ``acq-``; empty is all."""
     runs: tuple[str, ...] = ()
     """Indices without ``run-``; empty is all."""
+    derivatives: tuple[tuple[str, Path], ...] = ()
+    """(name, root) of further derivative datasets."""
     filter_file: Path | None = None
     """JSON file with pybids entities to match."""
     database_dir: Path | None = None

@@ -13,6 +13,7 @@ import pytest
 
 from mri2qmap_bids import tools
 from mri2qmap_bids.cli import main
+from mri2qmap_bids.dataset.group import UNITS
 from mri2qmap_bids.dataset.scores import compare_datasets
 
 pytestmark = pytest.mark.slow
@@ -74,10 +75,10 @@ def test_maps_overlay_the_truth_in_world_coordinates(derivatives, truth):
 
 
 def test_group_tables_hold_every_run_and_region(derivatives):
-    for measure, units in (("T1map", "s"), ("T2map", "s"), ("M0map", "arbitrary")):
+    for measure, units in UNITS.items():
         table = pd.read_csv(derivatives / f"group_{measure}.tsv", sep="\t")
         assert len(table) == 3 * 4
-        assert set(table.region) == {"GM", "WM", "CSF", "brain"}
+        assert set(table.region) == {"GM", "WM", "CSF", "mask"}
         described = json.loads((derivatives / f"group_{measure}.json").read_text())
         assert set(described) == set(table.columns)
         assert described["median"]["Units"] == units

@@ -1,52 +1,128 @@
-"""Tables over all participants of a derivative dataset."""
+"""Tables over all runs of a derivative dataset: what each region holds, and who stands out."""
 
+import hashlib
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from skimage.filters import threshold_multiotsu
 
+from mri2qmap_bids.dataset.atlas import (
+    Segmentation,
+    SegmentationFile,
+    find_segmentations,
+    load_segmentation,
+)
 from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.files import write_json, write_text
-from mri2qmap_bids.errors import DatasetError, NothingSelectedError
+from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
+from mri2qmap_bids.dataset.query import among
+from mri2qmap_bids.dataset.tissue import TISSUES, USUAL_FIELD, tissue_classes
+from mri2qmap_bids.errors import DatasetError, NothingSelectedError, OutputError
 
-_MEASURES = ("T1map", "T2map", "M0map")
+logger = logging.getLogger(__name__)
+
+UNITS = {"T1map": "s", "T2map": "s", "M0map": "arbitrary", "R1map": "1/s", "R2map": "1/s"}
+"""Measures, one table each, and their units."""
+TISSUE = "tissue"
+"""Name of the segmentation that is told from the maps."""
+MASK = "mask"
+"""Region of all voxels that have maps."""
+_RATES = {"R1map": "T1map", "R2map": "T2map"}
 _ENTITIES = ("sub", "ses", "acq", "rec", "run")
+_STATISTICS = ("mean", "median", "sd", "iqr")
+_RUN = ("participant_id", "session_id", "acquisition", "reconstruction", "run")
+_GROUP = ["acquisition", "reconstruction", "segmentation", "region"]
+# Raised whenever the same maps would give other rows.
+_ROWS_VERSION = 1
 _COLUMNS = {
     "participant_id": "Participant label with sub-",
-    "session_id": "Session label with ses-, n/a if the dataset has no sessions",
-    "acquisition": "Acquisition label, n/a if there is none",
-    "run": "Run index, n/a if there is none",
-    "region": "Tissue class by the run's own T1: short (white matter), middle (grey matter), "
-    "long (CSF)",
-    "n_voxels": "Number of voxels in the region",
+    "session_id": "Session label with ses-; n/a: the file name has none",
+    "acquisition": "Acquisition label without acq-; n/a: the file name has none",
+    "reconstruction": "Reconstruction label without rec-; n/a: the file name has none",
+    "run": "Run index without run-; n/a: the file name has none",
+    "segmentation": f"Where the regions come from: {TISSUE} (told from T1 by the limits that the "
+    "documentation states), or the name of a dataset given by --derivatives",
+    "region": f"Region of the segmentation; of {TISSUE}: WM (white matter), GM (grey matter), CSF "
+    f"(cerebrospinal fluid), {MASK} (all voxels that have maps)",
+    "n_voxels": "Number of voxels of the region that have maps",
     "mean": "Mean over the region",
     "median": "Median over the region",
     "sd": "Standard deviation over the region",
     "iqr": "Interquartile range over the region",
+    "robust_z": "0.6745 (median - m) / MAD, where m is the median and MAD the median absolute "
+    "deviation of this column over all runs of the same acquisition, reconstruction, segmentation "
+    f"and region; n/a if there are fewer than {FEWEST_RUNS} or MAD is 0",
+    "outlier": f"Whether the magnitude of robust_z is above {THRESHOLD:g}; n/a where robust_z is",
 }
 
 
+@dataclass(frozen=True)
+class GroupFilters:
+    """What to keep of a group; empty keeps all."""
+
+    participants: tuple[str, ...] = ()
+    """Labels without ``sub-``."""
+    sessions: tuple[str, ...] = ()
+    """Labels without ``ses-``."""
+    acquisitions: tuple[str, ...] = ()
+    """Labels without ``acq-``."""
+    runs: tuple[str, ...] = ()
+    """Indices without ``run-``; 1 is 01."""
+
+    def keep(self, run: Mapping[str, str]) -> bool:
+        """Whether a run with these entities is asked for."""
+        wanted = (self.participants, self.sessions, self.acquisitions, self.runs)
+        pairs = zip(("sub", "ses", "acq", "run"), wanted, strict=True)
+        return all(not labels or among(run.get(key), labels) for key, labels in pairs)
+
+
+@dataclass(frozen=True)
+class GroupTables:
+    """What the group level wrote, and what it could not do."""
+
+    paths: tuple[Path, ...]
+    """One table a measure."""
+    problems: tuple[tuple[str, str], ...] = ()
+    """(run, reason) pairs of runs that are left out."""
+
+
 def write_group_tables(
-    output_dir: Path, participants: Sequence[str] = (), sessions: Sequence[str] = ()
-) -> list[Path]:
-    """Summaries of each map per run and tissue class, one table with a JSON dictionary a map.
+    output_dir: Path,
+    filters: GroupFilters | None = None,
+    derivatives: Sequence[tuple[str, Path]] = (),
+    cache_dir: Path | None = None,
+    n_threads: int = 1,
+) -> GroupTables:
+    """Summaries of each map per run and region, one table with a JSON dictionary a measure.
+
+    Runs whose files are as they were at an earlier call are not read again.
 
     Parameters
     ----------
     output_dir
         Derivative dataset that the participant level wrote.
-    participants, sessions
-        Labels to keep; none keeps all.
+    filters
+        What to keep; None keeps all.
+    derivatives
+        (name, root) of datasets with segmentations ``*_dseg.nii.gz`` of the participants.
+    cache_dir
+        Where to keep what was found of each run; None: nowhere.
+    n_threads
+        Runs to read at the same time.
 
     Raises
     ------
     DatasetError
-        If the dataset has no maps.
+        If the dataset has no maps that can be read.
     NothingSelectedError
         If the filters leave none.
     """
@@ -57,31 +133,21 @@ def write_group_tables(
             f"{output_dir}: must hold maps sub-*/[ses-*/]anat/*_T1map.nii.gz, got none; "
             "run the participant level first"
         )
-    runs = [
-        run
-        for run in runs
-        if (not participants or run["sub"] in participants)
-        and (not sessions or run.get("ses") in sessions)
-    ]
+    runs = [run for run in runs if (filters or GroupFilters()).keep(run)]
     if not runs:
         raise NothingSelectedError(f"{output_dir}: the filters must leave maps, got none")
-    rows = {
-        measure: pd.concat([_summary(output_dir, run, measure) for run in runs])
-        for measure in _MEASURES
-    }
-    written = []
-    for measure, table in rows.items():
-        path = output_dir / f"group_{measure}.tsv"
-        write_text(path, table.to_csv(sep="\t", index=False, na_rep="n/a", float_format="%.6g"))
-        units = json.loads((output_dir / relative_path(runs[0], measure, ".json")).read_text())[
-            "Units"
-        ]
-        dictionary = {name: {"Description": text} for name, text in _COLUMNS.items()}
-        for name in ("mean", "median", "sd", "iqr"):
-            dictionary[name]["Units"] = units
-        write_json(path.with_suffix(".json"), dictionary)
-        written.append(path)
-    return written
+    rows, problems = [], []
+    summarise = partial(_rows_or_problem, output_dir, derivatives, cache_dir)
+    with ThreadPoolExecutor(n_threads) as pool:
+        for run, (of_run, problem) in zip(runs, pool.map(summarise, runs), strict=True):
+            rows += of_run
+            if problem:
+                problems.append((_name(run), problem))
+    if not rows:
+        raise DatasetError("; ".join(f"{name}: {reason}" for name, reason in problems[:5]))
+    table = pd.DataFrame(rows)
+    paths = tuple(_write_table(table, measure, output_dir) for measure in UNITS)
+    return GroupTables(paths, tuple(problems))
 
 
 def entities_of(path: Path) -> dict[str, str]:
@@ -94,60 +160,144 @@ def entities_of(path: Path) -> dict[str, str]:
     return {key: value for key, value in pairs if key in _ENTITIES}
 
 
-def tissue_classes(t1: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Labels 2, 1, 3 (white matter, grey matter, CSF) by two thresholds on T1.
-
-    The thresholds maximise the variance between the classes of log T1, so that they
-    follow the field strength.
-
-    Parameters
-    ----------
-    t1
-        [s], any shape.
-    mask
-        Where to look.
-
-    References
-    ----------
-    Liao et al., A fast algorithm for multilevel thresholding (2001).
-    """
-    labels = np.zeros(t1.shape, np.uint8)
-    values = np.log(np.maximum(t1[mask], 1e-3))
-    if len(np.unique(values)) < 4:
-        labels[mask] = 1
-        return labels
-    thresholds = threshold_multiotsu(values, classes=3)
-    labels[mask] = np.array([2, 1, 3], np.uint8)[np.digitize(values, thresholds)]
-    return labels
+def _write_table(rows: pd.DataFrame, measure: str, output_dir: Path) -> Path:
+    """The rows of one measure, with its outliers, and what the columns mean."""
+    table = rows[rows.measure == measure].copy()
+    by_region = table.groupby(_GROUP, dropna=False, sort=False)["median"]
+    table["robust_z"] = by_region.transform(robust_z)
+    table["outlier"] = flags(table["robust_z"])
+    path = output_dir / f"group_{measure}.tsv"
+    text = table[list(_COLUMNS)].to_csv(sep="\t", index=False, na_rep="n/a", float_format="%.6g")
+    write_text(path, text)
+    described: dict[str, dict[str, Any]] = {
+        name: {"Description": meaning} for name, meaning in _COLUMNS.items()
+    }
+    for name in _STATISTICS:
+        described[name]["Units"] = UNITS[measure]
+    described["outlier"]["Levels"] = {"true": "Stands out", "false": "Does not"}
+    write_json(path.with_suffix(".json"), described)
+    return path
 
 
-def _summary(output_dir: Path, run: dict[str, str], measure: str) -> pd.DataFrame:
-    """One row per tissue class of one run."""
+def _rows_or_problem(
+    output_dir: Path,
+    derivatives: Sequence[tuple[str, Path]],
+    cache_dir: Path | None,
+    run: Mapping[str, str],
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Rows of one run, or why there are none."""
+    try:
+        files = [file for name, root in derivatives for file in find_segmentations(name, root, run)]
+        if cache_dir is None:
+            return list(_rows(output_dir, run, files)), None
+        path = cache_dir / f"{_name(run)}_{_state(output_dir, run, files)}.json"
+        if path.exists():
+            return json.loads(path.read_text(encoding="utf-8")), None
+        rows = list(_rows(output_dir, run, files))
+    except DatasetError as error:
+        return [], str(error)
+    try:
+        write_text(path, json.dumps(rows))
+    except OutputError as error:
+        logger.debug("%s: nothing is kept for the next call: %s", _name(run), error)
+    return rows, None
 
-    def load(suffix: str, **more: str) -> NDArray[np.float64]:
-        return np.asarray(
-            nib.load(output_dir / relative_path(run, suffix, **more)).dataobj, np.float64
+
+def _rows(
+    output_dir: Path, run: Mapping[str, str], files: Sequence[SegmentationFile]
+) -> Iterator[dict[str, Any]]:
+    """One row per measure, segmentation and region of a run."""
+    reference = _load(output_dir, run, "T1map")
+    mask = _values(_load(output_dir, run, "mask", desc="brain"), reference) > 0
+    maps = {
+        name: _values(_load(output_dir, run, name), reference) for name in UNITS if name[0] != "R"
+    }
+    mask &= (maps["T1map"] > 0) & (maps["T2map"] > 0)
+    field = _field_strength(output_dir, run)
+    tissue = tissue_classes(maps["T1map"], mask, field).astype(int)
+    everything = Segmentation(TISSUE, np.ones(mask.shape, int), {1: MASK})
+    names = {label: name for name, label in TISSUES.items()}
+    segmentations = [Segmentation(TISSUE, tissue, names), everything]
+    segmentations += [load_segmentation(file, reference) for file in files]
+    of_run = {
+        "participant_id": f"sub-{run['sub']}",
+        "session_id": f"ses-{run['ses']}" if "ses" in run else None,
+        **{long: run.get(key) for key, long in zip(_ENTITIES[2:], _RUN[2:], strict=True)},
+    }
+    for measure in UNITS:
+        values = maps[_RATES.get(measure, measure)][mask]
+        values = 1 / values if measure in _RATES else values
+        for segmentation in segmentations:
+            labels = segmentation.labels[mask]
+            order = np.argsort(labels, kind="stable")
+            ordered, sorted_values = labels[order], values[order]
+            for label, region in segmentation.names.items():
+                first, last = np.searchsorted(ordered, [label, label + 1])
+                summary = _summary(sorted_values[first:last])
+                about = {"segmentation": segmentation.name, "region": region}
+                yield {**of_run, **about, "measure": measure, **summary}
+
+
+def _summary(values: NDArray[np.float64]) -> dict[str, float | int | None]:
+    """The statistics of one region."""
+    if not values.size:
+        return {"n_voxels": 0, **dict.fromkeys(_STATISTICS)}
+    lower, median, upper = (float(v) for v in np.quantile(values, [0.25, 0.5, 0.75]))
+    mean, deviation = float(values.mean()), float(values.std())
+    return {
+        "n_voxels": int(values.size),
+        "mean": mean,
+        "median": median,
+        "sd": deviation,
+        "iqr": upper - lower,
+    }
+
+
+def _load(output_dir: Path, run: Mapping[str, str], suffix: str, **more: str) -> Any:
+    path = output_dir / relative_path(run, suffix, **more)
+    try:
+        return nib.load(path)
+    except (OSError, nib.filebasedimages.ImageFileError) as error:
+        raise DatasetError(f"{path}: must be a NIfTI file, got: {error}") from error
+
+
+def _values(image: Any, reference: Any) -> NDArray[np.float64]:
+    if image.shape != reference.shape:
+        raise DatasetError(
+            f"{image.get_filename()}: must have the shape of the run's T1map {reference.shape}, "
+            f"got {image.shape}"
         )
+    try:
+        return np.asarray(image.dataobj, np.float64)
+    except (OSError, EOFError) as error:
+        raise DatasetError(f"{image.get_filename()}: must be a whole file, got: {error}") from error
 
-    mask = load("mask", desc="brain") > 0
-    labels = tissue_classes(load("T1map"), mask)
-    values = load(measure)
-    rows = []
-    for region, label in (("WM", 2), ("GM", 1), ("CSF", 3), ("brain", None)):
-        inside = values[mask if label is None else labels == label]
-        quartiles = np.quantile(inside, [0.25, 0.5, 0.75]) if inside.size else [np.nan] * 3
-        rows.append(
-            {
-                "participant_id": f"sub-{run['sub']}",
-                "session_id": f"ses-{run['ses']}" if "ses" in run else None,
-                "acquisition": run.get("acq"),
-                "run": run.get("run"),
-                "region": region,
-                "n_voxels": inside.size,
-                "mean": inside.mean() if inside.size else np.nan,
-                "median": quartiles[1],
-                "sd": inside.std() if inside.size else np.nan,
-                "iqr": quartiles[2] - quartiles[0],
-            }
-        )
-    return pd.DataFrame(rows)
+
+def _field_strength(output_dir: Path, run: Mapping[str, str]) -> float:
+    """Of the run's sidecar [T]; the usual one if it names none."""
+    path = output_dir / relative_path(run, "T1map", ".json")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8")).get("MagneticFieldStrength")
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: must be a JSON file, got: {error}") from error
+    return float(value) if isinstance(value, int | float) and value > 0 else USUAL_FIELD
+
+
+def _state(output_dir: Path, run: Mapping[str, str], files: Sequence[SegmentationFile]) -> str:
+    """A hash that changes whenever one of a run's files does."""
+    own = [relative_path(run, name) for name in UNITS if name not in _RATES]
+    own += [relative_path(run, "mask", desc="brain"), relative_path(run, "T1map", ".json")]
+    paths = [output_dir / path for path in own]
+    paths += [path for file in files for path in (file.path, file.table) if path is not None]
+    digest = hashlib.sha256(f"{_ROWS_VERSION} {[file.name for file in files]}".encode())
+    for path in paths:
+        try:
+            state = path.stat()
+        except OSError as error:
+            raise DatasetError(f"{path}: must be there, got: {error.strerror}") from error
+        digest.update(f"{path} {state.st_size} {state.st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _name(run: Mapping[str, str]) -> str:
+    return "_".join(f"{key}-{value}" for key, value in run.items())

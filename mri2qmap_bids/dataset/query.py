@@ -144,7 +144,7 @@ def find_runs(
         ("--run-label", "run", filters.runs),
     ):
         before = selected
-        selected = [run for run in selected if not wanted or _among(run.entities.get(key), wanted)]
+        selected = [run for run in selected if not wanted or among(run.entities.get(key), wanted)]
         if before and not selected and not problems:
             found = sorted({run.entities.get(key, "none") for run in before})
             raise NothingSelectedError(
@@ -257,7 +257,7 @@ def _run(file: Any, bids_dir: Path, broken: Mapping[Path, str]) -> MRFRun:
     )
 
 
-def _among(label: str | None, wanted: Sequence[str]) -> bool:
+def among(label: str | None, wanted: Sequence[str]) -> bool:
     """Whether a label is one of those asked for; run indices whatever their zeros."""
     if label is None:
         return False

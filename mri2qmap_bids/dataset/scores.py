@@ -8,12 +8,12 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pandas as pd
-from nibabel.processing import resample_from_to
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.group import entities_of
+from mri2qmap_bids.dataset.resampling import on_grid
 from mri2qmap_bids.errors import DatasetError
 
 logger = logging.getLogger(__name__)
@@ -80,8 +80,8 @@ def _compare_run(estimate_dir: Path, truth_dir: Path, run: dict[str, str]) -> pd
         name: _array(_load(estimate_dir, run, name)) for name in ("T1map", "T2map", "M0map")
     }
     mask = _array(_load(estimate_dir, run, "mask", desc="brain")) > 0
-    truth = {name: _on_grid(_load(truth_dir, run, name), reference, 1) for name in estimate}
-    labels = np.rint(_on_grid(_load(truth_dir, run, "dseg"), reference, 0)).astype(int)
+    truth = {name: on_grid(_load(truth_dir, run, name), reference, 1) for name in estimate}
+    labels = np.rint(on_grid(_load(truth_dir, run, "dseg"), reference, 0)).astype(int)
     whole = _whole_scores(estimate, truth, labels)
     rows = []
     for tissue, numbers in TISSUES.items():
@@ -148,9 +148,3 @@ def _load(root: Path, run: dict[str, str], suffix: str, **more: str) -> Any:
 
 def _array(image: Any) -> NDArray[np.float64]:
     return np.asarray(image.dataobj, np.float64)
-
-
-def _on_grid(image: Any, reference: Any, order: int) -> NDArray[np.float64]:
-    """An image's values at the reference's voxel centres in the world."""
-    same = image.shape == reference.shape and np.allclose(image.affine, reference.affine, atol=1e-3)
-    return _array(image if same else resample_from_to(image, reference, order=order))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from mri2qmap_bids.dataset.derivatives import MapDocument, write_maps
-from mri2qmap_bids.dataset.group import tissue_classes
 from mri2qmap_bids.dataset.scores import compare_datasets
 from mri2qmap_bids.errors import DatasetError
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
@@ -86,11 +85,3 @@ def test_datasets_without_a_common_run_are_refused(tmp_path):
     write_maps(MapDocument({"sub": "01"}, maps, labels=labels), tmp_path / "truth")
     with pytest.raises(DatasetError, match="got none of them"):
         compare_datasets(tmp_path / "empty", tmp_path / "truth")
-
-
-def test_tissue_classes_follow_t1():
-    maps, labels = known()
-    rng = np.random.default_rng(0)
-    t1 = maps.t1 * np.exp(0.05 * rng.standard_normal(SHAPE))
-    assert (tissue_classes(t1, maps.mask) == labels).mean() > 0.99
-    assert (tissue_classes(t1, np.zeros(SHAPE, bool)) == 0).all()
