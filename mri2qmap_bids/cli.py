@@ -119,6 +119,12 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="list what would run, with the memory and the time it would take, and stop",
     )
+    group.add_argument(
+        "--boilerplate-only",
+        action="store_true",
+        help="write what would be done, in words and with its references, to logs/CITATION.*, and "
+        "stop",
+    )
 
 
 def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
@@ -356,6 +362,8 @@ def prepare_environment(private: Path) -> None:
 def _participants(settings: Settings, arguments: argparse.Namespace) -> int:
     """The participant level: index, reconstruct, sum up."""
     selection = _select(settings)
+    if arguments.boilerplate_only:
+        return _boilerplate_only(selection, settings)
     skipped = () if arguments.force else _up_to_date(selection, settings)
     for run in skipped:
         logger.info("%s: skipped: its derivatives are up to date (--force redoes them)", run.name)
@@ -435,7 +443,12 @@ def _select(settings: Settings) -> "Selection":
 
 
 def _sum_up(settings: Settings, n_done: int, n_skipped: int, n_failed: int, n_left: int = 0) -> int:
-    """The last line, and the exit code."""
+    """What was done in words, the last line, and the exit code."""
+    from mri2qmap_bids.dataset.boilerplate import works_in, write_boilerplate
+
+    works = works_in(settings.output_dir)
+    if works:
+        write_boilerplate(works, settings.output_dir)
     left = f", {n_left} not run" if n_left else ""
     logger.info(
         "%d done, %d skipped, %d failed%s: %s",
@@ -482,6 +495,24 @@ def _dry_run(selection: "Selection", settings: Settings) -> int:
             if stage.host:
                 where += f" on the GPU, {stage.host / 1e9:6.2f} GB"
             sys.stdout.write(f"    {stage.name:24s} {where} {stage.seconds:8.1f} s\n")
+    return 1 if n_failed else 0
+
+
+def _boilerplate_only(selection: "Selection", settings: Settings) -> int:
+    """What would be done, in words."""
+    from mri2qmap_bids.dataset.boilerplate import planned_work, write_boilerplate
+
+    works, n_failed = [], len(selection.problems)
+    for run in selection.runs:
+        try:
+            works.append(planned_work(run, settings.recon))
+        except Mri2QmapError as error:
+            logger.error("%s: failed: %s", run.name, error)
+            n_failed += 1
+    if works:
+        _make_writable(settings.output_dir, "the output directory")
+        write_boilerplate(works, settings.output_dir)
+        logger.info("Methods: %s", settings.output_dir / "logs" / "CITATION.md")
     return 1 if n_failed else 0
 
 

@@ -15,7 +15,16 @@ from mri2qmap_bids.errors import UsageError
 _TABLE = "options"
 # What a file must not bring along: the positional words, and what is for one call only.
 _NOT_KEPT = frozenset(
-    ("bids_dir", "output_dir", "analysis_level", "config_file", "dry_run", "clean_workdir", "help")
+    (
+        "bids_dir",
+        "output_dir",
+        "analysis_level",
+        "config_file",
+        "dry_run",
+        "boilerplate_only",
+        "clean_workdir",
+        "help",
+    )
 )
 
 

@@ -41,6 +41,14 @@ def test_derivatives_pass_the_validator_without_a_warning(derivatives, validator
     assert validator(derivatives) == (0, "")
 
 
+def test_what_was_done_is_told_with_its_papers(derivatives):
+    text = (derivatives / "logs" / "CITATION.md").read_text()
+    assert "2 runs" in text
+    assert "1 run more" in text
+    assert "torch" in text
+    assert "golbabaee2026" in (derivatives / "logs" / "CITATION.bib").read_text()
+
+
 def test_every_run_has_every_derivative(derivatives):
     stems = [
         "sub-01/ses-1/anat/sub-01_ses-1_acq-2d",

@@ -1,0 +1,1 @@
+"""What a reconstruction did, in words and with the papers behind it."""
