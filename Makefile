@@ -4,7 +4,7 @@ PYTHON ?= python3
 DEMO ?= demo
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint unit install clean dist dist-test
+.PHONY: demo test lint unit install clean dist dist-test image-test image-clean
 
 demo: $(VENV)/.installed
 	$(BIN)/mri2qmap-tools demo $(DEMO)
@@ -44,6 +44,13 @@ dist-test: dist
 	build/empty/venv/bin/python -m pip install -q -c constraints.txt torch
 	build/empty/venv/bin/python -m pip install -q -c constraints.txt dist/*.whl
 	cd build/empty && env -u PYTHONPATH venv/bin/mri2qmap-tools demo demo
+
+# The container image, built and run for real; says why where it cannot be.
+image-test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/system/test_image.py
+
+image-clean:
+	$(BIN)/python tests/helpers/image.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info

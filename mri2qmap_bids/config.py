@@ -1,7 +1,7 @@
 """The options of a call in a TOML file: what was run, and how to run it again."""
 
 import argparse
-import os
+import secrets
 import time
 import tomllib
 from pathlib import Path
@@ -40,7 +40,7 @@ def write_options(arguments: argparse.Namespace, folder: Path) -> Path:
 
     Returns
     -------
-    The file, named by time and process.
+    The file, named by time and chance: processes of different containers share their ids.
     """
     options = {
         key: _plain(value)
@@ -54,7 +54,7 @@ def write_options(arguments: argparse.Namespace, folder: Path) -> Path:
         "analysis_level": arguments.analysis_level,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.toml"
+    path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}.toml"
     partial = path.with_suffix(".part")
     partial.write_text(tomli_w.dumps({"call": environment, _TABLE: options}), encoding="utf-8")
     partial.replace(path)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mri2qmap_bids.cli import build_parser, main, parse, to_settings
+from mri2qmap_bids.config import write_options
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.options import DEFAULT_ITERATIONS
 
@@ -264,6 +265,14 @@ def test_options_are_kept_and_can_be_given_back(small_dataset, tmp_path, capfd):
     assert later.recon.method == "llr"
     assert later.recon.matrix == (16, 16, 16)
     assert later.sessions == ("2",)
+
+
+def test_calls_of_the_same_second_and_process_id_keep_their_options_apart(tmp_path, monkeypatch):
+    """As in containers, whose programs all have the same id."""
+    monkeypatch.setattr("time.strftime", lambda _: "20260101-000000")
+    arguments = parse(["bids", "out", "participant"])
+    assert write_options(arguments, tmp_path) != write_options(arguments, tmp_path)
+    assert len(list(tmp_path.glob("*.toml"))) == 2
 
 
 @pytest.mark.parametrize(

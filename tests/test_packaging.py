@@ -57,9 +57,19 @@ def test_every_package_of_an_installation_is_pinned():
         for name, at in requirements_of(PROJECT["dependencies"]).items()
         if name not in pinned
     }
+    gpu = PROJECT["optional-dependencies"]["gpu"]
+    assert {canonicalize_name(Requirement(text).name) for text in gpu} <= pinned
     assert not missing, "constraints.txt lacks\n" + "\n".join(
         f"{name}=={at.partition('+')[0]}" for name, at in sorted(missing.items())
     )
+
+
+def test_dockerfile_breaks_no_rule_of_hadolint():
+    program = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run(
+        [program, ROOT / "Dockerfile"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mri2qmap_bids.recon.encoding.cuda import load_cuda_libraries
+
 # upsampfac 1.25 is 3.5 times faster than the default 2, and reaches 1e-4 but not much less.
 TOLERANCE = 1e-4
 _UPSAMPLING = 1.25
@@ -68,6 +70,7 @@ class Nufft:
         ]
         settings = {"eps": self.tolerance, "isign": sign, "dtype": "complex64"}
         if self.omega.is_cuda:
+            load_cuda_libraries()
             import cufinufft  # ships with the GPU extra only
 
             if self.spread_only:
