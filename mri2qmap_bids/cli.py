@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mri2qmap_bids import __version__
-from mri2qmap_bids.config import read_options, write_options
+from mri2qmap_bids.config import read_options, read_plugin, write_options
 from mri2qmap_bids.errors import Mri2QmapError, OutputError, UsageError
 from mri2qmap_bids.logs import configure_logging
 from mri2qmap_bids.recon.options import (
@@ -25,7 +25,7 @@ from mri2qmap_bids.recon.options import (
     ReconOptions,
 )
 from mri2qmap_bids.recon.resources import available_cores, usable_memory_gb
-from mri2qmap_bids.settings import Settings
+from mri2qmap_bids.settings import PLUGINS, Settings
 
 if TYPE_CHECKING:
     from mri2qmap_bids.dataset.query import MRFRun, Selection
@@ -220,6 +220,12 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         "--write-graph", action="store_true", help="draw the workflow into the work directory"
     )
     group.add_argument(
+        "--use-plugin",
+        type=Path,
+        metavar="FILE",
+        help="YAML file that says what runs the steps: plugin (MultiProc or SLURM) and plugin_args",
+    )
+    group.add_argument(
         "--config-file",
         type=Path,
         metavar="FILE",
@@ -304,6 +310,9 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
     if arguments.denoiser and not Path(arguments.denoiser).is_file():
         raise UsageError(f"--denoiser must be a file, got {arguments.denoiser}")
     n_procs = arguments.nprocs
+    plugin, plugin_args = (
+        read_plugin(arguments.use_plugin) if arguments.use_plugin else (PLUGINS[0], {})
+    )
     return Settings(
         bids_dir=bids_dir,
         output_dir=output_dir,
@@ -318,6 +327,8 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         stop_on_first_crash=arguments.stop_on_first_crash,
         write_graph=arguments.write_graph,
         clean_work_dir=arguments.clean_workdir,
+        plugin=plugin,
+        plugin_args=plugin_args,
         n_procs=n_procs,
         omp_threads=min(arguments.omp_nthreads or min(n_procs, 8), n_procs),
         memory_gb=(

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
+import yaml
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.settings import PLUGINS
 
 _TABLE = "options"
 # What a file must not bring along: the positional words, and what is for one call only.
@@ -93,6 +95,40 @@ def read_options(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
             f"{', '.join(unknown)}"
         )
     return {key: _checked(path, known[key], value) for key, value in options.items()}
+
+
+def read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
+    """Name and arguments of a Nipype plugin, from a YAML file as other BIDS-Apps take it.
+
+    Raises
+    ------
+    UsageError
+        If the file is no YAML, or names no plugin that this program knows.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"--use-plugin {path}: must be a YAML file, got: {reason}") from error
+    if not isinstance(content, dict) or not set(content) <= {"plugin", "plugin_args"}:
+        raise UsageError(
+            f"--use-plugin {path}: must hold plugin and plugin_args, got {_short(content)}"
+        )
+    name, arguments = content.get("plugin"), content.get("plugin_args") or {}
+    if name not in PLUGINS:
+        raise UsageError(
+            f"--use-plugin {path}: plugin must be one of {', '.join(PLUGINS)}, got {name}"
+        )
+    if not isinstance(arguments, dict):
+        raise UsageError(
+            f"--use-plugin {path}: plugin_args must be a table, got {_short(arguments)}"
+        )
+    return name, arguments
+
+
+def _short(value: Any) -> str:
+    text = repr(list(value) if isinstance(value, dict) else value)
+    return text if len(text) < 60 else f"{text[:60]}..."
 
 
 def _checked(path: Path, action: argparse.Action, value: Any) -> Any:

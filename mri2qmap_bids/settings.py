@@ -1,10 +1,15 @@
 """What one run of the program is asked to do."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mri2qmap_bids.recon.options import ReconOptions
+
+PLUGINS = ("MultiProc", "SLURM")
+"""What can run the steps, as Nipype calls it: processes of this machine, or jobs of a cluster."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,10 @@ class Settings:
     """Memory of the GPU to use [GB]; None: what is free."""
     command: str = ""
     """The words on the command line."""
+    plugin: str = "MultiProc"
+    """What runs the steps: one of ``PLUGINS``."""
+    plugin_args: Mapping[str, Any] = field(default_factory=dict)
+    """Its arguments."""
     log_level: int = logging.INFO
     """As of the logging module."""
     recon: ReconOptions = field(default_factory=ReconOptions)

@@ -16,6 +16,7 @@ from mri2qmap_bids.dataset.query import MRFRun
 from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.workflow.interfaces import BuildDictionary, Reconstruct, WriteDerivatives
 from mri2qmap_bids.workflow.plugins import Failure, ForkserverPlugin
+from mri2qmap_bids.workflow.slurm import SlurmPlugin
 
 logger = logging.getLogger(__name__)
 
@@ -140,14 +141,12 @@ def execute(workflow: Workflow, settings: Settings) -> Outcome:
         "crashdump_dir": str(crash_dir),
         "crashfile_format": "txt",
         "stop_on_first_crash": str(settings.stop_on_first_crash).lower(),
-        "poll_sleep_duration": f"{_poll_seconds(workflow):.2f}",
+        "poll_sleep_duration": f"{_poll_seconds(workflow, settings.plugin):.2f}",
         "check_version": "false",
     }
     if settings.write_graph:
         _draw(workflow, settings.work_dir)
-    plugin = ForkserverPlugin(
-        {"n_procs": settings.n_procs, "memory_gb": settings.memory_gb}, settings.log_level
-    )
+    plugin = _plugin(settings)
     # Nipype collects garbage before each node; going through torch's objects took 0.2 s.
     gc.collect()
     gc.freeze()
@@ -157,15 +156,25 @@ def execute(workflow: Workflow, settings: Settings) -> Outcome:
         if not plugin.failures:
             raise
     finally:
-        plugin.pool.shutdown(wait=False, cancel_futures=True)
+        plugin.close()
         gc.unfreeze()
     names = [name.split(".") for name in plugin.finished]
     done = frozenset(parts[1] for parts in names if parts[-1] == "write_derivatives")
     return Outcome(tuple(plugin.failures), done)
 
 
-def _poll_seconds(workflow: Workflow) -> float:
+def _plugin(settings: Settings) -> ForkserverPlugin | SlurmPlugin:
+    """What runs the steps."""
+    if settings.plugin == "SLURM":
+        return SlurmPlugin(dict(settings.plugin_args))
+    resources = {"n_procs": settings.n_procs, "memory_gb": settings.memory_gb}
+    return ForkserverPlugin({**resources, **settings.plugin_args}, settings.log_level)
+
+
+def _poll_seconds(workflow: Workflow, plugin: str) -> float:
     """How long to wait before looking at all nodes again: longer if that is more work."""
+    if plugin == "SLURM":
+        return 2.0  # every look asks the scheduler, whom all users share
     return float(min(max(len(workflow.list_node_names()) / 4000, 0.05), 1.0))
 
 

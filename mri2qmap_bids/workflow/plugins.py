@@ -37,13 +37,37 @@ class Failure:
     """Where the whole traceback is."""
 
 
-class ForkserverPlugin(MultiProcPlugin):  # type: ignore[misc]
+class Remembering:
+    """Mixed into one of Nipype's plugins: it remembers why nodes failed and which are done."""
+
+    failures: list[Failure]
+    """Nodes that failed."""
+    finished: set[str]
+    """Full names of the nodes that are done."""
+
+    def __init__(self, plugin_args: dict[str, Any]) -> None:
+        self.failures, self.finished = [], set()
+        super().__init__(  # type: ignore[call-arg]
+            plugin_args={**plugin_args, "status_callback": self._note}
+        )
+
+    def _note(self, node: Any, status: str) -> None:
+        if status == "end":
+            self.finished.add(str(node.fullname))
+
+    def _report_crash(self, node: Any, result: Any = None) -> Any:
+        crash_file = super()._report_crash(node, result)  # type: ignore[misc]
+        lines = "".join((result or {}).get("traceback") or "")
+        self.failures.append(Failure(str(node.fullname), reason_in(lines), str(crash_file)))
+        return crash_file
+
+
+class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
     """MultiProc whose workers fork from a clean server.
 
     A worker forked from a process that has used torch deadlocks; a worker killed for
     memory makes the original wait for ever. A run that has begun goes before one that has
-    not, so that its derivatives are there when it is done and not when all are. Failures are
-    kept in ``failures``, the full names of nodes that are done in ``finished``.
+    not, so that its derivatives are there when it is done and not when all are.
     """
 
     def __init__(self, plugin_args: dict[str, Any], log_level: int = logging.WARNING) -> None:
@@ -51,20 +75,15 @@ class ForkserverPlugin(MultiProcPlugin):  # type: ignore[misc]
         multiprocessing.get_context("forkserver").set_forkserver_preload(
             ["mri2qmap_bids.workflow.interfaces", "mri2qmap_bids.recon.reconstruct"]
         )
-        self.finished: set[str] = set()
-        super().__init__(
-            plugin_args={
-                "raise_insufficient": False,
-                **plugin_args,
-                "mp_context": "forkserver",
-                "status_callback": self._note,
-            }
-        )
+        super().__init__({"raise_insufficient": False, **plugin_args, "mp_context": "forkserver"})
         self._log_level = log_level
         self._depth: dict[int, int] = {}
         self.pool: ProcessPoolExecutor
         self._start_pool()
-        self.failures: list[Failure] = []
+
+    def close(self) -> None:
+        """End the workers."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
     def _prerun_check(self, graph: Any) -> None:
         super()._prerun_check(graph)
@@ -76,10 +95,6 @@ class ForkserverPlugin(MultiProcPlugin):  # type: ignore[misc]
 
     def _sort_jobs(self, jobids: Any, scheduler: str | None = None) -> Any:
         return sorted(jobids, key=lambda job: -self._depth[id(self.procs[job])])
-
-    def _note(self, node: Any, status: str) -> None:
-        if status == "end":
-            self.finished.add(str(node.fullname))
 
     def _async_callback(self, future: Future[Any]) -> None:
         if future.cancelled() or future.exception() is not None:
@@ -102,12 +117,6 @@ class ForkserverPlugin(MultiProcPlugin):  # type: ignore[misc]
             # A process pool is broken for good once a worker died.
             self._start_pool()
         return super()._submit_job(node, updatehash)
-
-    def _report_crash(self, node: Any, result: Any = None) -> Any:
-        crash_file = super()._report_crash(node, result)
-        lines = "".join((result or {}).get("traceback") or "")
-        self.failures.append(Failure(str(node.fullname), reason_in(lines), str(crash_file)))
-        return crash_file
 
     def _start_pool(self) -> None:
         """A pool of workers that log as their parent does."""
