@@ -49,10 +49,12 @@ class Prior:
     """The denoiser; its contrasts are those synthesised."""
     options: PriorOptions = PriorOptions()
     """How it treats noise."""
+    b1: QuantityMap | None = None
+    """Transmit field of the images' voxels, relative to nominal; None: nominal."""
 
     def maps(self, image: SubspaceImage, deviation: NoiseDeviation) -> TissueMaps:
         """The corrected maps themselves; see :func:`correct_maps`."""
-        return correct_maps(image, deviation, self.dictionary, self.network, self.options)
+        return correct_maps(image, deviation, self.dictionary, self.network, self.options, self.b1)
 
     def correct(self, image: SubspaceImage, deviation: NoiseDeviation) -> SubspaceImage:
         """The image of the corrected maps, z = m0 Phi^H d(theta)."""
@@ -65,6 +67,7 @@ def correct_maps(
     dictionary: Dictionary,
     network: JointDenoiser,
     options: PriorOptions,
+    b1: QuantityMap | None = None,
 ) -> TissueMaps:
     """Maps that fit the subspace image and its denoised synthetic contrasts.
 
@@ -86,12 +89,15 @@ def correct_maps(
         The denoiser; its contrasts are those synthesised.
     options
         How noise is treated.
+    b1
+        Transmit field relative to nominal, shape (*space); None: nominal.
 
     References
     ----------
     Golbabaee et al., MRI2Qmap (2026), arXiv:2603.11316.
     """
-    first = match(image, dictionary, exhaustive=False, voxels_at_once=options.voxels_at_once)
+    at_once = options.voxels_at_once
+    first = match(image, dictionary, exhaustive=False, voxels_at_once=at_once, b1=b1)
     magnitude = first.m0.abs()
     names = network.shape.contrasts
     contrasts = torch.stack(
@@ -109,7 +115,8 @@ def correct_maps(
     t1 = found[0].clamp(dictionary.t1[0], dictionary.t1[-1])
     t2 = torch.minimum(found[1].clamp(dictionary.t2[0], dictionary.t2[-1]), t1)
     phase = first.m0 / magnitude.clamp_min(_TINY)
-    return TissueMaps(t1=t1, t2=t2, m0=found[2] * phase, correlation=first.correlation)
+    m0 = found[2] * phase
+    return TissueMaps(t1=t1, t2=t2, m0=m0, correlation=first.correlation, b1=b1)
 
 
 def maps_of_contrasts(

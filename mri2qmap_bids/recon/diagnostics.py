@@ -389,7 +389,8 @@ def _cut_maps(maps: TissueMaps, axis: int, index: int) -> TissueMaps:
     def cut(volume: torch.Tensor) -> torch.Tensor:
         return volume if volume.ndim == 2 else volume.select(axis, index)
 
-    return TissueMaps(cut(maps.t1), cut(maps.t2), cut(maps.m0), cut(maps.correlation))
+    b1 = None if maps.b1 is None else cut(maps.b1)
+    return TissueMaps(cut(maps.t1), cut(maps.t2), cut(maps.m0), cut(maps.correlation), b1)
 
 
 def _plane(
@@ -402,7 +403,7 @@ def _plane(
 ) -> Plane:
     length = torch.linalg.vector_norm(image, dim=0).clamp_min(1e-30)
     misfit = torch.linalg.vector_norm(image - signal_of(maps, dictionary), dim=0) / length
-    begun = None if start is None else match(start, dictionary, exhaustive=False)
+    begun = None if start is None else match(start, dictionary, exhaustive=False, b1=maps.b1)
     return Plane(
         *place,
         misfit=_half(misfit.clamp_max(1)),
@@ -427,9 +428,11 @@ def _fingerprints(
     chosen = torch.zeros_like(tissue)
     chosen[step // 2 :: step, step // 2 :: step] = True
     rows, columns = torch.nonzero(chosen & tissue, as_tuple=True)
-    few = TissueMaps(
-        *(m[rows, columns] for m in (middle.t1, middle.t2, middle.m0, middle.correlation))
+    t1, t2, m0, correlation = (
+        m[rows, columns] for m in (middle.t1, middle.t2, middle.m0, middle.correlation)
     )
+    b1 = None if middle.b1 is None else middle.b1[rows, columns]
+    few = TissueMaps(t1, t2, m0, correlation, b1)
     place = torch.full_like(rows, z if image.ndim == 4 else slice_index)
     return Fingerprints(
         voxels=torch.stack([place, rows, columns], 1).cpu().numpy().astype(np.int32),

@@ -7,6 +7,7 @@ from functools import cached_property, partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import DeviceError
 from mri2qmap_bids.recon.acquisition.extent import ScanExtent, extent_of
@@ -38,7 +39,12 @@ from mri2qmap_bids.recon.options import (
     ReconMethod,
     ReconOptions,
 )
-from mri2qmap_bids.recon.physics.dictionary import Dictionary, TissueGrid, build_dictionary
+from mri2qmap_bids.recon.physics.dictionary import (
+    Dictionary,
+    TissueGrid,
+    build_dictionary,
+    transmit_fields,
+)
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.masking import brain_mask
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match
@@ -64,9 +70,10 @@ def reconstruct(
     options: ReconOptions,
     dictionary: Dictionary | None = None,
     limits: MemoryLimits | None = None,
+    b1: NDArray[np.float32] | None = None,
 ) -> QuantitativeMaps:
     """T1, T2 and M0 of one scan; see :func:`reconstruct_and_diagnose`."""
-    return reconstruct_and_diagnose(scan, sequence, options, dictionary, limits)[0]
+    return reconstruct_and_diagnose(scan, sequence, options, dictionary, limits, b1)[0]
 
 
 def reconstruct_and_diagnose(
@@ -75,6 +82,7 @@ def reconstruct_and_diagnose(
     options: ReconOptions,
     dictionary: Dictionary | None = None,
     limits: MemoryLimits | None = None,
+    b1: NDArray[np.float32] | None = None,
 ) -> tuple[QuantitativeMaps, Diagnostics]:
     """T1, T2 and M0 of one scan, and what shows whether to trust them.
 
@@ -95,6 +103,9 @@ def reconstruct_and_diagnose(
         Fingerprints of this very sequence, e.g. from a cache.
     limits
         Memory that may be used; None: what the machine has.
+    b1
+        Transmit field relative to nominal on the grid of the maps, axes (z, y, x); None:
+        nominal. A given dictionary should have its range (:func:`tissue_grid`).
 
     Raises
     ------
@@ -102,16 +113,19 @@ def reconstruct_and_diagnose(
         If the asked-for GPU is not there.
     MemoryLimitError
         If there is no way to do it in the memory, before anything is computed.
+    ValueError
+        If the transmit field has another shape, or is not positive and finite.
     """
     device = find_device(options.device)
     record = Record()
+    geometry = resize(scan.geometry, options.matrix, scan.is_3d)
+    fields = _fields(b1, geometry, scan.is_3d, device)
     if dictionary is None:
         with record.stage("dictionary"):
             dictionary = build_dictionary(
-                sequence, tissue_grid(options), options.rank, options.energy, device
+                sequence, tissue_grid(options, b1), options.rank, options.energy, device
             )
     dictionary = dictionary.to(device)
-    geometry = resize(scan.geometry, options.matrix, scan.is_3d)
     whitening = whitening_of(scan)
     network = load_network(options, device)
     target = geometry.matrix[0 if scan.is_3d else 1 :]
@@ -125,7 +139,7 @@ def reconstruct_and_diagnose(
             problem = inverse_problem(
                 scan.slices[index], scan, geometry, dictionary, options, whitening, plan
             )
-        solved = solve(problem, dictionary, network, options, target, record)
+        solved = solve(problem, dictionary, network, options, target, record, fields[index])
         shown = None
         if index == middle:
             with record.stage("diagnostics"):
@@ -344,6 +358,7 @@ def solve(
     options: ReconOptions,
     target: tuple[int, ...],
     record: Record | None = None,
+    b1: QuantityMap | None = None,
 ) -> Solution:
     """Solve y = A x by the method that is asked for, and match x.
 
@@ -361,6 +376,8 @@ def solve(
         Voxels to keep of the encoded field of view, along (z,) y, x.
     record
         Takes notes of time and steps.
+    b1
+        Transmit field of the voxels to keep, relative to nominal; None: nominal.
     """
     record = record or Record()
 
@@ -368,7 +385,7 @@ def solve(
         voxels = centre(image, target)
         at_once = problem.plan.voxels_at_once
         with record.stage("matching"):
-            return match(voxels, dictionary, exhaustive=False, voxels_at_once=at_once)
+            return match(voxels, dictionary, exhaustive=False, voxels_at_once=at_once, b1=b1)
 
     if options.method == "gridding":
         with record.stage("gridding"):
@@ -388,7 +405,8 @@ def solve(
         settings = PriorOptions(
             voxels_at_once=plan.voxels_at_once, slices_at_once=plan.slices_at_once
         )
-        prior, believed = Prior(dictionary, network, settings), START_NOISE
+        everywhere = None if b1 is None else _widened(b1, problem.encoding.shape)
+        prior, believed = Prior(dictionary, network, settings, everywhere), START_NOISE
     with record.stage("plug and play"):
         image, deviation = plug_and_play(
             problem.normal,
@@ -403,7 +421,7 @@ def solve(
     if not isinstance(prior, Prior):
         return Solution(matched(image), start.deviation, image, start.image)
     with record.stage("final maps"):
-        maps = prior.maps(centre(image, target), deviation)
+        maps = replace(prior, b1=b1).maps(centre(image, target), deviation)
     return Solution(maps, start.deviation, image, start.image)
 
 
@@ -543,9 +561,43 @@ def plans_with(
     return plan_for(size, options, limits)
 
 
-def tissue_grid(options: ReconOptions) -> TissueGrid:
-    """The dictionary grid that the options ask for."""
-    return TissueGrid(options.t1_range, options.t2_range, options.grid_step)
+def tissue_grid(options: ReconOptions, b1: NDArray[np.float32] | None = None) -> TissueGrid:
+    """The dictionary grid that the options ask for.
+
+    Parameters
+    ----------
+    options
+        Its range and step.
+    b1
+        Transmit field that it is to cover, relative to nominal; None: nominal.
+    """
+    fields = (1.0,) if b1 is None else transmit_fields(b1)
+    return TissueGrid(options.t1_range, options.t2_range, options.grid_step, fields)
+
+
+def _fields(
+    b1: NDArray[np.float32] | None, geometry: Geometry, is_3d: bool, device: torch.device
+) -> list[torch.Tensor | None]:
+    """The transmit field of every slice, or of the volume."""
+    if b1 is None:
+        return [None] * geometry.matrix[0]
+    if b1.shape != geometry.matrix or not (np.isfinite(b1).all() and (b1 > 0).all()):
+        raise ValueError(
+            f"b1 must be positive and finite of shape {geometry.matrix}, got {b1.shape} with "
+            f"{b1.min():g} to {b1.max():g}"
+        )
+    field = torch.from_numpy(b1.astype(np.float32)).to(device)
+    return [field] if is_3d else list(field)
+
+
+def _widened(b1: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """A field on more voxels, origin on origin: its edge goes on. The inverse of ``centre``."""
+    margins: list[int] = []
+    for full, kept in zip(reversed(shape), reversed(b1.shape), strict=True):
+        start = full // 2 - kept // 2
+        margins += [start, full - kept - start]
+    padded: torch.Tensor = torch.nn.functional.pad(b1[None, None], margins, mode="replicate")
+    return padded[0, 0]
 
 
 def find_device(name: str) -> torch.device:

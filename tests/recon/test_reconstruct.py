@@ -14,11 +14,13 @@ from scipy.spatial.transform import Rotation
 from mri2qmap_bids.errors import DeviceError
 from mri2qmap_bids.recon.acquisition.geometry import affine
 from mri2qmap_bids.recon.acquisition.raw import ReadLayout, read_raw
+from mri2qmap_bids.recon.diagnostics import centre
 from mri2qmap_bids.recon.options import DETAIL, ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps
 from mri2qmap_bids.recon.physics.uncertainty import time_deviations
 from mri2qmap_bids.recon.reconstruct import (
+    _widened,
     find_device,
     reconstruct,
     resize,
@@ -33,14 +35,15 @@ SEQUENCE = train(n_frames=40)
 OPTIONS = ReconOptions(method="subspace", device="cpu", grid_step=0.1)
 
 
-def fully_sampled(markers, matrix, fov_mm, path, n_coils=3, centre=CENTRE, **fields):
+def fully_sampled(markers, matrix, fov_mm, path, n_coils=3, centre=CENTRE, b1=1.0, **fields):
     """Readouts of every line of a Cartesian grid in every frame, from markers in LPS [mm].
 
     s_c(k, t) = sum_m S_c(m) d_t exp(-2 pi i k . r_m), r_m measured along the directions
     from the position; a direct sum that shares nothing with the reconstruction.
     """
     rng = np.random.default_rng(0)
-    fingerprint = bloch_fingerprint(SEQUENCE, *TISSUE, n_isochromats=128)
+    played = replace(SEQUENCE, flip_angle=b1 * SEQUENCE.flip_angle)
+    fingerprint = bloch_fingerprint(played, *TISSUE, n_isochromats=128)
     axes = [np.arange(n) - n // 2 for n in matrix]
     k = np.stack(np.meshgrid(*axes, indexing="ij"), -1)  # cycles per field of view along x, y[, z]
     n_dim = len(matrix)
@@ -122,6 +125,36 @@ def test_markers_keep_their_place_when_the_encoded_field_of_view_is_larger(tmp_p
     rest = magnitude.copy()
     rest[peak] = 0
     assert rest.max() < 0.05 * magnitude.max()  # the marker outside does not fold in
+
+
+@pytest.mark.parametrize("method", ["gridding", "subspace"])
+def test_a_known_transmit_field_is_no_error_of_t2(tmp_path, method):
+    matrix, fov, options = (8, 6), (160.0, 120.0, 5.0), replace(OPTIONS, method=method)
+    readouts = fully_sampled(CENTRE + 20 * AXES[0], matrix, fov, tmp_path, b1=0.83)
+    path = write_file(tmp_path / "x.h5", readouts, header_xml((*matrix, 1), fov))
+    scan = read_raw(path, ReadLayout(SEQUENCE.n_frames))
+    b1 = np.full((1, 6, 8), 0.83, np.float32)
+    found, ignored = (
+        reconstruct(scan, SEQUENCE, options, b1=b1),
+        reconstruct(scan, SEQUENCE, options),
+    )
+    peak = np.unravel_index(np.abs(found.m0).argmax(), found.m0.shape)
+    assert found.t1[peak] == pytest.approx(TISSUE[0], rel=0.01)
+    assert found.t2[peak] == pytest.approx(TISSUE[1], rel=0.01)
+    assert abs(ignored.t2[peak] / TISSUE[1] - 1) > 0.15
+    for wrong in (b1[:, :5], np.zeros_like(b1), np.full_like(b1, np.nan)):
+        with pytest.raises(ValueError, match="b1 must be positive and finite of shape"):
+            reconstruct(scan, SEQUENCE, options, b1=wrong)
+
+
+def test_the_transmit_field_goes_on_beyond_the_grid():
+    field = torch.rand(5, 6)
+    wide = _widened(field, (9, 10))
+    assert torch.equal(centre(wide, (5, 6)), field)
+    assert torch.equal(wide[0], wide[2])
+    assert wide.shape == (9, 10)
+    volume = torch.rand(4, 5, 6)
+    assert torch.equal(centre(_widened(volume, (7, 5, 12)), (4, 5, 6)), volume)
 
 
 def test_noise_is_whitened(tmp_path):

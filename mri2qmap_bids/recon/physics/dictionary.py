@@ -4,11 +4,12 @@ import hashlib
 import logging
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from mri2qmap_bids.recon.arrays import Basis, CompressedFingerprints
@@ -19,7 +20,9 @@ from mri2qmap_bids.recon.physics.subspace import temporal_basis
 logger = logging.getLogger(__name__)
 
 # Raised whenever the same sequence and grid would give other fingerprints.
-_PHYSICS_VERSION = 1
+_PHYSICS_VERSION = 2
+B1_STEP = 0.05
+"""Between the transmit fields of a dictionary; the atoms are interpolated between them."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class TissueGrid:
     """Shortest and longest T2 [s]."""
     step: float = 0.05
     """Largest relative step from one value to the next."""
+    b1: tuple[float, ...] = (1.0,)
+    """Transmit fields relative to nominal, evenly spaced: one, or at least three."""
 
     @property
     def t1(self) -> torch.Tensor:
@@ -48,8 +53,8 @@ class TissueGrid:
 class AtomGrid:
     """What voxels are matched to, on the whole T1 x T2 grid.
 
-    Atoms run over T2 fastest. The grid is a full rectangle, so that every atom
-    has neighbours to interpolate between; ``physical`` says where T1 >= T2.
+    Atoms run over T2 fastest, over B1 slowest. The grid is a full rectangle, so that every
+    atom has neighbours to interpolate between; ``physical`` says where T1 >= T2.
     """
 
     t1: torch.Tensor
@@ -57,11 +62,13 @@ class AtomGrid:
     t2: torch.Tensor
     """Grid values [s], shape (n_t2,)."""
     atoms: CompressedFingerprints
-    """Phi^H d (and perhaps more) for every grid point, shape (n_t1 * n_t2, rank)."""
+    """Phi^H d (and perhaps more) for every grid point, shape (n_b1 * n_t1 * n_t2, rank)."""
+    b1: torch.Tensor = field(default_factory=lambda: torch.ones(1), kw_only=True)
+    """Transmit fields relative to nominal, shape (n_b1,)."""
 
     @property
     def physical(self) -> torch.Tensor:
-        """Atoms with T1 >= T2, boolean, shape (n_t1 * n_t2,)."""
+        """Atoms of one B1 with T1 >= T2, boolean, shape (n_t1 * n_t2,)."""
         return (self.t1[:, None] >= self.t2[None, :]).reshape(-1)
 
 
@@ -82,7 +89,27 @@ class Dictionary(AtomGrid):
             atoms=self.atoms.to(device),
             basis=self.basis.to(device),
             energy=self.energy,
+            b1=self.b1.to(device),
         )
+
+
+def transmit_fields(b1: NDArray[np.floating]) -> tuple[float, ...]:
+    """Evenly spaced values that cover a B1 map, the same for all maps of about the same range.
+
+    The lowest and highest half per cent of its voxels are left out.
+
+    Parameters
+    ----------
+    b1
+        Transmit field relative to nominal, any shape.
+
+    >>> transmit_fields(np.linspace(0.83, 1.09, 1000))
+    (0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1)
+    """
+    low, high = np.quantile(b1, [0.005, 0.995]) / B1_STEP
+    first, last = int(np.floor(low + 1e-6)), int(np.ceil(high - 1e-6))
+    last = max(last, first + 2)
+    return tuple(round(B1_STEP * value, 6) for value in range(first, last + 1))
 
 
 def build_dictionary(
@@ -108,9 +135,11 @@ def build_dictionary(
         Where to simulate; None is the CPU.
     """
     t1, t2 = grid.t1, grid.t2
-    pairs = torch.cartesian_prod(t1, t2).to(device or torch.device("cpu"))
-    fingerprints = simulate(sequence, pairs[:, 0].contiguous(), pairs[:, 1].contiguous())
-    physical = pairs[:, 0] >= pairs[:, 1]
+    b1 = torch.tensor(grid.b1)
+    tissues = torch.cartesian_prod(b1, t1, t2).to(device or torch.device("cpu"))
+    field, long, short = (column.contiguous() for column in tissues.T)
+    fingerprints = simulate(sequence, long, short, field)
+    physical = long >= short
     basis, kept = temporal_basis(fingerprints[physical], rank=rank, energy=energy)
     return Dictionary(
         t1=t1,
@@ -118,6 +147,7 @@ def build_dictionary(
         atoms=(fingerprints.to(basis.dtype) @ basis.conj()).cpu(),
         basis=basis.cpu(),
         energy=kept,
+        b1=b1,
     )
 
 
@@ -163,6 +193,7 @@ def save_dictionary(dictionary: Dictionary, path: Path) -> None:
     tensors = {
         "t1": dictionary.t1,
         "t2": dictionary.t2,
+        "b1": dictionary.b1,
         "atoms": dictionary.atoms.contiguous(),
         "basis": dictionary.basis.contiguous(),
         "energy": torch.tensor([dictionary.energy], dtype=torch.float64),

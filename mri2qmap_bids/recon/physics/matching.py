@@ -25,6 +25,8 @@ class TissueMaps:
     """Complex scale: the signal is m0 times the unit-magnetisation fingerprint."""
     correlation: QuantityMap
     """|<d, x>| / (|d| |x|) at the matched tissue, 0..1."""
+    b1: QuantityMap | None = None
+    """Transmit field that was known, relative to nominal; None: nominal."""
 
 
 def match(
@@ -33,13 +35,16 @@ def match(
     refine: bool = True,
     exhaustive: bool = True,
     voxels_at_once: int = _VOXELS_AT_ONCE,
+    b1: QuantityMap | None = None,
 ) -> TissueMaps:
     """Nearest tissue and complex scale of every voxel.
 
     min over theta, m0 of |x - m0 Phi^H d(theta)|^2: the atom with the largest
     |<a, x>| / |a| first, then, with ``refine``, Gauss-Newton steps between the
     grid points on the biquadratic interpolant of the nearest 3 x 3 atoms in
-    (log T1, log T2), m0 eliminated (variable projection), within T2 <= T1.
+    (log T1, log T2), m0 eliminated (variable projection), within T2 <= T1. Where B1 is
+    known the atoms are those of the nearest B1 of the grid, then with ``refine`` the quadratic
+    interpolant of the nearest three.
 
     Parameters
     ----------
@@ -54,6 +59,8 @@ def match(
         voxels with signal.
     voxels_at_once
         More need more memory.
+    b1
+        Transmit field relative to nominal, shape (*space); None: nominal everywhere.
 
     References
     ----------
@@ -64,19 +71,31 @@ def match(
     voxels = image.reshape(image.shape[0], -1).T
     atoms = dictionary.atoms
     weights = torch.linalg.vector_norm(atoms, dim=1).reciprocal()
-    weights = torch.where(dictionary.physical, weights, torch.zeros_like(weights))
-    normalised = atoms * weights[:, None]
+    weights = weights.reshape(len(dictionary.b1), -1) * dictionary.physical
+    normalised = (atoms * weights.reshape(-1, 1)).reshape(*weights.shape, -1)
     shape = len(dictionary.t1), len(dictionary.t2)
+    fields = _field_position(dictionary, b1, len(voxels))
     parts = []
-    for part in torch.split(voxels, voxels_at_once):
-        index = _nearest(part, normalised) if exhaustive else _search(part, normalised, shape)
-        parts.append(
-            _refined(part, index, dictionary) if refine else _scaled(part, index, dictionary)
-        )
+    for part, field in zip(
+        torch.split(voxels, voxels_at_once), torch.split(fields, voxels_at_once), strict=True
+    ):
+        index = torch.zeros(len(part), dtype=torch.long, device=part.device)
+        nearest = field.round().long()
+        for layer, found in enumerate(normalised):
+            those = nearest == layer
+            if those.any():
+                voxel = part[those]
+                index[those] = (
+                    _nearest(voxel, found) if exhaustive else _search(voxel, found, shape)
+                )
+        if refine:
+            parts.append(_refined(part, index, field, dictionary))
+        else:
+            parts.append(_scaled(part, index, nearest, dictionary))
     t1, t2, m0, correlation = (
         torch.cat(column).reshape(space) for column in zip(*parts, strict=True)
     )
-    return TissueMaps(t1=t1, t2=t2, m0=m0, correlation=correlation)
+    return TissueMaps(t1=t1, t2=t2, m0=m0, correlation=correlation, b1=b1)
 
 
 def signal_of(maps: TissueMaps, dictionary: AtomGrid) -> SubspaceImage:
@@ -93,18 +112,22 @@ def signal_of(maps: TissueMaps, dictionary: AtomGrid) -> SubspaceImage:
     -------
     Shape (rank, *space).
     """
-    shape = len(dictionary.t1), len(dictionary.t2)
-    rows = torch.split(_position(dictionary.t1, maps.t1.flatten()), _VOXELS_AT_ONCE)
-    columns = torch.split(_position(dictionary.t2, maps.t2.flatten()), _VOXELS_AT_ONCE)
+    positions = (
+        _position(dictionary.t1, maps.t1.flatten()),
+        _position(dictionary.t2, maps.t2.flatten()),
+        _field_position(dictionary, maps.b1, maps.t1.numel()),
+    )
     parts = []
-    for row, column in zip(rows, columns, strict=True):
-        stencil, u, v = _stencil_at(row, column, dictionary.atoms, shape)
+    for row, column, field in zip(
+        *(torch.split(position, _VOXELS_AT_ONCE) for position in positions), strict=True
+    ):
+        stencil, u, v = _stencil_at(row, column, field, dictionary)
         parts.append(_interpolate(stencil, _weights(u), _weights(v)))
     return torch.cat(parts).T.reshape(-1, *maps.t1.shape) * maps.m0
 
 
 def tangents(
-    dictionary: AtomGrid, t1: torch.Tensor, t2: torch.Tensor
+    dictionary: AtomGrid, t1: torch.Tensor, t2: torch.Tensor, b1: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Atoms and their derivatives along log T1 and log T2, interpolated as in :func:`match`.
 
@@ -114,14 +137,15 @@ def tangents(
         The grid of atoms.
     t1, t2
         Relaxation times [s], inside the grid, shape (voxel,).
+    b1
+        Transmit field relative to nominal, shape (voxel,); None: nominal.
 
     Returns
     -------
     Each of shape (voxel, rank).
     """
-    shape = len(dictionary.t1), len(dictionary.t2)
     row, column = _position(dictionary.t1, t1), _position(dictionary.t2, t2)
-    stencil, u, v = _stencil_at(row, column, dictionary.atoms, shape)
+    stencil, u, v = _stencil_at(row, column, _field_position(dictionary, b1, len(t1)), dictionary)
     step_t1 = torch.log(dictionary.t1[1] / dictionary.t1[0])
     step_t2 = torch.log(dictionary.t2[1] / dictionary.t2[0])
     return (
@@ -158,17 +182,17 @@ def _nearest(voxels: torch.Tensor, normalised: torch.Tensor) -> torch.Tensor:
 
 
 def _scaled(
-    voxels: torch.Tensor, index: torch.Tensor, dictionary: AtomGrid
+    voxels: torch.Tensor, index: torch.Tensor, layer: torch.Tensor, dictionary: AtomGrid
 ) -> tuple[torch.Tensor, ...]:
     """T1, T2, m0 and correlation at the grid points themselves."""
-    atoms = dictionary.atoms[index]
-    m0, correlation = _project(voxels, atoms)
     n_t2 = len(dictionary.t2)
+    atoms = dictionary.atoms[layer * (len(dictionary.t1) * n_t2) + index]
+    m0, correlation = _project(voxels, atoms)
     return dictionary.t1[index // n_t2], dictionary.t2[index % n_t2], m0, correlation
 
 
 def _refined(
-    voxels: torch.Tensor, index: torch.Tensor, dictionary: AtomGrid
+    voxels: torch.Tensor, index: torch.Tensor, field: torch.Tensor, dictionary: AtomGrid
 ) -> tuple[torch.Tensor, ...]:
     """T1, T2, m0 and correlation between the grid points."""
     shape = len(dictionary.t1), len(dictionary.t2)
@@ -177,26 +201,41 @@ def _refined(
     length = torch.linalg.vector_norm(voxels, dim=1, keepdim=True)
     unit = voxels / length.clamp_min(torch.finfo(length.dtype).tiny)
     for _ in range(_REFINEMENT_STEPS):
-        stencil, u, v = _stencil_at(row, column, dictionary.atoms, shape)
+        stencil, u, v = _stencil_at(row, column, field, dictionary)
         step_row, step_column = _gauss_newton_step(unit, stencil, u, v)
         row = (row + step_row).clamp(0, shape[0] - 1)
         column = torch.minimum(column + step_column, _last_physical(row, dictionary)).clamp_min(0)
-    stencil, u, v = _stencil_at(row, column, dictionary.atoms, shape)
+    stencil, u, v = _stencil_at(row, column, field, dictionary)
     m0, correlation = _project(voxels, _interpolate(stencil, _weights(u), _weights(v)))
     return _geometric(dictionary.t1, row), _geometric(dictionary.t2, column), m0, correlation
 
 
 def _stencil_at(
-    row: torch.Tensor, column: torch.Tensor, atoms: torch.Tensor, shape: tuple[int, int]
+    row: torch.Tensor, column: torch.Tensor, field: torch.Tensor, dictionary: AtomGrid
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The 3 x 3 atoms around a position, (voxel, 3, 3, rank), and the position inside them."""
+    """The 3 x 3 atoms around a position, (voxel, 3, 3, rank), and the position inside them.
+
+    Rows, columns and fields are positions along T1, T2 and B1.
+    """
+    shape = len(dictionary.t1), len(dictionary.t2)
     # The stencil stays inside the grid; a position on the grid's edge is off its centre.
     centre_row = row.round().clamp(1, shape[0] - 2)
     centre_column = column.round().clamp(1, shape[1] - 2)
     offsets = torch.arange(-1, 2, device=row.device)
     rows = centre_row.long()[:, None, None] + offsets[:, None]
     columns = centre_column.long()[:, None, None] + offsets
-    return atoms[rows * shape[1] + columns], row - centre_row, column - centre_column
+    index = rows * shape[1] + columns
+    if len(dictionary.b1) == 1:
+        stencil = dictionary.atoms[index]
+    else:
+        centre = field.round().clamp(1, len(dictionary.b1) - 2)
+        layers = centre.long()[:, None] + offsets
+        stencil = sum(
+            weight[:, None, None, None]
+            * dictionary.atoms[index + (layer * (shape[0] * shape[1]))[:, None, None]]
+            for layer, weight in zip(layers.T, _weights(field - centre).T, strict=True)
+        )
+    return stencil, row - centre_row, column - centre_column
 
 
 def _gauss_newton_step(
@@ -259,6 +298,15 @@ def _last_physical(row: torch.Tensor, dictionary: AtomGrid) -> torch.Tensor:
     """The T2 position at which T2 equals T1, or the grid's end."""
     t2 = dictionary.t2
     return _position(t2, _geometric(dictionary.t1, row)).clamp_max(len(t2) - 1)
+
+
+def _field_position(dictionary: AtomGrid, b1: torch.Tensor | None, n_voxels: int) -> torch.Tensor:
+    """Where the voxels lie among the grid's B1 values, in steps from its first, shape (voxel,)."""
+    fields = dictionary.b1
+    if b1 is None:
+        b1 = torch.ones(n_voxels, dtype=fields.dtype, device=fields.device)
+    step = fields[1] - fields[0] if len(fields) > 1 else 1.0
+    return ((b1.flatten() - fields[0]) / step).clamp(0, len(fields) - 1)
 
 
 def _position(values: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

@@ -42,12 +42,11 @@ def noise_factors(
     Kay, Fundamentals of statistical signal processing: estimation theory (1993). Zhao et al.,
     Optimal experiment design for MR fingerprinting (2019), doi:10.1109/TMI.2018.2873704.
     """
-    t1, t2 = maps.t1.flatten(), maps.t2.flatten()
+    b1 = torch.ones_like(maps.t1) if maps.b1 is None else maps.b1
+    columns = (torch.split(values.flatten(), _VOXELS_AT_ONCE) for values in (maps.t1, maps.t2, b1))
     parts = [
-        _factors(*(part / deviation for part in tangents(dictionary, rows, columns)))
-        for rows, columns in zip(
-            torch.split(t1, _VOXELS_AT_ONCE), torch.split(t2, _VOXELS_AT_ONCE), strict=True
-        )
+        _factors(*(part / deviation for part in tangents(dictionary, *tissues)))
+        for tissues in zip(*columns, strict=True)
     ]
     return torch.cat(parts).reshape(*maps.t1.shape, 3, 3)
 

@@ -102,3 +102,55 @@ def test_quick_search_finds_what_the_full_one_finds(sequence, dictionary):
     same = ((full.t1 / quick.t1).log().abs() + (full.t2 / quick.t2).log().abs()) < 1e-3
     assert same.float().mean() > 0.99
     assert ((full.correlation - quick.correlation) < 1e-4).float().mean() > 0.999
+
+
+B1_GRID = TissueGrid(
+    (0.3, 3.0), (0.03, 0.4), 0.08, (0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2)
+)
+
+
+@pytest.fixture(scope="module")
+def b1_case():
+    """A train, its dictionary over B1, and tissues each with a B1 of its own between the grid's."""
+    sequence = train("FISP", 100)
+    rng = np.random.default_rng(1)
+    t1, t2, b1 = (
+        torch.tensor(rng.uniform(*limits, 600), dtype=torch.float32)
+        for limits in ((0.4, 2.5), (0.04, 0.15), (0.8, 1.2))
+    )
+    return sequence, build_dictionary(sequence, B1_GRID), t1, t2, b1
+
+
+def test_a_known_transmit_field_is_taken_out_of_the_match(b1_case):
+    sequence, dictionary, t1, t2, b1 = b1_case
+    signals = simulate(sequence, t1, t2, b1).to(dictionary.basis.dtype)
+    image = (signals @ dictionary.basis.conj()).T.to(torch.complex64)
+    for exhaustive in (True, False):
+        known = match(image, dictionary, b1=b1, exhaustive=exhaustive, voxels_at_once=250)
+        assert (known.t1 / t1 - 1).abs().mean() < 0.002
+        assert (known.t2 / t2 - 1).abs().mean() < 0.003
+        assert (known.t2 / t2 - 1).abs().quantile(0.99) < 0.01
+    ignored = match(image, dictionary)
+    assert (ignored.t2 / t2 - 1).abs().mean() > 0.05
+    assert torch.equal(known.b1, b1)
+    again = signal_of(known, dictionary)
+    assert ((again - image).norm(dim=0) / image.norm(dim=0)).quantile(0.99) < 0.01
+
+
+def test_without_refinement_the_nearest_transmit_field_is_taken(b1_case):
+    sequence, dictionary, *_ = b1_case
+    for b1, nearest in ((0.86, 0.85), (1.19, 1.2), (1.7, 1.2)):
+        atoms = dictionary.atoms.reshape(len(dictionary.b1), len(dictionary.physical), -1)
+        layer = int((dictionary.b1 - nearest).abs().argmin())
+        image = atoms[layer][dictionary.physical].T.to(torch.complex64)
+        maps = match(image, dictionary, refine=False, b1=torch.full((image.shape[1],), b1))
+        pairs = torch.cartesian_prod(dictionary.t1, dictionary.t2)[dictionary.physical]
+        assert torch.equal(maps.t2, pairs[:, 1])
+
+
+def test_a_field_of_one_is_the_dictionary_without_a_field(b1_case):
+    sequence, dictionary, t1, t2, _ = b1_case
+    image = compressed(sequence, dictionary, t1, t2).to(torch.complex64)
+    known, plain = match(image, dictionary, b1=torch.ones(len(t1))), match(image, dictionary)
+    assert torch.equal(known.t1, plain.t1)
+    assert torch.equal(known.t2, plain.t2)

@@ -64,3 +64,17 @@ def test_tangents_are_slopes_of_the_atoms(case):
         expected = (high - low) / (2 * step)
         assert (found - expected).norm() < 0.02 * expected.norm()
     assert (atom - compressed(t1, t2)).norm() < 1e-3 * atom.norm()
+
+
+def test_tangents_follow_the_transmit_field():
+    sequence = train(n_frames=60)
+    fields = (0.7, 0.75, 0.8, 0.85, 0.9)
+    dictionary = build_dictionary(sequence, TissueGrid((0.5, 2.0), (0.04, 0.2), 0.08, fields))
+    t1, t2, b1 = torch.tensor([1.0]), torch.tensor([0.08]), torch.tensor([0.77])
+    atom, _, along_t2 = tangents(dictionary, t1, t2, b1)
+    up, down = (
+        simulate(sequence, t1, t2 * factor, b1) @ dictionary.basis for factor in (1.01, 0.99)
+    )
+    assert torch.allclose(atom, (up + down) / 2, atol=3e-3 * float(atom.norm()))
+    slope = (up - down) / (2 * 0.01)
+    assert (along_t2 - slope).norm() < 0.03 * slope.norm()
