@@ -389,7 +389,7 @@ def _participants(settings: Settings, arguments: argparse.Namespace) -> int:
     _make_writable(settings.work_dir, "the work directory (-w)")
 
     from mri2qmap_bids.dataset.derivatives import initialise_dataset
-    from mri2qmap_bids.workflow.graph import execute, init_mri2qmap_wf
+    from mri2qmap_bids.workflow.graph import execute, init_dataset_wf
     from mri2qmap_bids.workflow.planning import survey
 
     configure_logging(settings.log_level)
@@ -408,7 +408,7 @@ def _participants(settings: Settings, arguments: argparse.Namespace) -> int:
         raw_dataset=settings.bids_dir,
     )
     write_options(arguments, settings.output_dir / "logs")
-    outcome = execute(init_mri2qmap_wf(runs, settings, memory), settings)
+    outcome = execute(init_dataset_wf(runs, settings, memory), settings)
     n_done, n_crashed, n_left = _told(runs, outcome)
     return _sum_up(settings, n_done, len(skipped), n_failed + n_crashed, n_left)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.resources import usable_memory_gb
 
 PLUGINS = ("MultiProc", "SLURM")
 """What can run the steps, as Nipype calls it: processes of this machine, or jobs of a cluster."""
@@ -48,8 +49,8 @@ class Settings:
     """Cores to use at the same time."""
     omp_threads: int = 1
     """Cores one step may use."""
-    memory_gb: float = 1.0
-    """Memory to use at the same time [GB]."""
+    memory_gb: float = field(default_factory=usable_memory_gb)
+    """Memory to use at the same time [GB]; default: 90 % of what is there."""
     gpu_memory_gb: float | None = None
     """Memory of the GPU to use [GB]; None: what is free."""
     command: str = ""

@@ -21,10 +21,11 @@ from mri2qmap_bids.workflow.slurm import SlurmPlugin
 logger = logging.getLogger(__name__)
 
 _RECONSTRUCTED = ("maps_file", "diagnostics_file", "warnings", "seconds", "peak_memory_gb")
+_WRITTEN = ("t1_map", "t2_map", "m0_map", "mask", "out_files")
 _UNKNOWN_MEMORY_GB = 2.0
 
 
-def init_mri2qmap_wf(
+def init_dataset_wf(
     runs: Sequence[MRFRun], settings: Settings, memory_gb: Mapping[str, float] | None = None
 ) -> Workflow:
     """One branch a run, none waiting for another.
@@ -41,7 +42,7 @@ def init_mri2qmap_wf(
     memory_gb = memory_gb or {}
     workflow = Workflow(name="mri2qmap_wf", base_dir=str(settings.work_dir))
     for run in runs:
-        branch = init_run_wf(
+        branch = init_mri2qmap_wf(
             settings, branch_name(run), memory_gb.get(run.name, _UNKNOWN_MEMORY_GB)
         )
         branch.inputs.inputnode.raw_file = str(run.path)
@@ -52,12 +53,22 @@ def init_mri2qmap_wf(
     return workflow
 
 
-def init_run_wf(
-    settings: Settings, name: str = "run_wf", memory_gb: float = _UNKNOWN_MEMORY_GB
+def init_mri2qmap_wf(
+    settings: Settings, name: str = "mri2qmap_wf", memory_gb: float = _UNKNOWN_MEMORY_GB
 ) -> Workflow:
-    """Raw file and sidecar of one run to its derivatives.
+    """Raw file and sidecar of one run to its derivatives, alone or inside another pipeline.
 
-    ``memory_gb`` is what the scheduler sets aside for the reconstruction.
+    The derivatives are written below ``settings.output_dir``; the files that make it a BIDS dataset
+    are left to whoever owns it. Nothing is read or written before the workflow runs.
+
+    Parameters
+    ----------
+    settings
+        Output and work directory, resources and method; the fields that select runs do not count.
+    name
+        Of the workflow.
+    memory_gb
+        What the scheduler sets aside for the reconstruction [GB].
 
     Inputs
     ------
@@ -66,22 +77,28 @@ def init_run_wf(
     metadata
         Its sidecar as a dictionary, inheritance applied.
     entities
-        BIDS entities by short key.
+        BIDS entities by short key, in the order of the file name: ``{"sub": "01", "ses": "a"}``.
     source
-        BIDS URI of the raw file.
+        BIDS URI of the raw file, for the maps' sidecars; may be left out.
 
     Outputs
     -------
-    maps_file
-        Quantitative maps (npz).
+    t1_map, t2_map
+        Relaxation times [s], NIfTI, 0 outside the mask.
+    m0_map
+        Magnitude of M0, arbitrary unit, NIfTI.
+    mask
+        Voxels that have maps, NIfTI.
     out_files
-        The NIfTI files written.
+        All NIfTI files written, those four included.
+    maps_file
+        The maps before they are written (npz).
     """
     workflow = Workflow(name=name)
     inputs = Node(
         IdentityInterface(["raw_file", "metadata", "entities", "source"]), name="inputnode"
     )
-    outputs = Node(IdentityInterface(["maps_file", "out_files"]), name="outputnode")
+    outputs = Node(IdentityInterface(["maps_file", *_WRITTEN]), name="outputnode")
     dictionary = Node(BuildDictionary(), name="build_dictionary", n_procs=settings.omp_threads)
     dictionary.inputs.cache_dir = str(settings.work_dir / "dictionaries")
     dictionary.inputs.n_threads = settings.omp_threads
@@ -109,7 +126,7 @@ def init_run_wf(
             (inputs, write, described),
             (reconstruct, write, [(name, name) for name in _RECONSTRUCTED]),
             (reconstruct, outputs, [("maps_file", "maps_file")]),
-            (write, outputs, [("out_files", "out_files")]),
+            (write, outputs, [(name, name) for name in _WRITTEN]),
         ]
     )
     return workflow

@@ -125,7 +125,7 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file, for its header")
     metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
     entities = traits.Dict(mandatory=True, desc="BIDS entities of the run")
-    source = traits.Str(mandatory=True, desc="BIDS URI of the raw file")
+    source = traits.Str("", usedefault=True, desc="BIDS URI of the raw file")
     options = traits.Any(mandatory=True, desc="ReconOptions")
     output_dir = traits.Str(mandatory=True, desc="root of the derivative dataset")
     diagnostics_file = File(exists=True, mandatory=True, desc="what a report shows besides")
@@ -137,6 +137,10 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):  # type: ignore[misc]
 
 class _WriteDerivativesOutput(TraitedSpec):  # type: ignore[misc]
     out_files = traits.List(File(exists=True), desc="the NIfTI files written")
+    t1_map = File(exists=True, desc="T1 [s]")
+    t2_map = File(exists=True, desc="T2 [s]")
+    m0_map = File(exists=True, desc="magnitude of M0")
+    mask = File(exists=True, desc="voxels that have maps")
 
 
 class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
@@ -149,9 +153,10 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
 
     def _run_interface(self, runtime: Any) -> Any:
         from dataclasses import asdict
+        from functools import partial
 
         from mri2qmap_bids.dataset.checksum import KEY, inputs_checksum
-        from mri2qmap_bids.dataset.derivatives import MapDocument, write_maps
+        from mri2qmap_bids.dataset.derivatives import MapDocument, relative_path, write_maps
         from mri2qmap_bids.dataset.figures import Conditions, versions_in_use, write_diagnostics
         from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
         from mri2qmap_bids.recon.acquisition.header import read_header
@@ -163,7 +168,7 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
         document = MapDocument(
             entities=self.inputs.entities,
             maps=maps,
-            sources=(self.inputs.source,),
+            sources=(self.inputs.source,) if self.inputs.source else (),
             metadata=describe_maps(self.inputs.metadata, header, self.inputs.options),
             every={
                 KEY: inputs_checksum(
@@ -187,7 +192,15 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
             Path(self.inputs.diagnostics_file), conditions, self.inputs.entities, output_dir
         )
         written = write_maps(document, output_dir)
+        place = partial(relative_path, self.inputs.entities)
+        main = {
+            "t1_map": place("T1map"),
+            "t2_map": place("T2map"),
+            "m0_map": place("M0map"),
+            "mask": place("mask", desc="brain"),
+        }
         self._results["out_files"] = [str(path) for path in written]
+        self._results |= {name: str(output_dir / path) for name, path in main.items()}
         return runtime
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.settings import Settings
-from mri2qmap_bids.workflow.graph import init_run_wf
+from mri2qmap_bids.workflow.graph import init_mri2qmap_wf
 
 
 def hash_of_reconstruction(tmp_path: Path, weights: Path) -> str:
@@ -14,7 +14,7 @@ def hash_of_reconstruction(tmp_path: Path, weights: Path) -> str:
         work_dir=tmp_path / "work",
         recon=ReconOptions(denoiser=str(weights)),
     )
-    node = init_run_wf(settings).get_node("reconstruct")
+    node = init_mri2qmap_wf(settings).get_node("reconstruct")
     return node.inputs.get_hashval(hash_method="content")[1]
 
 

@@ -38,6 +38,15 @@ class Sequence:
     slice_profile: tuple[float, ...] = ()
     """Flip-angle factors at equally spaced positions across the slice; empty: one, exactly 1."""
 
+    def __post_init__(self) -> None:
+        for name in ("repetition_time", "echo_time", "rf_phase"):
+            shape = np.shape(getattr(self, name))
+            if shape != np.shape(self.flip_angle) or len(shape) != 1:
+                raise ValueError(
+                    f"{name} must be an array with one value per flip angle "
+                    f"{np.shape(self.flip_angle)}, got shape {shape}"
+                )
+
     @property
     def n_frames(self) -> int:
         """Number of excitations T in the train."""
