@@ -65,7 +65,7 @@ def descriptor() -> dict[str, Any]:
         ],
         "output-files": [
             {
-                "id": "derivatives",
+                "id": "output_dataset",
                 "name": "BIDS derivatives",
                 "path-template": "[OUTPUT_DIR]",
                 "optional": False,

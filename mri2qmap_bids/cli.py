@@ -100,7 +100,22 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         "--bids-filter-file",
         type=Path,
         metavar="FILE",
-        help='JSON file with pybids entities to select by: {"mrf": {"session": "a"}}',
+        help='JSON file with pybids entities to select by: {"mrf": {"session": "a"}}, "b1" likewise',
+    )
+    group.add_argument(
+        "-d",
+        "--derivatives",
+        nargs="+",
+        default=[],
+        metavar="NAME=PATH",
+        help="derivative datasets with B1 maps, or with segmentations for the group level",
+    )
+    group.add_argument(
+        "--ignore",
+        nargs="+",
+        default=[],
+        choices=("b1",),
+        help="what to do without though it is there (b1: B1 maps)",
     )
     group.add_argument(
         "--bids-database-dir", type=Path, metavar="DIR", help="where to keep pybids' index"
@@ -321,6 +336,8 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         sessions=_labels(arguments.session_label, "ses-"),
         acquisitions=_labels(arguments.acquisition_label, "acq-"),
         runs=_labels(arguments.run_label, "run-"),
+        derivatives=_derivatives(arguments.derivatives),
+        b1_ignored="b1" in arguments.ignore,
         filter_file=arguments.bids_filter_file,
         database_dir=arguments.bids_database_dir,
         database_renewed=arguments.bids_database_wipe,
@@ -406,6 +423,7 @@ def _participants(settings: Settings, arguments: argparse.Namespace) -> int:
         settings.output_dir,
         "MR Fingerprinting maps by mri2qmap",
         raw_dataset=settings.bids_dir,
+        derivatives=settings.derivatives,
     )
     write_options(arguments, settings.output_dir / "logs")
     outcome = execute(init_dataset_wf(runs, settings, memory), settings)
@@ -444,6 +462,9 @@ def _select(settings: Settings) -> "Selection":
         settings.acquisitions,
         settings.runs,
         read_filter_file(settings.filter_file) if settings.filter_file else {},
+        read_filter_file(settings.filter_file, "b1") if settings.filter_file else {},
+        settings.b1_ignored,
+        settings.derivatives,
     )
     index = Index(settings.database_dir, settings.database_renewed)
     selection = find_runs(settings.bids_dir, filters, index)
@@ -479,7 +500,8 @@ def _up_to_date(selection: "Selection", settings: Settings) -> "tuple[MRFRun, ..
     found = []
     for run in selection.runs:
         try:
-            checksum = inputs_checksum(run.path, run.metadata, settings.recon)
+            b1_file = run.b1.path if run.b1 else None
+            checksum = inputs_checksum(run.path, run.metadata, settings.recon, b1_file)
         except OSError:
             continue  # the run itself will say what is wrong
         if is_up_to_date(settings.output_dir, run.entities, checksum):
@@ -616,6 +638,24 @@ def _labels(words: Sequence[str], prefix: str) -> tuple[str, ...]:
     """Labels without prefix, from words that may hold several with commas."""
     labels = [label.strip() for word in words for label in word.split(",")]
     return tuple(dict.fromkeys(label.removeprefix(prefix) for label in labels if label))
+
+
+def _derivatives(words: Sequence[str]) -> tuple[tuple[str, Path], ...]:
+    """(name, root) of datasets from NAME=PATH, or PATH named by its last part."""
+    found: dict[str, Path] = {}
+    for word in words:
+        name, _, place = word.rpartition("=")
+        path = Path(place).absolute()
+        name = name or path.name
+        if not re.fullmatch(r"[0-9A-Za-z_.-]+", name) or name == "raw" or name in found:
+            raise UsageError(
+                "--derivatives must be NAME=PATH, each NAME once, of letters, digits and ._- and not "
+                f"raw, got {word}"
+            )
+        if not path.is_dir():
+            raise UsageError(f"--derivatives {word}: must be a directory, got no such directory")
+        found[name] = path
+    return tuple(found.items())
 
 
 def _matrix(values: Sequence[int] | None) -> tuple[int, int, int] | None:

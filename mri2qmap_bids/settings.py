@@ -35,6 +35,8 @@ class Settings:
     """(name, root) of further derivative datasets."""
     filter_file: Path | None = None
     """JSON file with pybids entities to match."""
+    b1_ignored: bool = False
+    """Whether to do without B1 maps."""
     database_dir: Path | None = None
     """Where pybids keeps its index; None: nowhere."""
     database_renewed: bool = False

@@ -153,6 +153,13 @@ def _add_readout(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--noise", type=float, default=0.1, help="standard deviation relative to the rms signal"
     )
+    group.add_argument(
+        "--b1",
+        type=float,
+        default=0.0,
+        metavar="PART",
+        help="largest deviation of the transmit field from nominal, e.g. 0.2; writes a B1 map too",
+    )
 
 
 def _add_file(group: argparse._ArgumentGroup) -> None:

@@ -28,7 +28,9 @@ _ENDS = (
 _SAMPLED = 1 << 20  # bytes at either end of a raw file
 
 
-def inputs_checksum(path: Path, metadata: Mapping[str, Any], options: ReconOptions) -> str:
+def inputs_checksum(
+    path: Path, metadata: Mapping[str, Any], options: ReconOptions, b1_file: Path | None = None
+) -> str:
     """A hash of all that a run's derivatives depend on.
 
     Of the raw file its size and its first and last mebibyte count, so that no terabyte is
@@ -42,6 +44,8 @@ def inputs_checksum(path: Path, metadata: Mapping[str, Any], options: ReconOptio
         Its sidecar, inheritance applied.
     options
         How it is reconstructed; the device does not count.
+    b1_file
+        The B1 map that it is reconstructed with.
 
     Raises
     ------
@@ -53,6 +57,8 @@ def inputs_checksum(path: Path, metadata: Mapping[str, Any], options: ReconOptio
     digest.update(json.dumps([dict(metadata), chosen], sort_keys=True, default=str).encode())
     if options.weights_file is not None:
         digest.update(options.weights_file.read_bytes())
+    if b1_file is not None:
+        digest.update(b1_file.read_bytes())
     size = path.stat().st_size
     digest.update(str(size).encode())
     with path.open("rb") as file:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -57,6 +57,7 @@ def initialise_dataset(
     name: str,
     generated_by: str = "mri2qmap",
     raw_dataset: Path | None = None,
+    derivatives: Sequence[tuple[str, Path]] = (),
 ) -> None:
     """Write the files that make a directory a BIDS derivative dataset.
 
@@ -73,6 +74,8 @@ def initialise_dataset(
         Name of the generating pipeline.
     raw_dataset
         Root of the raw dataset, for ``bids:raw:`` links and its authors.
+    derivatives
+        (name, root) of further datasets, for ``bids:name:`` links.
 
     Raises
     ------
@@ -91,7 +94,8 @@ def initialise_dataset(
         # Inside the raw dataset a relative link survives that dataset's being moved.
         nested = output_dir.is_relative_to(raw_dataset)
         link = Path(os.path.relpath(raw_dataset, output_dir)) if nested else raw_dataset
-        description["DatasetLinks"] = {"raw": link.as_posix()}
+        others = {name: root.as_posix() for name, root in derivatives}
+        description["DatasetLinks"] = {"raw": link.as_posix(), **others}
         description["SourceDatasets"] = [{"URL": link.as_posix()}]
     write_json(output_dir / "dataset_description.json", description)
     write_text(output_dir / ".bidsignore", "\n".join(_IGNORED) + "\n")

@@ -4,11 +4,12 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mri2qmap_bids.dataset.integrity import broken_sidecars, unusable
+from mri2qmap_bids.dataset.fieldmap import FieldMap, nearest
+from mri2qmap_bids.dataset.integrity import broken_sidecars, missing, unusable
 from mri2qmap_bids.errors import DatasetError, NothingSelectedError, UsageError
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ class MRFRun:
     """The sidecar with inheritance applied."""
     uri: str = ""
     """BIDS URI of the file."""
+    b1: FieldMap | None = None
+    """The B1 map for it; None: there is none, or it is to be ignored."""
     problem: str | None = None
     """Why it cannot be done, if its files tell already."""
 
@@ -63,6 +66,12 @@ class Filters:
     """Indices without ``run-``; 1 is 01."""
     entities: Mapping[str, Any] = field(default_factory=dict)
     """pybids entities to match: a value, a list of values, None (must lack it), "*" (any)."""
+    b1_entities: Mapping[str, Any] = field(default_factory=dict)
+    """The same for B1 maps."""
+    b1_ignored: bool = False
+    """Whether to do without B1 maps."""
+    derivatives: tuple[tuple[str, Path], ...] = ()
+    """(name, root) of derivative datasets, for a participant without B1 maps in the raw dataset."""
 
 
 @dataclass(frozen=True)
@@ -114,16 +123,16 @@ def find_runs(
     filters, index = filters or Filters(), index or Index()
     participants = filters.participants
     known = _participants(bids_dir)
-    missing = sorted(set(participants) - set(known))
-    if missing and known:
+    unknown = sorted(set(participants) - set(known))
+    if unknown and known:
         raise NothingSelectedError(
-            f"{bids_dir}: --participant-label must be among {_shortened(known)}, got {', '.join(missing)}"
+            f"{bids_dir}: --participant-label must be among {_shortened(known)}, got {', '.join(unknown)}"
         )
     runs: list[MRFRun] = []
     problems: list[tuple[str, str]] = []
     for label in sorted(participants) or known:
         try:
-            runs += _runs_of(bids_dir, label, filters.entities, index)
+            runs += _runs_of(bids_dir, label, filters, index)
         except (OSError, ValueError) as error:
             # What pybids cannot index of one participant must not stop the others.
             problems.append((f"sub-{label}", _one_line(error)))
@@ -154,8 +163,8 @@ def find_runs(
     return Selection(tuple(run for run in selected if not run.problem), tuple(problems))
 
 
-def read_filter_file(path: Path) -> dict[str, Any]:
-    """Entities that the ``mrf`` entry of a filter file asks for.
+def read_filter_file(path: Path, kind: str = "mrf") -> dict[str, Any]:
+    """Entities that the ``mrf`` or the ``b1`` entry of a filter file asks for.
 
     The file is JSON as other BIDS-Apps read it: {"mrf": {"session": "a", "run": [1, 2]}}.
 
@@ -170,16 +179,16 @@ def read_filter_file(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"--bids-filter-file {path}: must be a JSON file, got: {_one_line(error)}"
         ) from error
-    if not isinstance(content, dict) or not isinstance(content.get("mrf", {}), dict):
+    if not isinstance(content, dict) or not isinstance(content.get(kind, {}), dict):
         raise UsageError(
             f'--bids-filter-file {path}: must be like {{"mrf": {{"session": "a"}}}}, got {content}'
         )
-    entities: dict[str, Any] = content.get("mrf", {})
+    entities: dict[str, Any] = content.get(kind, {})
     unknown = sorted(set(entities) - _FILTERABLE)
     if unknown:
         raise UsageError(
-            f"--bids-filter-file {path}: entities of mrf must be among {', '.join(sorted(_FILTERABLE))}, "
-            f"got {', '.join(unknown)}"
+            f"--bids-filter-file {path}: entities of {kind} must be among "
+            f"{', '.join(sorted(_FILTERABLE))}, got {', '.join(unknown)}"
         )
     return entities
 
@@ -190,23 +199,64 @@ def _participants(bids_dir: Path) -> list[str]:
     return sorted({folder.name.removeprefix("sub-") for folder in folders if folder.is_dir()})
 
 
-def _runs_of(bids_dir: Path, label: str, entities: Mapping[str, Any], index: Index) -> list[MRFRun]:
-    for root in (bids_dir, bids_dir / "sourcedata"):
-        if (root / f"sub-{label}").is_dir():
-            runs = _indexed(root, label, bids_dir, entities, index)
-            if runs:
-                return runs
-    return []
+def _runs_of(bids_dir: Path, label: str, filters: Filters, index: Index) -> list[MRFRun]:
+    runs: list[MRFRun] = []
+    maps: list[FieldMap] = []
+    wanted = {"suffix": SUFFIX, "extension": list(EXTENSIONS), **filters.entities}
+    for name, root in (("raw", bids_dir), ("sourcedata", bids_dir / "sourcedata")):
+        if not runs and (root / f"sub-{label}").is_dir():
+            broken = broken_sidecars(root, label)
+            database = index.folder and index.folder / (
+                f"sub-{label}" if name == "raw" else f"{name}-{label}"
+            )
+            layout = _indexed(root, label, broken, database, index.renewed)
+            runs = [_run(file, bids_dir, broken) for file in _files(layout, label, wanted)]
+            if not filters.b1_ignored:
+                maps += _field_maps(layout, label, "raw", bids_dir, filters)
+    if not filters.b1_ignored and runs and not maps:
+        for name, root in filters.derivatives:
+            broken = broken_sidecars(root, label)
+            layout = _indexed(root, label, broken, None, False)
+            maps += _field_maps(layout, label, name, root, filters)
+    return [_with_field(run, nearest(maps, run.entities)) for run in runs]
+
+
+def _with_field(run: MRFRun, field_map: FieldMap | None) -> MRFRun:
+    absent = missing(field_map.path) if field_map else None
+    problem = f"{absent}, or --ignore b1" if absent else None
+    return replace(run, b1=field_map, problem=run.problem or problem)
+
+
+def _field_maps(layout: Any, label: str, name: str, root: Path, filters: Filters) -> list[FieldMap]:
+    """B1 maps of one participant in a dataset of some name."""
+    wanted = {"suffix": "TB1map", "extension": [".nii", ".nii.gz"], **filters.b1_entities}
+    found = []
+    for file in _files(layout, label, wanted):
+        path = Path(file.path)
+        uri = f"bids:{name}:{path.relative_to(root).as_posix()}"
+        found.append(FieldMap(path, uri, _spelled(path)))
+    return found
+
+
+def _files(layout: Any, label: str, entities: Mapping[str, Any]) -> list[Any]:
+    """Files of one participant that have these entities, by name."""
+    from bids.layout import Query
+
+    special = {None: Query.NONE, "*": Query.ANY}
+    wanted = {
+        key: special.get(value, value) if not isinstance(value, list) else value
+        for key, value in entities.items()
+    }
+    return sorted(layout.get(**{**wanted, "subject": label}), key=lambda file: str(file.path))
 
 
 def _indexed(
-    root: Path, label: str, bids_dir: Path, entities: Mapping[str, Any], index: Index
-) -> list[MRFRun]:
-    """MRF runs of one participant; only this participant's files are indexed."""
+    root: Path, label: str, broken: Mapping[Path, str], database: Path | None, renewed: bool
+) -> Any:
+    """pybids' index of one participant; only this participant's files are in it."""
     from bids import BIDSLayout
-    from bids.layout import BIDSLayoutIndexer, Query
+    from bids.layout import BIDSLayoutIndexer
 
-    broken = broken_sidecars(root, label)
     # One such file would stop pybids; here it only stops the runs that it describes.
     passed_over = [f"/{path.relative_to(root).as_posix()}" for path in broken]
     others = rf"^/sub-(?!{re.escape(label)}(/|_|$))"
@@ -214,34 +264,19 @@ def _indexed(
     indexer = BIDSLayoutIndexer(
         validate=False, ignore=[re.compile(p) for p in patterns], index_metadata=True
     )
-    database = None
-    if index.folder is not None:
-        database = index.folder / (f"sub-{label}" if root == bids_dir else f"sourcedata-{label}")
+    if database is not None:
         database.parent.mkdir(parents=True, exist_ok=True)
-    layout = BIDSLayout(
+    return BIDSLayout(
         str(root),
         validate=False,
         indexer=indexer,
         database_path=database,
-        reset_database=index.renewed,
+        reset_database=renewed,
     )
-    special = {None: Query.NONE, "*": Query.ANY}
-    wanted = {
-        key: special.get(value, value) if not isinstance(value, list) else value
-        for key, value in entities.items()
-    }
-    files = layout.get(
-        **{"suffix": SUFFIX, "extension": list(EXTENSIONS), **wanted, "subject": label}
-    )
-    return [_run(file, bids_dir, broken) for file in sorted(files, key=lambda f: str(f.path))]
 
 
 def _run(file: Any, bids_dir: Path, broken: Mapping[Path, str]) -> MRFRun:
-    found = file.get_entities()
-    # The labels as the file name spells them: pybids turns run-01 into a number.
-    spelled = dict(
-        part.split("-", 1) for part in Path(file.path).name.split("_")[:-1] if "-" in part
-    )
+    found, spelled = file.get_entities(), _spelled(Path(file.path))
     entities = {
         short: spelled.get(short, str(found[long]))
         for long, short in _ENTITIES.items()
@@ -255,6 +290,11 @@ def _run(file: Any, bids_dir: Path, broken: Mapping[Path, str]) -> MRFRun:
         uri=f"bids:raw:{path.relative_to(bids_dir).as_posix()}",
         problem=unusable(path, broken),
     )
+
+
+def _spelled(path: Path) -> dict[str, str]:
+    """Labels as a file's name spells them: pybids turns run-01 into a number."""
+    return dict(part.split("-", 1) for part in path.name.split("_")[:-1] if "-" in part)
 
 
 def among(label: str | None, wanted: Sequence[str]) -> bool:

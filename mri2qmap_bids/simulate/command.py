@@ -58,6 +58,8 @@ def scan_options(arguments: argparse.Namespace) -> ScanOptions:
     _at_least(arguments.slices, 1, "--slices")
     for name in ("noise", "slice_gap", "discard_pre", "discard_post"):
         _at_least(getattr(arguments, name), 0, "--" + name.replace("_", "-"))
+    if not 0 <= arguments.b1 < 0.7:
+        raise UsageError(f"--b1: must be at least 0 and below 0.7, got {arguments.b1:g}")
     three = arguments.dimension == "3D"
     matrix = tuple(arguments.matrix or _DEFAULT_MATRIX[arguments.dimension])
     if not three:
@@ -78,6 +80,7 @@ def scan_options(arguments: argparse.Namespace) -> ScanOptions:
         trajectory=arguments.trajectory,
         arms=arguments.arms,
         acceleration=_given(arguments.acceleration, _DEFAULT_ACCELERATION[arguments.dimension]),
+        b1=arguments.b1,
         noise=arguments.noise,
         raw_file=_raw_file(arguments),
     )

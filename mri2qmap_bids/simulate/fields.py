@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _N_WAVES = 48
+_HEAD_RADIUS = 90e-3
 
 
 def smooth_field(
@@ -39,6 +40,32 @@ def smooth_field(
         values += np.cos(points @ wave_vector + phase)
     values *= np.sqrt(2.0 / _N_WAVES)
     return values
+
+
+def transmit_field(
+    points: NDArray[np.float64], centre: NDArray[np.float64], amount: float
+) -> NDArray[np.float64]:
+    """A transmit field that is strong in the middle of the head and weak at its surface.
+
+    b1(r) = 1 + amount cos(pi |r - c| / R), R = 90 mm, as of a head in a body coil at 3 T;
+    1 - amount beyond R.
+
+    Parameters
+    ----------
+    points
+        Where to evaluate it [m], shape (point, 3).
+    centre
+        c, the middle of the head [m].
+    amount
+        Largest deviation from nominal, 0..1.
+
+    Returns
+    -------
+    Relative to nominal, shape (point,).
+    """
+    radius = np.linalg.norm(points - centre, axis=1).clip(max=_HEAD_RADIUS)
+    field: NDArray[np.float64] = 1 + amount * np.cos(np.pi * radius / _HEAD_RADIUS)
+    return field
 
 
 def generator(seed: int, *purpose: int | str) -> np.random.Generator:

@@ -52,6 +52,12 @@ def voxel_centres(geometry: Geometry) -> NDArray[np.float64]:
     return np.stack([x, y, z], axis=1) @ matrix[:3, :3].T + matrix[:3, 3]
 
 
+def grid_centre(geometry: Geometry) -> NDArray[np.float64]:
+    """World position of the grid's origin voxel, RAS+ [m]."""
+    centre: NDArray[np.float64] = geometry.position * _LPS_RAS
+    return centre
+
+
 def offsets_in_voxel(
     geometry: Geometry, thickness: float | None, spacing: float
 ) -> NDArray[np.float64]:

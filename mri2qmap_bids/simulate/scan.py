@@ -14,7 +14,8 @@ from mri2qmap_bids.recon.physics.sequence import Sequence
 from mri2qmap_bids.simulate.acquire import Acquired, acquire
 from mri2qmap_bids.simulate.anatomy import brainweb, centre_and_extent, mni152
 from mri2qmap_bids.simulate.coils import coil_maps
-from mri2qmap_bids.simulate.grid import make_geometry
+from mri2qmap_bids.simulate.fields import transmit_field
+from mri2qmap_bids.simulate.grid import grid_centre, make_geometry, voxel_centres
 from mri2qmap_bids.simulate.phantom import DigitalBrain, from_anatomy
 from mri2qmap_bids.simulate.rawfile import RawFileOptions
 from mri2qmap_bids.simulate.tissue import FLUID
@@ -60,6 +61,8 @@ class ScanOptions:
     """Arms of a fully sampled frame; None: as many as it takes."""
     acceleration: float = 8.0
     """Only one in so many arms is read."""
+    b1: float = 0.0
+    """Largest deviation of the transmit field from nominal, 0..1."""
     noise: float = 0.1
     """Standard deviation of the noise relative to the root mean square of the signal."""
     raw_file: RawFileOptions = field(default_factory=RawFileOptions)
@@ -78,6 +81,8 @@ class Scan:
     """Sensitivities, shape (coil, z, y, x)."""
     acquired: Acquired
     """The samples."""
+    b1: float = 0.0
+    """Largest deviation of the transmit field from nominal, 0..1."""
 
 
 def simulate_scan(options: ScanOptions, subject_seed: int, scan_seed: int) -> Scan:
@@ -113,8 +118,12 @@ def simulate_scan(options: ScanOptions, subject_seed: int, scan_seed: int) -> Sc
         options.arms,
     )
     maps = coil_maps(geometry.matrix, options.n_dims == 3, options.n_coils, subject_seed)
-    acquired = acquire(brain, options.sequence, trajectory, maps, options.noise, scan_seed)
-    return Scan(geometry, brain, maps, acquired)
+    field: NDArray[np.float32] | float = 1.0
+    if options.b1:
+        values = transmit_field(voxel_centres(geometry), grid_centre(geometry), options.b1)
+        field = values.reshape(geometry.matrix).astype(np.float32)
+    acquired = acquire(brain, options.sequence, trajectory, maps, options.noise, scan_seed, field)
+    return Scan(geometry, brain, maps, acquired, options.b1)
 
 
 def known_maps(scan: Scan) -> QuantitativeMaps:

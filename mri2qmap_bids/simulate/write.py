@@ -6,6 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import numpy as np
+
 from mri2qmap_bids import __version__
 from mri2qmap_bids.dataset.derivatives import (
     BIDS_VERSION,
@@ -17,12 +20,19 @@ from mri2qmap_bids.dataset.derivatives import (
 from mri2qmap_bids.dataset.files import write_atomically, write_json, write_text
 from mri2qmap_bids.errors import DatasetError, OutputError
 from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.simulate.fields import transmit_field
+from mri2qmap_bids.simulate.grid import grid_centre, voxel_centres
 from mri2qmap_bids.simulate.rawfile import RawFileOptions, write_raw_file
 from mri2qmap_bids.simulate.scan import Scan, known_maps, tissue_labels
 from mri2qmap_bids.simulate.sidecar import make_sidecar
 
 TRUTH = Path("derivatives") / "mri2qmap-simulate"
 """Where the known maps lie in the dataset."""
+_FIELD_VOXEL = 6e-3
+_FIELD_SIDECAR = {
+    "Description": "Transmit field of the simulation, per cent of the nominal flip angle",
+    "Units": "percent",
+}
 _IGNORED = ("*_MRF.*", "MRF.json")
 
 
@@ -85,6 +95,8 @@ def write_run(
     """
     initialise_raw_dataset(dataset)
     write_truth(dataset, entities, scan)
+    if scan.b1:
+        write_field_map(dataset, entities, scan)
     path = run_path(dataset, entities)
     trajectory = scan.acquired.trajectory
     sidecar = make_sidecar(sequence, trajectory, scan.acquired.kspace.shape[3], options)
@@ -126,6 +138,35 @@ def write_truth(dataset: Path, entities: Mapping[str, str], scan: Scan) -> list[
         labels=tissue_labels(scan.brain),
     )
     return write_maps(document, root)
+
+
+def write_field_map(dataset: Path, entities: Mapping[str, str], scan: Scan) -> Path:
+    """Write the transmit field as a measured map would be: coarse, axial, in per cent.
+
+    Returns
+    -------
+    The image.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    corners = voxel_centres(scan.geometry)
+    low, high = corners.min(0) - _FIELD_VOXEL, corners.max(0) + _FIELD_VOXEL
+    shape = tuple(int(n) for n in np.ceil((high - low) / _FIELD_VOXEL) + 1)
+    matrix = np.diag([_FIELD_VOXEL] * 3 + [1.0])
+    matrix[:3, 3] = low
+    points = np.moveaxis(np.indices(shape), 0, -1).reshape(-1, 3) * _FIELD_VOXEL + low
+    field = transmit_field(points, grid_centre(scan.geometry), scan.b1)
+    affine_mm = np.diag([1e3, 1e3, 1e3, 1.0]) @ matrix
+    image = nib.Nifti1Image((100 * field).reshape(shape).astype(np.float32), affine_mm)
+    image.header.set_xyzt_units("mm", "sec")
+    anat = run_path(dataset, entities)
+    path = anat.parents[1] / "fmap" / anat.name.replace("_MRF.h5", "_TB1map.nii.gz")
+    write_json(path.with_name(path.name.replace(".nii.gz", ".json")), _FIELD_SIDECAR)
+    write_atomically(path, partial(nib.save, image))
+    return path
 
 
 def initialise_raw_dataset(dataset: Path) -> None:

@@ -49,6 +49,9 @@ def init_dataset_wf(
         branch.inputs.inputnode.metadata = dict(run.metadata)
         branch.inputs.inputnode.entities = dict(run.entities)
         branch.inputs.inputnode.source = run.uri
+        if run.b1 is not None:
+            branch.inputs.inputnode.b1_file = str(run.b1.path)
+            branch.inputs.inputnode.b1_source = run.b1.uri
         workflow.add_nodes([branch])
     return workflow
 
@@ -80,6 +83,10 @@ def init_mri2qmap_wf(
         BIDS entities by short key, in the order of the file name: ``{"sub": "01", "ses": "a"}``.
     source
         BIDS URI of the raw file, for the maps' sidecars; may be left out.
+    b1_file
+        B1 map in per cent of the nominal flip angle (NIfTI); may be left out.
+    b1_source
+        BIDS URI of it; may be left out.
 
     Outputs
     -------
@@ -95,9 +102,8 @@ def init_mri2qmap_wf(
         The maps before they are written (npz).
     """
     workflow = Workflow(name=name)
-    inputs = Node(
-        IdentityInterface(["raw_file", "metadata", "entities", "source"]), name="inputnode"
-    )
+    fields = ["raw_file", "metadata", "entities", "source", "b1_file", "b1_source"]
+    inputs = Node(IdentityInterface(fields), name="inputnode")
     outputs = Node(IdentityInterface(["maps_file", *_WRITTEN]), name="outputnode")
     dictionary = Node(BuildDictionary(), name="build_dictionary", n_procs=settings.omp_threads)
     dictionary.inputs.cache_dir = str(settings.work_dir / "dictionaries")
@@ -116,8 +122,8 @@ def init_mri2qmap_wf(
     write.inputs.command = settings.command
     for node in (dictionary, reconstruct, write):
         node.inputs.options = settings.recon
-    scan = [("raw_file", "raw_file"), ("metadata", "metadata")]
-    described = [*scan, ("entities", "entities"), ("source", "source")]
+    scan = [(name, name) for name in ("raw_file", "metadata", "b1_file")]
+    described = [*scan, *((name, name) for name in ("entities", "source", "b1_source"))]
     workflow.connect(
         [
             (inputs, dictionary, scan),

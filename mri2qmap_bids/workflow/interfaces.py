@@ -19,6 +19,7 @@ from nipype.interfaces.base import (
 class _BuildDictionaryInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file, for its header")
     metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
+    b1_file = File(exists=True, desc="B1 map in per cent")
     options = traits.Any(mandatory=True, desc="ReconOptions")
     cache_dir = traits.Str(mandatory=True, nohash=True, desc="where dictionaries are kept")
     n_threads = traits.Int(1, usedefault=True, nohash=True, desc="threads to use")
@@ -38,11 +39,11 @@ class BuildDictionary(SimpleInterface):  # type: ignore[misc]
         from mri2qmap_bids.recon.physics.dictionary import cached_dictionary
         from mri2qmap_bids.recon.reconstruct import find_device, tissue_grid
 
-        sequence, _ = _described(self.inputs)
+        sequence, layout = _described(self.inputs)
         options = self.inputs.options
         path = cached_dictionary(
             sequence,
-            tissue_grid(options),
+            tissue_grid(options, _transmit_field(self.inputs, layout)),
             options.rank,
             options.energy,
             Path(self.inputs.cache_dir),
@@ -55,6 +56,7 @@ class BuildDictionary(SimpleInterface):  # type: ignore[misc]
 class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file")
     metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
+    b1_file = File(exists=True, desc="B1 map in per cent")
     dictionary_file = File(exists=True, mandatory=True, desc="fingerprints and subspace")
     options = traits.Any(mandatory=True, desc="ReconOptions")
     weights_file = File(
@@ -105,8 +107,9 @@ class Reconstruct(SimpleInterface):  # type: ignore[misc]
             plans_with(dictionary, read_extent(path, layout), options, limits)
             with record.stage("reading"):
                 scan = read_raw(path, layout)
+                b1 = _transmit_field(self.inputs, layout)
             maps, diagnostics = reconstruct_and_diagnose(
-                scan, sequence, options, dictionary, limits
+                scan, sequence, options, dictionary, limits, b1
             )
         save_maps(maps, cwd / "maps.npz")
         save_diagnostics(diagnostics, cwd / "diagnostics.npz")
@@ -124,8 +127,10 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     maps_file = File(exists=True, mandatory=True, desc="quantitative maps")
     raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file, for its header")
     metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
+    b1_file = File(exists=True, desc="B1 map in per cent")
     entities = traits.Dict(mandatory=True, desc="BIDS entities of the run")
     source = traits.Str("", usedefault=True, desc="BIDS URI of the raw file")
+    b1_source = traits.Str("", usedefault=True, desc="BIDS URI of the B1 map")
     options = traits.Any(mandatory=True, desc="ReconOptions")
     output_dir = traits.Str(mandatory=True, desc="root of the derivative dataset")
     diagnostics_file = File(exists=True, mandatory=True, desc="what a report shows besides")
@@ -165,14 +170,15 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
 
         maps = load_maps(Path(self.inputs.maps_file))
         header = read_header(Path(self.inputs.raw_file))
+        b1_file = Path(self.inputs.b1_file) if isdefined(self.inputs.b1_file) else None
         document = MapDocument(
             entities=self.inputs.entities,
             maps=maps,
-            sources=(self.inputs.source,) if self.inputs.source else (),
+            sources=tuple(uri for uri in (self.inputs.source, self.inputs.b1_source) if uri),
             metadata=describe_maps(self.inputs.metadata, header, self.inputs.options),
             every={
                 KEY: inputs_checksum(
-                    Path(self.inputs.raw_file), self.inputs.metadata, self.inputs.options
+                    Path(self.inputs.raw_file), self.inputs.metadata, self.inputs.options, b1_file
                 )
             },
             synthetic=synthesise_all(maps),
@@ -202,6 +208,18 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
         self._results["out_files"] = [str(path) for path in written]
         self._results |= {name: str(output_dir / path) for name, path in main.items()}
         return runtime
+
+
+def _transmit_field(inputs: Any, layout: Any) -> Any:
+    """The B1 map on the grid of a run's maps; None if there is none."""
+    from mri2qmap_bids.dataset.fieldmap import read_transmit_field
+    from mri2qmap_bids.recon.acquisition.extent import read_geometry
+    from mri2qmap_bids.recon.reconstruct import resize
+
+    if not isdefined(inputs.b1_file):
+        return None
+    geometry, is_3d = read_geometry(Path(inputs.raw_file), layout)
+    return read_transmit_field(Path(inputs.b1_file), resize(geometry, inputs.options.matrix, is_3d))
 
 
 def _described(inputs: Any) -> tuple[Any, Any]:

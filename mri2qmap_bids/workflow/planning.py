@@ -9,6 +9,7 @@ from mri2qmap_bids.settings import Settings
 
 # Without a dictionary of the train the rank is not known; that of usual trains.
 _USUAL_RANK = 6
+_USUAL_RANK_WITH_B1 = 16
 
 
 def survey(
@@ -70,8 +71,9 @@ def plans_of(run: MRFRun, settings: Settings) -> list[Plan]:
     grid = tissue_grid(options)
     cache_dir = settings.work_dir / "dictionaries"
     known = dictionary_path(sequence, grid, options.rank, options.energy, cache_dir)
-    if known.exists():
+    if known.exists() and run.b1 is None:
         return plans_with(load_dictionary(known), extent, options, limits)
-    rank, n_atoms = options.rank or _USUAL_RANK, len(grid.t1) * len(grid.t2)
+    usual = _USUAL_RANK if run.b1 is None else _USUAL_RANK_WITH_B1
+    rank, n_atoms = options.rank or usual, len(grid.t1) * len(grid.t2)
     size = problem_size(extent, options, rank, n_atoms, real_basis=True)
     return plan_for(size, options, limits)

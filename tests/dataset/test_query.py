@@ -169,3 +169,43 @@ def test_what_is_not_there_is_said(dataset, tmp_path_factory):
         find_runs(empty)
     with pytest.raises(DatasetError, match="no such directory"):
         find_runs(empty / "nowhere")
+
+
+def add_b1(root: Path, name: str) -> Path:
+    path = add_run(root, name)
+    fmap = path.parents[1] / "fmap" / path.name.replace("_MRF.h5", "_TB1map.nii.gz")
+    fmap.parent.mkdir(exist_ok=True)
+    path.rename(fmap)
+    return fmap
+
+
+def test_b1_maps_are_found_ignored_filtered_and_missed(dataset):
+    first, second = (add_b1(dataset, f"sub-01_ses-a_acq-{acq}") for acq in ("one", "two"))
+
+    def maps(**filters):
+        return {
+            run.name: run.b1 and run.b1.path for run in find_runs(dataset, Filters(**filters)).runs
+        }
+
+    names_of_runs = ["sub-01_ses-a_acq-2d_run-01", "sub-01_ses-b_acq-2d_run-01", "sub-02_ses-a"]
+    assert maps() == dict(zip(names_of_runs, (first, first, None), strict=True))
+    assert maps(b1_ignored=True) == dict.fromkeys(names_of_runs)
+    assert maps(b1_entities={"acquisition": "two"})[names_of_runs[0]] == second
+    run = find_runs(dataset).runs[0]
+    assert run.b1.uri == "bids:raw:sub-01/ses-a/fmap/sub-01_ses-a_acq-one_TB1map.nii.gz"
+    first.unlink()
+    first.symlink_to("nowhere")
+    selection = find_runs(dataset)
+    assert names(selection) == ["sub-02_ses-a"]
+    assert selection.problems[0][1].endswith(f"try: datalad get {first}, or --ignore b1")
+
+
+def test_b1_maps_of_other_pipelines_serve_where_the_raw_data_have_none(dataset, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    mapped = add_b1(other, "sub-02_ses-a")
+    add_b1(other, "sub-01_ses-a")
+    own = add_b1(dataset, "sub-01_ses-a")
+    runs = find_runs(dataset, Filters(derivatives=(("qmap", other),))).runs
+    assert runs[0].b1.path == own
+    assert runs[2].b1.path == mapped
+    assert runs[2].b1.uri == "bids:qmap:sub-02/ses-a/fmap/sub-02_ses-a_TB1map.nii.gz"

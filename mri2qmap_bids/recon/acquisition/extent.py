@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import RawDataError
-from mri2qmap_bids.recon.acquisition.header import open_dataset, read_header
+from mri2qmap_bids.recon.acquisition.geometry import Geometry
+from mri2qmap_bids.recon.acquisition.header import ScanHeader, open_dataset, read_header
+from mri2qmap_bids.recon.acquisition.placement import place
 from mri2qmap_bids.recon.acquisition.raw import RawScan, ReadLayout, imaging_acquisitions
 
 
@@ -40,6 +44,26 @@ def extent_of(scan: RawScan) -> ScanExtent:
     )
 
 
+def read_geometry(path: Path, layout: ReadLayout) -> tuple[Geometry, bool]:
+    """The grid of a scan on disk, and whether it is one volume.
+
+    Parameters
+    ----------
+    path
+        ISMRMRD file (HDF5).
+    layout
+        As for reading it.
+
+    Raises
+    ------
+    RawDataError
+        If the file is unreadable, has no imaging data or slices that lie on no grid.
+    """
+    header, heads = _heads(path)
+    is_3d = header.is_3d if layout.is_3d is None else layout.is_3d
+    return place(path, header, heads, is_3d)[0], is_3d
+
+
 def read_extent(path: Path, layout: ReadLayout) -> ScanExtent:
     """Of a scan on disk.
 
@@ -55,16 +79,8 @@ def read_extent(path: Path, layout: ReadLayout) -> ScanExtent:
     RawDataError
         If the file is unreadable or has no imaging data.
     """
-    header = read_header(path)
+    header, heads = _heads(path)
     is_3d = header.is_3d if layout.is_3d is None else layout.is_3d
-    file, group = open_dataset(path)
-    with file:
-        try:
-            heads = imaging_acquisitions(group["data"].fields("head")[:])
-        except (OSError, KeyError, ValueError) as error:
-            raise RawDataError(f"{path}: must be a complete ISMRMRD file, got: {error}") from error
-    if len(heads) == 0:
-        raise RawDataError(f"{path}: must hold imaging acquisitions, got none")
     kept = heads["number_of_samples"].astype(int) - heads["discard_pre"] - heads["discard_post"]
     slices = np.zeros(len(heads), int) if is_3d else heads["idx"]["slice"].astype(int)
     counts = np.bincount(slices, weights=kept)
@@ -80,3 +96,17 @@ def read_extent(path: Path, layout: ReadLayout) -> ScanExtent:
         n_coils=int(heads["active_channels"][0]),
         n_samples=int(counts.max()),
     )
+
+
+def _heads(path: Path) -> tuple[ScanHeader, NDArray[Any]]:
+    """A file's header, and the headers of its imaging acquisitions."""
+    header = read_header(path)
+    file, group = open_dataset(path)
+    with file:
+        try:
+            heads = imaging_acquisitions(group["data"].fields("head")[:])
+        except (OSError, KeyError, ValueError) as error:
+            raise RawDataError(f"{path}: must be a complete ISMRMRD file, got: {error}") from error
+    if len(heads) == 0:
+        raise RawDataError(f"{path}: must hold imaging acquisitions, got none")
+    return header, heads

@@ -16,17 +16,45 @@ logger = logging.getLogger(__name__)
 _AXES = {"read_dir": (1.0, 0.0, 0.0), "phase_dir": (0.0, 1.0, 0.0), "slice_dir": (0.0, 0.0, 1.0)}
 
 
-def place_volume(path: Path, header: ScanHeader, heads: list[Any]) -> tuple[Geometry, list[int]]:
+def place(
+    path: Path, header: ScanHeader, heads: NDArray[Any], is_3d: bool
+) -> tuple[Geometry, list[int]]:
+    """Grid of a scan, and the numbers of its slices in their order along ``slice_dir``.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    header
+        Matrix and field of view.
+    heads
+        Headers of the imaging acquisitions.
+    is_3d
+        Whether the scan is one volume, which counts as slice 0.
+
+    Raises
+    ------
+    RawDataError
+        If slices differ in direction, or are not equally spaced.
+    """
+    if is_3d:
+        return place_volume(path, header, heads[0]), [0]
+    slices = heads["idx"]["slice"].astype(int)
+    numbers = sorted(set(slices.tolist()))
+    geometry, order = place_slices(path, header, [heads[slices == n][0] for n in numbers])
+    return geometry, [numbers[position] for position in order]
+
+
+def place_volume(path: Path, header: ScanHeader, head: Any) -> Geometry:
     """Grid of a 3D scan from the header of its first imaging acquisition."""
-    directions = _directions(path, heads[0])
+    directions = _directions(path, head)
     nx, ny, nz = header.recon_matrix
-    geometry = Geometry(
+    return Geometry(
         matrix=(nz, ny, nx),
         voxel_size=_voxel_size(header),
-        position=_position(heads[0]),
+        position=_position(head),
         **directions,
     )
-    return geometry, [0]
 
 
 def place_slices(path: Path, header: ScanHeader, heads: list[Any]) -> tuple[Geometry, list[int]]:

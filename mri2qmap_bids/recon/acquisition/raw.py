@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.header import ScanHeader, open_dataset, read_header
-from mri2qmap_bids.recon.acquisition.placement import place_slices, place_volume
+from mri2qmap_bids.recon.acquisition.placement import place
 from mri2qmap_bids.recon.acquisition.trajectory import cycles_per_metre, flip_is_needed
 from mri2qmap_bids.recon.arrays import FrameIndex, KSpace, Trajectory
 
@@ -120,13 +120,10 @@ def read_raw(path: Path, layout: ReadLayout) -> RawScan:
             frames = _frames(path, heads, kinds, layout)
             noise = _read_noise(group["data"], heads, kinds)
             slice_of = np.zeros(len(heads), int) if is_3d else heads["idx"]["slice"].astype(int)
-            found = sorted(set(slice_of[kinds == "image"]))
-            placement = place_volume if is_3d else place_slices
-            firsts = [heads[(kinds == "image") & (slice_of == number)][0] for number in found]
-            geometry, order = placement(path, header, firsts)
+            geometry, numbers = place(path, header, heads[kinds == "image"], is_3d)
             slices = []
-            for position in order:
-                chosen = np.flatnonzero((kinds == "image") & (slice_of == found[position]))
+            for number in numbers:
+                chosen = np.flatnonzero((kinds == "image") & (slice_of == number))
                 slices.append(
                     _read_slice(path, group["data"], heads, chosen, frames, header, layout, is_3d)
                 )

@@ -1,0 +1,107 @@
+"""B1 maps: which one a run gets, and what field its voxels then have."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from mri2qmap_bids.dataset.fieldmap import FieldMap, nearest, read_transmit_field
+from mri2qmap_bids.errors import SidecarError
+from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
+
+AXES = Rotation.from_euler("xyz", [20, -10, 30], degrees=True).as_matrix()
+GEOMETRY = Geometry((4, 10, 12), (5e-3, 4e-3, 3e-3), np.array([0.01, -0.02, 0.03]), *AXES.T)
+SHAPE = (16, 14, 12)
+OBLIQUE = np.eye(4)
+OBLIQUE[:3, :3] = 6 * Rotation.from_euler("z", 15, degrees=True).as_matrix()
+OBLIQUE[:3, 3] = np.array([-10.0, 20.0, 30.0]) - OBLIQUE[:3, :3] @ (np.array(SHAPE) / 2)
+
+
+def field_at(world_mm):
+    """Linear in space, so that linear interpolation is exact."""
+    return 95 + world_mm @ np.array([0.2, -0.3, 0.25])
+
+
+def world_of(shape, matrix):
+    index = np.moveaxis(np.indices(shape), 0, -1)
+    return index @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def written(path: Path, values, matrix=OBLIQUE) -> Path:
+    nib.save(nib.Nifti1Image(values.astype(np.float32), matrix), path)
+    return path
+
+
+@pytest.fixture
+def values():
+    return field_at(world_of(SHAPE, OBLIQUE))
+
+
+def expected():
+    millimetres = np.diag([1e3, 1e3, 1e3, 1.0]) @ affine(GEOMETRY)
+    return field_at(world_of(GEOMETRY.matrix[::-1], millimetres)).transpose(2, 1, 0) / 100
+
+
+def test_the_field_is_that_of_the_voxels_place_in_the_world(tmp_path, values):
+    field = read_transmit_field(written(tmp_path / "b.nii.gz", values), GEOMETRY)
+    assert field.shape == GEOMETRY.matrix
+    assert np.allclose(field, expected(), atol=1e-4)
+
+
+def test_voxels_without_a_value_take_that_of_their_neighbours(tmp_path, values):
+    values[5:11:2, 4:10:2, 3:9:2] = 0
+    values[6, 7, 6] = np.nan
+    values[7, 8, 7] = -40
+    field = read_transmit_field(written(tmp_path / "b.nii.gz", values[..., None]), GEOMETRY)
+    assert np.abs(field / expected() - 1).max() < 0.03
+
+
+def test_beyond_a_map_its_edge_goes_on(tmp_path, values, caplog):
+    slab = values[:, :, 5:7]
+    matrix = OBLIQUE.copy()
+    matrix[:3, 3] += 5 * OBLIQUE[:3, 2]
+    field = read_transmit_field(written(tmp_path / "b.nii.gz", slab, matrix), GEOMETRY)
+    assert (field > 0.3).all()
+    assert field.max() <= slab.max() / 100
+    assert "b.nii.gz: covers only" in caplog.text
+
+
+def test_what_is_no_b1_map_is_refused(tmp_path, values):
+    elsewhere = OBLIQUE.copy()
+    elsewhere[:3, 3] += 1000
+    text = tmp_path / "t.nii.gz"
+    text.write_text("nothing")
+    for path, words in (
+        (written(tmp_path / "r.nii.gz", values / 100), "must be one volume in per cent"),
+        (written(tmp_path / "z.nii.gz", 0 * values), "got 3 axes with a median of 0"),
+        (written(tmp_path / "4.nii.gz", np.stack([values] * 2, -1)), "got 4 axes"),
+        (written(tmp_path / "e.nii.gz", values, elsewhere), "must cover the scan"),
+        (text, "must be a complete NIfTI file"),
+    ):
+        with pytest.raises(SidecarError, match=words) as caught:
+            read_transmit_field(path, GEOMETRY)
+        assert path.name in str(caught.value)
+
+
+def named(stem):
+    entities = dict(part.split("-") for part in stem.split("_"))
+    return FieldMap(Path(f"{stem}_TB1map.nii.gz"), "", entities)
+
+
+@pytest.mark.parametrize(
+    ("run", "chosen"),
+    [
+        ("sub-1_ses-b", "sub-1_ses-b_acq-x"),
+        ("sub-1_ses-b_acq-y", "sub-1_ses-b_acq-y"),
+        ("sub-1_ses-d", "sub-1_ses-e"),
+        ("sub-1_ses-a", "sub-1_ses-b_acq-x"),
+    ],
+)
+def test_a_run_gets_the_map_of_its_session_or_the_nearest(run, chosen):
+    maps = [named(stem) for stem in ("sub-1_ses-b_acq-y", "sub-1_ses-b_acq-x", "sub-1_ses-e")]
+    found = nearest(maps, named(run).entities)
+    assert found is not None
+    assert found.path.name == f"{chosen}_TB1map.nii.gz"
+    assert nearest([], named(run).entities) is None
