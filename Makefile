@@ -4,7 +4,7 @@ PYTHON ?= python3
 DEMO ?= demo
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint unit install clean dist dist-test image-test image-clean
+.PHONY: demo test lint unit docs install clean dist dist-test image-test image-clean
 
 demo: $(VENV)/.installed
 	$(BIN)/mri2qmap-tools demo $(DEMO)
@@ -19,6 +19,10 @@ lint: $(VENV)/.installed-test
 
 unit: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
+
+# The documentation, as HTML below site/.
+docs: $(VENV)/.installed-test
+	$(BIN)/mkdocs build --strict
 
 install: $(VENV)/.installed
 

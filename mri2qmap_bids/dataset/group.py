@@ -43,7 +43,7 @@ _RUN = ("participant_id", "session_id", "acquisition", "reconstruction", "run")
 _GROUP = ["acquisition", "reconstruction", "segmentation", "region"]
 # Raised whenever the same maps would give other rows.
 _ROWS_VERSION = 1
-_COLUMNS = {
+COLUMNS = {
     "participant_id": "Participant label with sub-",
     "session_id": "Session label with ses-; n/a: the file name has none",
     "acquisition": "Acquisition label without acq-; n/a: the file name has none",
@@ -63,6 +63,7 @@ _COLUMNS = {
     f"and region; n/a if there are fewer than {FEWEST_RUNS} or MAD is 0",
     "outlier": f"Whether the magnitude of robust_z is above {THRESHOLD:g}; n/a where robust_z is",
 }
+"""Columns of every table, and what they mean."""
 
 
 @dataclass(frozen=True)
@@ -167,10 +168,10 @@ def _write_table(rows: pd.DataFrame, measure: str, output_dir: Path) -> Path:
     table["robust_z"] = by_region.transform(robust_z)
     table["outlier"] = flags(table["robust_z"])
     path = output_dir / f"group_{measure}.tsv"
-    text = table[list(_COLUMNS)].to_csv(sep="\t", index=False, na_rep="n/a", float_format="%.6g")
+    text = table[list(COLUMNS)].to_csv(sep="\t", index=False, na_rep="n/a", float_format="%.6g")
     write_text(path, text)
     described: dict[str, dict[str, Any]] = {
-        name: {"Description": meaning} for name, meaning in _COLUMNS.items()
+        name: {"Description": meaning} for name, meaning in COLUMNS.items()
     }
     for name in _STATISTICS:
         described[name]["Units"] = UNITS[measure]

@@ -72,7 +72,29 @@ def reconstruct(
     limits: MemoryLimits | None = None,
     b1: NDArray[np.float32] | None = None,
 ) -> QuantitativeMaps:
-    """T1, T2 and M0 of one scan; see :func:`reconstruct_and_diagnose`."""
+    """T1, T2 and M0 of one scan, with no dataset around it.
+
+    Parameters
+    ----------
+    scan
+        Samples, positions, noise and geometry, from :func:`read_raw` or put together by hand.
+    sequence
+        The train that was played; as many frames as the scan.
+    options
+        Method, rank, device and so on.
+    dictionary
+        Fingerprints of this very sequence, e.g. from a cache.
+    limits
+        Memory that may be used; None: what the machine has.
+    b1
+        Transmit field relative to nominal on the grid of the maps, axes (z, y, x); None:
+        nominal.
+
+    Raises
+    ------
+    DeviceError, MemoryLimitError, ValueError
+        As :func:`reconstruct_and_diagnose` does.
+    """
     return reconstruct_and_diagnose(scan, sequence, options, dictionary, limits, b1)[0]
 
 

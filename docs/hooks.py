@@ -1,0 +1,132 @@
+"""What the documentation takes from the program itself, so that it cannot go stale."""
+
+import argparse
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mri2qmap_bids import errors
+from mri2qmap_bids.citation.references import REFERENCES
+from mri2qmap_bids.cli import build_parser
+
+ROOT = Path(__file__).parents[1]
+_PLACE = re.compile(r"^\{\{ *(.+?) *\}\}$", re.MULTILINE)
+# Defaults that depend on the machine.
+_OF_MACHINE = {"nprocs": "all cores"}
+_TOLD = re.compile(r" *[(;] *default: *(?P<value>[^()]*)\)$")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill the places of a page that stand as ``{{ name }}`` on a line of their own."""
+    return _PLACE.sub(lambda found: _FILLED[found[1].split(":")[0]](found[1]), markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Docstrings name functions as Sphinx would have it: leave the name alone."""
+    return re.sub(r":(?:func|class|meth|mod|attr):(?=<code>|<a)", "", html)
+
+
+def options(_: str) -> str:
+    """A table of options for each group of the parser."""
+    parser = build_parser()
+    parts = []
+    for group in parser._action_groups:
+        actions = [action for action in group._group_actions if action.dest != "help"]
+        if actions:
+            title = {"positional arguments": "arguments", "options": "other"}.get(
+                str(group.title), str(group.title)
+            )
+            rows = "\n".join(_row(parser, action) for action in actions)
+            head = f"### {title.capitalize()}\n\n| option | meaning | default |\n|---|---|---|\n"
+            parts.append(head + rows)
+    return "\n\n".join(parts)
+
+
+def _row(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    names = [n for n in action.option_strings if "_" not in n] or [action.dest]
+    values = "" if action.nargs == 0 or not action.option_strings else _values(parser, action)
+    spelled = ", ".join(f"`{name}`" for name in names)
+    text = (action.help or "") % {**vars(action), "prog": parser.prog}
+    told = _TOLD.search(text)
+    meaning = (
+        text[: told.start()] + (")" if told and told[0].lstrip()[0] == ";" else "")
+        if told
+        else text
+    )
+    default = told["value"] if told else _default(action)
+    return f"| {spelled}{values} | {_escaped(meaning)} | {_escaped(default)} |"
+
+
+def _values(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    formatter = parser._get_formatter()
+    shown = formatter._format_args(action, formatter._get_default_metavar_for_optional(action))
+    return f" `{_escaped(shown)}`"
+
+
+def _default(action: argparse.Action) -> str:
+    if action.dest in _OF_MACHINE:
+        return _OF_MACHINE[action.dest]
+    empty = action.default in (None, False, [], argparse.SUPPRESS) or action.nargs == 0
+    return "" if empty else f"`{action.default}`"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def exit_codes(_: str) -> str:
+    """The tree of errors, as the module draws it."""
+    tree = (errors.__doc__ or "").split("\n\n")[1]
+    return f"```text\n{tree}\n```"
+
+
+def group_columns(_: str) -> str:
+    """The columns of the group's tables."""
+    from mri2qmap_bids.dataset.group import COLUMNS
+
+    rows = "\n".join(f"| `{name}` | {_escaped(meaning)} |" for name, meaning in COLUMNS.items())
+    return f"| column | meaning |\n|---|---|\n{rows}"
+
+
+def tissue_limits(_: str) -> str:
+    """T1 from which and up to which a voxel counts as a tissue, at usual field strengths."""
+    from mri2qmap_bids.dataset.tissue import t1_limits
+
+    rows = []
+    for field in (0.55, 1.5, 3.0, 7.0):
+        cells = [
+            f"{a:.2f} to {b:.2f} s" if b < 1e6 else f"from {a:.2f} s"
+            for a, b in t1_limits(field).values()
+        ]
+        rows.append(f"| {field:g} T | {' | '.join(cells)} |")
+    return "| field | white matter | grey matter | CSF |\n|---|---|---|---|\n" + "\n".join(rows)
+
+
+def readme(place: str) -> str:
+    """A section of the README, its heading left out."""
+    title = place.partition(":")[2].strip()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    if found is None:
+        raise ValueError(f"README.md must have a section {title}, got none")
+    return found[1].strip()
+
+
+def references(_: str) -> str:
+    """Every paper that a methods section may cite."""
+    return "\n".join(f"- {line}" for line in _listed())
+
+
+def _listed() -> Iterator[str]:
+    yield from sorted(reference.markdown for reference in REFERENCES.values())
+
+
+_FILLED: dict[str, Callable[[str], str]] = {
+    "options": options,
+    "exit codes": exit_codes,
+    "group columns": group_columns,
+    "tissue limits": tissue_limits,
+    "readme": readme,
+    "references": references,
+}
