@@ -72,7 +72,8 @@ def planned_work(run: MRFRun, options: ReconOptions) -> Work:
     from mri2qmap_bids.recon.acquisition.header import read_header
 
     sidecar = describe_maps(run.metadata, read_header(run.path), options)
-    return Work(sidecar, versions_in_use())
+    sources = [run.uri, *([run.b1.uri] if run.b1 else [])]
+    return Work({**sidecar, "Sources": sources}, versions_in_use())
 
 
 def write_boilerplate(works: Sequence[Work], output_dir: Path) -> Methods:

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+from mri2qmap_bids.citation.methods import methods_text
 from mri2qmap_bids.cli import main
-from mri2qmap_bids.dataset.boilerplate import works_in, write_boilerplate
+from mri2qmap_bids.dataset.boilerplate import planned_work, works_in, write_boilerplate
 from mri2qmap_bids.dataset.derivatives import MapDocument, initialise_dataset, write_maps
 from mri2qmap_bids.dataset.provenance import describe_maps
+from mri2qmap_bids.dataset.query import FieldMap, Filters, find_runs
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
@@ -71,3 +73,12 @@ def test_boilerplate_only_writes_the_plan_and_stops(small_dataset, tmp_path):
     assert "2 runs" in text  # the 2D ones
     assert "1 run more" in text  # the 3D one
     assert text.count("9 steps of FISTA") == 2
+
+
+def test_the_plan_tells_of_the_b1_map_that_would_be_used(tmp_path, small_dataset):
+    (run, *_) = find_runs(small_dataset, Filters(participants=("02",))).runs
+    options = ReconOptions()
+    assert "transmit field" not in methods_text([planned_work(run, options)]).markdown
+    field = FieldMap(tmp_path / "x", "bids:raw:sub-02/fmap/sub-02_TB1map.nii.gz", {})
+    with_b1 = planned_work(replace(run, b1=field), options)
+    assert "transmit field" in methods_text([with_b1]).markdown

@@ -159,6 +159,14 @@ def test_a_users_segmentation_is_laid_over_the_maps(tmp_path):
     assert np.allclose(given["median"], told["median"][["GM", "WM", "CSF"]])
 
 
+def test_the_command_line_takes_segmentations(tmp_path):
+    write(tmp_path / "out", {"sub": "01"})
+    segmentation(tmp_path / "fs/sub-01/anat/sub-01_dseg.nii.gz", LABELS)
+    words = [str(tmp_path / "raw"), str(tmp_path / "out"), "group", "-w", str(tmp_path / "work")]
+    assert main([*words, "-d", f"fs={tmp_path / 'fs'}"]) == 0
+    assert set(read(tmp_path / "out").segmentation) == {"tissue", "fs"}
+
+
 def test_labels_are_named_by_the_inherited_table(tmp_path):
     anat = tmp_path / "sub-01" / "anat"
     segmentation(anat / "sub-01_desc-aseg_dseg.nii.gz", LABELS)

@@ -1,0 +1,62 @@
+"""The documentation is built without a warning, and says what the program does."""
+
+import html
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import mri2qmap_bids
+from mri2qmap_bids.cli import build_parser
+from mri2qmap_bids.dataset.group import COLUMNS
+
+ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.skipif(find_spec("mkdocs") is None, reason="mkdocs is not installed")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """Text of every page by name."""
+    site = tmp_path_factory.mktemp("site")
+    words = ["-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)]
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {path.stem: html.unescape(path.read_text()) for path in site.glob("*.html")}
+
+
+def test_every_option_is_on_the_page(pages):
+    for action in build_parser()._actions:
+        if action.dest == "help":
+            continue
+        names = [name for name in action.option_strings if "_" not in name] or [action.dest]
+        for name in names:
+            assert f"<code>{name}</code>" in pages["usage"], name
+
+
+def test_places_are_filled(pages):
+    assert "UsageError" in pages["usage"]
+    for column in COLUMNS:
+        assert f"<code>{column}</code>" in pages["output"]
+    assert "10.1038/nature11971" in pages["citing"]
+    assert "init_mri2qmap_wf(settings)" in re.sub(r"<[^>]+>", "", pages["library"])
+    assert not [name for name, text in pages.items() if "{{" in text]
+
+
+def test_every_public_name_is_documented(pages):
+    anchors = re.findall(r'id="mri2qmap_bids\.([\w.]+)"', pages["api"])
+    assert set(mri2qmap_bids.__all__) <= {anchor.rpartition(".")[2] for anchor in anchors}
+    assert ":func:" not in pages["api"]
+
+
+def test_pages_show_without_a_network(pages):
+    for name, text in pages.items():
+        loaded = re.findall(r'<(?:script|img|iframe)[^>]*src="([^"]+)"', text)
+        loaded += re.findall(r'<link[^>]*rel="(?!canonical)[^"]*"[^>]*href="([^"]+)"', text)
+        assert loaded, name
+        assert not [url for url in loaded if url.startswith(("http", "//"))], name
