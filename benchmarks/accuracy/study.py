@@ -33,6 +33,7 @@ from mri2qmap_bids.recon.options import (
 )
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
+from mri2qmap_bids.recon.physics.residual import corrected_by_residual
 from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
 from mri2qmap_bids.recon.pnp.network import JointDenoiser
 from mri2qmap_bids.recon.pnp.solver import Schedule, plug_and_play
@@ -66,6 +67,8 @@ class Settings:
     """The nearest tissue (hard), or the mean over all, weighed by likelihood (soft)."""
     start_weight: float | None = None
     """Of the start's regulariser; None takes the package's."""
+    residual: bool = True
+    """Whether the last maps are corrected by what they leave of the image."""
     level: str = "replica"
     """How noise is told: replica (its way through the solver), or detail (from the image alone)."""
 
@@ -89,7 +92,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "detail": [{"detail": tuple(f * d for d in DETAIL)} for f in (0.0, 0.5, 2.0)],
     "noise told": [{"told": f} for f in (0.7, 1.3)],
     "conjugate-gradient steps": [{"n_steps": 8}],
-    "last word": [{"final": "image"}],
+    "last word": [{"final": "image"}, {"residual": False}],
     "noise level": [{"level": "detail"}],
     "contrasts left out": [
         {"blind": ("T1w", "T2w", "FLAIR")},
@@ -205,7 +208,10 @@ def run(bench: Bench, starts: dict[str, Start], settings: Settings) -> TissueMap
         )  # fmt: skip
     if settings.final == "image":
         return match(image, bench.dictionary)
-    return prior.maps(image, deviation)
+    maps = prior.maps(image, deviation)
+    if not settings.residual:
+        return maps
+    return corrected_by_residual(maps, start.plain, bench.dictionary, start.deviation)
 
 
 def main() -> None:

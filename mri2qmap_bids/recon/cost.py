@@ -24,6 +24,9 @@ _COARSE = 9  # one in so many atoms is a coarse one
 _STENCIL = 54  # complex components that refining a match holds
 _REFINEMENT_STEPS = 8
 _CONTRASTS = 6
+# Fields and neighbours of the correction by the residual, and what else is held meanwhile.
+_RESIDUAL_FIELDS, _RESIDUAL_MAPS = 14, 12
+_NEIGHBOURS = {2: 162, 3: 1162}
 _VIEWS = {2: 8, 3: 3}  # ways in which a slice, or a volume, is shown to the network
 _DISK = 1e9  # bytes a second
 
@@ -183,6 +186,8 @@ def stages(
         parts.append(account.solver())
     if account.n_denoise:
         parts.append(account.denoiser())
+    if options.method == "mri2qmap":
+        parts.append(account.residual())
     return (*parts, account.matching())
 
 
@@ -254,7 +259,8 @@ class _Account:
     @property
     def state(self) -> float:
         """All that is there while a solver runs, but what one of its steps takes."""
-        return self.fixed + self.held + (1 + _GRADIENT_COPIES) * self.image
+        plain = self.image if self.options.method == "mri2qmap" else 0.0
+        return self.fixed + self.held + (1 + _GRADIENT_COPIES) * self.image + plain
 
     @cached_property
     def n_normal(self) -> int:
@@ -354,6 +360,13 @@ class _Account:
         operations = self.n_denoise * _VIEWS[self.dim] * size.n_voxels / 4 * size.n_weights * 2
         seconds = operations / self.machine.rates.product
         return self.stage("denoise", self.state + prior + features, seconds)
+
+    def residual(self) -> Stage:
+        """Every field of a voxel, and of all its neighbours, twice: a product and a sum."""
+        voxels = self.size.n_voxels * _REAL
+        kept = (2 * _RESIDUAL_FIELDS + _RESIDUAL_MAPS) * voxels + 2 * self.image
+        moved = 5 * _RESIDUAL_FIELDS * voxels * _NEIGHBOURS[self.dim]
+        return self.stage("residual", self.state + kept, moved / self.machine.rates.stream)
 
     def matching(self) -> Stage:
         size, rates = self.size, self.machine.rates

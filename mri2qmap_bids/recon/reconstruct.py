@@ -48,6 +48,7 @@ from mri2qmap_bids.recon.physics.dictionary import (
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.masking import brain_mask
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match
+from mri2qmap_bids.recon.physics.residual import corrected_by_residual
 from mri2qmap_bids.recon.physics.sequence import Sequence
 from mri2qmap_bids.recon.physics.uncertainty import time_deviations
 from mri2qmap_bids.recon.plan import MemoryLimits, first_that_fits, machine_of, plans
@@ -111,7 +112,8 @@ def reconstruct_and_diagnose(
     1. simulate the dictionary and its subspace (unless given),
     2. prewhiten, 3. per slice (or volume): compress coils, estimate sensitivities and
     solve for the subspace image, 4. match every voxel (mri2qmap: 3 and 4 take turns with a
-    denoiser of synthetic weighted images), 5. mask.
+    denoiser of synthetic weighted images, and what the last maps leave of the unregularised
+    image corrects them), 5. mask.
 
     Parameters
     ----------
@@ -313,9 +315,11 @@ class Start:
 
     image: SubspaceImage
     """x."""
+    plain: SubspaceImage
+    """x of conjugate gradients alone, not regularised."""
     deviation: NoiseDeviation
-    """Of the noise in the real and the imaginary part of every component of the image that
-    conjugate gradients give, shape (rank,)."""
+    """Of the noise in the real and the imaginary part of every component of the plain image,
+    shape (rank,)."""
     noise: float
     """Standard deviation of a sample's complex noise."""
 
@@ -346,16 +350,17 @@ def start_of(
     steps = options.iterations if method == "subspace" else DEFAULT_ITERATIONS["subspace"]
     with record.stage("least squares"):
         # White noise: no weights. Few steps from zero keep what the data do not say at zero.
-        image = conjugate_gradient(normal, projection, steps, watch=record.watch("subspace"))
+        plain = conjugate_gradient(normal, projection, steps, watch=record.watch("subspace"))
     with record.stage("noise"):
-        noise = _sample_noise(problem.encoding, problem.kspace, image)
+        noise = _sample_noise(problem.encoding, problem.kspace, plain)
         replica = adjoint(problem.encoding, _noise_like(problem.kspace, noise, options.random_seed))
         deviation = _deviation(conjugate_gradient(normal, replica, steps))
+    image = plain
     if method in ("lrtv", "llr"):
         projected = noise * _mean_gain(problem.encoding)
         with record.stage(method):
-            image = _regularised(normal, projection, image, projected, options, record)
-    return Start(image, deviation, noise)
+            image = _regularised(normal, projection, plain, projected, options, record)
+    return Start(image, plain, deviation, noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -444,6 +449,9 @@ def solve(
         return Solution(matched(image), start.deviation, image, start.image)
     with record.stage("final maps"):
         maps = replace(prior, b1=b1).maps(centre(image, target), deviation)
+    with record.stage("residual"):
+        plain = centre(start.plain, target)
+        maps = corrected_by_residual(maps, plain, dictionary, start.deviation)
     return Solution(maps, start.deviation, image, start.image)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from mri2qmap_bids.recon.arrays import SubspaceImage
+from mri2qmap_bids.recon.pnp.least_squares import squared_length
 from mri2qmap_bids.recon.record import Watch
 
 logger = logging.getLogger(__name__)
@@ -63,8 +64,8 @@ def fista(
         previous = solution
         solution = prox(point - (normal(point) - target) / lipschitz)
         move, travelled = solution - point, solution - previous
-        length = float(torch.linalg.vector_norm(move))
-        whole = float(torch.linalg.vector_norm(solution))
+        length = float(squared_length(move).sqrt())
+        whole = float(squared_length(solution).sqrt())
         logger.debug("Iteration %d: step %.3e", iteration + 1, length)
         if watch is not None:
             watch({"step": length / max(whole, 1e-30)})
@@ -101,8 +102,8 @@ def largest_eigenvalue(
     """
     generator = torch.Generator().manual_seed(seed)
     vector = torch.randn(like.shape, dtype=like.dtype, generator=generator).to(like.device)
-    value = torch.linalg.vector_norm(vector)
+    value = squared_length(vector).sqrt()
     for _ in range(n_iterations):
         vector = normal(vector / value)
-        value = torch.linalg.vector_norm(vector)
+        value = squared_length(vector).sqrt()
     return float(value)

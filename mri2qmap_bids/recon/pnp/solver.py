@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
-from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
+from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient, squared_length
 from mri2qmap_bids.recon.record import Watch
 
 logger = logging.getLogger(__name__)
@@ -124,4 +124,4 @@ def plug_and_play(
 
 
 def _relative(difference: torch.Tensor, whole: torch.Tensor) -> float:
-    return float(difference.norm() / whole.norm().clamp_min(1e-30))
+    return float((squared_length(difference) / squared_length(whole).clamp_min(1e-30)).sqrt())

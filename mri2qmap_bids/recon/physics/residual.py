@@ -1,0 +1,167 @@
+"""What maps leave of the image: corrections that only the data can tell."""
+
+import itertools
+from dataclasses import replace
+
+import torch
+
+from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
+from mri2qmap_bids.recon.physics.dictionary import Dictionary
+from mri2qmap_bids.recon.physics.matching import TissueMaps, signal_of, tangents
+
+# Standard deviations of a neighbourhood [voxel], wide ones first, and where it ends.
+_SCALES = (3.0, 2.0)
+_REACH = 2.0
+# Standard deviations of what counts as alike: in log T1 and in log |m0|.
+_ALIKE = (0.07, 0.2)
+# Squared length of a step in units of its noise (3 on average if there is nothing else) that is
+# taken for noise altogether.
+_NOISE = 2.5
+_LARGEST_STEP = 0.5
+_RIDGE = 1e-6
+_TINY = 1e-20
+_VOXELS_AT_ONCE = 65536
+_FIELDS = 4 + 10
+
+
+def corrected_by_residual(
+    maps: TissueMaps, image: SubspaceImage, dictionary: Dictionary, deviation: NoiseDeviation
+) -> TissueMaps:
+    """Maps moved by what alike neighbours leave of the image beyond its noise.
+
+    A prior errs in the same way wherever the tissue is the same, noise does not. With r = x - z,
+    z = m0 Phi^H d(theta) the image of the maps, J its derivatives along
+    p = (log T1, log T2, log |m0|, phase), both divided by the deviation of the noise, and
+    weights w that fall with the distance of two voxels and with that of their log T1 and
+    log |m0| (a bilateral filter's), for one width after another
+
+        p <- p + g step,  step = (sum w Re J^H J)^-1 sum w Re J^H r,
+        g = max(0, 1 - (c / S)^2),  S = step^T C^-1 step over T1, T2 and m0,
+
+    C the covariance of the step if r is but noise. The shrinkage is between that of James and
+    Stein (to the first power) and a threshold: maps stay as they are where the residual is
+    noise, and a clear change of one quantity brings those of the others along, as in a lesion
+    that a prior has flattened.
+
+    Parameters
+    ----------
+    maps
+        Shape (*space).
+    image
+        Subspace image with the noise that is told, not regularised, shape (rank, *space).
+    dictionary
+        Fingerprints on the same device.
+    deviation
+        Of the noise in the real and in the imaginary part of every component, shape (rank,).
+
+    References
+    ----------
+    Tomasi and Manduchi, Bilateral filtering for gray and color images (1998),
+    doi:10.1109/ICCV.1998.710815. James and Stein, Estimation with quadratic loss (1961). Osher et
+    al., An iterative regularization method for total variation-based image restoration (2005),
+    doi:10.1137/040605412.
+    """
+    for scale in _SCALES:
+        fields = _normal_equations(maps, image, dictionary, deviation)
+        guides = torch.stack([maps.t1.log(), maps.m0.abs().clamp_min(_TINY).log()])
+        guides = guides / guides.new_tensor(_ALIKE).view(2, *[1] * maps.t1.ndim)
+        mean, shrinkage = _over_alike(fields, guides, scale)
+        steps = torch.cat(
+            [
+                _gated(*part)
+                for part in zip(
+                    torch.split(mean.flatten(1), _VOXELS_AT_ONCE, 1),
+                    torch.split(shrinkage.flatten(), _VOXELS_AT_ONCE),
+                    strict=True,
+                )
+            ],
+            1,
+        )
+        maps = _moved(maps, steps.view(4, *maps.t1.shape), dictionary)
+    return maps
+
+
+def _normal_equations(
+    maps: TissueMaps, image: SubspaceImage, dictionary: Dictionary, deviation: NoiseDeviation
+) -> torch.Tensor:
+    """Re J^H r and the upper triangle of Re J^H J of every voxel, shape (4 + 10, *space)."""
+    residual = (image - signal_of(maps, dictionary)).flatten(1) / deviation[:, None]
+    tissues = [maps.t1, maps.t2] if maps.b1 is None else [maps.t1, maps.t2, maps.b1]
+    rows, columns = torch.triu_indices(4, 4)
+    found = []
+    for m0, left, *tissue in zip(
+        torch.split(maps.m0.flatten(), _VOXELS_AT_ONCE),
+        torch.split(residual, _VOXELS_AT_ONCE, 1),
+        *(torch.split(values.flatten(), _VOXELS_AT_ONCE) for values in tissues),
+        strict=True,
+    ):
+        atom, along_t1, along_t2 = (part / deviation for part in tangents(dictionary, *tissue))
+        slopes = torch.stack([along_t1, along_t2, atom, 1j * atom], -1) * m0[:, None, None]
+        score = torch.einsum("vri,rv->iv", slopes.conj(), left).real
+        information = torch.einsum("vri,vrj->ijv", slopes.conj(), slopes).real
+        found.append(torch.cat([score, information[rows, columns]]))
+    return torch.cat(found, 1).view(_FIELDS, *maps.t1.shape)
+
+
+def _over_alike(
+    fields: torch.Tensor, guides: torch.Tensor, scale: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weighted mean of fields over a neighbourhood, and sum w^2 / (sum w)^2.
+
+    Parameters
+    ----------
+    fields
+        Shape (field, *space).
+    guides
+        What voxels are compared by, in units of what counts as alike, shape (guide, *space).
+    scale
+        Standard deviation of the neighbourhood [voxel].
+    """
+    shape = fields.shape[1:]
+    total = torch.zeros_like(fields)
+    weights, squares = torch.zeros_like(guides[0]), torch.zeros_like(guides[0])
+    reach = int(_REACH * scale)
+    around = [range(-min(reach, n - 1), min(reach, n - 1) + 1) for n in shape]
+    for offset in itertools.product(*around):
+        away = sum(step * step for step in offset)
+        if away > reach * reach:
+            continue
+        own, other = (
+            tuple(
+                slice(max(0, sign * step), n + min(0, sign * step))
+                for step, n in zip(offset, shape, strict=True)
+            )
+            for sign in (-1, 1)
+        )
+        apart = (guides[:, *other] - guides[:, *own]).square().sum(0)
+        weight = torch.exp(-0.5 * (away / scale**2 + apart))
+        total[:, *own] += weight * fields[:, *other]
+        weights[own] += weight
+        squares[own] += weight.square()
+    return total / weights, squares / weights.square()
+
+
+def _gated(mean: torch.Tensor, shrinkage: torch.Tensor) -> torch.Tensor:
+    """Steps of some voxels, less what noise can explain, shape (4, voxel)."""
+    score, upper = mean[:4].T.double(), mean[4:].T.double()
+    rows, columns = torch.triu_indices(4, 4)
+    information = upper.new_empty((len(upper), 4, 4))
+    information[:, rows, columns] = information[:, columns, rows] = upper
+    size = information.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+    ridge = (_RIDGE * size).clamp_min(_TINY) * torch.eye(4, device=size.device)
+    inverse = torch.linalg.inv(information + ridge)
+    step = (inverse @ score[..., None])[..., 0]
+    known = torch.linalg.inv(inverse[:, :3, :3])
+    length = torch.einsum("vi,vij,vj->v", step[:, :3], known, step[:, :3]) / shrinkage
+    gain = (1 - (_NOISE / length.clamp_min(_TINY)).square()).clamp_min(0)
+    gated: torch.Tensor = (gain[:, None] * step).float().T
+    return gated
+
+
+def _moved(maps: TissueMaps, steps: torch.Tensor, dictionary: Dictionary) -> TissueMaps:
+    """Maps after steps of (log T1, log T2, log |m0|, phase), kept inside the dictionary."""
+    steps = steps.clamp(-_LARGEST_STEP, _LARGEST_STEP)
+    t1 = (maps.t1 * steps[0].exp()).clamp(dictionary.t1[0], dictionary.t1[-1])
+    t2 = (maps.t2 * steps[1].exp()).clamp(dictionary.t2[0], dictionary.t2[-1])
+    m0 = maps.m0 * torch.polar(steps[2].exp(), steps[3])
+    return replace(maps, t1=t1, t2=torch.minimum(t2, t1), m0=m0)
