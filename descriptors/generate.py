@@ -18,10 +18,11 @@ DESCRIPTOR = FOLDER / "nipoppy" / "descriptor.json"
 _FIRST = ("bids_dir", "output_dir", "analysis_level", "participant_label", "session_label")
 _EXIT_CODES = {
     1: "A run failed; the others are done",
-    2: "The command line cannot be understood",
     16: "The dataset cannot be used",
+    17: "The analysis level is unknown",
     18: "Nothing is selected",
     64: "The command line asks for something that cannot be",
+    66: "What the command line names is not there",
     73: "The output cannot be written",
 }
 

@@ -11,11 +11,17 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.config import read_options, read_plugin, write_options
-from mri2qmap_bids.errors import Mri2QmapError, OutputError, UsageError
+from mri2qmap_bids.errors import (
+    InputError,
+    LevelError,
+    Mri2QmapError,
+    OutputError,
+    UsageError,
+)
 from mri2qmap_bids.logs import configure_logging
 from mri2qmap_bids.recon.options import (
     DEFAULT_ITERATIONS,
@@ -23,6 +29,7 @@ from mri2qmap_bids.recon.options import (
     RECON_METHODS,
     ReconMethod,
     ReconOptions,
+    sloppy,
 )
 from mri2qmap_bids.recon.resources import available_cores, usable_memory_gb
 from mri2qmap_bids.settings import PLUGINS, Settings
@@ -33,15 +40,23 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_LEVELS = ("participant", "group")
 _NOT_RUN = "%s: not run, since another run failed"
 _WORK_FOLDERS = ("crashes", "dictionaries", "group", "mri2qmap_wf")
 _WORK_FILES = ("graph",)
 _RAW_FOLDERS = re.compile(r"^(sub-[^/]+|sourcedata|code|stimuli|phenotype)(/|$)")
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are errors like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; {self.prog} --help lists what there is")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``mri2qmap``."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mri2qmap",
         description="Raw MR Fingerprinting in a BIDS dataset to T1, T2 and M0 maps.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -49,9 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("bids_dir", type=Path, help="root of the raw BIDS dataset")
     parser.add_argument("output_dir", type=Path, help="root of the derivative dataset to write")
-    parser.add_argument(
-        "analysis_level", choices=("participant", "group"), help="level of processing"
-    )
+    parser.add_argument("analysis_level", type=_level, choices=_LEVELS, help="level of processing")
     parser.add_argument("--version", "-V", action="version", version=f"mri2qmap {__version__}")
     _add_selection(parser.add_argument_group("selection"))
     _add_reconstruction(parser.add_argument_group("reconstruction"))
@@ -68,7 +81,8 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         default=[],
         metavar="LABEL",
-        help="participants to process, with or without sub- (default: all)",
+        help="participants to process, with or without sub-, or files with one a line (a word with "
+        "a dot or a slash is a file; default: all)",
     )
     group.add_argument(
         "--session-label",
@@ -174,6 +188,11 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
         help="weights of the denoiser (.safetensors; default: those of the package)",
     )
     group.add_argument(
+        "--sloppy",
+        action="store_true",
+        help="quick and rough, to try whether all runs: a coarse dictionary, few coils and steps",
+    )
+    group.add_argument(
         "--random-seed",
         type=int,
         default=options.random_seed,
@@ -214,6 +233,12 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         "--gpu-mem",
         metavar="SIZE",
         help="memory of the GPU to use, as --mem (default: 90 %% of what is free)",
+    )
+    group.add_argument(
+        "--low-mem",
+        "--low_mem",
+        action="store_true",
+        help="do everything in the way that needs least memory, not in the quickest",
     )
     group.add_argument(
         "-w", "--work-dir", "--work_dir", type=Path, default=Path("work"), help="intermediate files"
@@ -267,8 +292,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    Exit code: 0 done, 1 a run failed, 2 or 64 usage, 16 unusable dataset, 18 nothing
-    selected, 73 output not writable.
+    Exit code: 0 done, 1 a run failed, 16 unusable dataset, 17 unknown analysis level, 18 nothing
+    selected, 64 usage, 66 what is named is not there, 73 output not writable.
     """
     configure_logging(logging.INFO)
     try:
@@ -310,6 +335,8 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
     ------
     UsageError
         If values contradict each other.
+    InputError
+        If a file that is named is not there.
     """
     bids_dir, output_dir = arguments.bids_dir.absolute(), arguments.output_dir.absolute()
     _check_output(bids_dir.resolve(), output_dir.resolve())
@@ -323,8 +350,18 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", arguments.device):
         raise UsageError(f"--device must be auto, cpu, cuda or cuda:N, got {arguments.device}")
     if arguments.denoiser and not Path(arguments.denoiser).is_file():
-        raise UsageError(f"--denoiser must be a file, got {arguments.denoiser}")
+        raise InputError(f"--denoiser must be a file, got {arguments.denoiser}")
     n_procs = arguments.nprocs
+    recon = ReconOptions(
+        method=arguments.recon_method,
+        n_iterations=arguments.n_iterations,
+        regularisation=arguments.regularisation,
+        denoiser=str(Path(arguments.denoiser).absolute()) if arguments.denoiser else None,
+        rank=arguments.rank,
+        matrix=_matrix(arguments.matrix),
+        device=arguments.device,
+        random_seed=arguments.random_seed,
+    )
     plugin, plugin_args = (
         read_plugin(arguments.use_plugin) if arguments.use_plugin else (PLUGINS[0], {})
     )
@@ -332,7 +369,7 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         bids_dir=bids_dir,
         output_dir=output_dir,
         work_dir=arguments.work_dir.absolute(),
-        participants=_labels(arguments.participant_label, "sub-"),
+        participants=_labels(_with_files(arguments.participant_label), "sub-"),
         sessions=_labels(arguments.session_label, "ses-"),
         acquisitions=_labels(arguments.acquisition_label, "acq-"),
         runs=_labels(arguments.run_label, "run-"),
@@ -354,16 +391,8 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         gpu_memory_gb=(
             None if arguments.gpu_mem is None else _gigabytes("--gpu-mem", arguments.gpu_mem)
         ),
-        recon=ReconOptions(
-            method=arguments.recon_method,
-            n_iterations=arguments.n_iterations,
-            regularisation=arguments.regularisation,
-            denoiser=str(Path(arguments.denoiser).absolute()) if arguments.denoiser else None,
-            rank=arguments.rank,
-            matrix=_matrix(arguments.matrix),
-            device=arguments.device,
-            random_seed=arguments.random_seed,
-        ).resolved(),
+        low_memory=arguments.low_mem,
+        recon=(sloppy(recon) if arguments.sloppy else recon).resolved(),
     )
 
 
@@ -634,10 +663,39 @@ def _make_writable(directory: Path, name: str) -> None:
         ) from error
 
 
+def _level(word: str) -> str:
+    if word not in _LEVELS:
+        raise LevelError(f"analysis_level must be one of {', '.join(_LEVELS)}, got {word}")
+    return word
+
+
+def _with_files(words: Sequence[str]) -> list[str]:
+    """The words, those that are files replaced by the first column of their lines."""
+    found: list[str] = []
+    for word in words:
+        if not re.search(r"[./]", word):
+            found.append(word)
+            continue
+        try:
+            lines = Path(word).read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"--participant-label {word}: must be labels, or a file with one a line, got: {error}"
+            ) from error
+        columns = [line.split()[0] for line in lines if line.strip()]
+        # participants.tsv is such a file, too.
+        found += [label for label in columns if label != "participant_id"]
+    return found
+
+
 def _labels(words: Sequence[str], prefix: str) -> tuple[str, ...]:
     """Labels without prefix, from words that may hold several with commas."""
     labels = [label.strip() for word in words for label in word.split(",")]
-    return tuple(dict.fromkeys(label.removeprefix(prefix) for label in labels if label))
+    found = tuple(dict.fromkeys(label.removeprefix(prefix) for label in labels if label))
+    wrong = [label for label in found if not re.fullmatch(r"[0-9A-Za-z+]+", label)]
+    if wrong:
+        raise UsageError(f"labels must be of letters and digits, got {', '.join(wrong)}")
+    return found
 
 
 def _derivatives(words: Sequence[str]) -> tuple[tuple[str, Path], ...]:
@@ -653,7 +711,7 @@ def _derivatives(words: Sequence[str]) -> tuple[tuple[str, Path], ...]:
                 f"raw, got {word}"
             )
         if not path.is_dir():
-            raise UsageError(f"--derivatives {word}: must be a directory, got no such directory")
+            raise InputError(f"--derivatives {word}: must be a directory, got no such directory")
         found[name] = path
     return tuple(found.items())
 

@@ -11,7 +11,7 @@ import tomli_w
 import yaml
 
 from mri2qmap_bids import __version__
-from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.errors import InputError, UsageError
 from mri2qmap_bids.settings import PLUGINS
 
 _TABLE = "options"
@@ -75,12 +75,16 @@ def read_options(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
 
     Raises
     ------
+    InputError
+        If the file is not there.
     UsageError
-        If the file is no TOML, or holds what is no option or no value of it.
+        If it is no TOML, or holds what is no option or no value of it.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InputError(f"--config-file {path}: must be a file, got: {error.strerror}") from error
+    except ValueError as error:
         raise UsageError(f"--config-file {path}: must be a TOML file, got: {error}") from error
     known = {action.dest: action for action in parser._actions if action.dest not in _NOT_KEPT}
     options = content.get(_TABLE)
@@ -102,12 +106,16 @@ def read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
 
     Raises
     ------
+    InputError
+        If the file is not there.
     UsageError
-        If the file is no YAML, or names no plugin that this program knows.
+        If it is no YAML, or names no plugin that this program knows.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise InputError(f"--use-plugin {path}: must be a file, got: {error.strerror}") from error
+    except (ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"--use-plugin {path}: must be a YAML file, got: {reason}") from error
     if not isinstance(content, dict) or not set(content) <= {"plugin", "plugin_args"}:

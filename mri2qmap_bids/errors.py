@@ -2,6 +2,8 @@
 
 Mri2QmapError                    exit code 1
 ├── UsageError                   64   the command line contradicts itself
+├── LevelError                   17   the analysis level is none of this program's
+├── InputError                   66   what the command line names is not there
 ├── DatasetError                 16   the dataset as a whole cannot be used
 ├── NothingSelectedError         18   the filters leave no run
 ├── OutputError                  73   the output cannot be written
@@ -24,6 +26,18 @@ class UsageError(Mri2QmapError):
     """The command line asks for something that cannot be."""
 
     exit_code = 64
+
+
+class LevelError(Mri2QmapError):
+    """The command line asks for an analysis level that there is none of."""
+
+    exit_code = 17
+
+
+class InputError(Mri2QmapError):
+    """A file or directory that the command line names is not there."""
+
+    exit_code = 66
 
 
 class DatasetError(Mri2QmapError):

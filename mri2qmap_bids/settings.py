@@ -53,6 +53,8 @@ class Settings:
     """Cores one step may use."""
     memory_gb: float = field(default_factory=usable_memory_gb)
     """Memory to use at the same time [GB]; default: 90 % of what is there."""
+    low_memory: bool = False
+    """Whether to take the way that needs least memory."""
     gpu_memory_gb: float | None = None
     """Memory of the GPU to use [GB]; None: what is free."""
     command: str = ""

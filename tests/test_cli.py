@@ -73,7 +73,6 @@ def test_matrix_is_given_as_x_y_z_and_kept_as_z_y_x():
         (["--recon-method", "llr", "--regularisation", "nan"], "--regularisation must be at least"),
         (["--nprocs", "0"], "--nprocs must be at least 1"),
         (["--device", "tpu"], "--device must be"),
-        (["--denoiser", "nowhere.safetensors"], "--denoiser must be a file, got nowhere"),
     ],
 )
 def test_contradictory_words_are_refused(words, text):
@@ -92,11 +91,68 @@ def test_one_step_never_gets_more_cores_than_the_run():
     assert settings("--nprocs", "2", "--omp-nthreads", "8").omp_threads == 2
 
 
-@pytest.mark.parametrize("words", [[], ["bids", "out"], ["bids", "out", "everyone"]])
-def test_wrong_usage_exits_with_2(words):
-    with pytest.raises(SystemExit) as caught:
-        main(words)
-    assert caught.value.code == 2
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        ([], 64, "the following arguments are required: bids_dir, output_dir, analysis_level"),
+        (["bids", "out"], 64, "required: analysis_level"),
+        (["bids", "out", "everyone"], 17, "analysis_level must be one of participant, group"),
+        (["bids", "out", "participant", "--colour"], 64, "unrecognized arguments: --colour"),
+        (["bids", "out", "participant", "--nprocs", "two"], 64, "--n-cpus/--n_cpus/--nthreads"),
+        (["bids", "out", "participant", "--ignore", "b0"], 64, "invalid choice: 'b0'"),
+        (["bids", "out", "participant", "-d", "a=/nowhere"], 66, "must be a directory"),
+        (["bids", "out", "participant", "-d", "raw=/"], 64, "--derivatives must be NAME=PATH"),
+        (["bids", "out", "participant", "-d", "x=/", "x=/tmp"], 64, "each NAME once"),
+        (["bids", "out", "participant", "--denoiser", "nowhere.safetensors"], 66, "must be a file"),
+        (["bids", "out", "participant", "--config-file", "nowhere.toml"], 66, "must be a file"),
+        (["bids", "out", "participant", "--use-plugin", "nowhere.yml"], 66, "must be a file"),
+        (
+            ["bids", "out", "participant", "--participant-label", "no/file"],
+            66,
+            "or a file with one",
+        ),
+        (["bids", "out", "participant", "--participant-label", "a_b"], 64, "must be of letters"),
+        (["nowhere", "out", "participant"], 66, "no such directory"),
+    ],
+)
+def test_wrong_words_have_one_line_and_an_exit_code(words, code, text, capfd):
+    assert run(*words) == code
+    assert text in one_error(capfd)
+
+
+def test_a_filter_file_that_is_not_there(small_dataset, tmp_path, capfd):
+    words = (small_dataset, tmp_path / "out", "participant", "--bids-filter-file", "nowhere.json")
+    assert run(*words) == 66
+    assert "--bids-filter-file nowhere.json: must be a file" in one_error(capfd)
+
+
+def test_participants_are_taken_from_files(tmp_path):
+    plain, table = tmp_path / "labels.txt", tmp_path / "participants.tsv"
+    plain.write_text("sub-01\n\n02\n")
+    table.write_text("participant_id\tage\nsub-03\t30\n")
+    words = ("--participant-label", str(plain), str(table), "sub-04,05")
+    assert settings(*words).participants == ("01", "02", "03", "04", "05")
+
+
+def test_derivatives_have_names(tmp_path):
+    (tmp_path / "qmap").mkdir()
+    words = ("-d", f"b1={tmp_path / 'qmap'}", str(tmp_path / "qmap"))
+    assert settings(*words).derivatives == (("b1", tmp_path / "qmap"), ("qmap", tmp_path / "qmap"))
+
+
+def test_low_mem_is_asked_for():
+    assert settings("--low-mem").low_memory
+    assert not settings().low_memory
+
+
+def test_sloppy_is_the_same_method_with_less_of_all():
+    usual, rough = settings().recon, settings("--sloppy").recon
+    assert rough.method == usual.method
+    assert rough.grid_step > usual.grid_step
+    assert rough.energy < usual.energy
+    assert settings("--sloppy", "--recon-method", "lrtv").recon.iterations == 10
+    words = ("--sloppy", "--recon-method", "lrtv", "--n-iterations", "7")
+    assert settings(*words).recon.iterations == 7
 
 
 def test_output_must_not_be_the_raw_data(tmp_path, capfd):
@@ -118,11 +174,6 @@ def test_dataset_without_mrf_files(tmp_path, capfd):
     assert run(tmp_path / "bids", tmp_path / "out", "participant", "-w", tmp_path / "w") == 16
     assert "must hold raw MRF files" in one_error(capfd)
     assert not (tmp_path / "out").exists()
-
-
-def test_dataset_that_does_not_exist(tmp_path, capfd):
-    assert run(tmp_path / "nowhere", tmp_path / "out", "participant") == 16
-    assert "no such directory" in one_error(capfd)
 
 
 def test_participant_that_is_not_there(small_dataset, tmp_path, capfd):

@@ -1,6 +1,8 @@
 """Raw dataset to derivatives through the command line, as a user would."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -200,3 +202,50 @@ def test_two_calls_share_an_output_directory(small_dataset, tmp_path):
     assert len(list(out.rglob("*_desc-brain_mask.nii.gz"))) == 3
     assert json.loads((out / "dataset_description.json").read_text())["DatasetType"] == "derivative"
     assert len(list((out / "logs").glob("*.toml"))) == 2
+
+
+REFUSING = """
+import socket
+from pathlib import Path
+
+def refuse(*words, **_):
+    with Path({log!r}).open("a") as log:
+        log.write(repr(words) + "\\n")
+    raise OSError("no network")
+
+def connect(self, address, real=socket.socket.connect):
+    return real(self, address) if self.family == socket.AF_UNIX else refuse(address)
+
+socket.getaddrinfo = socket.gethostbyname = socket.create_connection = refuse
+socket.socket.connect = socket.socket.connect_ex = connect
+"""
+
+
+def test_a_whole_run_needs_and_tries_no_network(small_dataset, tmp_path):
+    """In a namespace without a network where that can be made, and with every attempt noted."""
+    attempts = tmp_path / "attempts"
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(REFUSING.format(log=str(attempts)))
+    isolated = ["unshare", "-rn"] if _succeeds(["unshare", "-rn", "true"]) else []
+    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    words = command(small_dataset, tmp_path / "out", tmp_path / "work", "--participant-label", "02")
+    done = subprocess.run(
+        [*isolated, *words, "--recon-method", "mri2qmap", "--sloppy"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out").rglob("*_desc-brain_mask.nii.gz"))) == 1
+    assert not attempts.exists(), attempts.read_text()
+    # The refusal itself works.
+    program = "import socket; socket.create_connection(('localhost', 9))"
+    environment = {**os.environ, "PYTHONPATH": path}
+    assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode
+    assert "localhost" in attempts.read_text()
+
+
+def _succeeds(words: list[str]) -> bool:
+    return shutil.which(words[0]) is not None and not subprocess.run(words, check=False).returncode

@@ -10,7 +10,7 @@ from typing import Any
 
 from mri2qmap_bids.dataset.fieldmap import FieldMap, nearest
 from mri2qmap_bids.dataset.integrity import broken_sidecars, missing, unusable
-from mri2qmap_bids.errors import DatasetError, NothingSelectedError, UsageError
+from mri2qmap_bids.errors import DatasetError, InputError, NothingSelectedError, UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -111,13 +111,15 @@ def find_runs(
 
     Raises
     ------
+    InputError
+        If the directory does not exist.
     DatasetError
-        If the directory does not exist or holds no MRF run at all.
+        If it holds no MRF run at all.
     NothingSelectedError
         If a participant is not there, or the filters leave no run.
     """
     if not bids_dir.is_dir():
-        raise DatasetError(
+        raise InputError(
             f"{bids_dir}: must be a directory with a BIDS dataset, got no such directory"
         )
     filters, index = filters or Filters(), index or Index()
@@ -170,12 +172,18 @@ def read_filter_file(path: Path, kind: str = "mrf") -> dict[str, Any]:
 
     Raises
     ------
+    InputError
+        If the file is not there.
     UsageError
         If it is no such file, or names an entity that pybids does not know.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InputError(
+            f"--bids-filter-file {path}: must be a file, got: {error.strerror}"
+        ) from error
+    except ValueError as error:
         raise UsageError(
             f"--bids-filter-file {path}: must be a JSON file, got: {_one_line(error)}"
         ) from error

@@ -96,6 +96,26 @@ class ReconOptions:
         )
 
 
+def sloppy(options: ReconOptions) -> ReconOptions:
+    """The same method quick and rough: a coarse dictionary, few coils, components and steps.
+
+    Steps that were asked for stay.
+
+    Parameters
+    ----------
+    options
+        What it is made of.
+    """
+    steps = {method: max(1, n // 4) for method, n in DEFAULT_ITERATIONS.items()}
+    return replace(
+        options,
+        grid_step=4 * options.grid_step,
+        energy=0.999,
+        n_virtual_coils=4,
+        n_iterations=options.n_iterations or steps.get(options.method),
+    )
+
+
 def default_weights() -> Path:
     """The weights that come with the package."""
     return Path(str(files("mri2qmap_bids.recon.pnp") / "weights" / "joint.safetensors"))

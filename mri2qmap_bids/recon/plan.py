@@ -38,6 +38,8 @@ class MemoryLimits:
     """[GB]"""
     gpu_gb: float | None = None
     """Of the GPU [GB]."""
+    least: bool = False
+    """Whether to need as little as possible, not to be as quick as possible."""
 
 
 def plans(size: ProblemSize, options: ReconOptions, machine: Machine) -> list[Plan]:

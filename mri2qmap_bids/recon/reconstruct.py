@@ -578,8 +578,9 @@ def plan_for(size: ProblemSize, options: ReconOptions, limits: MemoryLimits | No
         If none fits.
     """
     device = find_device(options.device)
-    machine = machine_of(device, len(size.shape), limits or MemoryLimits())
-    return plans(size, options, machine)
+    limits = limits or MemoryLimits()
+    ways = plans(size, options, machine_of(device, len(size.shape), limits))
+    return sorted(ways, key=lambda way: (way.device, way.host)) if limits.least else ways
 
 
 def plans_with(

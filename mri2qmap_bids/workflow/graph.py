@@ -112,7 +112,9 @@ def init_mri2qmap_wf(
         Reconstruct(), name="reconstruct", n_procs=settings.omp_threads, mem_gb=memory_gb
     )
     reconstruct.inputs.n_threads = settings.omp_threads
+    dictionary.inputs.use_gpu = reconstruct.inputs.use_gpu = _uses_gpu(settings.recon.device)
     reconstruct.inputs.memory_gb = settings.memory_gb
+    reconstruct.inputs.low_memory = settings.low_memory
     if settings.gpu_memory_gb:
         reconstruct.inputs.gpu_memory_gb = settings.gpu_memory_gb
     if settings.recon.weights_file:
@@ -190,8 +192,17 @@ def _plugin(settings: Settings) -> ForkserverPlugin | SlurmPlugin:
     """What runs the steps."""
     if settings.plugin == "SLURM":
         return SlurmPlugin(dict(settings.plugin_args))
-    resources = {"n_procs": settings.n_procs, "memory_gb": settings.memory_gb}
+    # All runs have the same GPU.
+    resources = {"n_procs": settings.n_procs, "memory_gb": settings.memory_gb, "n_gpu_procs": 1}
     return ForkserverPlugin({**resources, **settings.plugin_args}, settings.log_level)
+
+
+def _uses_gpu(device: str) -> bool:
+    if device == "cpu":
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _poll_seconds(workflow: Workflow, plugin: str) -> float:

@@ -23,6 +23,8 @@ class _BuildDictionaryInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     options = traits.Any(mandatory=True, desc="ReconOptions")
     cache_dir = traits.Str(mandatory=True, nohash=True, desc="where dictionaries are kept")
     n_threads = traits.Int(1, usedefault=True, nohash=True, desc="threads to use")
+    # Nipype knows by this name that a step takes one of the GPU's slots.
+    use_gpu = traits.Bool(False, usedefault=True, nohash=True, desc="whether it runs on a GPU")
 
 
 class _BuildDictionaryOutput(TraitedSpec):  # type: ignore[misc]
@@ -64,7 +66,12 @@ class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     )
     memory_gb = traits.Float(nohash=True, desc="memory to use [GB]; default what there is")
     gpu_memory_gb = traits.Float(nohash=True, desc="memory of the GPU to use [GB]; default free")
+    low_memory = traits.Bool(
+        False, usedefault=True, nohash=True, desc="whether to take the way that needs least"
+    )
     n_threads = traits.Int(1, usedefault=True, nohash=True, desc="threads to use")
+    # Nipype knows by this name that a step takes one of the GPU's slots.
+    use_gpu = traits.Bool(False, usedefault=True, nohash=True, desc="whether it runs on a GPU")
 
 
 class _ReconstructOutput(TraitedSpec):  # type: ignore[misc]
@@ -98,7 +105,7 @@ class Reconstruct(SimpleInterface):  # type: ignore[misc]
             value if isdefined(value) else None
             for value in (self.inputs.memory_gb, self.inputs.gpu_memory_gb)
         )
-        limits = MemoryLimits(memory, gpu_memory)
+        limits = MemoryLimits(memory, gpu_memory, self.inputs.low_memory)
         dictionary = load_dictionary(Path(self.inputs.dictionary_file))
         sequence, layout = _described(self.inputs)
         record, cwd = Record(), Path(runtime.cwd)

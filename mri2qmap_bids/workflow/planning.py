@@ -67,7 +67,7 @@ def plans_of(run: MRFRun, settings: Settings) -> list[Plan]:
     options, path = settings.recon, run.path
     sequence = read_sequence(run.metadata, read_header(path), path)
     extent = read_extent(path, read_layout(run.metadata, sequence.n_frames, path))
-    limits = MemoryLimits(settings.memory_gb, settings.gpu_memory_gb)
+    limits = MemoryLimits(settings.memory_gb, settings.gpu_memory_gb, settings.low_memory)
     grid = tissue_grid(options)
     cache_dir = settings.work_dir / "dictionaries"
     known = dictionary_path(sequence, grid, options.rank, options.energy, cache_dir)

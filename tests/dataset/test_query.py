@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mri2qmap_bids.dataset.query import Filters, Index, find_runs, read_filter_file
-from mri2qmap_bids.errors import DatasetError, NothingSelectedError, UsageError
+from mri2qmap_bids.errors import DatasetError, InputError, NothingSelectedError, UsageError
 
 
 def add_run(root: Path, name: str, sidecar=None, extension=".h5") -> Path:
@@ -167,7 +167,7 @@ def test_what_is_not_there_is_said(dataset, tmp_path_factory):
     empty = tmp_path_factory.mktemp("empty")
     with pytest.raises(DatasetError, match="must hold raw MRF files"):
         find_runs(empty)
-    with pytest.raises(DatasetError, match="no such directory"):
+    with pytest.raises(InputError, match="no such directory"):
         find_runs(empty / "nowhere")
 
 

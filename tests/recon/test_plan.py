@@ -15,6 +15,7 @@ from mri2qmap_bids.recon.plan import (
     measured_rates,
     plans,
 )
+from mri2qmap_bids.recon.reconstruct import plan_for
 
 RATES = Rates(fft=1e11, stream=3e12, product=1e14, spread=1e9)
 # 1 mm, 500 frames of 48 arms with 1000 samples.
@@ -125,3 +126,12 @@ def test_rates_and_memory_are_those_of_this_machine():
     assert 1e8 < rates.stream < 1e13
     assert 1e8 < rates.product < 1e15
     assert machine_of(torch.device("cpu"), 2, MemoryLimits()).host_memory > 1e8
+
+
+def test_the_least_memory_is_taken_if_that_is_asked_for(monkeypatch):
+    # A machine whose quickest way is not its smallest.
+    monkeypatch.setattr("mri2qmap_bids.recon.reconstruct.machine_of", lambda *_: cpu(200))
+    options = ReconOptions(device="cpu")
+    usual, least = (plan_for(FULL, options, MemoryLimits(least=asked)) for asked in (False, True))
+    assert least[0].device == min(way.device for way in usual) < usual[0].device
+    assert least[0].seconds > usual[0].seconds

@@ -1,12 +1,15 @@
 """Nipype's execution as it is mended: in which order steps run."""
 
+import time
+from itertools import pairwise
 from pathlib import Path
 
 from nipype.interfaces.utility import Function
 from nipype.pipeline.engine import Node, Workflow
 
+from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.settings import Settings
-from mri2qmap_bids.workflow.graph import execute
+from mri2qmap_bids.workflow.graph import execute, init_mri2qmap_wf
 
 
 def note(file, name, seconds=0.0, before=None):
@@ -41,3 +44,54 @@ def test_a_run_that_has_begun_goes_before_one_that_has_not(tmp_path):
     run(workflow, tmp_path, n_procs=1)
     order = [line.split()[0] for line in log.read_text().splitlines()]
     assert order == ["a1", "a2", "b1", "b2", "c1", "c2"]
+
+
+def intervals(log: Path) -> list[tuple[float, float]]:
+    return sorted(tuple(map(float, line.split()[1:])) for line in log.read_text().splitlines())
+
+
+def test_one_step_at_a_time_has_the_gpu(tmp_path):
+    workflow, log = Workflow("mri2qmap_wf"), tmp_path / "log"
+    for name in ("a", "b", "c"):
+        node = Node(
+            Function(function=on_gpu, output_names=["out"], imports=["import time"]), name=name
+        )
+        node.inputs.trait_set(file=str(log), use_gpu=True)
+        workflow.add_nodes([node])
+    run(workflow, tmp_path, n_procs=3)
+    times = intervals(log)
+    assert len(times) == 3
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(times))
+
+
+def test_steps_without_a_gpu_run_side_by_side(tmp_path):
+    workflow, log = Workflow("mri2qmap_wf"), tmp_path / "log"
+    workflow.add_nodes([step(name, log, seconds=3.0) for name in ("a", "b")])
+    run(workflow, tmp_path, n_procs=2)
+    (_, end), (begin, _) = intervals(log)
+    assert begin < end
+
+
+def on_gpu(file, use_gpu):
+    """Hold the GPU for a while."""
+    from pathlib import Path
+
+    begin = time.monotonic()
+    time.sleep(0.3)
+    with Path(file).open("a") as log:
+        log.write(f"x {begin} {time.monotonic()}\n")
+    return use_gpu
+
+
+def test_the_reconstruction_asks_for_the_gpu_if_it_computes_there(tmp_path, monkeypatch):
+    for there, device, expected in (
+        (True, "auto", True),
+        (True, "cpu", False),
+        (False, "auto", False),
+    ):
+        monkeypatch.setattr("torch.cuda.is_available", lambda there=there: there)
+        recon = ReconOptions(device=device)
+        graph = init_mri2qmap_wf(Settings(tmp_path, tmp_path, tmp_path, recon=recon))
+        for name in ("build_dictionary", "reconstruct"):
+            assert graph.get_node(name).is_gpu_node() == expected
+        assert not graph.get_node("write_derivatives").is_gpu_node()
