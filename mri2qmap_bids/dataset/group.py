@@ -226,7 +226,7 @@ def _rows(
         **{long: run.get(key) for key, long in zip(_ENTITIES[2:], _RUN[2:], strict=True)},
     }
     for measure in UNITS:
-        values = maps[_RATES.get(measure, measure)][mask]
+        values = maps[_RATES.get(measure, measure)][mask].astype(np.float64)
         values = 1 / values if measure in _RATES else values
         for segmentation in segmentations:
             labels = segmentation.labels[mask]
@@ -262,14 +262,14 @@ def _load(output_dir: Path, run: Mapping[str, str], suffix: str, **more: str) ->
         raise DatasetError(f"{path}: must be a NIfTI file, got: {error}") from error
 
 
-def _values(image: Any, reference: Any) -> NDArray[np.float64]:
+def _values(image: Any, reference: Any) -> NDArray[np.float32]:
     if image.shape != reference.shape:
         raise DatasetError(
             f"{image.get_filename()}: must have the shape of the run's T1map {reference.shape}, "
             f"got {image.shape}"
         )
     try:
-        return np.asarray(image.dataobj, np.float64)
+        return np.asarray(image.dataobj, np.float32)
     except (OSError, EOFError) as error:
         raise DatasetError(f"{image.get_filename()}: must be a whole file, got: {error}") from error
 
