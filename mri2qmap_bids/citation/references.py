@@ -160,6 +160,11 @@ _ALL = (
         "IEEE Transactions on Systems, Man, and Cybernetics", 1979, "10.1109/TSMC.1979.4310076",
     ),
     Reference(
+        "tomasi1998", "Tomasi, Carlo and Manduchi, Roberto",
+        "Bilateral filtering for gray and color images", "IEEE ICCV", 1998,
+        "10.1109/ICCV.1998.710815",
+    ),
+    Reference(
         "inati2017", "Inati, Souheil J. and others",
         "ISMRM raw data format: a proposed standard for MRI raw datasets",
         "Magnetic Resonance in Medicine", 2017, "10.1002/mrm.26089",

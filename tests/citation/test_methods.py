@@ -40,9 +40,11 @@ def test_each_method_is_described_by_its_own_words():
     assert denoised in text(work("mri2qmap"))
     assert "MRI2Qmap [" in text(work("mri2qmap"))
     assert "Golbabaee" in text(work("mri2qmap"))
+    assert "bilateral weights" in text(work("mri2qmap"))
     for method in ("lrtv", "llr", "subspace", "gridding"):
         assert denoised not in text(work(method))
         assert "Golbabaee" not in text(work(method))
+        assert "bilateral weights" not in text(work(method))
         assert "Plug-and-play" not in text(work(method))
     assert "total variation" in text(work("lrtv"))
     assert "locally low rank" not in text(work("lrtv"))
