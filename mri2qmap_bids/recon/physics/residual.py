@@ -15,8 +15,8 @@ _REACH = 2.0
 # Standard deviations of what counts as alike: in log T1 and in log |m0|.
 _ALIKE = (0.07, 0.2)
 # Squared length of a step in units of its noise (3 on average if there is nothing else) that is
-# taken for noise altogether.
-_NOISE = 2.5
+# taken for noise altogether. The less, the more small lesions keep, and the more noise stays.
+_NOISE = 1.5
 _LARGEST_STEP = 0.5
 _RIDGE = 1e-6
 _TINY = 1e-20
