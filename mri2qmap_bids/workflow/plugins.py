@@ -5,10 +5,12 @@ import multiprocessing
 import os
 import re
 import signal
+import tempfile
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from multiprocessing.util import get_temp_dir
 from socket import gethostname
 from typing import Any
 
@@ -23,6 +25,8 @@ _ERROR_LINE = re.compile(
     r"^(?P<kind>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)): (?P<text>.*)$"
 )
 _OWN = "mri2qmap_bids.errors."
+# A socket's path is at most 107 bytes long, of which multiprocessing adds 32.
+_LONGEST_FOLDER = 75
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
         self._log_level = log_level
         self._depth: dict[int, int] = {}
         self.pool: ProcessPoolExecutor
+        _shorten_sockets()
         self._start_pool()
 
     def close(self) -> None:
@@ -127,6 +132,17 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
             initargs=(self._cwd, self._log_level),
             mp_context=multiprocessing.get_context("forkserver"),
         )
+
+
+def _shorten_sockets() -> None:
+    """Keep the sockets to the workers in /tmp where TMPDIR, as on some clusters, is too long."""
+    given = tempfile.gettempdir()
+    if len(os.fsencode(given)) > _LONGEST_FOLDER:
+        tempfile.tempdir = "/tmp"
+        try:
+            get_temp_dir()  # makes a folder, and keeps to it
+        finally:
+            tempfile.tempdir = given
 
 
 def _start_worker(cwd: str, log_level: int) -> None:
