@@ -4,7 +4,7 @@ PYTHON ?= python3
 DEMO ?= demo
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint unit docs install clean dist dist-test image-test image-clean
+.PHONY: demo test lint unit docs install clean dist dist-test image-test image-clean slurm-test
 
 demo: $(VENV)/.installed
 	$(BIN)/mri2qmap-tools demo $(DEMO)
@@ -52,6 +52,10 @@ dist-test: dist
 # The container image, built and run for real; says why where it cannot be.
 image-test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/system/test_image.py
+
+# A Slurm of one node, started for real; says why where it cannot be.
+slurm-test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/system/test_cluster.py
 
 image-clean:
 	$(BIN)/python tests/helpers/image.py

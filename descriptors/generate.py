@@ -73,7 +73,7 @@ def descriptor() -> dict[str, Any]:
             }
         ],
         "error-codes": [{"code": code, "description": text} for code, text in _EXIT_CODES.items()],
-        "suggested-resources": {"cpu-cores": 4, "ram": 16, "walltime-estimate": 3600},
+        "suggested-resources": {"cpu-cores": 4, "ram": 24, "walltime-estimate": 3600},
         "tags": {"domain": ["neuroinformatics", "mri"], "bids": "app"},
     }
 

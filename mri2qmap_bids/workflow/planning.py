@@ -1,11 +1,16 @@
 """What a run will cost, told from its header before anything is read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from mri2qmap_bids.dataset.query import MRFRun
 from mri2qmap_bids.errors import Mri2QmapError
 from mri2qmap_bids.recon.cost import Plan
 from mri2qmap_bids.settings import Settings
+
+if TYPE_CHECKING:
+    from mri2qmap_bids.recon.acquisition.extent import ScanExtent
+    from mri2qmap_bids.recon.physics.sequence import Sequence
 
 # Without a dictionary of the train the rank is not known; that of usual trains.
 _USUAL_RANK = 6
@@ -13,7 +18,7 @@ _USUAL_RANK_WITH_B1 = 16
 
 
 def survey(
-    runs: Sequence[MRFRun], settings: Settings
+    runs: Iterable[MRFRun], settings: Settings
 ) -> tuple[dict[str, float], dict[str, Mri2QmapError]]:
     """Which runs can be done, told from their headers.
 
@@ -31,12 +36,30 @@ def survey(
     memory, problems = {}, {}
     for run in runs:
         try:
-            plan = plans_of(run, settings)[0]
+            memory[run.name] = _memory_of(run, settings)
         except Mri2QmapError as error:
             problems[run.name] = error
-        else:
-            memory[run.name] = (plan.host or plan.device) / 1e9
     return memory, problems
+
+
+def _memory_of(run: MRFRun, settings: Settings) -> float:
+    """The host's memory that a run will take [GB]."""
+    if settings.plugin == "SLURM":
+        # The plan is made on the node, which may be quite another machine than this one.
+        _read(run)
+        return settings.memory_gb
+    plan = plans_of(run, settings)[0]
+    return (plan.host or plan.device) / 1e9
+
+
+def _read(run: MRFRun) -> "tuple[Sequence, ScanExtent]":
+    """What a run's sidecar and header say."""
+    from mri2qmap_bids.dataset.sidecar import read_layout, read_sequence
+    from mri2qmap_bids.recon.acquisition.extent import read_extent
+    from mri2qmap_bids.recon.acquisition.header import read_header
+
+    sequence = read_sequence(run.metadata, read_header(run.path), run.path)
+    return sequence, read_extent(run.path, read_layout(run.metadata, sequence.n_frames, run.path))
 
 
 def plans_of(run: MRFRun, settings: Settings) -> list[Plan]:
@@ -56,17 +79,13 @@ def plans_of(run: MRFRun, settings: Settings) -> list[Plan]:
     """
     import torch
 
-    from mri2qmap_bids.dataset.sidecar import read_layout, read_sequence
-    from mri2qmap_bids.recon.acquisition.extent import read_extent
-    from mri2qmap_bids.recon.acquisition.header import read_header
     from mri2qmap_bids.recon.physics.dictionary import dictionary_path, load_dictionary
     from mri2qmap_bids.recon.plan import MemoryLimits
     from mri2qmap_bids.recon.reconstruct import plan_for, plans_with, problem_size, tissue_grid
 
     torch.set_num_threads(settings.omp_threads)
-    options, path = settings.recon, run.path
-    sequence = read_sequence(run.metadata, read_header(path), path)
-    extent = read_extent(path, read_layout(run.metadata, sequence.n_frames, path))
+    options = settings.recon
+    sequence, extent = _read(run)
     limits = MemoryLimits(settings.memory_gb, settings.gpu_memory_gb, settings.low_memory)
     grid = tissue_grid(options)
     cache_dir = settings.work_dir / "dictionaries"

@@ -15,7 +15,7 @@ from mri2qmap_bids.workflow.plugins import Remembering
 # No step is smaller: the interpreter and torch alone take one.
 _LEAST_MEMORY_GB = 4.0
 # Slurm kills what takes more than was asked for, and memory is planned within some per cent.
-_RESERVE = 1.25
+_RESERVE = 1.1
 
 
 class SlurmPlugin(Remembering, SLURMPlugin):  # type: ignore[misc]

@@ -163,6 +163,7 @@ def test_every_step_a_job_with_one_that_is_cancelled_and_called_again(
     shared, cluster, expected, validator
 ):
     words = [str(shared / "data"), str(shared / "steps"), "participant", "--nprocs", "1"]
+    words += ["--mem", "5G"]
     words += ["-w", str(shared / "work"), "--use-plugin", str(ROOT / "cluster" / "slurm.yml")]
     command = [sys.executable, "-m", "mri2qmap_bids", *words]
     before = set(jobs(cluster))
@@ -179,7 +180,7 @@ def test_every_step_a_job_with_one_that_is_cancelled_and_called_again(
 
     (job,) = wait_for(reconstructing)
     facts = jobs(cluster)[job]
-    assert "cpu=1" in facts["TRES"]
+    assert "cpu=1,mem=5500M" in facts["TRES"]
     assert "gres/gpu=1" in facts["TRES"]
     subprocess.run(["scancel", job], env=cluster, check=True)
     _, errors = call.communicate(timeout=500)

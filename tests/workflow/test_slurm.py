@@ -3,7 +3,10 @@
 import pytest
 
 from mri2qmap_bids.cli import main, parse, to_settings
+from mri2qmap_bids.dataset.query import Filters, Index, find_runs
 from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.settings import Settings
+from mri2qmap_bids.workflow.planning import survey
 
 COMMANDS = {
     "sbatch": 'echo "$@" >> {folder}/submitted; echo Submitted batch job 7',
@@ -34,7 +37,8 @@ def test_steps_ask_for_what_they_need_and_a_killed_one_is_told_of(
         program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.delenv("LOGNAME", raising=False)
-    words = ["--participant-label", "02", "--use-plugin", plugin_file]
+    # No GPU has to be where the call is made.
+    words = ["--participant-label", "02", "--use-plugin", plugin_file, "--device", "cuda"]
     assert call(small_dataset, tmp_path, *words) == 1
     (submitted,) = (tmp_path / "submitted").read_text().splitlines()
     assert "--gpus=1" in submitted
@@ -42,6 +46,12 @@ def test_steps_ask_for_what_they_need_and_a_killed_one_is_told_of(
     errors = capfd.readouterr().err
     assert "sub-02_ses-1_acq-3d: failed: RuntimeError: Slurm job 7 left no result" in errors
     assert "its state is OUT_OF_MEMORY (OutOfMemory); see /a/log" in errors
+
+
+def test_a_reconstruction_asks_for_the_memory_of_the_command_line(small_dataset, tmp_path):
+    settings = Settings(small_dataset, tmp_path, tmp_path, plugin="SLURM", memory_gb=500)
+    runs = find_runs(small_dataset, Filters(participants=("02",)), Index()).runs
+    assert survey(runs, settings) == ({"sub-02_ses-1_acq-3d": 500}, {})
 
 
 def test_without_slurm_one_line_says_so(small_dataset, tmp_path, plugin_file, monkeypatch, capfd):
