@@ -178,12 +178,15 @@ def test_every_step_a_job_with_one_that_is_cancelled_and_called_again(
             and job["JobState"] == "RUNNING"
         ]
 
-    (job,) = wait_for(reconstructing)
-    facts = jobs(cluster)[job]
+    try:
+        (job,) = wait_for(reconstructing)
+        facts = jobs(cluster)[job]
+        subprocess.run(["scancel", job], env=cluster, check=True)
+        _, errors = call.communicate(timeout=500)
+    finally:
+        call.kill()
     assert "cpu=1,mem=5500M" in facts["TRES"]
-    assert "gres/gpu=1" in facts["TRES"]
-    subprocess.run(["scancel", job], env=cluster, check=True)
-    _, errors = call.communicate(timeout=500)
+    assert facts["TresPerJob"].endswith("gpu:1")
     assert call.returncode == 1, errors
     assert f"sub-02: failed: RuntimeError: Slurm job {job} left no result" in errors
     assert "its state is CANCELLED" in errors
