@@ -1,9 +1,12 @@
 """A grid of tissues, their fingerprints and the subspace that holds them, cached on disk."""
 
+import fcntl
 import hashlib
 import logging
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -162,21 +165,23 @@ def cached_dictionary(
     """Path of the dictionary's file, built only if it is not there yet.
 
     The file is named by a hash of all that determines it, and appears whole or
-    not at all, so that processes can share the directory.
+    not at all, so that processes can share the directory. One of several that want the
+    same dictionary builds it, the others wait.
     """
     path = dictionary_path(sequence, grid, rank, energy, cache_dir)
-    if path.exists():
-        logger.info("Dictionary found in the cache: %s", path.name)
-        return path
-    dictionary = build_dictionary(sequence, grid, rank, energy, device)
-    logger.info(
-        "Dictionary: %d atoms, %d frames, rank %d holds %.4f %% of the energy",
-        len(dictionary.atoms),
-        sequence.n_frames,
-        dictionary.basis.shape[1],
-        100 * dictionary.energy,
-    )
-    save_dictionary(dictionary, path)
+    with _alone(path):
+        if path.exists():
+            logger.info("Dictionary found in the cache: %s", path.name)
+            return path
+        dictionary = build_dictionary(sequence, grid, rank, energy, device)
+        logger.info(
+            "Dictionary: %d atoms, %d frames, rank %d holds %.4f %% of the energy",
+            len(dictionary.atoms),
+            sequence.n_frames,
+            dictionary.basis.shape[1],
+            100 * dictionary.energy,
+        )
+        save_dictionary(dictionary, path)
     return path
 
 
@@ -209,6 +214,22 @@ def load_dictionary(path: Path) -> Dictionary:
     tensors = load_file(path)
     energy = float(tensors.pop("energy"))
     return Dictionary(**tensors, energy=energy)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Wait until no other process makes a file; the end of a process frees it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_suffix(".lock")
+    with lock.open("w") as file:
+        # Without locks, as on some network file systems, the work is only done twice.
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            # Who waits for this file finds the dictionary; who comes later does not wait.
+            lock.unlink(missing_ok=True)
 
 
 def fingerprint_of(sequence: Sequence, grid: TissueGrid, rank: int | None, energy: float) -> str:
