@@ -31,7 +31,7 @@ RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
     python3 -c 'import sys, tomllib; p = tomllib.load(open("/build/pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *(r for e in sys.argv[1:] for r in p["optional-dependencies"][e]), sep="\n")' \
       $extras > /build/requirements.txt; \
     pip install -c /build/constraints.txt -r /build/requirements.txt; \
-    rm -r /opt/venv/lib/python3*/site-packages/torch/include /opt/venv/lib/python3*/site-packages/torch/test
+    rm -rf /opt/venv/lib/python3*/site-packages/torch/include /opt/venv/lib/python3*/site-packages/torch/test
 
 # ---- The program itself.
 FROM packages AS wheel
