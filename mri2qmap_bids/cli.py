@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, NoReturn
 from mri2qmap_bids import __version__
 from mri2qmap_bids.config import read_options, read_plugin, write_options
 from mri2qmap_bids.errors import (
+    DatasetError,
     InputError,
     LevelError,
     Mri2QmapError,
+    NothingSelectedError,
     OutputError,
     UsageError,
 )
@@ -42,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 _LEVELS = ("participant", "group")
 _NOT_RUN = "%s: not run, since another run failed"
-_WORK_FOLDERS = ("crashes", "dictionaries", "group", "mri2qmap_wf")
+_WORK_FOLDERS = ("crashes", "dictionaries", "group", "mri2qmap_wf", "reports_wf")
 _WORK_FILES = ("graph",)
 _RAW_FOLDERS = re.compile(r"^(sub-[^/]+|sourcedata|code|stimuli|phenotype)(/|$)")
 
@@ -249,6 +251,18 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         help="redo runs whose derivatives are there and up to date",
     )
     group.add_argument(
+        "--reports-only",
+        action="store_true",
+        help="write the reports anew from the derivatives that are there, and nothing else",
+    )
+    group.add_argument(
+        "--aggregate-session-reports",
+        type=int,
+        default=4,
+        metavar="N",
+        help="most sessions in one report; a participant with more gets one for each",
+    )
+    group.add_argument(
         "--clean-workdir",
         action="store_true",
         help="empty the work directory first: nothing is taken from an earlier call",
@@ -306,6 +320,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             prepare_environment(Path(private))
             if arguments.analysis_level == "group":
                 return _group(settings)
+            if arguments.reports_only:
+                return _reports(settings)
             return _participants(settings, arguments)
     except Mri2QmapError as error:
         logger.error("%s", error)
@@ -340,7 +356,7 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
     """
     bids_dir, output_dir = arguments.bids_dir.absolute(), arguments.output_dir.absolute()
     _check_output(bids_dir.resolve(), output_dir.resolve())
-    for name in ("nprocs", "omp_nthreads", "rank", "n_iterations"):
+    for name in ("nprocs", "omp_nthreads", "rank", "n_iterations", "aggregate_session_reports"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
@@ -383,6 +399,7 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         clean_work_dir=arguments.clean_workdir,
         plugin=plugin,
         plugin_args=plugin_args,
+        most_sessions=arguments.aggregate_session_reports,
         n_procs=n_procs,
         omp_threads=min(arguments.omp_nthreads or min(n_procs, 8), n_procs),
         memory_gb=(
@@ -428,15 +445,23 @@ def _participants(settings: Settings, arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return _dry_run(selection, settings)
     if not selection.runs:
-        return _sum_up(settings, 0, len(skipped), len(selection.problems))
+        failed_reports = _missing_reports(skipped, settings)
+        return _sum_up(settings, 0, len(skipped), len(selection.problems), n_reports=failed_reports)
     _make_writable(settings.output_dir, "the output directory")
     if settings.clean_work_dir:
         _empty(settings.work_dir)
     _make_writable(settings.work_dir, "the work directory (-w)")
 
     from mri2qmap_bids.dataset.derivatives import initialise_dataset
+    from mri2qmap_bids.report.contents import pages_of
     from mri2qmap_bids.workflow.graph import execute, init_dataset_wf
     from mri2qmap_bids.workflow.planning import survey
+    from mri2qmap_bids.workflow.reports import (
+        forget_failures,
+        note_failures,
+        tell_failures,
+        write_reports,
+    )
 
     configure_logging(settings.log_level)
     memory, unusable = survey(selection.runs, settings)
@@ -455,9 +480,74 @@ def _participants(settings: Settings, arguments: argparse.Namespace) -> int:
         derivatives=settings.derivatives,
     )
     write_options(arguments, settings.output_dir / "logs")
-    outcome = execute(init_dataset_wf(runs, settings, memory), settings)
+    forget_failures(runs, settings)
+    pages = pages_of(
+        settings.output_dir,
+        [run.entities["sub"] for run in runs],
+        settings.most_sessions,
+        *(run.entities for run in runs),
+    )
+    begun = [page for page in pages if any(page.holds(run.entities) for run in runs)]
+    outcome = execute(init_dataset_wf(runs, settings, memory, begun), settings)
     n_done, n_crashed, n_left = _told(runs, outcome)
-    return _sum_up(settings, n_done, len(skipped), n_failed + n_crashed, n_left)
+    failed_reports = tell_failures(begun, outcome.failures)
+    unlucky = note_failures((*selection.problems, *unusable.items()), runs, outcome, settings)
+    # A page waits for all its runs; those with a failed one are written now.
+    later = pages_of(settings.output_dir, unlucky, settings.most_sessions)
+    later += [page for page in begun if page not in later and page.node not in outcome.reported]
+    crashed = {failure.node.split(".")[-1] for failure in outcome.failures}
+    failed_reports += write_reports([p for p in later if p.node not in crashed], settings)
+    failed_reports += _missing_reports(skipped, settings)
+    return _sum_up(
+        settings, n_done, len(skipped), n_failed + n_crashed, n_left, n_reports=failed_reports
+    )
+
+
+def _missing_reports(runs: "Sequence[MRFRun]", settings: Settings) -> int:
+    """Write the pages of runs that are up to date, where they are not there; how many failed."""
+    from mri2qmap_bids.report.contents import pages_of
+
+    participants = [run.entities["sub"] for run in runs]
+    pages = pages_of(settings.output_dir, participants, settings.most_sessions)
+    missing = [page for page in pages if not (settings.output_dir / page.file).is_file()]
+    if not missing:
+        return 0
+    from mri2qmap_bids.workflow.reports import write_reports
+
+    _make_writable(settings.work_dir, "the work directory (-w)")
+    configure_logging(settings.log_level)
+    return write_reports(missing, settings)
+
+
+def _reports(settings: Settings) -> int:
+    """Reports from the derivatives that are there, without a look at the raw data."""
+    from mri2qmap_bids.report.contents import pages_of, participants_of
+
+    there = participants_of(settings.output_dir)
+    if not there:
+        raise DatasetError(
+            f"{settings.output_dir}: must hold maps sub-*/[ses-*/]anat/*_T1map.nii.gz for "
+            "--reports-only, got none; run without it first"
+        )
+    chosen = [
+        label for label in there if not settings.participants or label in settings.participants
+    ]
+    if not chosen:
+        raise NothingSelectedError(
+            f"--participant-label must be among {', '.join(there)}, got "
+            f"{', '.join(settings.participants)}"
+        )
+    _make_writable(settings.output_dir, "the output directory")
+    _make_writable(settings.work_dir, "the work directory (-w)")
+    from mri2qmap_bids.workflow.reports import write_reports
+
+    configure_logging(settings.log_level)
+    pages = pages_of(settings.output_dir, chosen, settings.most_sessions)
+    failed = write_reports(pages, settings)
+    logger.info(
+        "%d report(s) written, %d failed: %s", len(pages) - failed, failed, settings.output_dir
+    )
+    return 1 if failed else 0
 
 
 def _told(runs: "Sequence[MRFRun]", outcome: "Outcome") -> tuple[int, int, int]:
@@ -503,14 +593,22 @@ def _select(settings: Settings) -> "Selection":
     return selection
 
 
-def _sum_up(settings: Settings, n_done: int, n_skipped: int, n_failed: int, n_left: int = 0) -> int:
-    """What was done in words, the last line, and the exit code."""
+def _sum_up(
+    settings: Settings,
+    n_done: int,
+    n_skipped: int,
+    n_failed: int,
+    n_left: int = 0,
+    n_reports: int = 0,
+) -> int:
+    """What was done in words, the last line, and the exit code; ``n_reports`` reports failed."""
     from mri2qmap_bids.dataset.boilerplate import works_in, write_boilerplate
 
     works = works_in(settings.output_dir)
     if works:
         write_boilerplate(works, settings.output_dir)
     left = f", {n_left} not run" if n_left else ""
+    left += f", {n_reports} report(s) failed" if n_reports else ""
     logger.info(
         "%d done, %d skipped, %d failed%s: %s",
         n_done,
@@ -519,7 +617,7 @@ def _sum_up(settings: Settings, n_done: int, n_skipped: int, n_failed: int, n_le
         left,
         settings.output_dir,
     )
-    return 1 if n_failed or n_left else 0
+    return 1 if n_failed or n_left or n_reports else 0
 
 
 def _up_to_date(selection: "Selection", settings: Settings) -> "tuple[MRFRun, ...]":

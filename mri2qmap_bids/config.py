@@ -25,6 +25,7 @@ _NOT_KEPT = frozenset(
         "dry_run",
         "boilerplate_only",
         "clean_workdir",
+        "reports_only",
         "help",
     )
 )

@@ -57,6 +57,8 @@ class Settings:
     """Whether to take the way that needs least memory."""
     gpu_memory_gb: float | None = None
     """Memory of the GPU to use [GB]; None: what is free."""
+    most_sessions: int = 4
+    """Most sessions in one report."""
     command: str = ""
     """The words on the command line."""
     plugin: str = "MultiProc"

@@ -53,3 +53,15 @@ def small_dataset(tmp_path_factory):
     assert tools.main([*common, *flat, "--sub", "01", "--ses", "1", "2", "--slices", "2"]) == 0
     assert tools.main([*common, *solid, "--sub", "02", "--ses", "1"]) == 0
     return root
+
+
+@pytest.fixture(scope="session")
+def derivatives(small_dataset, tmp_path_factory):
+    """What both levels make of the small dataset, with the default method."""
+    from mri2qmap_bids.cli import main
+
+    root = tmp_path_factory.mktemp("run")
+    words = [str(small_dataset), str(root / "out"), "participant", "-w", str(root / "work")]
+    assert main(words) == 0
+    assert main([str(small_dataset), str(root / "out"), "group"]) == 0
+    return root / "out"

@@ -357,7 +357,7 @@ def test_the_work_directory_is_emptied_only_if_it_is_ours(small_dataset, tmp_pat
     words = [small_dataset, tmp_path / "out", "participant", "-w", work, "--clean-workdir"]
     assert run(*words) == 64
     assert (
-        "must hold nothing but crashes, dictionaries, group, mri2qmap_wf, got photos"
+        "must hold nothing but crashes, dictionaries, group, mri2qmap_wf, reports_wf, got photos"
         in one_error(capfd)
     )
     assert (work / "photos").exists()

@@ -22,15 +22,6 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def derivatives(small_dataset, tmp_path_factory):
-    root = tmp_path_factory.mktemp("run")
-    words = [str(small_dataset), str(root / "out"), "participant", "-w", str(root / "work")]
-    assert main(words) == 0
-    assert main([str(small_dataset), str(root / "out"), "group"]) == 0
-    return root / "out"
-
-
-@pytest.fixture(scope="module")
 def truth(small_dataset):
     return small_dataset / "derivatives" / "mri2qmap-simulate"
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mri2qmap_bids.recon.arrays import CoilMaps, SubspaceImage, VirtualKSpace
+from mri2qmap_bids.recon.arrays import CoilMaps, QuantityMap, SubspaceImage, VirtualKSpace
 from mri2qmap_bids.recon.cost import Plan
 from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil
+from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
 from mri2qmap_bids.recon.physics.sequence import Sequence
@@ -36,6 +37,9 @@ class Plane:
     """Where along that axis."""
     misfit: NDArray[np.float16]
     """|x - m0 Phi^H d| / |x| of the subspace image x and the maps, shape (row, column)."""
+    residual: NDArray[np.float16]
+    """Image of what the maps leave of the samples, relative to what noise alone would leave,
+    shape (row, column)."""
     coils: NDArray[np.float16]
     """Magnitude of the virtual coils' sensitivities, shape (coil, row, column)."""
     start_t1: NDArray[np.float16] | None
@@ -62,7 +66,7 @@ class Fingerprints:
 
 @dataclass(frozen=True, eq=False)
 class Residual:
-    """What the image leaves of the strongest virtual coil's samples."""
+    """What the maps leave of the strongest virtual coil's samples."""
 
     noise: float
     """Standard deviation of a complex sample by the median; 1 is expected of whitened coils."""
@@ -152,7 +156,7 @@ def diagnose_part(
 ) -> PartDiagnostics:
     """Look into one slice or volume while its data are at hand.
 
-    Costs one coil's transform of the image, and matches no more than three planes of the start.
+    Costs a transform of one coil's image, and matches no more than three planes of the start.
 
     Parameters
     ----------
@@ -175,9 +179,11 @@ def diagnose_part(
     cropped = centre(image, target)
     begun = None if start is None else centre(start, target)
     sensitivities = centre(encoding.coils, target)
-    places = _places(maps.m0)
+    rest = _residual_samples(encoding, kspace, image, maps, dictionary)
+    residual = _residual(encoding, rest)
+    residual_image = centre(_residual_image(encoding, rest, residual.noise), target)
     planes = []
-    for axis, index in places:
+    for axis, index in _places(maps.m0):
         begins = None if begun is None else _cut(begun, axis, index)
         planes.append(
             _plane(
@@ -185,6 +191,7 @@ def diagnose_part(
                 begins,
                 _cut_maps(maps, axis, index),
                 _cut(sensitivities, axis, index),
+                _cut(residual_image[None], axis, index)[0],
                 dictionary,
                 (axis, index) if len(target) == 3 else (0, slice_index),
             )
@@ -192,7 +199,7 @@ def diagnose_part(
     return PartDiagnostics(
         planes=tuple(planes),
         fingerprints=_fingerprints(cropped, maps, dictionary, slice_index),
-        residual=_residual(encoding, kspace, image),
+        residual=residual,
         sampling=_sampling(encoding),
     )
 
@@ -398,6 +405,7 @@ def _plane(
     start: SubspaceImage | None,
     maps: TissueMaps,
     coils: CoilMaps,
+    residual: QuantityMap,
     dictionary: Dictionary,
     place: tuple[int, int],
 ) -> Plane:
@@ -407,6 +415,7 @@ def _plane(
     return Plane(
         *place,
         misfit=_half(misfit.clamp_max(1)),
+        residual=_half(residual.clamp_max(1e4)),
         coils=_half(coils.abs()),
         start_t1=None if begun is None else _half(begun.t1),
         start_t2=None if begun is None else _half(begun.t2),
@@ -443,9 +452,28 @@ def _fingerprints(
     )
 
 
-def _residual(encoding: Encoding, kspace: VirtualKSpace, image: SubspaceImage) -> Residual:
+def _residual_samples(
+    encoding: Encoding,
+    kspace: VirtualKSpace,
+    image: SubspaceImage,
+    maps: TissueMaps,
+    dictionary: Dictionary,
+) -> torch.Tensor:
+    """A z - y of the coil with the strongest signal, z the image that the maps predict.
+
+    Where there are no maps, outside the field of view that was asked for, z is the image.
+    """
+    predicted = image.clone()
+    centre(predicted, tuple(maps.t1.shape)).copy_(signal_of(maps, dictionary))
+    energies = torch.stack([torch.linalg.vector_norm(samples) for samples in kspace])
+    strongest = int(energies.argmax())
+    alone = replace(encoding, coils=encoding.coils[strongest : strongest + 1])
+    return next(forward_by_coil(alone, predicted)) - kspace[strongest]
+
+
+def _residual(encoding: Encoding, rest: torch.Tensor) -> Residual:
     """|n|^2 of complex Gaussian noise has the median sigma^2 ln 2."""
-    power = (next(forward_by_coil(encoding, image)) - kspace[0]).abs().square()
+    power = rest.abs().square()
     radius = torch.linalg.vector_norm(encoding.omega, dim=1) / torch.pi
     shell = (radius * _N_RADII).long().clamp_max(_N_RADII - 1)
     return Residual(
@@ -453,6 +481,19 @@ def _residual(encoding: Encoding, kspace: VirtualKSpace, image: SubspaceImage) -
         frames=_means(power, encoding.frame, len(encoding.basis)),
         radii=_means(power, shell, _N_RADII),
     )
+
+
+def _residual_image(encoding: Encoding, rest: torch.Tensor, noise: float) -> QuantityMap:
+    """|F^H W rest| over what noise alone gives, sigma sqrt(sum w^2).
+
+    W is the distance from the centre of k-space (squared in 3D), which evens out the density
+    of spirals and spokes.
+    """
+    weights = torch.linalg.vector_norm(encoding.omega, dim=1) ** (encoding.omega.shape[1] - 1)
+    image = Nufft(encoding.omega, encoding.shape).adjoint(weights * rest)
+    expected = max(noise, 1e-30) * float(weights.square().sum().sqrt())
+    relative: torch.Tensor = image.abs() / max(expected, 1e-30)
+    return relative
 
 
 def _means(power: torch.Tensor, group: torch.Tensor, n_groups: int) -> NDArray[np.float32]:

@@ -9,12 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nipype import config as nipype_config
-from nipype.interfaces.utility import IdentityInterface
+from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from mri2qmap_bids.dataset.query import MRFRun
+from mri2qmap_bids.report.contents import Page
 from mri2qmap_bids.settings import Settings
-from mri2qmap_bids.workflow.interfaces import BuildDictionary, Reconstruct, WriteDerivatives
+from mri2qmap_bids.workflow.interfaces import (
+    BuildDictionary,
+    Reconstruct,
+    WriteDerivatives,
+    WriteReport,
+)
 from mri2qmap_bids.workflow.plugins import Failure, ForkserverPlugin
 from mri2qmap_bids.workflow.slurm import SlurmPlugin
 
@@ -26,9 +32,12 @@ _UNKNOWN_MEMORY_GB = 2.0
 
 
 def init_dataset_wf(
-    runs: Sequence[MRFRun], settings: Settings, memory_gb: Mapping[str, float] | None = None
+    runs: Sequence[MRFRun],
+    settings: Settings,
+    memory_gb: Mapping[str, float] | None = None,
+    pages: Sequence[Page] = (),
 ) -> Workflow:
-    """One branch a run, none waiting for another.
+    """One branch a run, none waiting for another, and one step a page, waiting for its runs.
 
     Parameters
     ----------
@@ -38,6 +47,8 @@ def init_dataset_wf(
         Directories, resources and method.
     memory_gb
         What each run will take, by its name, for the scheduler.
+    pages
+        Reports to write.
     """
     memory_gb = memory_gb or {}
     workflow = Workflow(name="mri2qmap_wf", base_dir=str(settings.work_dir))
@@ -53,7 +64,35 @@ def init_dataset_wf(
             branch.inputs.inputnode.b1_file = str(run.b1.path)
             branch.inputs.inputnode.b1_source = run.b1.uri
         workflow.add_nodes([branch])
+    for page in pages:
+        branches = [workflow.get_node(branch_name(r)) for r in runs if page.holds(r.entities)]
+        gather = Node(Merge(len(branches)), f"{page.node}_runs", run_without_submitting=True)
+        for number, branch in enumerate(branches, 1):
+            workflow.connect(branch, "outputnode.out_files", gather, f"in{number}")
+        workflow.connect(gather, "out", _report_node(page, settings), "written")
     return workflow
+
+
+def init_reports_wf(pages: Sequence[Page], settings: Settings) -> Workflow:
+    """One step a page, from what is on disk.
+
+    Parameters
+    ----------
+    pages
+        Reports to write.
+    settings
+        Directories and resources.
+    """
+    workflow = Workflow(name="reports_wf", base_dir=str(settings.work_dir))
+    workflow.add_nodes([_report_node(page, settings) for page in pages])
+    return workflow
+
+
+def _report_node(page: Page, settings: Settings) -> Node:
+    node = Node(WriteReport(), name=page.node)
+    node.inputs.output_dir = str(settings.output_dir)
+    node.inputs.page = page
+    return node
 
 
 def init_mri2qmap_wf(
@@ -148,6 +187,8 @@ class Outcome:
     """Nodes that failed."""
     done: frozenset[str] = frozenset()
     """Branches (see :func:`branch_name`) whose derivatives are written."""
+    reported: frozenset[str] = frozenset()
+    """Steps (see :class:`Page`) whose reports are written."""
 
 
 def execute(workflow: Workflow, settings: Settings) -> Outcome:
@@ -185,7 +226,8 @@ def execute(workflow: Workflow, settings: Settings) -> Outcome:
         gc.unfreeze()
     names = [name.split(".") for name in plugin.finished]
     done = frozenset(parts[1] for parts in names if parts[-1] == "write_derivatives")
-    return Outcome(tuple(plugin.failures), done)
+    reported = frozenset(parts[-1] for parts in names if parts[-1].startswith("report_"))
+    return Outcome(tuple(plugin.failures), done, reported)
 
 
 def _plugin(settings: Settings) -> ForkserverPlugin | SlurmPlugin:

@@ -229,6 +229,32 @@ def _transmit_field(inputs: Any, layout: Any) -> Any:
     return read_transmit_field(Path(inputs.b1_file), resize(geometry, inputs.options.matrix, is_3d))
 
 
+class _WriteReportInput(BaseInterfaceInputSpec):  # type: ignore[misc]
+    output_dir = traits.Str(mandatory=True, desc="root of the derivative dataset")
+    page = traits.Any(mandatory=True, desc="Page")
+    written = traits.List(desc="maps to wait for")
+
+
+class _WriteReportOutput(TraitedSpec):  # type: ignore[misc]
+    report_file = File(exists=True, desc="the page")
+
+
+class WriteReport(SimpleInterface):  # type: ignore[misc]
+    """Derivatives of a participant to a page."""
+
+    input_spec = _WriteReportInput
+    output_spec = _WriteReportOutput
+    # Runs of earlier calls are on it, too.
+    always_run = True
+
+    def _run_interface(self, runtime: Any) -> Any:
+        from mri2qmap_bids.report.page import write_report
+
+        path = write_report(Path(self.inputs.output_dir), self.inputs.page)
+        self._results["report_file"] = str(path)
+        return runtime
+
+
 def _described(inputs: Any) -> tuple[Any, Any]:
     """Sequence and read layout of a run, and the threads that the step may use."""
     import torch

@@ -40,7 +40,7 @@ def test_planes_go_through_the_tissue_of_the_right_size(found):
         t1 = maps.t1.take(plane.index, plane.axis)
         mask = maps.mask.take(plane.index, plane.axis)
         assert mask.sum() > 50
-        assert plane.misfit.shape == plane.coils.shape[1:] == t1.shape
+        assert plane.misfit.shape == plane.residual.shape == plane.coils.shape[1:] == t1.shape
         # No noise in these data: maps explain the image, and coils are normalised.
         assert np.median(plane.misfit[mask]) < 0.03
         power = (plane.coils.astype(float) ** 2).sum(0)

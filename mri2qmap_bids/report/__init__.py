@@ -1,0 +1,1 @@
+"""Pages that people look at before they trust a map."""

@@ -1,0 +1,91 @@
+"""Which pages a dataset has."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mri2qmap_bids.dataset.group import entities_of
+
+
+@dataclass(frozen=True, order=True)
+class Page:
+    """One participant's page, or one of a session."""
+
+    participant: str
+    """Label without ``sub-``."""
+    session: str | None = None
+    """Label without ``ses-``; None: all sessions."""
+
+    @property
+    def name(self) -> str:
+        """E.g. ``sub-01_ses-a``; also that of the file."""
+        return f"sub-{self.participant}" + (f"_ses-{self.session}" if self.session else "")
+
+    @property
+    def file(self) -> str:
+        """Its file below the dataset's root.
+
+        >>> Page("01", "a").file
+        'sub-01_ses-a.html'
+        """
+        return self.name + ".html"
+
+    @property
+    def node(self) -> str:
+        """Its step's name in the workflow."""
+        return "report_" + re.sub(r"\W", "_", self.name)
+
+    def holds(self, entities: Mapping[str, str]) -> bool:
+        """Whether a run belongs on it."""
+        return entities["sub"] == self.participant and self.session in (None, entities.get("ses"))
+
+
+def pages_of(
+    output_dir: Path, participants: Iterable[str], most_sessions: int, *coming: Mapping[str, str]
+) -> list[Page]:
+    """Pages of participants: one for all sessions, or one each if there are many.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative dataset.
+    participants
+        Labels without ``sub-``.
+    most_sessions
+        Most sessions on one page.
+    coming
+        Entities of runs whose maps are yet to be written.
+    """
+    pages: list[Page] = []
+    for participant in sorted(set(participants)):
+        runs = [*runs_of(output_dir, participant), *coming]
+        sessions = {run.get("ses", "") for run in runs if run["sub"] == participant}
+        if len(sessions) <= most_sessions or "" in sessions:
+            pages.append(Page(participant))
+        else:
+            pages += [Page(participant, session) for session in sorted(sessions)]
+    return pages
+
+
+def participants_of(output_dir: Path) -> list[str]:
+    """Labels of all participants with maps."""
+    found = output_dir.glob("sub-*/**/anat/*_T1map.nii.gz")
+    return sorted({entities_of(path)["sub"] for path in found})
+
+
+def runs_of(output_dir: Path, participant: str, session: str | None = None) -> list[dict[str, str]]:
+    """Entities of every run with maps, in the order of their names.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative dataset.
+    participant
+        Label without ``sub-``.
+    session
+        Label without ``ses-``; None: all.
+    """
+    found = sorted((output_dir / f"sub-{participant}").glob("**/anat/*_T1map.nii.gz"))
+    runs = [entities_of(path) for path in found if "_desc-" not in path.name]
+    return [run for run in runs if session is None or run.get("ses") == session]

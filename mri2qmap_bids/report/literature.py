@@ -1,0 +1,80 @@
+"""What healthy tissue has, by the literature."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TissueRange:
+    """Relaxation times of one tissue."""
+
+    tissue: str
+    """White matter or grey matter."""
+    t1: tuple[float, float]
+    """[s]"""
+    t2: tuple[float, float]
+    """[s]"""
+
+
+@dataclass(frozen=True)
+class Literature:
+    """Ranges at one field strength, and where they are from."""
+
+    field_strength: float
+    """[T]"""
+    ranges: tuple[TissueRange, ...]
+    """By tissue."""
+    source: str
+    """What the ends of the ranges are."""
+    doi: tuple[str, ...]
+    """Of the sources."""
+
+
+_STANISZ = "10.1002/mrm.20605"
+_WANSAPURA = "10.1002/(SICI)1522-2586(199904)9:4<531::AID-JMRI4>3.0.CO;2-L"
+_MA = "10.1038/nature11971"
+
+_KNOWN = (
+    Literature(
+        1.5,
+        (
+            TissueRange("white matter", (0.685, 0.884), (0.065, 0.072)),
+            TissueRange("grey matter", (1.124, 1.180), (0.095, 0.097)),
+        ),
+        "Ma et al. 2013 (MR fingerprinting) and Stanisz et al. 2005",
+        (_MA, _STANISZ),
+    ),
+    Literature(
+        3.0,
+        (
+            TissueRange("white matter", (0.832, 1.084), (0.069, 0.080)),
+            TissueRange("grey matter", (1.331, 1.820), (0.099, 0.110)),
+        ),
+        "Wansapura et al. 1999 and Stanisz et al. 2005",
+        (_WANSAPURA, _STANISZ),
+    ),
+)
+
+
+def literature_at(field_strength: float | None) -> Literature | None:
+    """Ranges at a field strength; None where none are known.
+
+    Values of one tissue at one field differ much between methods: by Bojorquez et al., What
+    are normal relaxation times of tissues at 3 T? (2017), doi:10.1016/j.mri.2016.08.021, from
+    0.70 to 1.74 s for T1 of white matter.
+
+    Parameters
+    ----------
+    field_strength
+        [T]
+
+    >>> literature_at(2.89).field_strength
+    3.0
+    >>> literature_at(7.0) is None
+    True
+    """
+    if field_strength is None:
+        return None
+    for known in _KNOWN:
+        if abs(known.field_strength - field_strength) < 0.2:
+            return known
+    return None

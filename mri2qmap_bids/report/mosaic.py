@@ -1,0 +1,213 @@
+"""Many planes of one map in a picture."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from matplotlib import get_data_path
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from mri2qmap_bids.report.planes import View, position_of, view_of
+from mri2qmap_bids.report.scales import Scale
+
+_WIDTH = 1120  # pixels of all tiles of a row
+_TALLEST = 400  # pixels of a tile
+_BAR = 96  # pixels for the colour bar
+_GAP = 4
+_LOWEST = 170  # pixels of the picture
+_LETTERS = 16  # pixels of a line of text
+_GREY = "#d0d0d0"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One plane of the picture."""
+
+    view: View
+    index: int
+    """Where along the view's axis."""
+    label: str
+    """Where in the world."""
+
+
+Layout = tuple[tuple[Tile, ...], ...]
+"""Rows of tiles."""
+
+
+def layout_of(
+    mask: NDArray[np.bool_], affine: NDArray[np.float64], is_3d: bool, columns: int = 7
+) -> Layout:
+    """Planes spread evenly over the mask: three directions of a volume, the slices of a stack.
+
+    Parameters
+    ----------
+    mask
+        Axes (z, y, x).
+    affine
+        Voxel indices (x, y, z) to world coordinates, RAS+ [mm].
+    is_3d
+        Whether the data are one volume.
+    columns
+        Most tiles in a row.
+    """
+    if is_3d:
+        return tuple(_row(axis, mask, affine, columns) for axis in range(3))
+    n_slices = len(mask)
+    if n_slices <= 3 * columns:
+        indices = list(range(n_slices))
+    else:
+        indices = np.linspace(0, n_slices - 1, 3 * columns).round().astype(int).tolist()
+    tiles = [_tile(0, index, mask.shape, affine) for index in indices]
+    in_row = int(np.ceil(len(tiles) / np.ceil(len(tiles) / columns)))
+    return tuple(tuple(tiles[i : i + in_row]) for i in range(0, len(tiles), in_row))
+
+
+def single_layout(
+    places: list[tuple[int, int]], shape: tuple[int, ...], affine: NDArray[np.float64]
+) -> Layout:
+    """One row of given planes, each by its array axis and index."""
+    return (tuple(_tile(axis, index, shape, affine) for axis, index in places),)
+
+
+def planes_of(
+    volume: NDArray[np.floating], mask: NDArray[np.bool_], layout: Layout
+) -> list[list[NDArray[np.floating]]]:
+    """The values of every tile, NaN outside the mask, cropped to the mask and turned for the eye."""
+    box = _bounds(mask)
+    rows = []
+    for tiles in layout:
+        row = []
+        for tile in tiles:
+            axis = tile.view.axis
+            kept = tuple(part for a, part in enumerate(box) if a != axis)
+            plane = np.take(volume, tile.index, axis)[kept].astype(np.float32)
+            inside = np.take(mask, tile.index, axis)[kept]
+            row.append(tile.view.turned(np.where(inside, plane, np.nan)))
+        rows.append(row)
+    return rows
+
+
+def cropped(
+    plane: NDArray[np.floating], mask: NDArray[np.bool_], tile: Tile
+) -> NDArray[np.floating]:
+    """A plane that is no part of a volume at hand, in the same cut and view as :func:`planes_of`."""
+    axis = tile.view.axis
+    kept = tuple(part for a, part in enumerate(_bounds(mask)) if a != axis)
+    inside = np.take(mask, tile.index, axis)[kept]
+    values = np.where(inside, plane.astype(np.float32)[kept], np.nan)
+    return tile.view.turned(values)
+
+
+def draw(rows: list[list[NDArray[np.floating]]], layout: Layout, scale: Scale) -> Image.Image:
+    """The picture: tiles with their places, and the colour bar.
+
+    Parameters
+    ----------
+    rows
+        Values of every tile, as the map has them.
+    layout
+        The tiles.
+    scale
+        Values to colours.
+    """
+    colours = scale.colormap
+    placed = []
+    for planes, tiles in zip(rows, layout, strict=True):
+        sizes = _sizes([plane.shape for plane in planes], tiles)
+        placed.append(list(zip(planes, tiles, sizes, strict=True)))
+    heights = [max(size[0] for _, _, size in row) for row in placed]
+    width = max(sum(size[1] + _GAP for _, _, size in row) for row in placed)
+    height = sum(heights) + _GAP * (len(heights) - 1)
+    picture = Image.new("RGB", (width + _BAR, max(height, _LOWEST)), "black")
+    pen = ImageDraw.Draw(picture)
+    top = (picture.height - height) // 2
+    for row, tall in zip(placed, heights, strict=True):
+        left = (width - sum(size[1] + _GAP for _, _, size in row)) // 2
+        for plane, tile, size in row:
+            values = np.ma.masked_invalid(plane * scale.factor)
+            small = Image.fromarray(colours(scale.norm(values), bytes=True)).convert("RGB")
+            larger = size[0] > plane.shape[0]
+            method = Image.Resampling.NEAREST if larger else Image.Resampling.BOX
+            offset = top + (tall - size[0]) // 2
+            picture.paste(small.resize((size[1], size[0]), method), (left, offset))
+            pen.text((left + 4, top + tall - 4), tile.label, _GREY, _font(), anchor="ls")
+            left += size[1] + _GAP
+        top += tall + _GAP
+    sides = _sides(layout[0][0].view)
+    pen.text((4, 4), sides[0], _GREY, _font(), anchor="lt")
+    pen.text((width - 6, 4), sides[1], _GREY, _font(), anchor="rt")
+    _draw_bar(picture, width + 14, scale)
+    return picture
+
+
+def _draw_bar(picture: Image.Image, left: int, scale: Scale) -> None:
+    """The colour bar with its values, and what it is of."""
+    length = min(320, picture.height - 24)
+    top, wide = (picture.height - length) // 2, 14
+    ramp = scale.colormap(np.linspace(1, 0, length)[:, None], bytes=True)[..., :3]
+    picture.paste(Image.fromarray(np.repeat(ramp, wide, 1)), (left, top))
+    pen = ImageDraw.Draw(picture)
+    pen.rectangle((left - 1, top - 1, left + wide, top + length), outline="#707070")
+    for tick in scale.shown_ticks:
+        at = top + (1 - float(scale.norm(tick))) * (length - 1)
+        pen.line((left + wide, at, left + wide + 4, at), _GREY)
+        pen.text((left + wide + 7, at), f"{tick:g}", _GREY, _font(), anchor="lm")
+    box = _font().getbbox(scale.label)
+    text = Image.new("RGB", (int(box[2]) + 2, _LETTERS), "black")
+    ImageDraw.Draw(text).text((1, _LETTERS / 2), scale.label, _GREY, _font(), anchor="lm")
+    turned = text.rotate(90, expand=True)
+    picture.paste(turned, (left + 58, (picture.height - turned.height) // 2))
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    """The font that matplotlib brings along, so that no other need be there."""
+    return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 11)
+
+
+def _sizes(shapes: list[tuple[int, ...]], tiles: tuple[Tile, ...]) -> list[tuple[int, int]]:
+    """Pixels (rows, columns) of each tile of a row, on one scale of pixels per millimetre."""
+    extents = [
+        (shape[0] * tile.view.spacing[0], shape[1] * tile.view.spacing[1])
+        for shape, tile in zip(shapes, tiles, strict=True)
+    ]
+    room = _WIDTH - _GAP * len(tiles)
+    scale = min(room / sum(e[1] for e in extents), _TALLEST / max(e[0] for e in extents))
+    return [(max(1, round(e[0] * scale)), max(1, round(e[1] * scale))) for e in extents]
+
+
+def _sides(view: View) -> tuple[str, str]:
+    """What is on the left and on the right of a view."""
+    return ("P", "A") if view.name == "sagittal" else ("L", "R")
+
+
+def _row(
+    axis: int, mask: NDArray[np.bool_], affine: NDArray[np.float64], n_tiles: int
+) -> tuple[Tile, ...]:
+    box = _bounds(mask)[axis]
+    first, last = box.start, box.stop - 1
+    margin = 0.12 * (last - first)
+    indices = np.unique(np.linspace(first + margin, last - margin, n_tiles).round().astype(int))
+    return tuple(_tile(axis, int(index), mask.shape, affine) for index in indices)
+
+
+def _tile(axis: int, index: int, shape: tuple[int, ...], affine: NDArray[np.float64]) -> Tile:
+    view = view_of(axis, affine)
+    where = position_of(axis, index, affine, shape)
+    return Tile(view, index, f"{view.letter} = {where:.0f} mm".replace("-0 mm", "0 mm"))
+
+
+def _bounds(mask: NDArray[np.bool_], margin: int = 2) -> tuple[slice, slice, slice]:
+    """The smallest box that holds the mask, and a little more."""
+    if not mask.any():
+        z, y, x = (slice(0, n) for n in mask.shape)
+        return z, y, x
+    parts = []
+    for axis in range(3):
+        found = np.flatnonzero(mask.any(tuple(a for a in range(3) if a != axis)))
+        start, stop = int(found[0]) - margin, int(found[-1]) + 1 + margin
+        parts.append(slice(max(0, start), min(mask.shape[axis], stop)))
+    z, y, x = parts
+    return z, y, x

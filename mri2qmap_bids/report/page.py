@@ -1,0 +1,368 @@
+"""One participant's runs as one page that needs nothing else."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from mri2qmap_bids import __version__
+from mri2qmap_bids.citation.methods import methods_text
+from mri2qmap_bids.dataset.boilerplate import work_of
+from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.dataset.failures import RunFailure, read_failures
+from mri2qmap_bids.dataset.figures import figure_path
+from mri2qmap_bids.dataset.files import write_text
+from mri2qmap_bids.recon.diagnostics import Diagnostics
+from mri2qmap_bids.report import curves, kspace, scales
+from mri2qmap_bids.report.contents import Page, runs_of
+from mri2qmap_bids.report.literature import Literature, literature_at
+from mri2qmap_bids.report.mosaic import Layout, cropped, draw, layout_of, planes_of, single_layout
+from mri2qmap_bids.report.picture import Picture, drawn_picture, image_picture, style
+from mri2qmap_bids.report.probe import Probe, originals, probe_of
+from mri2qmap_bids.report.rules import RULES, Check, Level, check, worst
+from mri2qmap_bids.report.run import Run, load_run
+from mri2qmap_bids.report.scales import Scale
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One map at the start of the loop and at its end."""
+
+    name: str
+    """T1 or T2."""
+    start: Picture
+    """The image that the loop started from."""
+    end: Picture
+    """The map that was written."""
+
+
+@dataclass(frozen=True)
+class RunSection:
+    """All that the page shows of one run."""
+
+    run: Run
+    anchor: str
+    """Identifier of its heading."""
+    level: Level
+    """The worst of its checks."""
+    checks: tuple[Check, ...]
+    facts: tuple[tuple[str, str], ...]
+    """What was run, in words."""
+    maps: tuple[tuple[str, Picture], ...]
+    """Mosaics by name."""
+    histogram: Picture
+    literature: Literature | None
+    comparisons: tuple[Comparison, ...] = ()
+    probe: Probe | None = None
+    pictures: dict[str, Picture] = field(default_factory=dict)
+    """Everything else, by name."""
+    files: tuple[tuple[str, str], ...] = ()
+    """Name and relative path of every map."""
+
+    @property
+    def medians(self) -> tuple[str, str]:
+        """Of T1 and T2 in the mask [ms]."""
+        if not self.run.mask.any():
+            return "-", "-"
+        t1, t2 = (1e3 * float(np.median(v[self.run.mask])) for v in (self.run.t1, self.run.t2))
+        return f"{t1:.0f}", f"{t2:.0f}"
+
+    @property
+    def times(self) -> list[tuple[str, float]]:
+        """Every stage and how long it took [s]."""
+        before = self.run.conditions.seconds if self.run.conditions else {}
+        found = self.run.diagnostics.seconds if self.run.diagnostics else {}
+        return [*before.items(), *found.items()]
+
+
+def write_report(output_dir: Path, page: Page) -> Path:
+    """Write the page of a participant, or of one session, and its figures.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative dataset.
+    page
+        Whose runs.
+
+    Raises
+    ------
+    DatasetError
+        If maps are unreadable.
+    OutputError
+        If a file cannot be written.
+    """
+    sections = [
+        _section(load_run(output_dir, entities), output_dir)
+        for entities in runs_of(output_dir, page.participant, page.session)
+    ]
+    failures = [
+        failure
+        for failure in read_failures(output_dir, page.participant)
+        if page.session is None or f"_ses-{page.session}_" in failure.run + "_"
+    ]
+    text = (
+        _environment()
+        .get_template("participant.html.jinja")
+        .render(
+            title=page.name.replace("_", ", "),
+            sections=sections,
+            failures=failures,
+            level=_overall(sections, failures),
+            rules=RULES,
+            version=__version__,
+            written=time.strftime("%Y-%m-%d %H:%M"),
+            group="group.html" if (output_dir / "group.html").is_file() else None,
+            methods=_methods(sections, output_dir),
+            references=_references(sections),
+            stylesheet=_text("style.css"),
+            script=_text("script.js"),
+        )
+    )
+    path = output_dir / page.file
+    write_text(path, text)
+    if page.session is not None:
+        # From a time when all sessions fitted on one page.
+        (output_dir / Page(page.participant).file).unlink(missing_ok=True)
+    return path
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("mri2qmap_bids.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _text(name: str) -> Markup:
+    """A part of the page that is taken as it is."""
+    folder = files("mri2qmap_bids.report") / "templates"
+    return Markup((folder / name).read_text(encoding="utf-8"))
+
+
+def _methods(sections: Sequence[RunSection], output_dir: Path) -> Markup:
+    """What was done, in words for a paper."""
+    works = [work_of(section.run.entities, output_dir) for section in sections]
+    known = [work for work in works if work is not None]
+    return Markup(methods_text(known).html) if known else Markup("")
+
+
+def _overall(sections: Sequence[RunSection], failures: Sequence[RunFailure]) -> Level:
+    if failures or not sections:
+        return "bad"
+    return worst([section.level for section in sections])
+
+
+def _section(run: Run, output_dir: Path) -> RunSection:
+    """Draw everything of one run."""
+    checks = check(run)
+    literature = literature_at(run.field_strength)
+    probe = probe_of(run)
+    with style():
+        histogram = drawn_picture(
+            curves.histograms(run.t1[run.mask], run.t2[run.mask], literature),
+            output_dir,
+            figure_path(run.entities, "MRF", ".svg", "histogram"),
+            "Histograms of T1 and T2",
+        )
+        pictures = _pictures(run, run.diagnostics, probe, output_dir) if run.diagnostics else {}
+    return RunSection(
+        run=run,
+        anchor=run.name.replace("_", "-"),
+        level=worst([answer.level for answer in checks]),
+        checks=checks,
+        facts=tuple(_facts(run)),
+        maps=tuple(_maps(run, output_dir)),
+        histogram=histogram,
+        literature=literature,
+        comparisons=tuple(_comparisons(run, output_dir)),
+        probe=probe,
+        pictures=pictures,
+        files=tuple(_files(run, output_dir)),
+    )
+
+
+def _maps(run: Run, output_dir: Path) -> Iterable[tuple[str, Picture]]:
+    """The mosaics, all with the same planes at the same places."""
+    layout = layout_of(run.mask, run.affine, run.is_3d)
+    shown: list[tuple[str, str, str, NDArray[Any], Scale]] = [
+        ("T1", "T1map", "mosaic", run.t1, scales.T1),
+        ("T2", "T2map", "mosaic", run.t2, scales.T2),
+    ]
+    shown += [("M0", "M0map", "mosaic", run.m0, scales.own_scale("M0", run.m0[run.mask]))]
+    for name, values, deviation, scale in (
+        ("T1", run.t1, run.t1_std, scales.RELATIVE_T1),
+        ("T2", run.t2, run.t2_std, scales.RELATIVE_T2),
+    ):
+        if deviation is not None:
+            relative = deviation / np.maximum(values, 1e-6)
+            shown.append((f"± {name}", f"{name}map", "mosaicstd", relative, scale))
+    for suffix, image in run.synthetic.items():
+        shown.append(
+            (suffix, suffix, "mosaicsynthetic", image, scales.own_scale(suffix, image[run.mask]))
+        )
+    for name, suffix, desc, volume, scale in shown:
+        picture = draw(planes_of(volume, run.mask, layout), layout, scale)
+        path = figure_path(run.entities, suffix, ".png", desc)
+        yield name, image_picture(picture, output_dir, path, f"{name} map: {scale.label}")
+
+
+def _comparisons(run: Run, output_dir: Path) -> Iterable[Comparison]:
+    """Start and end of a loop in the planes that the start was kept in."""
+    planes = run.diagnostics.part.planes if run.diagnostics else ()
+    if not planes or planes[0].start_t1 is None:
+        return
+    layout = single_layout([(p.axis, p.index) for p in planes], run.mask.shape, run.affine)
+    for name, volume, scale in (("T1", run.t1, scales.T1), ("T2", run.t2, scales.T2)):
+        starts = [getattr(plane, f"start_{name.lower()}") for plane in planes]
+        ends = [volume.take(plane.index, plane.axis) for plane in planes]
+        drawn = []
+        for desc, values in (("start", starts), ("end", ends)):
+            row = [cropped(v, run.mask, tile) for v, tile in zip(values, layout[0], strict=True)]
+            path = figure_path(run.entities, f"{name}map", ".png", desc)
+            alt = f"{name} at the {desc} of the loop"
+            drawn.append(image_picture(draw([row], layout, scale), output_dir, path, alt))
+        yield Comparison(name, *drawn)
+
+
+def _pictures(
+    run: Run, diagnostics: Diagnostics, probe: Probe | None, output_dir: Path
+) -> dict[str, Picture]:
+    """Everything that comes from the diagnostics."""
+    part = diagnostics.part
+    drawings = {
+        "train": (curves.train(diagnostics.sequence), "Flip angles and times of the train"),
+        "basis": (curves.basis(diagnostics.basis), "Time courses of the subspace"),
+        "sampling": (kspace.sampling(part.sampling), "Readouts and sampling density"),
+        "residual": (curves.residuals(part.residual), "Residual over frames and over k-space"),
+    }
+    if diagnostics.coil_noise is not None:
+        drawings["noise"] = (curves.coil_noise(diagnostics.coil_noise), "Noise of the coils")
+    steps = curves.convergence(diagnostics.steps)
+    if steps is not None:
+        drawings["convergence"] = (steps, "Relative change from step to step")
+    if probe is not None:
+        drawings["fingerprints"] = (
+            curves.fingerprints(diagnostics, originals(run, probe), probe.names),
+            "Fingerprints of some voxels and of their maps",
+        )
+    found = {
+        name: drawn_picture(figure, output_dir, figure_path(run.entities, "MRF", ".svg", name), alt)
+        for name, (figure, alt) in drawings.items()
+    }
+    layout = single_layout([(p.axis, p.index) for p in part.planes], run.mask.shape, run.affine)
+    for name, scale in (("residualmap", scales.RESIDUAL), ("misfit", scales.MISFIT)):
+        planes = [getattr(plane, name.removesuffix("map")) for plane in part.planes]
+        row = [cropped(v, run.mask, tile) for v, tile in zip(planes, layout[0], strict=True)]
+        path = figure_path(run.entities, "MRF", ".png", name)
+        found[name] = image_picture(draw([row], layout, scale), output_dir, path, scale.label)
+    found["coils"] = _coils(run, diagnostics, output_dir)
+    return found
+
+
+def _coils(run: Run, diagnostics: Diagnostics, output_dir: Path) -> Picture:
+    """Sensitivities of the virtual coils in the first plane."""
+    plane = diagnostics.part.planes[0]
+    n_coils = len(plane.coils)
+    places = [(plane.axis, plane.index)] * n_coils
+    (tiles,) = single_layout(places, run.mask.shape, run.affine)
+    whole = np.ones_like(run.mask)
+    rows = [cropped(coil, whole, tile) for coil, tile in zip(plane.coils, tiles, strict=True)]
+    named = tuple(
+        type(tile)(tile.view, tile.index, f"{number + 1}") for number, tile in enumerate(tiles)
+    )
+    scale = Scale("sensitivity", "viridis", 0, 1)
+    layout: Layout = (named,)
+    return image_picture(
+        draw([rows], layout, scale),
+        output_dir,
+        figure_path(run.entities, "MRF", ".png", "coils"),
+        "Sensitivities of the virtual coils",
+    )
+
+
+def _facts(run: Run) -> Iterable[tuple[str, str]]:
+    """What was run, in a few words."""
+    sidecar = run.sidecar
+    yield "Method", str(sidecar.get("ReconMethodName", "not known"))
+    z, y, x = run.mask.shape
+    sizes = " x ".join(f"{size:.2g}" for size in run.voxel_size[::-1])
+    kind = "volume" if run.is_3d else "slices"
+    yield "Voxels", f"{x} x {y} x {z} ({kind}), {sizes} mm"
+    volume = float(np.prod(run.voxel_size)) * int(run.mask.sum()) / 1e3
+    yield "Mask", f"{int(run.mask.sum())} voxels, {volume:.0f} ml"
+    if run.field_strength:
+        yield "Field strength", f"{run.field_strength:g} T"
+    found = run.diagnostics
+    if found is not None:
+        train = found.sequence
+        inversion = (
+            f", inversion {1e3 * train.inversion_time:.0f} ms" if train.inversion_time else ""
+        )
+        yield (
+            "Sequence",
+            f"{train.kind}, {train.n_frames} frames, {train.duration:.1f} s{inversion}",
+        )
+        yield (
+            "Dictionary",
+            f"{found.n_atoms} tissues, T1 {found.t1_range[0]:g}-{found.t1_range[1]:g} s, "
+            f"T2 {found.t2_range[0]:g}-{found.t2_range[1]:g} s; rank {found.basis.shape[1]} "
+            f"({100 * found.energy:.3f} % of the energy)",
+        )
+        yield "Computed on", found.device
+    if run.conditions is not None:
+        spent = sum(run.conditions.seconds.values()) + sum(found.seconds.values() if found else ())
+        yield "Time", f"{spent:.1f} s"
+        yield "Peak memory", f"{run.conditions.peak_memory_gb:.2f} GB"
+    sources = sidecar.get("Sources")
+    if sources:
+        yield "Made from", ", ".join(map(str, sources))
+
+
+def _files(run: Run, output_dir: Path) -> Iterable[tuple[str, str]]:
+    """Links to the maps themselves."""
+    named = [("T1map", {}), ("T2map", {}), ("M0map", {}), ("mask", {"desc": "brain"})]
+    named += [("T1map", {"desc": "std"}), ("T2map", {"desc": "std"})]
+    named += [(suffix, {"desc": "synthetic"}) for suffix in run.synthetic]
+    for suffix, more in named:
+        path = relative_path(run.entities, suffix, **more)
+        if (output_dir / path).is_file():
+            yield "_".join([*(f"{k}-{v}" for k, v in more.items()), suffix]), path.as_posix()
+
+
+def _references(sections: Sequence[RunSection]) -> list[tuple[str, str]]:
+    """Text and address of what the page itself leans on."""
+    found = [
+        (
+            "Fuderer et al., Color-map recommendation for MR relaxometry maps (2024)",
+            "https://doi.org/10.1002/mrm.30290",
+        ),
+        (
+            "Bojorquez et al., What are normal relaxation times of tissues at 3 T? (2017)",
+            "https://doi.org/10.1016/j.mri.2016.08.021",
+        ),
+    ]
+    if any(section.literature for section in sections):
+        found.append(
+            (
+                "Stanisz et al., T1, T2 relaxation and magnetization transfer in tissue at 3T (2005)",
+                "https://doi.org/10.1002/mrm.20605",
+            )
+        )
+        found.append(
+            (
+                "Wansapura et al., NMR relaxation times in the human brain at 3.0 tesla (1999)",
+                "https://doi.org/10.1002/(SICI)1522-2586(199904)9:4%3C531::AID-JMRI4%3E3.0.CO;2-L",
+            )
+        )
+    return found

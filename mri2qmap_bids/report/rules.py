@@ -1,0 +1,232 @@
+"""When a run is good, wants a look, or is bad: every rule of the traffic light."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mri2qmap_bids.report.run import Run
+
+Level = Literal["good", "look", "bad"]
+_ORDER: tuple[Level, ...] = ("good", "look", "bad")
+# Within so much of an end of the dictionary a value counts as being at it.
+_AT_THE_END = 0.01
+# T1 that brain tissue other than fluid has at any common field strength [s].
+_TISSUE_T1 = (0.4, 2.2)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One question to a run, with the answers that are not good."""
+
+    name: str
+    """Short."""
+    question: str
+    """In plain words, with what to do."""
+    unit: str
+    """Of the measured value: %, or empty."""
+    look: float
+    """From here on somebody should look."""
+    bad: float
+    """From here on the maps should not be used as they are; infinite: never."""
+    measure: Callable[[Run], float | None]
+    """The run's value; None: cannot be told for this run."""
+    falling: bool = False
+    """Whether small values, not large ones, are bad."""
+
+    @property
+    def limits(self) -> str:
+        """The limits in words."""
+        sign = "<" if self.falling else "≥"
+        words = f"look {sign} {_number(self.look, self.unit)}"
+        if np.isfinite(self.bad):
+            words += f", bad {sign} {_number(self.bad, self.unit)}"
+        return words
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule's answer for one run."""
+
+    rule: Rule
+    level: Level | None
+    """None: cannot be told."""
+    value: float | None
+    """What was measured."""
+
+    @property
+    def text(self) -> str:
+        """The value with its unit."""
+        return "not known" if self.value is None else _number(self.value, self.rule.unit)
+
+
+def check(run: Run) -> tuple[Check, ...]:
+    """Every rule's answer."""
+    return tuple(_answer(rule, run) for rule in RULES)
+
+
+def worst(levels: Sequence[Level | None]) -> Level:
+    """The level of several together.
+
+    >>> worst(["good", None, "look"])
+    'look'
+    """
+    return max((level for level in levels if level), key=_ORDER.index, default="good")
+
+
+def level_of(rule: Rule, value: float) -> Level:
+    """A value's level."""
+
+    def reached(limit: float) -> bool:
+        return value < limit if rule.falling else value >= limit
+
+    if not np.isfinite(value) or reached(rule.bad):
+        return "bad"
+    return "look" if reached(rule.look) else "good"
+
+
+def _answer(rule: Rule, run: Run) -> Check:
+    value = rule.measure(run)
+    return Check(rule, None if value is None else level_of(rule, value), value)
+
+
+def _number(value: float, unit: str) -> str:
+    shown = "0.01" if 0 < value < 0.01 else f"{value:.0f}" if value >= 99.5 else f"{value:.2g}"
+    return f"{'< ' if 0 < value < 0.01 else ''}{shown}{' %' if unit == '%' else unit}"
+
+
+def _at_the_ends(run: Run, quantity: Literal["t1", "t2"], end: int) -> float | None:
+    """Share of the mask's voxels at an end of the dictionary [%]."""
+    if run.diagnostics is None or not run.mask.any():
+        return None
+    values = getattr(run, quantity)[run.mask]
+    limit = getattr(run.diagnostics, f"{quantity}_range")[end]
+    at = values <= limit * (1 + _AT_THE_END) if end == 0 else values >= limit * (1 - _AT_THE_END)
+    return float(100 * at.mean())
+
+
+def _coverage(run: Run) -> float | None:
+    return None if run.diagnostics is None else 100 * run.diagnostics.part.sampling.coverage
+
+
+def _noise_ratio(run: Run) -> float | None:
+    """Only whitened coils say how much noise to expect; a gridded image explains no samples."""
+    if run.diagnostics is None or run.diagnostics.coil_noise is None:
+        return None
+    if run.conditions is not None and run.conditions.options.get("method") == "gridding":
+        return None
+    return run.diagnostics.part.residual.noise
+
+
+def _last_step(run: Run) -> float | None:
+    """Change in the last step of the solver that did most of the work [%]."""
+    if run.diagnostics is None:
+        return None
+    steps = run.diagnostics.steps
+    for solver in ("lrtv", "llr"):
+        if steps.get(solver):
+            return 100 * steps[solver][-1]["step"]
+    for solver in ("pnp",):
+        if len(steps.get(solver, [])) > 1:
+            return 100 * steps[solver][-1]["change"]
+    residuals = [step["residual"] for step in steps.get("subspace", [])]
+    if len(residuals) < 2:
+        return None
+    return 100 * abs(residuals[-2] - residuals[-1])
+
+
+def _uncertainty(run: Run) -> float | None:
+    """The larger of the median relative standard deviations of T1 and T2 [%]."""
+    if run.t1_std is None or run.t2_std is None or not run.mask.any():
+        return None
+    return max(
+        float(100 * np.median(deviation[run.mask] / np.maximum(values[run.mask], 1e-6)))
+        for deviation, values in ((run.t1_std, run.t1), (run.t2_std, run.t2))
+    )
+
+
+def _misfit(run: Run) -> float | None:
+    """Median misfit over the shown planes' tissue [%]."""
+    if run.diagnostics is None:
+        return None
+    parts = [
+        plane.misfit[run.mask.take(plane.index, plane.axis)].astype(np.float32)
+        for plane in run.diagnostics.part.planes
+    ]
+    values = np.concatenate(parts)
+    return float(100 * np.median(values)) if values.size else None
+
+
+def _plausible(run: Run) -> float | None:
+    if not run.mask.any():
+        return 0.0
+    t1 = run.t1[run.mask]
+    return float(100 * ((t1 > _TISSUE_T1[0]) & (t1 < _TISSUE_T1[1])).mean())
+
+
+def _n_warnings(run: Run) -> float | None:
+    return None if run.conditions is None else float(len(run.conditions.warnings))
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "Tissue",
+        "Share of the mask with a T1 that brain tissue has "
+        f"({1e3 * _TISSUE_T1[0]:.0f}-{1e3 * _TISSUE_T1[1]:.0f} ms). Little of it: a wrong sequence "
+        "in the sidecar, a phantom, or a scan that failed.",
+        "%", 60, 30, _plausible, falling=True,
+    ),
+    Rule(
+        "T1 at the grid's lower end",
+        "Share of voxels whose T1 is the shortest of the dictionary. Many: the model does not fit.",
+        "%", 2, 10, lambda run: _at_the_ends(run, "t1", 0),
+    ),
+    Rule(
+        "T1 at the grid's upper end",
+        "Share of voxels whose T1 is the longest of the dictionary. Fluid may be there.",
+        "%", 5, 20, lambda run: _at_the_ends(run, "t1", 1),
+    ),
+    Rule(
+        "T2 at the grid's lower end",
+        "Share of voxels whose T2 is the shortest of the dictionary. Many: the model does not fit.",
+        "%", 2, 10, lambda run: _at_the_ends(run, "t2", 0),
+    ),
+    Rule(
+        "T2 at the grid's upper end",
+        "Share of voxels whose T2 is the longest of the dictionary. Fluid may be there.",
+        "%", 5, 20, lambda run: _at_the_ends(run, "t2", 1),
+    ),
+    Rule(
+        "Uncertainty",
+        "Median standard deviation of T1 or T2, whichever is larger, relative to its value.",
+        "%", 10, 30, _uncertainty,
+    ),
+    Rule(
+        "Residual against noise",
+        "Noise that the maps leave in the samples, relative to that of the noise scan. Far above 1: "
+        "motion, a wrong trajectory or a wrong sequence.",
+        "", 1.5, 3, _noise_ratio,
+    ),
+    Rule(
+        "Misfit of the fingerprints",
+        "Median distance of a voxel's fingerprint from that of its maps, relative to its length.",
+        "%", 25, 60, _misfit,
+    ),
+    Rule(
+        "Convergence",
+        "How much the solver still changed in its last step.",
+        "%", 2, 10, _last_step,
+    ),
+    Rule(
+        "Coverage of k-space",
+        "Share of the grid's k-space that at least one frame has sampled.",
+        "%", 90, 60, _coverage, falling=True,
+    ),
+    Rule(
+        "Warnings",
+        "Number of warnings; they are listed below.",
+        "", 1, float("inf"), _n_warnings,
+    ),
+)  # fmt: skip
+"""In the order in which they are shown."""

@@ -1,0 +1,123 @@
+"""One run as its derivatives on disk tell it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.dataset.figures import Conditions, figure_path, read_conditions
+from mri2qmap_bids.errors import DatasetError
+from mri2qmap_bids.recon.diagnostics import Diagnostics, load_diagnostics
+
+SYNTHETIC = ("T1w", "T2w", "PDw", "FLAIR")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Maps and diagnostics of one run."""
+
+    entities: Mapping[str, str]
+    """BIDS entities by short key."""
+    affine: NDArray[np.float64]
+    """Voxel indices (x, y, z) to world coordinates, RAS+ [mm], shape (4, 4)."""
+    mask: NDArray[np.bool_]
+    """Where maps are defined, axes (z, y, x)."""
+    t1: NDArray[np.float32]
+    """[s], axes (z, y, x)."""
+    t2: NDArray[np.float32]
+    """[s]."""
+    m0: NDArray[np.float32]
+    """Magnitude."""
+    t1_std: NDArray[np.float32] | None
+    """Standard deviation of T1's error [s]."""
+    t2_std: NDArray[np.float32] | None
+    """Standard deviation of T2's error [s]."""
+    synthetic: Mapping[str, NDArray[np.float32]]
+    """Synthetic weighted images by suffix."""
+    sidecar: Mapping[str, Any]
+    """That of the T1 map."""
+    diagnostics: Diagnostics | None
+    """None: the maps are of a version that kept none, or they were deleted."""
+    conditions: Conditions | None
+    """None: as above."""
+
+    @cached_property
+    def name(self) -> str:
+        """As in file names, e.g. ``sub-01_ses-a_acq-x``."""
+        return relative_path(self.entities, "x").name.removesuffix("_x.nii.gz")
+
+    @property
+    def is_3d(self) -> bool:
+        """Whether the run is one volume rather than a stack of slices."""
+        if self.diagnostics is not None:
+            return self.diagnostics.is_3d
+        return bool(min(self.mask.shape) >= 16)
+
+    @property
+    def field_strength(self) -> float | None:
+        """[T]; None: not known."""
+        value = self.sidecar.get("MagneticFieldStrength")
+        return float(value) if isinstance(value, int | float) else None
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float]:
+        """Along (z, y, x) [mm]."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(z), float(y), float(x)
+
+
+def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
+    """Read a run's maps and diagnostics.
+
+    Raises
+    ------
+    DatasetError
+        If T1map, T2map, M0map or mask is missing or unreadable.
+    """
+
+    def volume(suffix: str, **more: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        path = output_dir / relative_path(entities, suffix, **more)
+        try:
+            image = nib.load(path)
+            return np.asarray(image.dataobj, np.float32).transpose(2, 1, 0), image.affine
+        except (OSError, ValueError, nib.filebasedimages.ImageFileError) as error:
+            raise DatasetError(f"{path}: must be a map for the report, got: {error}") from error
+
+    def if_there(suffix: str, **more: str) -> NDArray[np.float32] | None:
+        there = (output_dir / relative_path(entities, suffix, **more)).is_file()
+        return volume(suffix, **more)[0] if there else None
+
+    t1, affine = volume("T1map")
+    synthetic = {suffix: if_there(suffix, desc="synthetic") for suffix in SYNTHETIC}
+    kept = output_dir / figure_path(entities, "MRF", ".npz", "diagnostics")
+    sidecar = output_dir / relative_path(entities, "T1map", ".json")
+    return Run(
+        entities=dict(entities),
+        affine=affine,
+        mask=volume("mask", desc="brain")[0] > 0,
+        t1=t1,
+        t2=volume("T2map")[0],
+        m0=volume("M0map")[0],
+        t1_std=if_there("T1map", desc="std"),
+        t2_std=if_there("T2map", desc="std"),
+        synthetic={suffix: image for suffix, image in synthetic.items() if image is not None},
+        sidecar=json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.is_file() else {},
+        diagnostics=_diagnostics(kept),
+        conditions=read_conditions(entities, output_dir),
+    )
+
+
+def _diagnostics(path: Path) -> Diagnostics | None:
+    """None where they are missing, or of another version."""
+    try:
+        return load_diagnostics(path)
+    except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,76 @@
+"""The colours of every map: the same for all participants."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from cmcrameri import cm
+from matplotlib import colormaps
+from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How values become colours."""
+
+    label: str
+    """Quantity and unit."""
+    colours: Literal["lipari", "navia", "gray", "cividis", "viridis"]
+    """Colour map: perceptually uniform and safe for colour-blind eyes."""
+    low: float
+    """Value of the first colour, in the label's unit."""
+    high: float
+    """Value of the last colour."""
+    logarithmic: bool = False
+    """Whether equal ratios, rather than equal differences, look equally different."""
+    factor: float = 1.0
+    """What the map's own values are multiplied by to be in the label's unit."""
+    ticks: tuple[float, ...] = ()
+    """Values to write beside the colour bar; none: chosen by size."""
+
+    @property
+    def colormap(self) -> Colormap:
+        """Black where there is no value."""
+        crameri = {"lipari": cm.lipari, "navia": cm.navia}
+        chosen: Colormap = crameri.get(self.colours) or colormaps[self.colours]
+        return chosen.with_extremes(bad="black")
+
+    @property
+    def shown_ticks(self) -> list[float]:
+        """Values beside the colour bar."""
+        if self.ticks:
+            return list(self.ticks)
+        ticks = MaxNLocator(5).tick_values(self.low, self.high)
+        return [float(tick) for tick in ticks if self.low <= tick <= self.high]
+
+    @property
+    def norm(self) -> Normalize:
+        """Values to 0..1."""
+        kind = LogNorm if self.logarithmic else Normalize
+        return kind(self.low, self.high, clip=True)
+
+
+# Colours and logarithm as the MRM guideline recommends: Fuderer et al., Color-map recommendation
+# for MR relaxometry maps (2024), doi:10.1002/mrm.30290.
+T1 = Scale("T1 [ms]", "lipari", 400, 4000, True, 1e3, (400, 700, 1000, 1500, 2500, 4000))
+T2 = Scale("T2 [ms]", "navia", 40, 300, True, 1e3, (40, 60, 80, 120, 200, 300))
+RELATIVE_T1 = Scale("standard deviation of T1 [%]", "cividis", 0, 20, factor=100)
+RELATIVE_T2 = Scale("standard deviation of T2 [%]", "cividis", 0, 20, factor=100)
+MISFIT = Scale("misfit of the fingerprint [%]", "cividis", 0.1, 100, True, 100, (0.1, 1, 10, 100))
+RESIDUAL = Scale("residual / noise", "cividis", 0, 4, ticks=(0, 1, 2, 3, 4))
+
+
+def own_scale(label: str, values: NDArray[np.floating]) -> Scale:
+    """A grey scale of an image without a physical unit: its white is what its brightest have.
+
+    Parameters
+    ----------
+    label
+        The image's name.
+    values
+        Those inside the mask.
+    """
+    high = float(np.quantile(values, 0.99)) if values.size else 1.0
+    return Scale(f"{label} [arbitrary]", "gray", 0, high or 1.0)

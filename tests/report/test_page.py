@@ -1,0 +1,187 @@
+"""Reports as files: valid, whole in themselves, and telling what went wrong."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import html5lib
+import pytest
+
+from mri2qmap_bids.cli import main
+from mri2qmap_bids.dataset.failures import RunFailure, keep_failures, read_failures
+from mri2qmap_bids.report.contents import Page, pages_of
+from mri2qmap_bids.report.page import write_report
+
+PAGES = ("sub-01.html", "sub-02.html")
+
+
+class Elements(HTMLParser):
+    """Every element's name and attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+    def attributes(self, name):
+        return [a[name] for _, a in self.found if a.get(name)]
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def text(request, derivatives):
+    return (derivatives / request.param).read_text(encoding="utf-8")
+
+
+def test_html_is_well_formed(text):
+    html5lib.HTMLParser(strict=True).parse(text)
+
+
+def test_identifiers_are_unique_and_every_reference_has_its_target(text):
+    elements = Elements(text)
+    identifiers = elements.attributes("id")
+    assert len(identifiers) == len(set(identifiers))
+    for name in ("aria-labelledby", "aria-controls", "for"):
+        assert set(elements.attributes(name)) <= set(identifiers)
+    inside = [link[1:] for link in elements.attributes("href") if link.startswith("#")]
+    assert len(inside) > 20
+    assert set(inside) <= set(identifiers)
+    used = set(re.findall(r"url\(#([^)]+)\)", text))
+    assert used <= set(identifiers)
+
+
+def test_nothing_is_loaded_from_anywhere(text):
+    elements = Elements(text)
+    assert all(source.startswith("data:") for source in elements.attributes("src"))
+    assert not [tag for tag, a in elements.found if tag in ("link", "iframe", "object", "embed")]
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+    loaded = [a for tag, a in elements.found if tag in ("image", "use", "img", "script")]
+    assert all((a.get("xlink:href") or a.get("href") or "#")[:1] in "#d" for a in loaded)
+    # What a script could still ask for, the page itself forbids.
+    assert "default-src 'none'" in text
+
+
+def test_links_lead_to_files_that_are_there(text, derivatives):
+    links = [x for x in Elements(text).attributes("href") if x[0] != "#" and "//" not in x]
+    assert any(link.endswith("_T1map.nii.gz") for link in links)
+    assert any(link.endswith(".svg") for link in links)
+    for link in links:
+        assert (derivatives / link).is_file(), link
+
+
+def test_images_have_words_for_those_who_do_not_see_them(text):
+    images = [a for tag, a in Elements(text).found if tag == "img"]
+    assert len(images) > 10
+    assert all(a["alt"] for a in images)
+    drawings = [a for tag, a in Elements(text).found if tag == "svg" and "role" in a]
+    assert len(drawings) >= 6
+    assert all(a["aria-label"] for a in drawings)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_small(derivatives, page):
+    assert (derivatives / page).stat().st_size < 5e6 / 4
+
+
+def test_page_says_what_was_run(text):
+    for words in ("mri2qmap", "Command line", "noise", "FISP, 60 frames", "torchsim", "rank"):
+        assert words in text
+
+
+def test_figures_are_files_named_as_bids_names_them(derivatives):
+    figures = sorted(path.name for path in (derivatives / "sub-02" / "figures").iterdir())
+    pattern = r"sub-02_ses-1_acq-3d_desc-[a-z]+_[A-Za-z0-9]+\.(png|svg|npz|json)"
+    assert [name for name in figures if not re.fullmatch(pattern, name)] == []
+    for end in ("mosaic_T1map.png", "mosaicstd_T2map.png", "histogram_MRF.svg", "train_MRF.svg"):
+        assert any(name.endswith(end) for name in figures), end
+
+
+@pytest.fixture
+def copied(derivatives, tmp_path):
+    """The derivatives, to spoil."""
+    return Path(shutil.copytree(derivatives, tmp_path / "out"))
+
+
+def reports_only(dataset, work, *words):
+    words = ["nowhere", dataset, "participant", "--reports-only", "-w", work, *words]
+    return main([str(word) for word in words])
+
+
+def test_reports_only_needs_neither_raw_data_nor_work_directory(copied, tmp_path):
+    (copied / "sub-01.html").unlink()
+    maps = next((copied / "sub-01").rglob("*_T1map.nii.gz"))
+    before = maps.stat().st_mtime_ns
+    words = ("--participant-label", "01", "--aggregate-session-reports", "1")
+    assert reports_only(copied, tmp_path / "w", *words) == 0
+    # Two sessions, at most one a page.
+    assert sorted(p.name for p in copied.glob("sub-01*.html")) == [
+        "sub-01_ses-1.html",
+        "sub-01_ses-2.html",
+    ]
+    assert "sub-01_ses-2_acq-2d" not in (copied / "sub-01_ses-1.html").read_text()
+    assert maps.stat().st_mtime_ns == before
+    assert reports_only(copied, tmp_path / "w", "--participant-label", "99") == 18
+    assert reports_only(tmp_path / "empty", tmp_path / "w") == 16
+
+
+def test_a_report_that_fails_costs_no_maps_and_is_said(copied, tmp_path, capfd):
+    broken = next((copied / "sub-01" / "ses-1").rglob("*_T2map.nii.gz"))
+    broken.write_bytes(b"no image")
+    (copied / "sub-02.html").unlink()
+    assert reports_only(copied, tmp_path / "w") == 1
+    errors = [line for line in capfd.readouterr().err.splitlines() if " ERROR " in line]
+    assert len(errors) == 1
+    assert "sub-01: report failed, which costs no maps" in errors[0]
+    assert broken.name in errors[0]
+    assert (copied / "sub-02.html").is_file()
+
+
+def test_maps_without_diagnostics_have_a_report(copied):
+    for path in (copied / "sub-02" / "figures").glob("*diagnostics*"):
+        path.write_bytes(b"")
+    text = write_report(copied, Page("02")).read_text()
+    html5lib.HTMLParser(strict=True).parse(text)
+    assert "not known" in text
+    assert "Fingerprints</h3>" not in text
+
+
+def test_failures_are_on_the_page_until_they_are_mended(copied):
+    failure = RunFailure("sub-01_run-9", "a <b> failed", "/crash.txt", "Traceback <x>", "today")
+    keep_failures(copied, "01", ["sub-01_run-9"], [failure])
+    assert read_failures(copied, "01") == [failure]
+    text = write_report(copied, Page("01")).read_text()
+    html5lib.HTMLParser(strict=True).parse(text)
+    for words in ("a &lt;b&gt; failed", "/crash.txt", "Traceback &lt;x&gt;", "1 failed"):
+        assert words in text
+    keep_failures(copied, "01", ["sub-01_run-9"], [])
+    assert read_failures(copied, "01") == []
+    assert "/crash.txt" not in write_report(copied, Page("01")).read_text()
+
+
+def test_participants_with_nothing_but_failures_have_a_page(tmp_path):
+    keep_failures(tmp_path, "07", [], [RunFailure("sub-07", "no sidecar")])
+    text = write_report(tmp_path, Page("07")).read_text()
+    html5lib.HTMLParser(strict=True).parse(text)
+    assert "no sidecar" in text
+
+
+def test_warnings_and_options_are_shown(copied):
+    path = next((copied / "sub-02" / "figures").glob("*_desc-diagnostics_MRF.json"))
+    content = json.loads(path.read_text())
+    content["Warnings"] = ["the <coil> is cold"]
+    path.write_text(json.dumps(content))
+    text = write_report(copied, Page("02")).read_text()
+    assert "the &lt;coil&gt; is cold" in text
+    assert 'class="light look"' in text
+
+
+def test_sessions_share_a_page_until_there_are_too_many(tmp_path):
+    coming = [{"sub": "01", "ses": str(i)} for i in range(3)]
+    assert pages_of(tmp_path, ["01"], 3, *coming) == [Page("01")]
+    assert pages_of(tmp_path, ["01"], 2, *coming) == [Page("01", str(i)) for i in range(3)]
+    assert pages_of(tmp_path, ["02"], 2, {"sub": "02"}) == [Page("02")]
