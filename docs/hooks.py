@@ -89,6 +89,14 @@ def group_columns(_: str) -> str:
     return f"| column | meaning |\n|---|---|\n{rows}"
 
 
+def report_rules(_: str) -> str:
+    """The rules of the reports' traffic light."""
+    from mri2qmap_bids.report.rules import RULES
+
+    rows = "\n".join(f"| {rule.name} | {rule.question} | {rule.limits} |" for rule in RULES)
+    return f"| check | what is asked | limits |\n|---|---|---|\n{rows}"
+
+
 def tissue_limits(_: str) -> str:
     """T1 from which and up to which a voxel counts as a tissue, at usual field strengths."""
     from mri2qmap_bids.dataset.tissue import t1_limits
@@ -126,6 +134,7 @@ _FILLED: dict[str, Callable[[str], str]] = {
     "options": options,
     "exit codes": exit_codes,
     "group columns": group_columns,
+    "report rules": report_rules,
     "tissue limits": tissue_limits,
     "readme": readme,
     "references": references,

@@ -693,6 +693,9 @@ def _group(settings: Settings) -> int:
     for name, reason in tables.problems:
         logger.error("%s: failed: %s", name, reason)
     logger.info("Group tables: %s", ", ".join(str(path) for path in tables.paths))
+    from mri2qmap_bids.report.group import write_group_report
+
+    logger.info("Group report: %s", write_group_report(settings.output_dir))
     return 1 if tables.problems else 0
 
 

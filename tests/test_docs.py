@@ -12,6 +12,7 @@ import pytest
 import mri2qmap_bids
 from mri2qmap_bids.cli import build_parser
 from mri2qmap_bids.dataset.group import COLUMNS
+from mri2qmap_bids.report.rules import RULES
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,3 +61,9 @@ def test_pages_show_without_a_network(pages):
         loaded += re.findall(r'<link[^>]*rel="(?!canonical)[^"]*"[^>]*href="([^"]+)"', text)
         assert loaded, name
         assert not [url for url in loaded if url.startswith(("http", "//"))], name
+
+
+def test_every_rule_of_the_traffic_light_is_on_the_page(pages):
+    for rule in RULES:
+        assert rule.name in pages["report"]
+        assert rule.limits in pages["report"]

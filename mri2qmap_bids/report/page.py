@@ -109,7 +109,7 @@ def write_report(output_dir: Path, page: Page) -> Path:
         if page.session is None or f"_ses-{page.session}_" in failure.run + "_"
     ]
     text = (
-        _environment()
+        environment()
         .get_template("participant.html.jinja")
         .render(
             title=page.name.replace("_", ", "),
@@ -122,8 +122,8 @@ def write_report(output_dir: Path, page: Page) -> Path:
             group="group.html" if (output_dir / "group.html").is_file() else None,
             methods=_methods(sections, output_dir),
             references=_references(sections),
-            stylesheet=_text("style.css"),
-            script=_text("script.js"),
+            stylesheet=page_part("style.css"),
+            script=page_part("script.js"),
         )
     )
     path = output_dir / page.file
@@ -134,7 +134,8 @@ def write_report(output_dir: Path, page: Page) -> Path:
     return path
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Templates that escape what they are given, and refuse what they are not."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("mri2qmap_bids.report"),
         autoescape=True,
@@ -144,7 +145,7 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _text(name: str) -> Markup:
+def page_part(name: str) -> Markup:
     """A part of the page that is taken as it is."""
     folder = files("mri2qmap_bids.report") / "templates"
     return Markup((folder / name).read_text(encoding="utf-8"))

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import html5lib
+import nibabel as nib
 import pytest
 
 from mri2qmap_bids.cli import main
@@ -185,3 +186,44 @@ def test_sessions_share_a_page_until_there_are_too_many(tmp_path):
     assert pages_of(tmp_path, ["01"], 3, *coming) == [Page("01")]
     assert pages_of(tmp_path, ["01"], 2, *coming) == [Page("01", str(i)) for i in range(3)]
     assert pages_of(tmp_path, ["02"], 2, {"sub": "02"}) == [Page("02")]
+
+
+@pytest.fixture
+def many_runs(copied, tmp_path):
+    """Twelve participants, the last of which is not like the others."""
+    source = copied / "sub-02"
+    for number in range(3, 13):
+        label = f"sub-{number:02d}"
+        for path in source.rglob("anat/*"):
+            target = copied / label / path.relative_to(source).parent
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target / path.name.replace("sub-02", label))
+    for number in range(2, 13):
+        (path,) = copied.glob(f"sub-{number:02d}/ses-1/anat/*acq-3d_T1map.nii.gz")
+        image = nib.load(path)
+        factor = 1.3 if number == 12 else 1 + 0.002 * number
+        nib.save(nib.Nifti1Image(image.get_fdata() * factor, image.affine), path)
+    words = ["nowhere", copied, "group", "-w", tmp_path / "w"]
+    assert main([str(word) for word in words]) == 0
+    return copied
+
+
+def test_group_report_links_every_run_and_marks_those_that_stand_out(many_runs, validator):
+    text = (many_runs / "group.html").read_text(encoding="utf-8")
+    html5lib.HTMLParser(strict=True).parse(text)
+    elements = Elements(text)
+    for measure in ("T1map", "T2map", "M0map", "R1map", "R2map"):
+        assert f"{measure} of every run by region" in elements.attributes("aria-label")
+    links = elements.attributes("href")
+    # Whoever has a report is linked to its very run; the copies have none.
+    assert links.count("sub-02.html#sub-02-ses-1-acq-3d") > 15
+    assert not any(link.startswith("sub-03") for link in links)
+    for link in links:
+        page, _, anchor = link.partition("#")
+        if "//" not in page and page:
+            assert f'id="{anchor}"' in (many_runs / page).read_text()
+    marked = re.findall(r'class="outlier".*?<title>([^,]+)', text)
+    assert set(marked) == {"sub-12_ses-1_acq-3d"}
+    row = re.search(r"<tr><th scope=\"row\">sub-12.*?</tr>", text, re.DOTALL)
+    assert "T1map" in row[0]
+    assert validator(many_runs)[0] == 0
