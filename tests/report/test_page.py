@@ -75,6 +75,11 @@ def test_links_lead_to_files_that_are_there(text, derivatives):
         assert (derivatives / link).is_file(), link
 
 
+def test_figures_have_no_role_of_their_own(text):
+    # Not allowed where there is a caption, and no parser would say so.
+    assert not [a for tag, a in Elements(text).found if tag == "figure" and "role" in a]
+
+
 def test_images_have_words_for_those_who_do_not_see_them(text):
     images = [a for tag, a in Elements(text).found if tag == "img"]
     assert len(images) > 10
