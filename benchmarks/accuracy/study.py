@@ -37,7 +37,12 @@ from mri2qmap_bids.recon.physics.residual import corrected_by_residual
 from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
 from mri2qmap_bids.recon.pnp.network import JointDenoiser
 from mri2qmap_bids.recon.pnp.solver import Schedule, plug_and_play
-from mri2qmap_bids.recon.reconstruct import Start, load_network, start_of
+from mri2qmap_bids.recon.reconstruct import (
+    Start,
+    image_of_residual,
+    load_network,
+    start_of,
+)
 
 CASES = (
     Case("vol0_slice10", 8, 1.0),
@@ -211,7 +216,8 @@ def run(bench: Bench, starts: dict[str, Start], settings: Settings) -> TissueMap
     maps = prior.maps(image, deviation)
     if not settings.residual:
         return maps
-    return corrected_by_residual(maps, start.plain, bench.dictionary, start.deviation)
+    left = image_of_residual(bench.inverse, maps, bench.dictionary)
+    return corrected_by_residual(maps, left, bench.dictionary, start.deviation)
 
 
 def main() -> None:

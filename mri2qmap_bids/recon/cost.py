@@ -259,8 +259,7 @@ class _Account:
     @property
     def state(self) -> float:
         """All that is there while a solver runs, but what one of its steps takes."""
-        plain = self.image if self.options.method == "mri2qmap" else 0.0
-        return self.fixed + self.held + (1 + _GRADIENT_COPIES) * self.image + plain
+        return self.fixed + self.held + (1 + _GRADIENT_COPIES) * self.image
 
     @cached_property
     def n_normal(self) -> int:
@@ -364,7 +363,7 @@ class _Account:
     def residual(self) -> Stage:
         """Every field of a voxel, and of all its neighbours, twice: a product and a sum."""
         voxels = self.size.n_voxels * _REAL
-        kept = (2 * _RESIDUAL_FIELDS + _RESIDUAL_MAPS) * voxels + 2 * self.image
+        kept = (2 * _RESIDUAL_FIELDS + _RESIDUAL_MAPS) * voxels + 3 * self.image
         moved = 5 * _RESIDUAL_FIELDS * voxels * _NEIGHBOURS[self.dim]
         return self.stage("residual", self.state + kept, moved / self.machine.rates.stream)
 
@@ -395,7 +394,9 @@ def _applications(options: ReconOptions) -> tuple[int, int]:
     if options.method == "pnp":
         return plain + options.iterations * (CG_STEPS + 1), 0
     n_prox = DEFAULT_ITERATIONS[START] if options.method == "mri2qmap" else options.iterations
-    loop = options.iterations * (CG_STEPS + 2) if options.method == "mri2qmap" else 0
+    loop = 0
+    if options.method == "mri2qmap":
+        loop = options.iterations * (CG_STEPS + 2) + DEFAULT_ITERATIONS["subspace"] + 1
     return plain + 10 + n_prox + loop, n_prox
 
 

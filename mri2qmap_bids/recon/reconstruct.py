@@ -47,7 +47,7 @@ from mri2qmap_bids.recon.physics.dictionary import (
 )
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.masking import brain_mask
-from mri2qmap_bids.recon.physics.matching import TissueMaps, match
+from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
 from mri2qmap_bids.recon.physics.residual import corrected_by_residual
 from mri2qmap_bids.recon.physics.sequence import Sequence
 from mri2qmap_bids.recon.physics.uncertainty import time_deviations
@@ -315,11 +315,9 @@ class Start:
 
     image: SubspaceImage
     """x."""
-    plain: SubspaceImage
-    """x of conjugate gradients alone, not regularised."""
     deviation: NoiseDeviation
-    """Of the noise in the real and the imaginary part of every component of the plain image,
-    shape (rank,)."""
+    """Of the noise in the real and the imaginary part of every component of the image that
+    conjugate gradients give, shape (rank,)."""
     noise: float
     """Standard deviation of a sample's complex noise."""
 
@@ -350,17 +348,16 @@ def start_of(
     steps = options.iterations if method == "subspace" else DEFAULT_ITERATIONS["subspace"]
     with record.stage("least squares"):
         # White noise: no weights. Few steps from zero keep what the data do not say at zero.
-        plain = conjugate_gradient(normal, projection, steps, watch=record.watch("subspace"))
+        image = conjugate_gradient(normal, projection, steps, watch=record.watch("subspace"))
     with record.stage("noise"):
-        noise = _sample_noise(problem.encoding, problem.kspace, plain)
+        noise = _sample_noise(problem.encoding, problem.kspace, image)
         replica = adjoint(problem.encoding, _noise_like(problem.kspace, noise, options.random_seed))
         deviation = _deviation(conjugate_gradient(normal, replica, steps))
-    image = plain
     if method in ("lrtv", "llr"):
         projected = noise * _mean_gain(problem.encoding)
         with record.stage(method):
-            image = _regularised(normal, projection, plain, projected, options, record)
-    return Start(image, plain, deviation, noise)
+            image = _regularised(normal, projection, image, projected, options, record)
+    return Start(image, deviation, noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -448,11 +445,45 @@ def solve(
     if not isinstance(prior, Prior):
         return Solution(matched(image), start.deviation, image, start.image)
     with record.stage("final maps"):
-        maps = replace(prior, b1=b1).maps(centre(image, target), deviation)
+        maps = prior.maps(image, deviation)
     with record.stage("residual"):
-        plain = centre(start.plain, target)
-        maps = corrected_by_residual(maps, plain, dictionary, start.deviation)
-    return Solution(maps, start.deviation, image, start.image)
+        maps = corrected_by_residual(
+            maps, image_of_residual(problem, maps, dictionary), dictionary, start.deviation
+        )
+    return Solution(_centred(maps, target), start.deviation, image, start.image)
+
+
+def image_of_residual(
+    problem: InverseProblem, maps: TissueMaps, dictionary: Dictionary
+) -> SubspaceImage:
+    """Image z of the maps, and what it leaves of the data: z + r, A^H A r = A^H (y - A z).
+
+    By as many conjugate-gradient steps from zero as the unregularised image has, so that r is as
+    noisy as that. What few steps do not reach is missing in r alone, not in z.
+
+    Parameters
+    ----------
+    problem
+        From :func:`inverse_problem`.
+    maps
+        On the encoded grid.
+    dictionary
+        Fingerprints and subspace.
+    """
+    predicted = signal_of(maps, dictionary)
+    left = problem.projection - problem.normal(predicted)
+    return predicted + conjugate_gradient(problem.normal, left, DEFAULT_ITERATIONS["subspace"])
+
+
+def _centred(maps: TissueMaps, target: tuple[int, ...]) -> TissueMaps:
+    """Maps of the voxels to keep."""
+    return TissueMaps(
+        t1=centre(maps.t1[None], target)[0],
+        t2=centre(maps.t2[None], target)[0],
+        m0=centre(maps.m0[None], target)[0],
+        correlation=centre(maps.correlation[None], target)[0],
+        b1=None if maps.b1 is None else centre(maps.b1[None], target)[0],
+    )
 
 
 def _regularised(

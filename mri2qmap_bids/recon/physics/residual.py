@@ -48,7 +48,8 @@ def corrected_by_residual(
     maps
         Shape (*space).
     image
-        Subspace image with the noise that is told, not regularised, shape (rank, *space).
+        Subspace image with the noise that is told, not regularised, or the maps' own image and
+        what it leaves of the data, shape (rank, *space).
     dictionary
         Fingerprints on the same device.
     deviation
