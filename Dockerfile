@@ -1,7 +1,7 @@
 # The program with everything it needs; nothing is fetched when it runs.
 #   docker build -t mri2qmap .                                        runs on GPUs and on CPUs
 #   docker build -t mri2qmap --build-arg DEVICE=cpu \
-#     --build-arg PIP_EXTRA_INDEX_URL=<index of torch's CPU wheels> . a third of the size
+#     --build-arg PIP_EXTRA_INDEX_URL=<index of torch's CPU wheels> . a fraction of the size
 # Settings of pip (mirrors, certificates) may be handed in: --secret id=pip_conf,src=pip.conf
 ARG BASE_IMAGE=debian:bookworm-slim
 

@@ -20,7 +20,7 @@ from helpers import apptainer, image
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-# cpu, or cuda, which is three times as large: it is built here, but only its libraries can be tried.
+# cpu, or cuda, which is several times as large: it is built here, but only its libraries can be tried.
 DEVICE = os.environ.get("MRI2QMAP_IMAGE_DEVICE", "cpu")
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 TAG = f"localhost/mri2qmap:{VERSION}-{DEVICE}"
