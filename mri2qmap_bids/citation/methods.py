@@ -187,8 +187,9 @@ def _solver(options: Mapping[str, Any]) -> str:
         f"{DEFAULT_REGULARISATION[START]:g} relative to the noise), {turns} of matching, synthesis of "
         f"weighted images, a joint learned denoiser of them ({_weights(options)} [@zhang2022]), fusion "
         f"of the maps by their precision, and {CG_STEPS} conjugate-gradient steps towards the data and "
-        "the maps' prediction; in the end the maps were corrected by what they leave of the image before "
-        "any regularisation, averaged over alike neighbours with bilateral weights [@tomasi1998]."
+        "the maps' prediction; in the end the maps were corrected by what they leave of the data, solved "
+        f"for by {DEFAULT_ITERATIONS['subspace']} conjugate-gradient steps and averaged over alike "
+        "neighbours with bilateral weights [@tomasi1998]."
     )
 
 
