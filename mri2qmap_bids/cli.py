@@ -61,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="mri2qmap",
         description="Raw MR Fingerprinting in a BIDS dataset to T1, T2 and M0 maps.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     parser.add_argument("bids_dir", type=Path, help="root of the raw BIDS dataset")
@@ -72,6 +72,15 @@ def build_parser() -> argparse.ArgumentParser:
     _add_reconstruction(parser.add_argument_group("reconstruction"))
     _add_resources(parser.add_argument_group("resources"))
     return parser
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that names a default only where there is one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, False, []):
+            return action.help
+        return super()._get_help_string(action)
 
 
 def _add_selection(group: argparse._ArgumentGroup) -> None:
