@@ -24,6 +24,9 @@ _COARSE = 9  # one in so many atoms is a coarse one
 _STENCIL = 54  # complex components that refining a match holds
 _REFINEMENT_STEPS = 8
 _CONTRASTS = 6
+# Seconds to begin an operation (waking threads, launching a kernel), and how many of them A^H A has
+# beside the products with the kernels.
+_OPERATION, _OTHER_OPERATIONS = 5e-5, 8
 # Fields and neighbours of the correction by the residual, and what else is held meanwhile.
 _RESIDUAL_FIELDS, _RESIDUAL_MAPS = 14, 12
 _NEIGHBOURS = {2: 162, 3: 1162}
@@ -348,7 +351,9 @@ class _Account:
         passes = float(size.n_coils * 2**self.dim)
         moved = size.rank**2 * 2 * (_REAL + _COMPLEX) + 6 * size.rank * _COMPLEX
         each = 2 * size.rank * self.fft() + moved * size.n_voxels / rates.stream
-        return passes * each + self.kernels_on_host / rates.link
+        batches = float(2**self.dim) * math.ceil(size.n_coils / self.plan.coils_at_once)
+        begun = batches * (size.rank**2 + _OTHER_OPERATIONS) * _OPERATION
+        return float(passes * each + begun + self.kernels_on_host / rates.link)
 
     def denoiser(self) -> Stage:
         size = self.size

@@ -28,6 +28,9 @@ _GPU_SPREAD = {2: 1.0e9, 3: 5.0e8}
 # (coils, voxels, slices) at once, from large steps to small ones.
 _GPU_STEPS = ((8, 65536, 32), (2, 16384, 8), (1, 4096, 2))
 _CPU_STEPS = ((1, 4096, 8), (1, 1024, 1))
+# Bytes of images that are best worked on together: less wakes threads for little, more leaves the
+# cache.
+_CPU_BATCH = 10e6
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,9 @@ def plans(size: ProblemSize, options: ReconOptions, machine: Machine) -> list[Pl
     if options.method == "gridding":
         ways = [Plan("transforms")]
     # The same way in smaller steps needs less.
-    steps = _GPU_STEPS if machine.is_gpu else _CPU_STEPS
+    together = int(_CPU_BATCH / (size.rank * size.n_voxels * _COMPLEX))
+    many = (min(max(together, 1), size.n_coils), *_CPU_STEPS[0][1:])
+    steps = _GPU_STEPS if machine.is_gpu else (many, *_CPU_STEPS)
     ways = [
         replace(way, coils_at_once=min(c, size.n_coils), voxels_at_once=v, slices_at_once=s)
         for way in ways

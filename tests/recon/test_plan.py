@@ -42,6 +42,14 @@ def test_full_size_fits_cards_of_24_16_and_12_gigabytes():
     assert storages[2] != storages[0]
 
 
+def test_coils_of_a_slice_go_together_and_those_of_a_volume_one_by_one_on_a_cpu():
+    rates = Rates(fft=1e9, stream=1e10, product=1e11, spread=1e7)
+    machine = Machine(False, 200e9, 200e9, rates)
+    assert plans(SMALL, ReconOptions(), machine)[0].coils_at_once == 4
+    volume = replace(FULL, shape=(112, 112, 96), n_samples=1_000_000)
+    assert plans(volume, ReconOptions(), machine)[0].coils_at_once == 1
+
+
 def test_less_memory_never_gives_a_quicker_plan():
     seconds = [
         plans(FULL, ReconOptions(), gpu(gigabytes))[0].seconds for gigabytes in (80, 24, 16, 12)
