@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.dataset.files import write_atomically, write_json, write_text
+from mri2qmap_bids.errors import DatasetError
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 
 BIDS_VERSION = "1.11.1"
@@ -179,6 +180,21 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         }
         written.append(_write(document, output_dir, "dseg", document.labels, sidecar))
     return written
+
+
+def load_derivative(root: Path, run: Mapping[str, str], suffix: str, **more: str) -> Any:
+    """A run's image (nibabel), its values still on disk; arguments as of :func:`relative_path`.
+
+    Raises
+    ------
+    DatasetError
+        If it is not there, or no NIfTI file.
+    """
+    path = root / relative_path(run, suffix, **more)
+    try:
+        return nib.load(path)
+    except (OSError, nib.filebasedimages.ImageFileError) as error:
+        raise DatasetError(f"{path}: must be a NIfTI file, got: {error}") from error
 
 
 def relative_path(

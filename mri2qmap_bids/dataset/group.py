@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from mri2qmap_bids.dataset.atlas import (
     find_segmentations,
     load_segmentation,
 )
-from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.dataset.derivatives import load_derivative, relative_path
 from mri2qmap_bids.dataset.files import write_json, write_text
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
 from mri2qmap_bids.dataset.query import among
@@ -208,10 +207,12 @@ def _rows(
     output_dir: Path, run: Mapping[str, str], files: Sequence[SegmentationFile]
 ) -> Iterator[dict[str, Any]]:
     """One row per measure, segmentation and region of a run."""
-    reference = _load(output_dir, run, "T1map")
-    mask = _values(_load(output_dir, run, "mask", desc="brain"), reference) > 0
+    reference = load_derivative(output_dir, run, "T1map")
+    mask = _values(load_derivative(output_dir, run, "mask", desc="brain"), reference) > 0
     maps = {
-        name: _values(_load(output_dir, run, name), reference) for name in UNITS if name[0] != "R"
+        name: _values(load_derivative(output_dir, run, name), reference)
+        for name in UNITS
+        if name[0] != "R"
     }
     mask &= (maps["T1map"] > 0) & (maps["T2map"] > 0)
     field = _field_strength(output_dir, run)
@@ -252,14 +253,6 @@ def _summary(values: NDArray[np.float64]) -> dict[str, float | int | None]:
         "sd": deviation,
         "iqr": upper - lower,
     }
-
-
-def _load(output_dir: Path, run: Mapping[str, str], suffix: str, **more: str) -> Any:
-    path = output_dir / relative_path(run, suffix, **more)
-    try:
-        return nib.load(path)
-    except (OSError, nib.filebasedimages.ImageFileError) as error:
-        raise DatasetError(f"{path}: must be a NIfTI file, got: {error}") from error
 
 
 def _values(image: Any, reference: Any) -> NDArray[np.float32]:

@@ -5,13 +5,12 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.dataset.derivatives import load_derivative, relative_path
 from mri2qmap_bids.dataset.group import entities_of
 from mri2qmap_bids.dataset.resampling import on_grid
 from mri2qmap_bids.errors import DatasetError
@@ -75,13 +74,16 @@ def write_scores(table: pd.DataFrame, path: Path) -> None:
 
 
 def _compare_run(estimate_dir: Path, truth_dir: Path, run: dict[str, str]) -> pd.DataFrame:
-    reference = _load(estimate_dir, run, "T1map")
+    reference = load_derivative(estimate_dir, run, "T1map")
     estimate = {
-        name: _array(_load(estimate_dir, run, name)) for name in ("T1map", "T2map", "M0map")
+        name: _array(load_derivative(estimate_dir, run, name))
+        for name in ("T1map", "T2map", "M0map")
     }
-    mask = _array(_load(estimate_dir, run, "mask", desc="brain")) > 0
-    truth = {name: on_grid(_load(truth_dir, run, name), reference, 1) for name in estimate}
-    labels = np.rint(on_grid(_load(truth_dir, run, "dseg"), reference, 0)).astype(int)
+    mask = _array(load_derivative(estimate_dir, run, "mask", desc="brain")) > 0
+    truth = {
+        name: on_grid(load_derivative(truth_dir, run, name), reference, 1) for name in estimate
+    }
+    labels = np.rint(on_grid(load_derivative(truth_dir, run, "dseg"), reference, 0)).astype(int)
     whole = _whole_scores(estimate, truth, labels)
     rows = []
     for tissue, numbers in TISSUES.items():
@@ -136,14 +138,6 @@ def _ssim(
         )
         total += float(local[inside[:, :, plane]].sum())
     return total / float(inside.sum())
-
-
-def _load(root: Path, run: dict[str, str], suffix: str, **more: str) -> Any:
-    path = root / relative_path(run, suffix, **more)
-    try:
-        return nib.load(path)
-    except (OSError, nib.filebasedimages.ImageFileError) as error:
-        raise DatasetError(f"{path}: must be a NIfTI file, got: {error}") from error
 
 
 def _array(image: Any) -> NDArray[np.float64]:

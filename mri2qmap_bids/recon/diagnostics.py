@@ -15,7 +15,7 @@ from mri2qmap_bids.recon.cost import Plan
 from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
-from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
+from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map, match, signal_of
 from mri2qmap_bids.recon.physics.sequence import Sequence
 from mri2qmap_bids.recon.record import Record
 
@@ -393,11 +393,7 @@ def _cut(volume: torch.Tensor, axis: int, index: int) -> torch.Tensor:
 
 
 def _cut_maps(maps: TissueMaps, axis: int, index: int) -> TissueMaps:
-    def cut(volume: torch.Tensor) -> torch.Tensor:
-        return volume if volume.ndim == 2 else volume.select(axis, index)
-
-    b1 = None if maps.b1 is None else cut(maps.b1)
-    return TissueMaps(cut(maps.t1), cut(maps.t2), cut(maps.m0), cut(maps.correlation), b1)
+    return maps if maps.t1.ndim == 2 else each_map(maps, lambda m: m.select(axis, index))
 
 
 def _plane(
@@ -437,11 +433,7 @@ def _fingerprints(
     chosen = torch.zeros_like(tissue)
     chosen[step // 2 :: step, step // 2 :: step] = True
     rows, columns = torch.nonzero(chosen & tissue, as_tuple=True)
-    t1, t2, m0, correlation = (
-        m[rows, columns] for m in (middle.t1, middle.t2, middle.m0, middle.correlation)
-    )
-    b1 = None if middle.b1 is None else middle.b1[rows, columns]
-    few = TissueMaps(t1, t2, m0, correlation, b1)
+    few = each_map(middle, lambda m: m[rows, columns])
     place = torch.full_like(rows, z if image.ndim == 4 else slice_index)
     return Fingerprints(
         voxels=torch.stack([place, rows, columns], 1).cpu().numpy().astype(np.int32),

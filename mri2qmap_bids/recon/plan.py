@@ -72,7 +72,7 @@ def plans(size: ProblemSize, options: ReconOptions, machine: Machine) -> list[Pl
     # The same way in smaller steps needs less.
     together = int(_CPU_BATCH / (size.rank * size.n_voxels * _COMPLEX))
     many = (min(max(together, 1), size.n_coils), *_CPU_STEPS[0][1:])
-    steps = _GPU_STEPS if machine.is_gpu else (many, *_CPU_STEPS)
+    steps = _GPU_STEPS if machine.is_gpu else tuple(dict.fromkeys((many, *_CPU_STEPS)))
     ways = [
         replace(way, coils_at_once=min(c, size.n_coils), voxels_at_once=v, slices_at_once=s)
         for way in ways

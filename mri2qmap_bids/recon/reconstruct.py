@@ -47,7 +47,7 @@ from mri2qmap_bids.recon.physics.dictionary import (
 )
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.masking import brain_mask
-from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
+from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map, match, signal_of
 from mri2qmap_bids.recon.physics.residual import corrected_by_residual
 from mri2qmap_bids.recon.physics.sequence import Sequence
 from mri2qmap_bids.recon.physics.uncertainty import time_deviations
@@ -450,7 +450,8 @@ def solve(
         maps = corrected_by_residual(
             maps, image_of_residual(problem, maps, dictionary), dictionary, start.deviation
         )
-    return Solution(_centred(maps, target), start.deviation, image, start.image)
+    kept = each_map(maps, lambda values: centre(values, target))
+    return Solution(kept, start.deviation, image, start.image)
 
 
 def image_of_residual(
@@ -473,17 +474,6 @@ def image_of_residual(
     predicted = signal_of(maps, dictionary)
     left = problem.projection - problem.normal(predicted)
     return predicted + conjugate_gradient(problem.normal, left, DEFAULT_ITERATIONS["subspace"])
-
-
-def _centred(maps: TissueMaps, target: tuple[int, ...]) -> TissueMaps:
-    """Maps of the voxels to keep."""
-    return TissueMaps(
-        t1=centre(maps.t1[None], target)[0],
-        t2=centre(maps.t2[None], target)[0],
-        m0=centre(maps.m0[None], target)[0],
-        correlation=centre(maps.correlation[None], target)[0],
-        b1=None if maps.b1 is None else centre(maps.b1[None], target)[0],
-    )
 
 
 def _regularised(

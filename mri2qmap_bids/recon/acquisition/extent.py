@@ -59,8 +59,7 @@ def read_geometry(path: Path, layout: ReadLayout) -> tuple[Geometry, bool]:
     RawDataError
         If the file is unreadable, has no imaging data or slices that lie on no grid.
     """
-    header, heads = _heads(path)
-    is_3d = header.is_3d if layout.is_3d is None else layout.is_3d
+    header, heads, is_3d = _heads(path, layout)
     return place(path, header, heads, is_3d)[0], is_3d
 
 
@@ -79,8 +78,7 @@ def read_extent(path: Path, layout: ReadLayout) -> ScanExtent:
     RawDataError
         If the file is unreadable or has no imaging data.
     """
-    header, heads = _heads(path)
-    is_3d = header.is_3d if layout.is_3d is None else layout.is_3d
+    header, heads, is_3d = _heads(path, layout)
     kept = heads["number_of_samples"].astype(int) - heads["discard_pre"] - heads["discard_post"]
     slices = np.zeros(len(heads), int) if is_3d else heads["idx"]["slice"].astype(int)
     counts = np.bincount(slices, weights=kept)
@@ -98,8 +96,8 @@ def read_extent(path: Path, layout: ReadLayout) -> ScanExtent:
     )
 
 
-def _heads(path: Path) -> tuple[ScanHeader, NDArray[Any]]:
-    """A file's header, and the headers of its imaging acquisitions."""
+def _heads(path: Path, layout: ReadLayout) -> tuple[ScanHeader, NDArray[Any], bool]:
+    """A file's header, the headers of its imaging acquisitions, and whether it is one volume."""
     header = read_header(path)
     file, group = open_dataset(path)
     with file:
@@ -109,4 +107,4 @@ def _heads(path: Path) -> tuple[ScanHeader, NDArray[Any]]:
             raise RawDataError(f"{path}: must be a complete ISMRMRD file, got: {error}") from error
     if len(heads) == 0:
         raise RawDataError(f"{path}: must hold imaging acquisitions, got none")
-    return header, heads
+    return header, heads, header.is_3d if layout.is_3d is None else layout.is_3d

@@ -1,5 +1,6 @@
 """Subspace image to nearest tissue, voxel by voxel."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +28,17 @@ class TissueMaps:
     """|<d, x>| / (|d| |x|) at the matched tissue, 0..1."""
     b1: QuantityMap | None = None
     """Transmit field that was known, relative to nominal; None: nominal."""
+
+
+def each_map(maps: TissueMaps, function: Callable[[torch.Tensor], torch.Tensor]) -> TissueMaps:
+    """Every map through one function, e.g. one that picks voxels."""
+    return TissueMaps(
+        t1=function(maps.t1),
+        t2=function(maps.t2),
+        m0=function(maps.m0),
+        correlation=function(maps.correlation),
+        b1=None if maps.b1 is None else function(maps.b1),
+    )
 
 
 def match(
