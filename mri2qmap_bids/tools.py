@@ -235,11 +235,26 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--steps", type=int, default=20000, help="optimiser steps")
     parser.add_argument("--batch", type=int, default=16, help="patches a step")
-    parser.add_argument("--width", type=int, default=64, help="features at half resolution")
     parser.add_argument(
-        "--initial", type=Path, help="weights to start from, whose width is kept; default random"
+        "--separate",
+        action="store_true",
+        help="one contrast at a time, whatever it is, instead of all contrasts of a slice together",
+    )
+    parser.add_argument("--width", type=int, default=64, help="features at half resolution")
+    parser.add_argument("--levels", type=int, default=2, help="resolutions of the network")
+    parser.add_argument(
+        "--initial", type=Path, help="weights to start from, whose network is kept; default random"
     )
     parser.add_argument("--rate", type=float, default=1e-3, help="largest learning rate")
+    parser.add_argument(
+        "--shares",
+        nargs=3,
+        type=float,
+        default=(0.4, 0.35, 0.25),
+        metavar=("ANATOMIES", "TURNED", "IMAGES"),
+        help="parts of the patches from anatomies, from T1-weighted images turned into maps, and "
+        "from images as they are",
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
     parser.add_argument(

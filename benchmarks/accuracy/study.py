@@ -35,7 +35,7 @@ from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
 from mri2qmap_bids.recon.physics.residual import corrected_by_residual
 from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
-from mri2qmap_bids.recon.pnp.network import JointDenoiser
+from mri2qmap_bids.recon.pnp.network import DenoiserNetwork
 from mri2qmap_bids.recon.pnp.solver import Schedule, plug_and_play
 from mri2qmap_bids.recon.reconstruct import (
     Start,
@@ -110,7 +110,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
 class _Blind(torch.nn.Module):
     """A denoiser with some contrasts kept from it, as if they were missing."""
 
-    def __init__(self, network: JointDenoiser, missing: tuple[str, ...]) -> None:
+    def __init__(self, network: DenoiserNetwork, missing: tuple[str, ...]) -> None:
         super().__init__()
         self.network, self.shape = network, network.shape
         kept = [name not in missing for name in network.shape.contrasts]

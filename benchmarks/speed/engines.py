@@ -1,6 +1,6 @@
 """One engine on one stored problem, alone in its process; prints seconds, memory and where the image is.
 
-python benchmarks/speed/engines.py ENGINE PROBLEM.npz IMAGE.npy ITERATIONS
+python -m benchmarks.speed.engines ENGINE PROBLEM.npz IMAGE.npy ITERATIONS
 
 Needs nothing of the package but for ``mri2qmap``, so that a peer can live in an environment of its own.
 """

@@ -20,7 +20,8 @@ import numpy as np
 from benchmarks.speed.problem import SIZES, make_problem, nrmse
 
 ITERATIONS = 30
-_ENGINES = Path(__file__).with_name("engines.py")
+# As a module: a script's own folder would come first, and its profile.py before Python's.
+_ENGINES = ("-m", "benchmarks.speed.engines")
 
 
 def main() -> None:
@@ -60,7 +61,7 @@ def main() -> None:
                 for engine in words.engines:
                     python = words.mrpro_python if engine == "mrpro" else sys.executable
                     steps = 5 if engine == "sigpy" else ITERATIONS
-                    command = [python, str(_ENGINES), engine, str(problem_file), str(image_file)]
+                    command = [python, *_ENGINES, engine, str(problem_file), str(image_file)]
                     done = subprocess.run(
                         [*command, str(steps)],
                         env=environment,

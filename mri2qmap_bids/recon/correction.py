@@ -18,7 +18,7 @@ from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
 from mri2qmap_bids.recon.physics.uncertainty import noise_factors
 from mri2qmap_bids.recon.pnp.denoiser import denoise
-from mri2qmap_bids.recon.pnp.network import JointDenoiser
+from mri2qmap_bids.recon.pnp.network import DenoiserNetwork
 
 _TINY = 1e-30
 _VOXELS_AT_ONCE = 262144
@@ -45,8 +45,8 @@ class Prior:
 
     dictionary: Dictionary
     """Fingerprints, on the images' device."""
-    network: JointDenoiser
-    """The denoiser; its contrasts are those synthesised."""
+    network: DenoiserNetwork
+    """The denoiser; its contrasts are those synthesised, or all if it takes them one by one."""
     options: PriorOptions = PriorOptions()
     """How it treats noise."""
     b1: QuantityMap | None = None
@@ -65,7 +65,7 @@ def correct_maps(
     image: SubspaceImage,
     deviation: NoiseDeviation,
     dictionary: Dictionary,
-    network: JointDenoiser,
+    network: DenoiserNetwork,
     options: PriorOptions,
     b1: QuantityMap | None = None,
 ) -> TissueMaps:
@@ -86,7 +86,7 @@ def correct_maps(
     dictionary
         Fingerprints on the same device.
     network
-        The denoiser; its contrasts are those synthesised.
+        The denoiser; its contrasts are those synthesised, or all if it takes them one by one.
     options
         How noise is treated.
     b1
@@ -99,7 +99,7 @@ def correct_maps(
     at_once = options.voxels_at_once
     first = match(image, dictionary, exhaustive=False, voxels_at_once=at_once, b1=b1)
     magnitude = first.m0.abs()
-    names = network.shape.contrasts
+    names = tuple(DENOISED_CONTRASTS) if network.shape.separate else network.shape.contrasts
     contrasts = torch.stack(
         [synthesise(DENOISED_CONTRASTS[name], magnitude, first.t1, first.t2) for name in names]
     )

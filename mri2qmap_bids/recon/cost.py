@@ -7,6 +7,8 @@ from typing import Literal
 
 from mri2qmap_bids.recon.encoding.toeplitz import Storage
 from mri2qmap_bids.recon.options import CG_STEPS, DEFAULT_ITERATIONS, START, ReconOptions
+from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS
+from mri2qmap_bids.recon.pnp.network import NetworkShape
 
 _COMPLEX, _REAL = 8.0, 4.0  # bytes
 # Resident before any data: the interpreter, torch and the rest; on a GPU, its context.
@@ -23,7 +25,7 @@ _SEARCHED_AROUND = 81  # atoms that a search looks at after the coarse ones
 _COARSE = 9  # one in so many atoms is a coarse one
 _STENCIL = 54  # complex components that refining a match holds
 _REFINEMENT_STEPS = 8
-_CONTRASTS = 6
+_CONTRASTS = len(DENOISED_CONTRASTS)
 # Seconds to begin an operation (waking threads, launching a kernel), and how many of them A^H A has
 # beside the products with the kernels.
 _OPERATION, _OTHER_OPERATIONS = 5e-5, 8
@@ -52,10 +54,8 @@ class ProblemSize:
     """Samples of one coil in one slice or volume."""
     n_atoms: int
     """Atoms of the dictionary."""
-    n_weights: int = 1_000_000
-    """Weights of the denoiser."""
-    width: int = 64
-    """Its features at half resolution."""
+    network: NetworkShape = NetworkShape()
+    """The denoiser, of the methods that have one."""
     real_basis: bool = True
     """Whether the temporal basis is real."""
 
@@ -359,9 +359,16 @@ class _Account:
         size = self.size
         largest = math.prod(sorted(size.shape)[-2:])
         at_once = self.plan.slices_at_once if self.dim == 3 else 1
-        features = at_once * largest * size.width / 4 * _REAL * _FEATURE_COPIES
+        separate = _CONTRASTS if size.network.separate else 1
+        if self.options.method == "pnp":
+            # Real and imaginary part of every component, as one contrast.
+            asked, seen = self.n_denoise * 2 * size.rank, 1
+        else:
+            asked, seen = self.n_denoise * separate, separate
+        features = seen * at_once * largest * size.network.width / 4 * _REAL * _FEATURE_COPIES
         prior = (_PRIOR_NUMBERS + 2 * _CONTRASTS) * size.n_voxels * _REAL
-        operations = self.n_denoise * _VIEWS[self.dim] * size.n_voxels / 4 * size.n_weights * 2
+        products = size.n_voxels / 4 * size.network.n_products
+        operations = 2 * asked * _VIEWS[self.dim] * products
         seconds = operations / self.machine.rates.product
         return self.stage("denoise", self.state + prior + features, seconds)
 

@@ -63,7 +63,7 @@ class ReconOptions:
     grid_step: float = 0.05
     """Largest relative step between neighbouring dictionary values."""
     denoiser: str | None = None
-    """Weights of mri2qmap's and pnp's denoiser (.safetensors); None takes those of the package."""
+    """Weights of mri2qmap's or pnp's denoiser (.safetensors); None takes those of the package."""
     random_seed: int = 0
     """Of the noise whose way through the solver tells how noisy the image is."""
     device: str = "auto"
@@ -85,7 +85,7 @@ class ReconOptions:
         """Weights of the denoiser; None if the method has no denoiser."""
         if self.method not in ("mri2qmap", "pnp"):
             return None
-        return Path(self.denoiser) if self.denoiser else default_weights()
+        return Path(self.denoiser) if self.denoiser else default_weights(self.method)
 
     def resolved(self) -> "ReconOptions":
         """The same options with the method's defaults filled in, and None for what it lacks."""
@@ -116,6 +116,13 @@ def sloppy(options: ReconOptions) -> ReconOptions:
     )
 
 
-def default_weights() -> Path:
-    """The weights that come with the package."""
-    return Path(str(files("mri2qmap_bids.recon.pnp") / "weights" / "joint.safetensors"))
+def default_weights(method: ReconMethod = "mri2qmap") -> Path:
+    """The weights that come with the package.
+
+    Parameters
+    ----------
+    method
+        mri2qmap's see all contrasts of a slice together, pnp's one image at a time.
+    """
+    name = "separate" if method == "pnp" else "joint"
+    return Path(str(files("mri2qmap_bids.recon.pnp") / "weights" / f"{name}.safetensors"))

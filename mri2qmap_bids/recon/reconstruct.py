@@ -53,10 +53,10 @@ from mri2qmap_bids.recon.physics.sequence import Sequence
 from mri2qmap_bids.recon.physics.uncertainty import time_deviations
 from mri2qmap_bids.recon.plan import MemoryLimits, first_that_fits, machine_of, plans
 from mri2qmap_bids.recon.pnp.component_prior import ComponentPrior
-from mri2qmap_bids.recon.pnp.denoiser import load_denoiser
+from mri2qmap_bids.recon.pnp.denoiser import load_denoiser, network_shape
 from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
 from mri2qmap_bids.recon.pnp.low_rank import shifted_low_rank
-from mri2qmap_bids.recon.pnp.network import JointDenoiser
+from mri2qmap_bids.recon.pnp.network import DenoiserNetwork, NetworkShape
 from mri2qmap_bids.recon.pnp.proximal import fista, largest_eigenvalue
 from mri2qmap_bids.recon.pnp.solver import Corrector, Schedule, plug_and_play
 from mri2qmap_bids.recon.pnp.total_variation import warm_total_variation
@@ -378,7 +378,7 @@ class Solution:
 def solve(
     problem: InverseProblem,
     dictionary: Dictionary,
-    network: JointDenoiser | None,
+    network: DenoiserNetwork | None,
     options: ReconOptions,
     target: tuple[int, ...],
     record: Record | None = None,
@@ -496,7 +496,7 @@ def _regularised(
     return fista(normal, projection, prox, lipschitz, options.iterations, start, watch=watch)
 
 
-def load_network(options: ReconOptions, device: torch.device) -> JointDenoiser | None:
+def load_network(options: ReconOptions, device: torch.device) -> DenoiserNetwork | None:
     """The denoiser that the options ask for; None for a method that has none.
 
     Raises
@@ -574,6 +574,11 @@ def problem_size(
         Atoms of the dictionary.
     real_basis
         Whether the temporal basis is real.
+
+    Raises
+    ------
+    WeightsError
+        If the card of the denoiser's weights is missing or damaged.
     """
     skipped = 0 if extent.is_3d else 1
     matrix, sizes = _resized(extent.matrix, extent.voxel_size, options.matrix, extent.is_3d)
@@ -587,6 +592,7 @@ def problem_size(
         n_samples=extent.n_samples,
         n_atoms=n_atoms,
         real_basis=real_basis,
+        network=network_shape(options.weights_file) if options.weights_file else NetworkShape(),
     )
 
 

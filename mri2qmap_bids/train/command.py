@@ -3,14 +3,16 @@
 import argparse
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS
 from mri2qmap_bids.recon.pnp.denoiser import load_denoiser, save_denoiser
-from mri2qmap_bids.recon.pnp.network import NetworkShape
+from mri2qmap_bids.recon.pnp.network import ANY_CONTRAST, NetworkShape
 from mri2qmap_bids.train.data import load_folder, synthesise_slices, tissue_slices
 from mri2qmap_bids.train.draw import Sources
 from mri2qmap_bids.train.loop import TrainingOptions, card, train
@@ -37,30 +39,37 @@ def run_training(arguments: argparse.Namespace) -> Path:
     initial = None
     if arguments.initial:
         initial = load_denoiser(arguments.initial, torch.device("cpu")).requires_grad_(True)
-    shape = NetworkShape(width=arguments.width) if initial is None else initial.shape
+    if initial is not None:
+        shape = initial.shape
+    else:
+        shape = NetworkShape(width=arguments.width, n_levels=arguments.levels)
+        if arguments.separate:
+            shape = replace(shape, contrasts=ANY_CONTRAST)
+    contrasts = tuple(DENOISED_CONTRASTS) if shape.separate else shape.contrasts
     options = TrainingOptions(
         n_steps=arguments.steps,
         batch=arguments.batch,
         rate=arguments.rate,
+        shares=tuple(arguments.shares),
         seed=arguments.seed,
         device=arguments.device,
     )
-    real = load_folder(arguments.images, shape.contrasts) if arguments.images else []
+    real = load_folder(arguments.images, contrasts) if arguments.images else []
     tissues = tissue_slices(arguments.labels, arguments.slices_per_label, arguments.seed)
     held = tuple(arguments.hold_out)
     kept_tissues = [item for item in tissues if item.group.startswith(held)]
     tissues = [item for item in tissues if item not in kept_tissues]
     held_out = [item for item in real if item.group.startswith(held)]
     real = [item for item in real if item not in held_out]
-    held_out += synthesise_slices(kept_tissues, shape.contrasts, arguments.seed)
+    held_out += synthesise_slices(kept_tissues, contrasts, arguments.seed)
     if not real and not tissues:
         raise UsageError("--images and --labels: must give slices to train on, got none")
     if not held_out:
         raise UsageError(f"--hold-out: must name subjects that are there, got {list(held)}")
     chosen = held_out[:: max(len(held_out) // _N_VALIDATION, 1)]
     logger.info("%d real, %d anatomical, %d held-out slices", len(real), len(tissues), len(chosen))
-    tables = noise_tables(shape.contrasts, _N_TRAINS, arguments.seed)
-    sources = Sources(shape.contrasts, real, tissues, tables)
+    tables = noise_tables(contrasts, _N_TRAINS, arguments.seed)
+    sources = Sources(contrasts, real, tissues, tables)
     output: Path = arguments.output
     checkpoint = output.with_suffix(".checkpoint")
     network, history = train(sources, chosen, shape, options, checkpoint, initial)

@@ -20,6 +20,8 @@ _ZOOMS = (1.0, 1.0, 1.5, 2.0)
 _THROUGH_MAPS = 0.7
 # Synthesised patches without the ratios, as real images are.
 _WITHOUT_RATIOS = 0.15
+# Patches of one contrast whose noise is white and of one level, known exactly.
+_WHITE_NOISE = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,28 +99,115 @@ def draw_batch(
         Source of randomness.
     """
     generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
-    textures = sources.textures
-    there = np.array([len(sources.tissues) > 0, len(textures) > 0, len(sources.real) > 0])
-    wanted = np.array(shares) * there
-    counts = rng.multinomial(n, wanted / wanted.sum())
+    counts = _counts(sources, n, shares, rng)
     parts: list[Batch] = []
     if counts[0]:
-        cut = [_patch(_one(sources.tissues, rng).fractions, edge, rng) for _ in range(counts[0])]
-        maps = maps_of_fractions(torch.stack(cut) / 255, generator)
+        maps = _of_anatomies(sources, counts[0], edge, rng, generator)
         parts.append(_synthetic(maps, sources, sigma_range, generator))
     if counts[1]:
-        channel = sources.contrasts.index("T1w")
-        cut = [_patch(_one(textures, rng).images[[channel]], edge, rng) for _ in range(counts[1])]
-        maps = maps_of_t1w(torch.cat(cut), generator)
+        maps = _of_textures(sources, counts[1], edge, rng, generator)
         parts.append(_synthetic(maps, sources, sigma_range, generator))
     if counts[2]:
-        items = [_one(sources.real, rng) for _ in range(counts[2])]
-        clean = torch.stack([_patch(item.images, edge, rng) for item in items])
-        gain = 0.6 + 0.7 * torch.rand((len(clean), 1, 1, 1), generator=generator)
-        present = torch.from_numpy(np.stack([item.present for item in items]))
-        parts.append(_added(clean * gain, present, sigma_range, generator))
+        clean, present = _of_images(sources, counts[2], edge, rng, generator)
+        parts.append(_added(clean, present, sigma_range, generator))
     names = [f.name for f in fields(Batch)]
     return Batch(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
+
+def draw_separate_batch(
+    sources: Sources,
+    n: int,
+    edge: int,
+    sigma_range: tuple[float, float],
+    shares: tuple[float, float, float],
+    rng: np.random.Generator,
+) -> Batch:
+    """One batch of patches of one contrast each, drawn from those that there are.
+
+    The noise is white and of one level in most, as added noise is, and uneven and coloured in
+    the others, as a reconstruction leaves it.
+
+    Parameters
+    ----------
+    sources, n, edge, sigma_range, shares, rng
+        As of :func:`draw_batch`.
+    """
+    generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+    counts = _counts(sources, n, shares, rng)
+    images: list[torch.Tensor] = []
+    counted: list[torch.Tensor] = []
+    for count, draw_maps in zip(counts, (_of_anatomies, _of_textures), strict=False):
+        if count:
+            maps = draw_maps(sources, count, edge, rng, generator)
+            clean = contrasts_of(maps, sources.contrasts)
+            images.append((clean / white_of(clean, sources.contrasts)).clamp_max(4))
+            counted.append(_known(maps, sources.contrasts))
+    if counts[2]:
+        clean, present = _of_images(sources, counts[2], edge, rng, generator)
+        images.append(clean)
+        counted.append(present[:, :, None, None].float().expand_as(clean))
+    all_images, all_counted = torch.cat(images), torch.cat(counted)
+    there = all_counted.amax((2, 3))
+    chosen = torch.multinomial(there, 1, generator=generator)[:, :, None, None]
+    chosen = chosen.expand(-1, -1, edge, edge)
+    clean = all_images.gather(1, chosen)
+    low, high = np.log(sigma_range)
+    level = torch.exp(low + (high - low) * torch.rand((n, 1), generator=generator))
+    noisy, sigma = directly(clean, level, generator)
+    even = level[:, :, None, None].expand_as(clean)
+    plain = clean + even * torch.randn(clean.shape, generator=generator)
+    white = torch.rand((n, 1, 1, 1), generator=generator) < _WHITE_NOISE
+    unknown = torch.zeros_like(clean[:, 0])
+    return Batch(
+        clean=clean,
+        noisy=torch.where(white, plain, noisy),
+        sigma=torch.where(white, even, sigma),
+        counted=all_counted.gather(1, chosen),
+        white=torch.ones_like(level)[:, :, None, None],
+        t1=unknown,
+        t2=unknown,
+        m0=unknown,
+    )
+
+
+def _counts(
+    sources: Sources, n: int, shares: tuple[float, float, float], rng: np.random.Generator
+) -> list[int]:
+    """Patches from anatomies, from T1-weighted images turned into maps, and from real images."""
+    kinds = (sources.tissues, sources.textures, sources.real)
+    wanted = np.array(shares) * np.array([len(items) > 0 for items in kinds])
+    return [int(count) for count in rng.multinomial(n, wanted / wanted.sum())]
+
+
+def _of_anatomies(
+    sources: Sources, n: int, edge: int, rng: np.random.Generator, generator: torch.Generator
+) -> RandomMaps:
+    cut = [_patch(_one(sources.tissues, rng).fractions, edge, rng) for _ in range(n)]
+    return maps_of_fractions(torch.stack(cut) / 255, generator)
+
+
+def _of_textures(
+    sources: Sources, n: int, edge: int, rng: np.random.Generator, generator: torch.Generator
+) -> RandomMaps:
+    channel = sources.contrasts.index("T1w")
+    cut = [_patch(_one(sources.textures, rng).images[[channel]], edge, rng) for _ in range(n)]
+    return maps_of_t1w(torch.cat(cut), generator)
+
+
+def _of_images(
+    sources: Sources, n: int, edge: int, rng: np.random.Generator, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Real images of random brightness, and which of them there are."""
+    items = [_one(sources.real, rng) for _ in range(n)]
+    clean = torch.stack([_patch(item.images, edge, rng) for item in items])
+    gain = 0.6 + 0.7 * torch.rand((n, 1, 1, 1), generator=generator)
+    return clean * gain, torch.from_numpy(np.stack([item.present for item in items]))
+
+
+def _known(maps: RandomMaps, contrasts: tuple[str, ...]) -> torch.Tensor:
+    """1 where a contrast of maps means something: everywhere, but a ratio only where there is signal."""
+    plain = torch.tensor([not DENOISED_CONTRASTS[name].normalised for name in contrasts])
+    return torch.where(plain[:, None, None], 1.0, (maps.m0 > 0.1).float()[:, None])
 
 
 def _synthetic(
@@ -147,7 +236,7 @@ def _synthetic(
         clean=torch.where(chosen, clean / white, clean / own).clamp_max(4) * seen,
         noisy=torch.where(chosen, noisy / white, direct).clamp(-4, 4) * seen,
         sigma=torch.where(chosen, sigma / white, direct_sigma).clamp_max(2) * seen,
-        counted=torch.where(plain[:, None, None], 1.0, (maps.m0 > 0.1).float()[:, None]) * seen,
+        counted=_known(maps, sources.contrasts) * seen,
         white=torch.where(chosen, white, own),
         t1=torch.where(known, maps.t1, zero),
         t2=torch.where(known, maps.t2, zero),

@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from mri2qmap_bids.recon.pnp.network import JointDenoiser, NetworkShape
+from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.recon.pnp.network import DenoiserNetwork, NetworkShape
 from mri2qmap_bids.train.data import Slice
-from mri2qmap_bids.train.draw import Sources, draw_batch
-from mri2qmap_bids.train.noise import errors_of_maps
+from mri2qmap_bids.train.draw import Batch, Sources, draw_batch, draw_separate_batch
+from mri2qmap_bids.train.noise import NoiseTables, errors_of_maps
 
 logger = logging.getLogger(__name__)
 
 VALIDATION_LEVELS = (0.02, 0.05, 0.1, 0.2)
-_SMALLEST_SQUARE = 1e-8  # the root has no slope at 0
+_SMALLEST_SQUARE = 1e-8  # the logarithm has no slope at 0
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class TrainingOptions:
     shares: tuple[float, float, float] = (0.4, 0.35, 0.25)
     """Parts of the patches that come from synthesised anatomies, from T1-weighted images
     turned into maps, and from real images as they are, where there are any."""
-    quantity_weight: float = 0.25
+    quantity_weight: float = 0.5
     """Weight of the relative errors of T1, T2 and M0 that errors of the contrasts mean, where
-    the contrasts are synthesised, against the contrasts' own."""
+    the contrasts are synthesised, against the contrasts' own; not of separate contrasts."""
     validate_every: int = 1000
     """Steps between validations and checkpoints."""
     seed: int = 0
@@ -57,15 +58,16 @@ def train(
     shape: NetworkShape,
     options: TrainingOptions,
     checkpoint: Path,
-    initial: JointDenoiser | None = None,
-) -> tuple[JointDenoiser, list[dict[str, Any]]]:
+    initial: DenoiserNetwork | None = None,
+) -> tuple[DenoiserNetwork, list[dict[str, Any]]]:
     """Minimise the error of D(w + n, sigma) over patches, noise levels and missing contrasts.
 
-    The error of a patch is the root mean square over its voxels, and the loss its mean over
-    patches and contrasts. So D tends to the mean of what is likely, not to its median, which
-    would drop whatever is rather absent than there, as faint lesions are; and no noise level
-    outweighs the others. Of synthesised contrasts the maps are known. There the errors of T1,
-    T2 and M0 that those of the contrasts mean count too, so that their ratios are kept.
+    The loss is the logarithm of a patch's root mean square, contrast by contrast, which is its
+    PSNR; its mean over patches and contrasts is minimised. Within a patch D so tends to the mean
+    of what is likely, not to its median, which would drop whatever is rather absent than there,
+    as faint lesions are; and no patch counts more because there is more noise in it. Of
+    synthesised contrasts the maps are known. There the errors of T1, T2 and M0 that those of the
+    contrasts mean count too, so that their ratios are kept; separate contrasts have none.
 
     Stops and goes on: a checkpoint beside the weights holds network, optimiser, history and
     step, and a call with the same file takes up there.
@@ -87,11 +89,16 @@ def train(
 
     Returns
     -------
-    The network whose running mean of weights was best, and the validation history.
+    The running mean of the network's weights, and the validation history.
+
+    Raises
+    ------
+    UsageError
+        If the checkpoint is of another network or of other options.
     """
     torch.manual_seed(options.seed)
     device = torch.device(options.device)
-    network = JointDenoiser(shape).to(device)
+    network = DenoiserNetwork(shape).to(device)
     if initial is not None:
         network.load_state_dict(initial.state_dict())
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -105,8 +112,14 @@ def train(
     )
     history: list[dict[str, Any]] = []
     first = 0
+    made_by = json.dumps({"network": asdict(shape), **asdict(options)})
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
+        if state.get("made_by") != made_by:
+            raise UsageError(
+                f"{checkpoint}: must be of the same training to be gone on with, "
+                f"{made_by}, got {state.get('made_by')}; remove it to begin anew"
+            )
         for part, name in (
             (network, "network"),
             (mean, "mean"),
@@ -116,24 +129,16 @@ def train(
             part.load_state_dict(state[name])  # type: ignore[attr-defined]
         history, first = json.loads(state["history"]), int(state["step"])
         logger.info("%s: going on at step %d", checkpoint, first)
+    draw = draw_separate_batch if shape.separate else draw_batch
     start = time.monotonic()
     for step in tqdm(
         range(first, options.n_steps), initial=first, total=options.n_steps, mininterval=10
     ):
         rng = np.random.default_rng([options.seed, step])
-        batch = draw_batch(
+        batch = draw(
             sources, options.batch, options.patch, options.sigma_range, options.shares, rng
         )
-        noisy = batch.noisy.to(device).contiguous(memory_format=torch.channels_last)
-        counted = batch.counted.to(device)
-        with torch.autocast(device.type, torch.bfloat16):
-            denoised = network(noisy, batch.sigma.to(device))
-        error = (denoised.float() - batch.clean.to(device)) * counted
-        loss = _typical(error, counted)
-        maps = batch.maps
-        quantities = errors_of_maps(error.cpu() * batch.white, maps, sources.tables).clamp(-1, 1)
-        signal = (maps.m0 > 0).float()[:, None].expand_as(quantities)
-        loss = loss + options.quantity_weight * _typical(quantities, signal).to(device)
+        loss = _loss(network, batch, None if shape.separate else sources.tables, options, device)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -153,18 +158,19 @@ def train(
                 "optimiser": optimiser.state_dict(),
                 "schedule": schedule.state_dict(),
                 "history": json.dumps(history),
+                "made_by": made_by,
                 "step": step + 1,
             }
             partial = checkpoint.with_suffix(".part")
             torch.save(state, partial)
             partial.replace(checkpoint)
-    averaged: JointDenoiser = mean.module  # type: ignore[assignment]
+    averaged: DenoiserNetwork = mean.module  # type: ignore[assignment]
     return averaged, history
 
 
 @torch.no_grad()
 def validate(
-    network: JointDenoiser, slices: Sequence[Slice], device: torch.device
+    network: DenoiserNetwork, slices: Sequence[Slice], device: torch.device
 ) -> dict[str, float]:
     """PSNR [dB] of held-out slices at each noise level, white noise, mean over slices."""
     scores: dict[str, float] = {}
@@ -200,12 +206,34 @@ def card(
     }
 
 
-def _typical(error: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
-    """Root mean square over the counted voxels, mean over patches and channels with any."""
+def _loss(
+    network: DenoiserNetwork,
+    batch: Batch,
+    tables: NoiseTables | None,
+    options: TrainingOptions,
+    device: torch.device,
+) -> torch.Tensor:
+    """The loss of :func:`train`; without tables of the contrasts alone."""
+    noisy = batch.noisy.to(device).contiguous(memory_format=torch.channels_last)
+    counted = batch.counted.to(device)
+    with torch.autocast(device.type, torch.bfloat16):
+        denoised = network(noisy, batch.sigma.to(device))
+    error = (denoised.float() - batch.clean.to(device)) * counted
+    loss = _level(error, counted)
+    if tables is None:
+        return loss
+    maps = batch.maps
+    quantities = errors_of_maps(error.cpu() * batch.white, maps, tables).clamp(-1, 1)
+    signal = (maps.m0 > 0).float()[:, None].expand_as(quantities)
+    return loss + options.quantity_weight * _level(quantities, signal).to(device)
+
+
+def _level(error: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+    """Logarithm of the root mean square of what counts, mean over patches and channels with any."""
     voxels = counted.sum((2, 3))
     square = error.square().mul(counted).sum((2, 3)) / voxels.clamp_min(1)
     there = (voxels > 0).float()
-    return ((square + _SMALLEST_SQUARE).sqrt() * there).sum() / there.sum().clamp_min(1)
+    return ((square + _SMALLEST_SQUARE).log() * there).sum() / there.sum().clamp_min(1) / 2
 
 
 def _divisible(images: np.ndarray, multiple: int) -> np.ndarray:

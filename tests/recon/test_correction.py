@@ -10,7 +10,7 @@ from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, synthesise
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
 from mri2qmap_bids.recon.physics.epg import simulate
 from mri2qmap_bids.recon.physics.matching import match, signal_of
-from mri2qmap_bids.recon.pnp.network import JointDenoiser, NetworkShape
+from mri2qmap_bids.recon.pnp.network import DenoiserNetwork, NetworkShape
 
 SHAPE = (48, 40)
 DEVIATION = torch.full((5,), 0.02 / 2**0.5)
@@ -29,7 +29,7 @@ def case():
     image = signals.T.reshape(-1, *SHAPE) * m0
     torch.manual_seed(0)
     noisy = image + 0.02 * torch.randn_like(image)
-    network = JointDenoiser(NetworkShape(width=4)).eval()
+    network = DenoiserNetwork(NetworkShape(width=4)).eval()
     return Prior(dictionary, network), noisy, image, t1, t2, m0
 
 

@@ -1,6 +1,7 @@
 """Training data from disk, noise, checkpoints, and the command as a user calls it."""
 
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -8,12 +9,13 @@ import pytest
 import torch
 
 from mri2qmap_bids import tools
+from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS
 from mri2qmap_bids.recon.pnp.denoiser import load_denoiser
-from mri2qmap_bids.recon.pnp.network import NetworkShape
+from mri2qmap_bids.recon.pnp.network import ANY_CONTRAST, NetworkShape
 from mri2qmap_bids.train import loop
 from mri2qmap_bids.train.data import Slice, TissueSlice, contrasts_of, load_folder
-from mri2qmap_bids.train.draw import Sources, draw_batch
+from mri2qmap_bids.train.draw import Sources, draw_batch, draw_separate_batch
 from mri2qmap_bids.train.loop import TrainingOptions, train, validate
 from mri2qmap_bids.train.maps import RandomMaps, maps_of_fractions, maps_of_t1w
 from mri2qmap_bids.train.noise import (
@@ -189,6 +191,42 @@ def test_missing_contrasts_are_empty_and_do_not_count(tables):
     assert (batch.sigma[~missing] > 0).all()
 
 
+def test_batches_of_separate_contrasts_hold_what_is_there(sources):
+    def draw(seed):
+        shares = (0.4, 0.3, 0.3)
+        return draw_separate_batch(
+            sources, 24, 32, (0.01, 0.3), shares, np.random.default_rng(seed)
+        )
+
+    first, again, other = draw(1), draw(1), draw(2)
+    for name in ("clean", "noisy", "sigma", "counted"):
+        values = getattr(first, name)
+        assert values.shape == (24, 1, 32, 32)
+        assert values.isfinite().all()
+        assert torch.equal(values, getattr(again, name))
+    assert not torch.equal(first.noisy, other.noisy)
+    assert (first.counted.amax((1, 2, 3)) == 1).all()
+    even = first.sigma.amin((1, 2, 3)) == first.sigma.amax((1, 2, 3))
+    assert 4 < int(even.sum()) < 24
+    error = (first.noisy - first.clean) / first.sigma
+    assert float(error.square().mean().sqrt()) == pytest.approx(1, rel=0.1)
+
+
+def test_separate_training_learns_to_take_noise_away(tmp_path, tables):
+    """Images of one brightness: what is left of the noise falls with every step."""
+    plain = [
+        Slice(np.full((6, 64, 64), 0.5, np.float16), np.array([True] * 4 + [False] * 2), f"s{n}")
+        for n in range(2)
+    ]
+    only_real = Sources(CONTRASTS, plain, [], tables)
+    options = TrainingOptions(n_steps=60, batch=4, patch=32, rate=1e-2, validate_every=30)
+    shape = NetworkShape(ANY_CONTRAST, width=8)
+    network, history = train(only_real, plain[:1], shape, options, tmp_path / "checkpoint")
+    assert network.shape.separate
+    for key in ("psnr_0.02", "psnr_0.05", "psnr_0.1", "psnr_0.2"):
+        assert history[-1][key] > history[0][key] + 0.5
+
+
 def test_training_goes_on_where_it_was_killed(tmp_path, monkeypatch, sources):
     slices, shape = some_slices(), NetworkShape(width=4)
     options = TrainingOptions(n_steps=6, batch=2, patch=32, validate_every=3)
@@ -215,6 +253,19 @@ def test_training_goes_on_where_it_was_killed(tmp_path, monkeypatch, sources):
         assert torch.allclose(value, again.state_dict()[name], atol=1e-5)
 
 
+def test_a_checkpoint_of_another_training_is_refused(tmp_path, sources):
+    slices = some_slices()[:2]
+    options = TrainingOptions(n_steps=1, batch=2, patch=32)
+    path = tmp_path / "c.checkpoint"
+    train(sources, slices, NetworkShape(width=4), options, path)
+    for shape, other in (
+        (NetworkShape(width=8), options),
+        (NetworkShape(width=4), replace(options, n_steps=2)),
+    ):
+        with pytest.raises(UsageError, match=f"{path}: must be of the same training"):
+            train(sources, slices, shape, other, path)
+
+
 @pytest.mark.slow
 def test_command_writes_weights_card_and_curve(folder, tmp_path, capsys):
     output = tmp_path / "weights" / "w.safetensors"
@@ -229,6 +280,10 @@ def test_command_writes_weights_card_and_curve(folder, tmp_path, capsys):
     assert set(card["validation"]) >= {"step", "psnr_0.02", "psnr_0.2"}
     assert output.with_suffix(".png").exists()
     assert load_denoiser(output, torch.device("cpu")).shape.width == 4
+    words[1] = str(tmp_path / "separate.safetensors")
+    assert tools.main([*words, "--batch", "2", "--width", "4", "--levels", "3", "--separate"]) == 0
+    shape = load_denoiser(tmp_path / "separate.safetensors", torch.device("cpu")).shape
+    assert shape.separate and shape.n_levels == 3
 
 
 def test_nothing_to_train_on_is_said(tmp_path, capsys):

@@ -6,7 +6,7 @@ import torch
 
 from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
 from mri2qmap_bids.recon.pnp.denoiser import denoise
-from mri2qmap_bids.recon.pnp.network import JointDenoiser
+from mri2qmap_bids.recon.pnp.network import DenoiserNetwork
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,7 +14,8 @@ class ComponentPrior:
     """Plug-and-play on the subspace image itself, without physics.
 
     Real and imaginary part of every component are brought into 0..1 and denoised as images of
-    one contrast, the network's first, the other contrasts missing.
+    one contrast: the only one of a network of separate contrasts, or else the first, the others
+    missing.
 
     References
     ----------
@@ -22,7 +23,7 @@ class ComponentPrior:
     doi:10.1109/ISBI52829.2022.9761603.
     """
 
-    network: JointDenoiser
+    network: DenoiserNetwork
     """The denoiser."""
     told: float
     """Noise that it is told, relative to what is there."""

@@ -12,13 +12,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mri2qmap_bids.errors import WeightsError
-from mri2qmap_bids.recon.pnp.network import JointDenoiser, NetworkShape
+from mri2qmap_bids.recon.pnp.network import DenoiserNetwork, NetworkShape
 
 # Brightest voxel and largest noise that a network sees in training.
 _LARGEST, _NOISIEST = 4.0, 2.0
 
 
-def save_denoiser(network: JointDenoiser, card: Mapping[str, Any], path: Path) -> None:
+def save_denoiser(network: DenoiserNetwork, card: Mapping[str, Any], path: Path) -> None:
     """Write weights as safetensors and, beside them, a JSON card with their checksum.
 
     Parameters
@@ -43,7 +43,7 @@ def save_denoiser(network: JointDenoiser, card: Mapping[str, Any], path: Path) -
     partial.replace(path)
 
 
-def load_denoiser(path: Path, device: torch.device) -> JointDenoiser:
+def load_denoiser(path: Path, device: torch.device) -> DenoiserNetwork:
     """Read weights written by :func:`save_denoiser`, ready to use.
 
     Raises
@@ -51,24 +51,17 @@ def load_denoiser(path: Path, device: torch.device) -> JointDenoiser:
     WeightsError
         If the file or its card is missing, damaged, or does not fit the network.
     """
-    card_path = path.with_suffix(".json")
+    shape, promised = _card(path)
     try:
-        card = json.loads(card_path.read_text(encoding="utf-8"))
-        shape = NetworkShape(
-            **{**card["network"], "contrasts": tuple(card["network"]["contrasts"])}
-        )
         checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise _no_weights(path, error) from error
+    if checksum != promised:
         raise WeightsError(
-            f"{path}: must be denoiser weights (.safetensors) with their card {card_path.name}, "
-            f"got: {type(error).__name__}: {error}"
-        ) from error
-    if checksum != card.get("sha256"):
-        raise WeightsError(
-            f"{path}: must have the checksum {card.get('sha256')} that its card says, got {checksum}; "
+            f"{path}: must have the checksum {promised} that its card says, got {checksum}; "
             "the file is damaged or not the card's"
         )
-    network = JointDenoiser(shape)
+    network = DenoiserNetwork(shape)
     try:
         network.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
@@ -78,8 +71,38 @@ def load_denoiser(path: Path, device: torch.device) -> JointDenoiser:
     return network.eval().requires_grad_(False)
 
 
+def network_shape(path: Path) -> NetworkShape:
+    """The network of weights, by their card alone.
+
+    Raises
+    ------
+    WeightsError
+        If the card is missing or damaged.
+    """
+    return _card(path)[0]
+
+
+def _card(path: Path) -> tuple[NetworkShape, str | None]:
+    """Network and checksum that the card beside a weights' file tells."""
+    try:
+        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        shape = NetworkShape(
+            **{**card["network"], "contrasts": tuple(card["network"]["contrasts"])}
+        )
+        return shape, card.get("sha256")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _no_weights(path, error) from error
+
+
+def _no_weights(path: Path, error: Exception) -> WeightsError:
+    return WeightsError(
+        f"{path}: must be denoiser weights (.safetensors) with their card "
+        f"{path.with_suffix('.json').name}, got: {type(error).__name__}: {error}"
+    )
+
+
 def denoise(
-    network: JointDenoiser,
+    network: DenoiserNetwork,
     images: torch.Tensor,
     sigma: torch.Tensor,
     slices_at_once: int = 8,
@@ -119,7 +142,9 @@ def denoise(
     return clean.clamp_min(0)
 
 
-def _in_all_views(network: JointDenoiser, stack: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+def _in_all_views(
+    network: DenoiserNetwork, stack: torch.Tensor, sigma: torch.Tensor
+) -> torch.Tensor:
     """Mean over the eight symmetries of the square."""
     clean = torch.zeros_like(stack)
     for turns in range(4):
@@ -135,7 +160,7 @@ def _in_all_views(network: JointDenoiser, stack: torch.Tensor, sigma: torch.Tens
 
 @torch.no_grad()
 def _slices(
-    network: JointDenoiser, stack: torch.Tensor, sigma: torch.Tensor, at_once: int
+    network: DenoiserNetwork, stack: torch.Tensor, sigma: torch.Tensor, at_once: int
 ) -> torch.Tensor:
     """Denoise (contrast, slice, y, x) slice by slice."""
     multiple = network.shape.multiple

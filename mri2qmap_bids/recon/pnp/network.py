@@ -1,9 +1,12 @@
-"""The layers of the denoiser: a small residual U-Net over co-registered contrasts."""
+"""The layers of the denoiser: a small residual U-Net over co-registered contrasts or over one."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+
+ANY_CONTRAST = ("any",)
+"""Contrasts of a network that sees one image at a time, whatever it shows."""
 
 
 @dataclass(frozen=True)
@@ -11,7 +14,7 @@ class NetworkShape:
     """All that the layers depend on."""
 
     contrasts: tuple[str, ...] = ("T1w", "T2w", "PDw", "FLAIR", "T1ratio", "T2ratio")
-    """Name of every channel, in order."""
+    """Name of every channel, in order; or ``ANY_CONTRAST``."""
     width: int = 64
     """Features at half resolution; doubled at every level below."""
     n_levels: int = 2
@@ -20,17 +23,44 @@ class NetworkShape:
     """Residual blocks at every level, going down and going up."""
 
     @property
+    def separate(self) -> bool:
+        """Whether every contrast is denoised by itself."""
+        return self.contrasts == ANY_CONTRAST
+
+    @property
+    def n_products(self) -> int:
+        """Multiplications for every 2 x 2 voxels seen, of all contrasts together or of one."""
+        n_contrasts, kernel = len(self.contrasts), 9
+        widths = [self.width * 2**level for level in range(self.n_levels)]
+        ends = kernel * (4 * 2 + 4) * n_contrasts * widths[0]
+        blocks = sum(
+            (1 if level == self.n_levels - 1 else 2)
+            * self.n_blocks
+            * 2
+            * kernel
+            * width**2
+            / 4**level
+            for level, width in enumerate(widths)
+        )
+        between = sum(
+            2 * fine * coarse / 4**level
+            for level, (fine, coarse) in enumerate(zip(widths, widths[1:], strict=False))
+        )
+        return int(ends + blocks + between)
+
+    @property
     def multiple(self) -> int:
         """Image sizes must be multiples of this."""
         return int(2**self.n_levels)
 
 
-class JointDenoiser(nn.Module):
+class DenoiserNetwork(nn.Module):
     """Noisy contrasts and the noise level of every voxel to clean contrasts.
 
     D(w, s) = w + U([w, s]), where U is a residual U-Net without bias terms, so that
     D(c w, c s) = c D(w, s) for c > 0: the units of the images do not matter. All channels
-    are seen together, so that an edge in a clear contrast guides a noisy one. Squares of
+    are seen together, so that an edge in a clear contrast guides a noisy one; or, with the
+    contrasts ``ANY_CONTRAST``, every channel by itself, by the same weights. Squares of
     2 x 2 voxels enter as channels, which makes the layers four times cheaper.
 
     Parameters
@@ -69,12 +99,19 @@ class JointDenoiser(nn.Module):
         Parameters
         ----------
         images
-            Shape (batch, contrast, y, x), y and x multiples of ``shape.multiple``. A contrast
-            that is missing is 0, and so is its sigma.
+            Shape (batch, contrast, y, x), y and x multiples of ``shape.multiple``; any number of
+            contrasts where they are separate. A contrast that is missing is 0, and so is its
+            sigma.
         sigma
             Standard deviation of the noise in each voxel, in the images' unit, shape of
             ``images``.
         """
+        if self.shape.separate:
+            alone = (-1, 1, *images.shape[2:])
+            return self._cleaned(images.reshape(alone), sigma.reshape(alone)).view(images.shape)
+        return self._cleaned(images, sigma)
+
+    def _cleaned(self, images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
         squares = nn.functional.pixel_unshuffle(torch.cat([images, sigma], dim=1), 2)
         features = self.head(squares)
         skipped = []

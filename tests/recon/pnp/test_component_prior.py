@@ -2,7 +2,7 @@ import torch
 
 from mri2qmap_bids.recon.pnp import component_prior
 from mri2qmap_bids.recon.pnp.component_prior import ComponentPrior
-from mri2qmap_bids.recon.pnp.network import JointDenoiser, NetworkShape
+from mri2qmap_bids.recon.pnp.network import DenoiserNetwork, NetworkShape
 
 
 def test_components_are_denoised_one_by_one_in_their_own_range(monkeypatch):
@@ -10,7 +10,7 @@ def test_components_are_denoised_one_by_one_in_their_own_range(monkeypatch):
     image = (
         torch.randn(3, 16, 20, dtype=torch.complex64) * torch.tensor([1.0, 5.0, 0.2])[:, None, None]
     )
-    network = JointDenoiser(NetworkShape(width=4)).eval()
+    network = DenoiserNetwork(NetworkShape(width=4)).eval()
     seen = []
 
     def halved(network, images, sigma):

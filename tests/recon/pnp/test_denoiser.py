@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from mri2qmap_bids.errors import WeightsError
 from mri2qmap_bids.recon.options import default_weights
@@ -12,7 +13,7 @@ from mri2qmap_bids.recon.pnp.denoiser import (
     load_denoiser,
     save_denoiser,
 )
-from mri2qmap_bids.recon.pnp.network import JointDenoiser, NetworkShape
+from mri2qmap_bids.recon.pnp.network import ANY_CONTRAST, DenoiserNetwork, NetworkShape
 
 CPU = torch.device("cpu")
 
@@ -20,7 +21,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    return JointDenoiser(NetworkShape(width=4)).eval()
+    return DenoiserNetwork(NetworkShape(width=4)).eval()
 
 
 @pytest.fixture
@@ -44,6 +45,26 @@ def test_network_knows_where_the_noise_is(network):
     louder[..., :4, :4] += 1
     change = (network(noisy, louder) - network(noisy, sigma)).abs()
     assert change[..., :8, :8].mean() > 10 * change[..., -4:, -4:].mean()
+
+
+def test_separate_contrasts_do_not_see_one_another(images):
+    """One by one or all at once, two of them or six: the same answer for each."""
+    torch.manual_seed(0)
+    network = DenoiserNetwork(NetworkShape(ANY_CONTRAST, width=4)).eval()
+    sigma = 0.1 * torch.rand(images.shape)
+    together = denoise(network, images, sigma)
+    assert not torch.equal(together, images)
+    for k in range(6):
+        alone = denoise(network, images[[k]], sigma[[k]])
+        assert torch.allclose(alone, together[[k]], atol=1e-6)
+    joint = DenoiserNetwork(NetworkShape(width=4)).eval()
+    changed, louder = images.clone(), sigma.clone()
+    changed[0] += 1
+    louder[0] += 1
+    assert torch.allclose(denoise(network, changed, louder)[1:], together[1:], atol=1e-6)
+    assert not torch.allclose(
+        denoise(joint, changed, louder)[1:], denoise(joint, images, sigma)[1:]
+    )
 
 
 def test_denoised_images_keep_shape_and_sign(network, images):
@@ -84,8 +105,9 @@ def test_a_flipped_slice_gives_the_flipped_answer(network, images, axes):
     assert torch.allclose(turned, denoise(network, images, sigma), atol=1e-5)
 
 
-def test_shipped_weights_take_noise_away():
-    network = load_denoiser(default_weights(), CPU)
+@pytest.mark.parametrize("method", ["mri2qmap", "pnp"])
+def test_shipped_weights_take_noise_away(method):
+    network = load_denoiser(default_weights(method), CPU)
     y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     head = ((y - 30).hypot(x - 33) < 24).float()
     clean = (
@@ -99,6 +121,19 @@ def test_shipped_weights_take_noise_away():
         sigma = torch.full_like(clean, level)
         found = denoise(network, noisy, sigma)
         assert (found - clean).norm() < 0.7 * (noisy - clean).norm()
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [NetworkShape(), NetworkShape(width=16, n_levels=3), NetworkShape(ANY_CONTRAST, 8, 1, 3)],
+)
+def test_products_are_those_of_the_layers(shape):
+    """Counted by torch, of one image of 32 x 32 voxels."""
+    network = DenoiserNetwork(shape)
+    image = torch.rand(1, len(shape.contrasts), 32, 32)
+    with FlopCounterMode(display=False) as counter:
+        network(image, image)
+    assert counter.get_total_flops() == 2 * 16 * 16 * shape.n_products
 
 
 def test_weights_come_back_as_they_were_saved(network, tmp_path):
