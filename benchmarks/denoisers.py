@@ -1,9 +1,9 @@
-"""The shipped denoiser against BM3D on held-out subjects.
+"""The shipped denoisers against BM3D on held-out subjects.
 
 python benchmarks/denoisers.py benchmarks/denoisers.md --images FOLDER --labels FILE
 
-Only volumes of the subjects that the weights' card names as held out are used of FOLDER; FILE is a
-BrainWeb label volume that was not trained on. White Gaussian noise, the same for both methods; every
+Only volumes of the subjects that the weights' cards name as held out are used of FOLDER; FILE is a
+BrainWeb label volume that was not trained on. White Gaussian noise, the same for all methods; every
 contrast of a slice is noisy. Needs bm3d (pip install bm3d).
 """
 
@@ -18,11 +18,14 @@ import numpy as np
 import torch
 
 from mri2qmap_bids.recon.options import default_weights
+from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS
 from mri2qmap_bids.recon.pnp.denoiser import denoise, load_denoiser
 from mri2qmap_bids.train.data import Slice, load_folder, synthesise_slices, tissue_slices
 
+Method = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
+"""Noisy contrasts, which of them there are, and the noise level to clean contrasts."""
 LEVELS = (0.02, 0.05, 0.1, 0.2)
-N_SLICES = 4
+N_SLICES = 12
 
 
 def psnr(found: np.ndarray, clean: np.ndarray) -> float:
@@ -30,13 +33,8 @@ def psnr(found: np.ndarray, clean: np.ndarray) -> float:
     return float(-10 * np.log10(np.mean((found - clean) ** 2)))
 
 
-def by_bm3d(noisy: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Each contrast by itself."""
-    return np.stack([bm3d.bm3d(image, level) for image, level in zip(noisy, levels, strict=True)])
-
-
 def measure(
-    slices: list[Slice], level: float, methods: dict[str, Callable[..., np.ndarray]]
+    slices: list[Slice], level: float, methods: dict[str, Method]
 ) -> dict[str, tuple[float, float]]:
     """Mean PSNR over slices and present contrasts, and CPU seconds a slice."""
     values: dict[str, list[float]] = {name: [] for name in methods}
@@ -59,23 +57,35 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--labels", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, default=default_weights())
     words = parser.parse_args()
-    network = load_denoiser(words.weights, torch.device("cpu"))
-    card = json.loads(words.weights.with_suffix(".json").read_text())
-    held = set(card["data"]["held_out_subjects"])
-    contrasts = network.shape.contrasts
+    files = {"joint": default_weights("mri2qmap"), "one by one": default_weights("pnp")}
+    cards = {
+        name: json.loads(path.with_suffix(".json").read_text()) for name, path in files.items()
+    }
+    held = set.intersection(*(set(card["data"]["held_out_subjects"]) for card in cards.values()))
+    contrasts = tuple(DENOISED_CONTRASTS)
 
-    def joint(noisy: np.ndarray, present: np.ndarray, level: float) -> np.ndarray:
-        sigma = np.where(present[:, None, None], level, 0.0) * np.ones_like(noisy)
-        seen = np.where(present[:, None, None], noisy, 0.0)
-        as_tensors = (torch.from_numpy(a.astype(np.float32)) for a in (seen, sigma))
-        return denoise(network, *as_tensors).numpy()
+    def with_network(path: Path) -> Method:
+        network = load_denoiser(path, torch.device("cpu"))
 
-    def separate(noisy: np.ndarray, present: np.ndarray, level: float) -> np.ndarray:
+        def method(noisy: np.ndarray, present: np.ndarray, level: float) -> np.ndarray:
+            chosen = present if network.shape.separate else np.ones_like(present)
+            there = present[chosen, None, None]
+            seen = np.where(there, noisy[chosen], 0.0)
+            sigma = np.where(there, level, 0.0) * np.ones_like(seen)
+            as_tensors = (torch.from_numpy(a.astype(np.float32)) for a in (seen, sigma))
+            clean = np.zeros_like(noisy)
+            clean[chosen] = denoise(network, *as_tensors).numpy()
+            return clean
+
+        return method
+
+    def by_bm3d(noisy: np.ndarray, present: np.ndarray, level: float) -> np.ndarray:
         clean = np.zeros_like(noisy)
-        clean[present] = by_bm3d(noisy[present], np.full(int(present.sum()), level))
+        clean[present] = [bm3d.bm3d(image, level) for image in noisy[present]]
         return clean
+
+    methods = {name: with_network(path) for name, path in files.items()} | {"BM3D": by_bm3d}
 
     real = [s for s in load_folder(words.images, contrasts) if s.group in held]
     sets = {
@@ -84,24 +94,31 @@ def main() -> None:
             tissue_slices([words.labels], N_SLICES, 99), contrasts, 99
         ),
     }
+    weights = "; ".join(
+        f"{name} {card['training']['n_steps']} steps, checksum {card['sha256'][:12]}"
+        for name, card in cards.items()
+    )
     lines = [
         "# Denoisers on held-out subjects",
         "",
         f"`python benchmarks/denoisers.py {words.table} --images FOLDER --labels {words.labels.name}`: PSNR [dB], "
-        "mean over slices and contrasts; CPU seconds a slice. Weights: "
-        f"{card['training']['n_steps']} steps, checksum {card['sha256'][:12]}.",
+        f"mean over slices and contrasts, and its gain over BM3D; CPU seconds a slice. Weights: {weights}.",
         "",
-        "| slices | noise | joint (this package) | BM3D | gain | joint [s] | BM3D [s] |",
-        "|---|---|---|---|---|---|---|",
+        "| slices | noise | "
+        + " | ".join(methods)
+        + " | gain of joint | gain of one by one | "
+        + " | ".join(f"{name} [s]" for name in methods)
+        + " |",
+        "|---" * (2 * len(methods) + 4) + "|",
     ]
     for name, slices in sets.items():
         for level in LEVELS:
-            found = measure(slices, level, {"joint": joint, "bm3d": separate})
-            ours, theirs = found["joint"], found["bm3d"]
-            lines.append(
-                f"| {name} ({len(slices)}) | {level:g} | {ours[0]:.2f} | {theirs[0]:.2f} | {ours[0] - theirs[0]:+.2f} "
-                f"| {ours[1]:.2f} | {theirs[1]:.2f} |"
-            )
+            found = measure(slices, level, methods)
+            gains = [found[ours][0] - found["BM3D"][0] for ours in files]
+            cells = [f"{value:.2f}" for value, _ in found.values()]
+            cells += [f"{gain:+.2f}" for gain in gains]
+            cells += [f"{seconds:.2f}" for _, seconds in found.values()]
+            lines.append(f"| {name} ({len(slices)}) | {level:g} | " + " | ".join(cells) + " |")
             words.table.write_text("\n".join(lines) + "\n")
 
 

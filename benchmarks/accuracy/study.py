@@ -30,6 +30,7 @@ from mri2qmap_bids.recon.options import (
     TOLD,
     ReconMethod,
     ReconOptions,
+    default_weights,
 )
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
@@ -74,6 +75,8 @@ class Settings:
     """Of the start's regulariser; None takes the package's."""
     residual: bool = True
     """Whether the last maps are corrected by what they leave of the image."""
+    network: ReconMethod = "mri2qmap"
+    """Whose denoiser: mri2qmap's, of all contrasts together, or pnp's, of one at a time."""
     level: str = "replica"
     """How noise is told: replica (its way through the solver), or detail (from the image alone)."""
 
@@ -99,6 +102,11 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "conjugate-gradient steps": [{"n_steps": 8}],
     "last word": [{"final": "image"}, {"residual": False}],
     "noise level": [{"level": "detail"}],
+    "one contrast at a time": [
+        {"network": "pnp"},
+        {"network": "pnp", "told": 0.7},
+        {"network": "pnp", "told": 1.3},
+    ],
     "contrasts left out": [
         {"blind": ("T1w", "T2w", "FLAIR")},
         {"blind": ("T1w", "T2w", "PDw", "FLAIR")},
@@ -184,6 +192,8 @@ def with_duals(
 def run(bench: Bench, starts: dict[str, Start], settings: Settings) -> TissueMaps:
     """The loop with any settings; starts are kept, since they take the most time."""
     options = replace(bench.options, method="mri2qmap")
+    if settings.network != "mri2qmap":
+        options = replace(options, denoiser=str(default_weights(settings.network)))
     network = load_network(options, bench.dictionary.atoms.device)
     assert network is not None
     if settings.blind:

@@ -14,6 +14,8 @@ TURNS_PER_ARM = 8.0
 """Revolutions of one spiral arm unless the number of arms is given."""
 CENTRE_SPACING = 0.6
 """Distance between spiral turns at the centre [cycles per field of view]; 1 at the rim."""
+CENTRE_POWER = 1.5
+"""How much denser Cartesian lines are at the centre: their number falls as |y|^(1/p - 1)."""
 SAMPLE_SPACING = 0.75
 """Distance between samples along a spiral arm [cycles per field of view]."""
 _GOLDEN_TURN = np.pi * (3.0 - np.sqrt(5.0))
@@ -115,9 +117,11 @@ def make_trajectory(
 
     2D: the arms of a frame are evenly turned, and each frame is turned by the
     golden angle against the one before. 3D: discs and spokes follow one another
-    over arms and frames by the two-dimensional golden means. Cartesian lines run along x
-    and are shifted likewise: evenly over y within a frame, by the golden ratio from frame to
-    frame, and in 3D over y and z by the golden means.
+    over arms and frames by the two-dimensional golden means. Cartesian lines run along x.
+    Their order is alike: evenly spread within a frame and shifted by the golden ratio from
+    frame to frame, in 3D by the golden means over y and z. The fewer lines a frame has, the
+    denser they are at the centre: a place u in -1..1 becomes y = sign(u) |u|^p n / 2 with p
+    from 1, all lines, to ``CENTRE_POWER``, hardly any.
 
     Parameters
     ----------
@@ -187,11 +191,14 @@ def _lines(matrix: tuple[int, ...], n_frames: int, n_lines: int) -> NDArray[np.f
     index = np.arange(n_frames * n_lines)
     if len(matrix) == 2:
         golden = _GOLDEN_HALF_TURN / np.pi
-        parts = (index % n_lines / n_lines + golden * (index // n_lines))[:, None]
+        parts = ((index % n_lines + 0.5) / n_lines + golden * (index // n_lines))[:, None]
     else:
         parts = index[:, None] * np.array(_MEANS)
     sizes = np.array(matrix[1:])
-    steps = np.floor(np.mod(parts, 1.0) * sizes) - sizes // 2
+    power = CENTRE_POWER + (1.0 - CENTRE_POWER) * min(1.0, n_lines / sizes.prod())
+    place = 2.0 * np.mod(parts, 1.0) - 1.0
+    warped = (np.sign(place) * np.abs(place) ** power + 1.0) / 2.0
+    steps = np.floor(warped * sizes) - sizes // 2
     along = _spoke(matrix[0])[:, 0]
     lines = np.empty((len(index), len(along), len(matrix)), np.float32)
     lines[..., 0] = along

@@ -68,7 +68,21 @@ def test_cartesian_frames_together_visit_every_line_and_lie_on_the_grid(matrix):
     assert (positions[..., 1:] == positions[:, :, :1, 1:]).all()
     visited = np.unique(np.rint(lines), axis=0, return_counts=True)[1]
     assert len(visited) == np.prod(matrix[1:])
-    assert visited.max() <= 2.5 * visited.mean()
+    assert visited.min() >= visited.mean() / 4
+
+
+@pytest.mark.parametrize("matrix", [(48, 48), (32, 32, 32)])
+def test_cartesian_lines_are_denser_at_the_centre_where_there_are_few(matrix):
+    """Lines within half of the rim: (1/2)^(1/p) of them along each axis, p near 1.5."""
+    lines = make_trajectory("cartesian", matrix, 400, 24.0).positions[:, :, 0, 1:]
+    inside = (np.abs(lines) < np.array(matrix[1:]) / 4).mean((0, 1))
+    np.testing.assert_allclose(inside, 0.5 ** (1 / 1.5), atol=0.05)
+
+
+def test_a_whole_cartesian_frame_is_every_line_once():
+    lines = np.rint(make_trajectory("cartesian", (24, 24), 3, 1.0).positions[:, :, 0, 1])
+    for frame in lines:
+        assert sorted(frame) == list(range(-12, 12))
 
 
 def test_unequal_matrix_scales_each_axis():
