@@ -1,10 +1,13 @@
 """A whole scan, file to maps: time, memory and error, as planned and as measured.
 
-python -m benchmarks.speed.full_size TABLE [--matrix 220 --frames 500 --arms 48] [--device cuda]
-    [--gpu-mem 80 24 16 12]
+python -m benchmarks.speed.full_size TABLE [--matrix 220] [--device cuda] [--gpu-mem 80 24 16 12]
+python -m benchmarks.speed.full_size TABLE --matrix 48 64 96 --extrapolate 220 --cores 32
 
-One line for every memory limit. The scan is simulated in the subspace, on the same device, since the
-independent simulator would take hours at this size; the maps' errors are for orientation only.
+One line for every matrix and memory limit. The scan is simulated in the subspace, on the same device,
+since the independent simulator would take hours at full size; the maps' errors are for orientation only.
+What is not run is extrapolated: the plan's time at that size, times what the largest matrix measured took
+longer than planned; on more cores as if all of it ran in parallel, and as if only the part did that two
+threads sped up here (Amdahl 1967, doi:10.1145/1465482.1465560).
 """
 
 import argparse
@@ -12,6 +15,7 @@ import resource
 import tempfile
 import time
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +24,18 @@ import torch
 from mri2qmap_bids.errors import MemoryLimitError
 from mri2qmap_bids.recon.acquisition.extent import extent_of
 from mri2qmap_bids.recon.acquisition.raw import ReadLayout, read_raw
+from mri2qmap_bids.recon.cost import ProblemSize
 from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, signal_of
 from mri2qmap_bids.recon.physics.sequence import Sequence
 from mri2qmap_bids.recon.plan import MemoryLimits
+from mri2qmap_bids.recon.pnp.denoiser import network_shape
+from mri2qmap_bids.recon.pnp.network import NetworkShape
 from mri2qmap_bids.recon.reconstruct import (
     find_device,
+    plan_for,
     plans_with,
     reconstruct,
     tissue_grid,
@@ -38,7 +46,7 @@ from mri2qmap_bids.simulate.phantom import DigitalBrain
 from mri2qmap_bids.simulate.rawfile import RawFileOptions, write_raw_file
 from mri2qmap_bids.simulate.scan import ScanOptions, place_brain
 from mri2qmap_bids.simulate.sequences import make_sequence
-from mri2qmap_bids.simulate.trajectory import make_trajectory
+from mri2qmap_bids.simulate.trajectory import Trajectory, make_trajectory
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,32 +63,39 @@ class Simulated:
 def main() -> None:
     """Simulate once, reconstruct under every limit."""
     words = _parse()
-    torch.set_num_threads(words.threads)
     device = find_device(words.device)
     options = ReconOptions(method=words.method, device=words.device, rank=words.rank)
-    with tempfile.TemporaryDirectory() as folder:
-        scan = simulate(words, device, Path(folder))
-        name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-        lines = [
-            "# A whole scan, file to maps",
-            "",
-            f"`python -m benchmarks.speed.full_size`: {words.matrix}^3 voxels, {words.frames} frames of {scan.n_arms} "
-            f"arms of {scan.n_samples} samples, {words.coils} coils, rank {words.rank}, noise {words.noise:g}, method "
-            f"{words.method}, {words.threads} threads, {name}.",
-            "",
-            "| limit [GB] | plan | planned [s] | measured [s] | of it reading [s] | planned peak [GB] "
-            "| measured [GB] | T1, T2 error [%] |",
-            "|---|---|---|---|---|---|---|---|",
-        ]
-        for limit in words.gpu_mem:
-            lines.append(measure(scan, options, words.frames, limit, device))
-            words.table.write_text("\n".join(lines) + "\n")
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    lines = [
+        "# A whole scan, file to maps",
+        "",
+        f"`python -m benchmarks.speed.full_size`: {words.frames} frames of {words.arms} spiral arms, "
+        f"{words.coils} coils, rank {words.rank}, noise {words.noise:g}, method {words.method}, {name}.",
+        "",
+        "| matrix | samples an arm | threads | limit [GB] | plan | planned [s] | measured [s] | of it reading [s] "
+        "| planned peak [GB] | measured [GB] | T1, T2 error [%] |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    times: dict[int, tuple[float, float]] = {}
+    for n in words.matrix:
+        with tempfile.TemporaryDirectory() as folder:
+            scan = simulate(words, n, device, Path(folder))
+            for threads, limit in product(words.threads, words.gpu_mem):
+                torch.set_num_threads(threads)
+                line, planned, measured = measure(scan, options, words.frames, limit, device)
+                times[threads] = planned, measured
+                shown = f"| {n} | {scan.n_samples} | {threads} "
+                lines.append(shown + line)
+                words.table.write_text("\n".join(lines) + "\n")
+    if words.extrapolate:
+        lines += ["", *extrapolated(words, scan, options, times)]
+        words.table.write_text("\n".join(lines) + "\n")
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", type=Path)
-    parser.add_argument("--matrix", type=int, default=220)
+    parser.add_argument("--matrix", nargs="+", type=int, default=[220])
     parser.add_argument("--frames", type=int, default=500)
     parser.add_argument("--arms", type=int, default=48)
     parser.add_argument("--coils", type=int, default=8)
@@ -89,13 +104,14 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--method", default="mri2qmap")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--gpu-mem", nargs="+", type=float, default=[None])
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", nargs="+", type=int, default=[torch.get_num_threads()])
+    parser.add_argument("--extrapolate", type=int, metavar="MATRIX")
+    parser.add_argument("--cores", type=int, default=32)
     return parser.parse_args()
 
 
-def simulate(words: argparse.Namespace, device: torch.device, folder: Path) -> Simulated:
+def simulate(words: argparse.Namespace, n: int, device: torch.device, folder: Path) -> Simulated:
     """Samples of the average brain in the subspace, written as a scanner's converter would."""
-    n = words.matrix
     wave = np.abs(np.sin(np.pi * 5 * np.arange(words.frames) / words.frames))
     sequence = make_sequence("FISP", words.frames, np.deg2rad(5 + 60 * wave))
     scan_options = ScanOptions(sequence=sequence, n_dims=3, matrix=(n,) * 3, fov=(0.22,) * 3)
@@ -107,11 +123,7 @@ def simulate(words: argparse.Namespace, device: torch.device, folder: Path) -> S
     t2 = torch.from_numpy(np.where(there, brain.t2, 0.1)).float().clamp(0.01, 2).minimum(t1)
     m0 = torch.from_numpy(np.where(there, brain.m0, 0)).to(torch.complex64)
     image = signal_of(TissueMaps(t1, t2, m0, t1), dictionary)
-    # So many interleaves of a disc as arms are read in a frame, each on a disc of its own.
-    half_circle = int(np.ceil(np.pi / 2 * n))
-    trajectory = make_trajectory(
-        "spiral", (n,) * 3, words.frames, half_circle, words.arms * half_circle
-    )
+    trajectory = whole_trajectory(n, words.frames, words.arms)
     shape = trajectory.positions.shape
     flat = trajectory.positions.reshape(-1, 3)[:, ::-1] * (2 * np.pi / n)
     coils = torch.from_numpy(coil_maps(geometry.matrix, True, words.coils, 0))
@@ -131,14 +143,64 @@ def simulate(words: argparse.Namespace, device: torch.device, folder: Path) -> S
     return Simulated(file, sequence, brain, shape[1], shape[2])
 
 
+def whole_trajectory(n: int, n_frames: int, n_arms: int) -> Trajectory:
+    """As many interleaves of a disc as arms are read in a frame, each on a disc of its own."""
+    half_circle = int(np.ceil(np.pi / 2 * n))
+    return make_trajectory("spiral", (n,) * 3, n_frames, half_circle, n_arms * half_circle)
+
+
+def extrapolated(
+    words: argparse.Namespace,
+    scan: Simulated,
+    options: ReconOptions,
+    times: dict[int, tuple[float, float]],
+) -> list[str]:
+    """What a larger matrix would take, from the last one's planned and measured times."""
+    n = words.extrapolate
+    dictionary = build_dictionary(scan.sequence, tissue_grid(options), options.rank)
+    first = whole_trajectory(n, 1, words.arms).positions
+    size = ProblemSize(
+        shape=(n,) * 3,
+        n_slices=1,
+        rank=dictionary.basis.shape[1],
+        n_receive=words.coils,
+        n_coils=min(words.coils, options.n_virtual_coils),
+        n_samples=words.frames * first[..., 0].size,
+        n_atoms=len(dictionary.atoms),
+        real_basis=not dictionary.basis.is_complex(),
+        network=NetworkShape()
+        if options.weights_file is None
+        else network_shape(options.weights_file),
+    )
+    found = {}
+    for threads, (planned, measured) in times.items():
+        torch.set_num_threads(threads)
+        plan = plan_for(size, options, MemoryLimits(host_gb=256.0))[0]
+        found[threads] = plan.seconds * measured / planned
+    lines = [
+        f"{n}^3, not run: "
+        + ", ".join(f"{seconds / 60:.0f} min with {t} threads" for t, seconds in found.items())
+        + f" ({str(plan).split('; about')[0]}, {plan.host / 1e9:.0f} GB)."
+    ]
+    if {1, 2} <= found.keys():
+        one, two = found[1], found[2]
+        parallel = float(np.clip(2 * (1 - two / one), 0, 1))
+        worst = one * (1 - parallel + parallel / words.cores)
+        lines.append(
+            f"On {words.cores} such cores: {one / words.cores / 60:.1f} min if all of it ran in parallel, "
+            f"{worst / 60:.1f} min if only the {100 * parallel:.0f} % did that two threads halve."
+        )
+    return lines
+
+
 def measure(
     known: Simulated,
     options: ReconOptions,
     n_frames: int,
     limit: float | None,
     device: torch.device,
-) -> str:
-    """One line of the table."""
+) -> tuple[str, float, float]:
+    """The end of a line of the table, planned seconds, measured seconds."""
     limits = MemoryLimits(gpu_gb=limit)
     dictionary = build_dictionary(known.sequence, tissue_grid(options), options.rank, device=device)
     on_gpu = device.type == "cuda"
@@ -152,7 +214,7 @@ def measure(
         plan = plans_with(dictionary, extent_of(scan), options, limits)[0]
         maps = reconstruct(scan, known.sequence, options, dictionary, limits)
     except MemoryLimitError as error:
-        return f"| {limit} | {error} | | | | | | |"
+        return f"| {limit} | {error} | | | | | | |", float("nan"), float("nan")
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if on_gpu:
@@ -162,10 +224,11 @@ def measure(
         100 * float(np.abs(found[tissue] / true[tissue] - 1).mean())
         for found, true in ((maps.t1, known.brain.t1), (maps.t2, known.brain.t2))
     ]
-    return (
+    line = (
         f"| {limit or ''} | {str(plan).split('; about')[0]} | {plan.seconds:.0f} | {seconds:.0f} | {read:.1f} | "
         f"{plan.device / 1e9:.1f} | {peak / 1e9:.1f} | {errors[0]:.2f}, {errors[1]:.2f} |"
     )
+    return line, plan.seconds, seconds
 
 
 if __name__ == "__main__":
