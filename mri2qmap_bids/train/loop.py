@@ -21,7 +21,7 @@ from mri2qmap_bids.train.noise import NoiseTables, errors_of_maps
 logger = logging.getLogger(__name__)
 
 VALIDATION_LEVELS = (0.02, 0.05, 0.1, 0.2)
-_SMALLEST_SQUARE = 1e-8  # the logarithm has no slope at 0
+_SMALLEST_SQUARE = 1e-8  # neither root nor logarithm has a slope at 0
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TrainingOptions:
     shares: tuple[float, float, float] = (0.4, 0.35, 0.25)
     """Parts of the patches that come from synthesised anatomies, from T1-weighted images
     turned into maps, and from real images as they are, where there are any."""
-    quantity_weight: float = 0.5
+    quantity_weight: float = 0.25
     """Weight of the relative errors of T1, T2 and M0 that errors of the contrasts mean, where
     the contrasts are synthesised, against the contrasts' own; not of separate contrasts."""
     validate_every: int = 1000
@@ -62,12 +62,13 @@ def train(
 ) -> tuple[DenoiserNetwork, list[dict[str, Any]]]:
     """Minimise the error of D(w + n, sigma) over patches, noise levels and missing contrasts.
 
-    The loss is the logarithm of a patch's root mean square, contrast by contrast, which is its
-    PSNR; its mean over patches and contrasts is minimised. Within a patch D so tends to the mean
-    of what is likely, not to its median, which would drop whatever is rather absent than there,
-    as faint lesions are; and no patch counts more because there is more noise in it. Of
-    synthesised contrasts the maps are known. There the errors of T1, T2 and M0 that those of the
-    contrasts mean count too, so that their ratios are kept; separate contrasts have none.
+    The error of a patch is the root mean square over its voxels. So D tends to the mean of what
+    is likely, not to its median, which would drop whatever is rather absent than there, as faint
+    lesions are. The loss of a joint denoiser is the mean of that error over patches and contrasts.
+    Of synthesised contrasts the maps are known. There the errors of T1, T2 and M0 that those of
+    the contrasts mean count too, so that their ratios are kept. Separate contrasts have no ratios
+    to keep; their loss is the mean of the error's logarithm, which is their PSNR: no patch counts
+    more because there is more noise in it.
 
     Stops and goes on: a checkpoint beside the weights holds network, optimiser, history and
     step, and a call with the same file takes up there.
@@ -213,27 +214,30 @@ def _loss(
     options: TrainingOptions,
     device: torch.device,
 ) -> torch.Tensor:
-    """The loss of :func:`train`; without tables of the contrasts alone."""
+    """The loss of :func:`train`; without tables that of separate contrasts."""
     noisy = batch.noisy.to(device).contiguous(memory_format=torch.channels_last)
     counted = batch.counted.to(device)
     with torch.autocast(device.type, torch.bfloat16):
         denoised = network(noisy, batch.sigma.to(device))
     error = (denoised.float() - batch.clean.to(device)) * counted
-    loss = _level(error, counted)
     if tables is None:
-        return loss
+        return _mean_error(error, counted, logarithm=True)
     maps = batch.maps
     quantities = errors_of_maps(error.cpu() * batch.white, maps, tables).clamp(-1, 1)
     signal = (maps.m0 > 0).float()[:, None].expand_as(quantities)
-    return loss + options.quantity_weight * _level(quantities, signal).to(device)
+    of_maps = _mean_error(quantities, signal).to(device)
+    return _mean_error(error, counted) + options.quantity_weight * of_maps
 
 
-def _level(error: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
-    """Logarithm of the root mean square of what counts, mean over patches and channels with any."""
+def _mean_error(
+    error: torch.Tensor, counted: torch.Tensor, logarithm: bool = False
+) -> torch.Tensor:
+    """Root mean square of what counts, or its logarithm, mean over patches and channels with any."""
     voxels = counted.sum((2, 3))
-    square = error.square().mul(counted).sum((2, 3)) / voxels.clamp_min(1)
+    square = error.square().mul(counted).sum((2, 3)) / voxels.clamp_min(1) + _SMALLEST_SQUARE
+    size = square.log() / 2 if logarithm else square.sqrt()
     there = (voxels > 0).float()
-    return ((square + _SMALLEST_SQUARE).log() * there).sum() / there.sum().clamp_min(1) / 2
+    return (size * there).sum() / there.sum().clamp_min(1)
 
 
 def _divisible(images: np.ndarray, multiple: int) -> np.ndarray:
