@@ -48,6 +48,7 @@ from mri2qmap_bids.recon.reconstruct import (
 CASES = (
     Case("vol0_slice10", 8, 1.0),
     Case("brainweb41", 8, 1.0),
+    Case("vol0_slice10", 8, 0.5, kind="bSSFP", trajectory="cartesian"),
 )
 
 
@@ -75,6 +76,8 @@ class Settings:
     """Of the start's regulariser; None takes the package's."""
     residual: bool = True
     """Whether the last maps are corrected by what they leave of the image."""
+    residual_steps: int = CG_STEPS
+    """Conjugate-gradient steps that what they leave is solved by."""
     network: ReconMethod = "mri2qmap"
     """Whose denoiser: mri2qmap's, of all contrasts together, or pnp's, of one at a time."""
     level: str = "replica"
@@ -100,7 +103,8 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "detail": [{"detail": tuple(f * d for d in DETAIL)} for f in (0.0, 0.5, 2.0)],
     "noise told": [{"told": f} for f in (0.7, 1.3)],
     "conjugate-gradient steps": [{"n_steps": 8}],
-    "last word": [{"final": "image"}, {"residual": False}],
+    "last word": [{"final": "image"}, {"residual": False}]
+    + [{"residual_steps": n} for n in (2, 6, 12)],
     "noise level": [{"level": "detail"}],
     "one contrast at a time": [
         {"network": "pnp"},
@@ -226,7 +230,7 @@ def run(bench: Bench, starts: dict[str, Start], settings: Settings) -> TissueMap
     maps = prior.maps(image, deviation)
     if not settings.residual:
         return maps
-    left = image_of_residual(bench.inverse, maps, bench.dictionary)
+    left = image_of_residual(bench.inverse, maps, bench.dictionary, settings.residual_steps)
     return corrected_by_residual(maps, left, bench.dictionary, start.deviation)
 
 

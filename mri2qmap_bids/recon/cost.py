@@ -408,7 +408,7 @@ def _applications(options: ReconOptions) -> tuple[int, int]:
     n_prox = DEFAULT_ITERATIONS[START] if options.method == "mri2qmap" else options.iterations
     loop = 0
     if options.method == "mri2qmap":
-        loop = options.iterations * (CG_STEPS + 2) + DEFAULT_ITERATIONS["subspace"] + 1
+        loop = options.iterations * (CG_STEPS + 2) + CG_STEPS + 1
     return plain + 10 + n_prox + loop, n_prox
 
 

@@ -455,12 +455,13 @@ def solve(
 
 
 def image_of_residual(
-    problem: InverseProblem, maps: TissueMaps, dictionary: Dictionary
+    problem: InverseProblem, maps: TissueMaps, dictionary: Dictionary, n_steps: int = CG_STEPS
 ) -> SubspaceImage:
     """Image z of the maps, and what it leaves of the data: z + r, A^H A r = A^H (y - A z).
 
-    By as many conjugate-gradient steps from zero as the unregularised image has, so that r is as
-    noisy as that. What few steps do not reach is missing in r alone, not in z.
+    By few conjugate-gradient steps from zero. What they do not reach is missing in r alone, not in
+    z, and r is no noisier than the unregularised image, which takes more. With as many as that,
+    what thin sampling cannot tell apart passes for signal (benchmarks/accuracy/study.md).
 
     Parameters
     ----------
@@ -470,10 +471,12 @@ def image_of_residual(
         On the encoded grid.
     dictionary
         Fingerprints and subspace.
+    n_steps
+        Conjugate-gradient steps.
     """
     predicted = signal_of(maps, dictionary)
     left = problem.projection - problem.normal(predicted)
-    return predicted + conjugate_gradient(problem.normal, left, DEFAULT_ITERATIONS["subspace"])
+    return predicted + conjugate_gradient(problem.normal, left, n_steps)
 
 
 def _regularised(

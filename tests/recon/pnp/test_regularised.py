@@ -90,10 +90,17 @@ def test_a_regulariser_beats_none_on_noisy_data(disc, maps, method):
 
 
 @pytest.mark.slow
-def test_the_learned_prior_beats_total_variation_on_a_brain():
+@pytest.mark.parametrize(
+    ("kind", "trajectory", "acceleration", "noise"),
+    [("FISP", "spiral", 8.0, 1.5), ("bSSFP", "cartesian", 12.0, 0.5)],
+)
+def test_the_learned_prior_beats_total_variation_on_a_brain(kind, trajectory, acceleration, noise):
     """One slice of the average brain: mri2qmap < lrtv < subspace in T1 and in T2."""
-    sequence = make_sequence("FISP", 100)
-    scanned = simulate_scan(ScanOptions(sequence=sequence, acceleration=8.0, noise=1.5), 0, 0)
+    sequence = make_sequence(kind, 100)
+    options = ScanOptions(
+        sequence=sequence, trajectory=trajectory, acceleration=acceleration, noise=noise
+    )
+    scanned = simulate_scan(options, 0, 0)
     scan = raw_scan(scanned.acquired, scanned.geometry)
     dictionary = build_dictionary(sequence, tissue_grid(OPTIONS), rank=OPTIONS.rank)
     inside = np.isin(tissue_labels(scanned.brain), (1, 2))
