@@ -179,8 +179,8 @@ def extrapolated(
         found[threads] = plan.seconds * measured / planned
     lines = [
         f"{n}^3, not run: "
-        + ", ".join(f"{seconds / 60:.0f} min with {t} threads" for t, seconds in found.items())
-        + f" ({str(plan).split('; about')[0]}, {plan.host / 1e9:.0f} GB)."
+        + ", ".join(f"{seconds / 60:.0f} min with {t} thread(s)" for t, seconds in found.items())
+        + f" ({str(plan).split('; about')[0]}, {max(plan.host, plan.device) / 1e9:.0f} GB)."
     ]
     if {1, 2} <= found.keys():
         one, two = found[1], found[2]
