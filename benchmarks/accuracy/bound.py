@@ -2,7 +2,7 @@
 
 python -m benchmarks.accuracy.bound DATA benchmarks/accuracy/bound.md
 
-Development data at R = 8. In the inner white and grey matter, log T1, log T2 and log M0 of the truth
+Development data at R = 8, spiral (noise, not aliasing, is what the bound knows). In the inner white and grey matter, log T1, log T2 and log M0 of the truth
 are taken for a stationary process whose spectrum S(k), a 3 x 3 matrix, is known exactly, and the error
 of matching for white noise of the Cramer-Rao covariance C. No linear estimate then has less error than
 
@@ -123,7 +123,7 @@ def main() -> None:
         "| case | tissue (voxels) | bound | subspace | lrtv | mri2qmap |",
         "|---|---|---|---|---|---|",
     ]
-    for case in CASES:
+    for case in CASES[:2]:
         bench = Bench(make_problem(case, words.data), ReconOptions(device="cpu"))
         lines += rows_of(bench, case.name)
         words.table.write_text("\n".join(lines) + "\n")
