@@ -3,8 +3,9 @@
 python -m benchmarks.accuracy.bound DATA benchmarks/accuracy/bound.md
 
 Development data at R = 8, by spirals: the bound knows of noise, not of aliasing. In the inner white and
-grey matter, log T1, log T2 and log M0 of the truth are taken for a stationary process whose spectrum S(k), a 3 x 3 matrix, is known exactly, and the error
-of matching for white noise of the Cramer-Rao covariance C. No linear estimate then has less error than
+grey matter, log T1, log T2 and log M0 of the truth are taken for a stationary process whose spectrum
+S(k), a 3 x 3 matrix, is known exactly, and the error of matching for white noise of the Cramer-Rao
+covariance C. No linear estimate then has less error than
 
     mean over k of S - S (S + C)^-1 S.
 """
