@@ -79,6 +79,7 @@ def draw_batch(
     sigma_range: tuple[float, float],
     shares: tuple[float, float, float],
     rng: np.random.Generator,
+    separate: bool = False,
 ) -> Batch:
     """One batch of patches from the three kinds of source.
 
@@ -97,9 +98,13 @@ def draw_batch(
         as they are; a kind without slices gives none.
     rng
         Source of randomness.
+    separate
+        Patches of one contrast each, drawn from those that there are.
     """
     generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
     counts = _counts(sources, n, shares, rng)
+    if separate:
+        return _separate(sources, counts, edge, sigma_range, rng, generator)
     parts: list[Batch] = []
     if counts[0]:
         maps = _of_anatomies(sources, counts[0], edge, rng, generator)
@@ -114,26 +119,19 @@ def draw_batch(
     return Batch(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
 
 
-def draw_separate_batch(
+def _separate(
     sources: Sources,
-    n: int,
+    counts: list[int],
     edge: int,
     sigma_range: tuple[float, float],
-    shares: tuple[float, float, float],
     rng: np.random.Generator,
+    generator: torch.Generator,
 ) -> Batch:
-    """One batch of patches of one contrast each, drawn from those that there are.
+    """Patches of one contrast each.
 
     The noise is white and of one level in most, as added noise is, and uneven and coloured in
     the others, as a reconstruction leaves it.
-
-    Parameters
-    ----------
-    sources, n, edge, sigma_range, shares, rng
-        As of :func:`draw_batch`.
     """
-    generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
-    counts = _counts(sources, n, shares, rng)
     images: list[torch.Tensor] = []
     counted: list[torch.Tensor] = []
     for count, draw_maps in zip(counts, (_of_anatomies, _of_textures), strict=False):
@@ -152,11 +150,11 @@ def draw_separate_batch(
     chosen = chosen.expand(-1, -1, edge, edge)
     clean = all_images.gather(1, chosen)
     low, high = np.log(sigma_range)
-    level = torch.exp(low + (high - low) * torch.rand((n, 1), generator=generator))
+    level = torch.exp(low + (high - low) * torch.rand((len(clean), 1), generator=generator))
     noisy, sigma = directly(clean, level, generator)
     even = level[:, :, None, None].expand_as(clean)
     plain = clean + even * torch.randn(clean.shape, generator=generator)
-    white = torch.rand((n, 1, 1, 1), generator=generator) < _WHITE_NOISE
+    white = torch.rand((len(clean), 1, 1, 1), generator=generator) < _WHITE_NOISE
     unknown = torch.zeros_like(clean[:, 0])
     return Batch(
         clean=clean,

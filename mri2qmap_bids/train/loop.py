@@ -15,7 +15,7 @@ from tqdm import tqdm
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.pnp.network import DenoiserNetwork, NetworkShape
 from mri2qmap_bids.train.data import Slice
-from mri2qmap_bids.train.draw import Batch, Sources, draw_batch, draw_separate_batch
+from mri2qmap_bids.train.draw import Batch, Sources, draw_batch
 from mri2qmap_bids.train.noise import NoiseTables, errors_of_maps
 
 logger = logging.getLogger(__name__)
@@ -130,14 +130,19 @@ def train(
             part.load_state_dict(state[name])  # type: ignore[attr-defined]
         history, first = json.loads(state["history"]), int(state["step"])
         logger.info("%s: going on at step %d", checkpoint, first)
-    draw = draw_separate_batch if shape.separate else draw_batch
     start = time.monotonic()
     for step in tqdm(
         range(first, options.n_steps), initial=first, total=options.n_steps, mininterval=10
     ):
         rng = np.random.default_rng([options.seed, step])
-        batch = draw(
-            sources, options.batch, options.patch, options.sigma_range, options.shares, rng
+        batch = draw_batch(
+            sources,
+            options.batch,
+            options.patch,
+            options.sigma_range,
+            options.shares,
+            rng,
+            shape.separate,
         )
         loss = _loss(network, batch, None if shape.separate else sources.tables, options, device)
         optimiser.zero_grad()

@@ -69,6 +69,7 @@ def test_cartesian_frames_together_visit_every_line_and_lie_on_the_grid(matrix):
     visited = np.unique(np.rint(lines), axis=0, return_counts=True)[1]
     assert len(visited) == np.prod(matrix[1:])
     assert visited.min() >= visited.mean() / 4
+    assert visited.max() <= 2.5 * visited.mean()
 
 
 @pytest.mark.parametrize("matrix", [(48, 48), (32, 32, 32)])

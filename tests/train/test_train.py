@@ -15,7 +15,7 @@ from mri2qmap_bids.recon.pnp.denoiser import load_denoiser
 from mri2qmap_bids.recon.pnp.network import ANY_CONTRAST, NetworkShape
 from mri2qmap_bids.train import loop
 from mri2qmap_bids.train.data import Slice, TissueSlice, contrasts_of, load_folder
-from mri2qmap_bids.train.draw import Sources, draw_batch, draw_separate_batch
+from mri2qmap_bids.train.draw import Sources, draw_batch
 from mri2qmap_bids.train.loop import TrainingOptions, train, validate
 from mri2qmap_bids.train.maps import RandomMaps, maps_of_fractions, maps_of_t1w
 from mri2qmap_bids.train.noise import (
@@ -194,9 +194,8 @@ def test_missing_contrasts_are_empty_and_do_not_count(tables):
 def test_batches_of_separate_contrasts_hold_what_is_there(sources):
     def draw(seed):
         shares = (0.4, 0.3, 0.3)
-        return draw_separate_batch(
-            sources, 24, 32, (0.01, 0.3), shares, np.random.default_rng(seed)
-        )
+        rng = np.random.default_rng(seed)
+        return draw_batch(sources, 24, 32, (0.01, 0.3), shares, rng, separate=True)
 
     first, again, other = draw(1), draw(1), draw(2)
     for name in ("clean", "noisy", "sigma", "counted"):
