@@ -1,6 +1,6 @@
 """Accuracy of every method over acceleration and noise, on subjects that nothing was tuned on.
 
-python -m benchmarks.accuracy.run DATA OUTPUT [--part main|lesions|sequences|volume] [--quick]
+python -m benchmarks.accuracy.run DATA OUTPUT [--part main|lesions|sequences|volume]
 
 DATA holds brainweb, maps_invivo and sequences. OUTPUT gets one JSON line per scan and method as soon
 as it is done, so that a run that is stopped goes on where it was; ``table.py`` makes the report.
@@ -35,9 +35,9 @@ def cases(part: str) -> list[Case]:
     """The scans of one part of the benchmark."""
     if part == "main":
         hard = [Case(s, r, noise) for r in (8, 4) for noise in NOISES for s in FINAL]
-        return hard + [Case(s, r, NOISES[1]) for r in (2, 1) for s in FINAL[::2]]
+        return hard + [Case(s, r, NOISES[1]) for r in (2, 1) for s in FINAL]
     if part == "lesions":
-        return [Case(s, r, 1.0, lesions=True) for r in (8, 4) for s in FINAL[::2]]
+        return [Case(s, r, 1.0, lesions=True) for r in (8, 4) for s in FINAL]
     if part == "sequences":
         ways = ("spiral", "radial", "cartesian")
         kinds = [(kind, way) for kind in ("FISP", "bSSFP") for way in ways]
@@ -47,12 +47,10 @@ def cases(part: str) -> list[Case]:
 
 def planned(part: str, case: Case) -> dict[str, tuple[float | str | None, ...]]:
     """Every method with the settings to try: weights, regularisers of BART, None for none."""
-    if part == "volume":
-        return {"mri2qmap": (None,), "subspace": (None,), "lrtv": (0.5,)}
-    full = part == "main" and case.acceleration >= 4
-    weights = WEIGHTS if full else {"lrtv": (0.5,), "llr": (0.5,), "pnp": (1.0,)}
     found: dict[str, tuple[float | str | None, ...]] = {"mri2qmap": (None,), "subspace": (None,)}
-    found |= weights
+    if part == "volume":
+        return found | {name: WEIGHTS[name] for name in ("lrtv", "llr")}
+    found |= WEIGHTS
     if part != "lesions":
         found["gridding"] = (None,)
     if part == "main" and case.acceleration == 8 and case.noise == NOISES[1]:

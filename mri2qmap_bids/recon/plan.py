@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import cache
 from itertools import product
 from typing import TypeVar
@@ -13,6 +13,7 @@ import torch
 
 from mri2qmap_bids.errors import MemoryLimitError
 from mri2qmap_bids.recon.cost import Machine, Plan, ProblemSize, Rates, stages
+from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.encoding.toeplitz import Storage
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.resources import usable_memory_gb
@@ -22,9 +23,9 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 _COMPLEX = 8  # bytes
-# Samples that a core, or a GPU, spreads in a second, by dimension.
-_CPU_SPREAD = {2: 1.0e7, 3: 4.0e6}
-_GPU_SPREAD = {2: 1.0e9, 3: 5.0e8}
+# Of the trial of spreading: so many samples that the transform's Fourier part does not count.
+_TRIAL_GRID = {2: (64, 64), 3: (24, 24, 24)}
+_TRIAL_SAMPLES = {"cpu": 100_000, "cuda": 4_000_000}
 # (coils, voxels, slices) at once, from large steps to small ones.
 _GPU_STEPS = ((8, 65536, 32), (2, 16384, 8), (1, 4096, 2))
 _CPU_STEPS = ((1, 4096, 8), (1, 1024, 1))
@@ -91,9 +92,36 @@ def plans(size: ProblemSize, options: ReconOptions, machine: Machine) -> list[Pl
     return sorted(exact, key=_preference) + sorted(rough, key=_preference)
 
 
-@cache
 def measured_rates(device: torch.device, dim: int) -> Rates:
-    """How fast this machine is, by a tenth of a second's trial of each kind of work."""
+    """How fast this machine is, by a tenth of a second's trial of each kind of work.
+
+    On a CPU with all threads and with one, and the better counts: beside other busy programs, small
+    trials wait for their threads many times longer than they work, and real ones do not.
+
+    Parameters
+    ----------
+    device
+        Where to compute.
+    dim
+        Dimensions of a slice or volume, 2 or 3.
+    """
+    return _rates_with(device, dim, torch.get_num_threads())
+
+
+@cache
+def _rates_with(device: torch.device, dim: int, n_threads: int) -> Rates:
+    if device.type == "cuda" or n_threads == 1:
+        return _tried(device, dim)
+    together = _tried(device, dim)
+    torch.set_num_threads(1)
+    try:
+        alone = _tried(device, dim)
+    finally:
+        torch.set_num_threads(n_threads)
+    return Rates(*(max(pair) for pair in zip(astuple(together), astuple(alone), strict=True)))
+
+
+def _tried(device: torch.device, dim: int) -> Rates:
     large = device.type == "cuda"
     shape = (8, 64, 96, 96) if large else (8, 96, 96)
     points = torch.randn(shape, dtype=torch.complex64, device=device)
@@ -110,7 +138,11 @@ def measured_rates(device: torch.device, dim: int) -> Rates:
     product_rate = operations / _quickest(
         lambda: torch.nn.functional.conv2d(image, kernel, padding=1), device
     )
-    spread = _GPU_SPREAD[dim] if large else _CPU_SPREAD[dim] * torch.get_num_threads()
+    n_samples = _TRIAL_SAMPLES[device.type]
+    omega = 2 * math.pi * (torch.rand((n_samples, dim), device=device) - 0.5)
+    transform = Nufft(omega, _TRIAL_GRID[dim])
+    samples = torch.ones(n_samples, dtype=torch.complex64, device=device)
+    spread = n_samples / _quickest(lambda: transform.adjoint(samples), device)
     return Rates(fft, stream, product_rate, spread)
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mri2qmap_bids.errors import MemoryLimitError
+from mri2qmap_bids.recon import plan as planning
 from mri2qmap_bids.recon.cost import Machine, Plan, ProblemSize, Rates, Stage, stages
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.plan import (
@@ -136,7 +137,28 @@ def test_rates_and_memory_are_those_of_this_machine():
     assert 1e7 < rates.fft < 1e13
     assert 1e8 < rates.stream < 1e13
     assert 1e8 < rates.product < 1e15
+    assert 1e4 < rates.spread < 1e12
     assert machine_of(torch.device("cpu"), 2, MemoryLimits()).host_memory > 1e8
+
+
+def test_threads_that_wait_for_others_do_not_count(monkeypatch):
+    # As on a machine whose cores are busy: several threads take a hundred times as long.
+    def took(work: object, device: torch.device) -> float:
+        return 1e-3 if torch.get_num_threads() == 1 else 1e-1
+
+    monkeypatch.setattr("mri2qmap_bids.recon.plan._quickest", took)
+    n_threads = torch.get_num_threads()
+    found = []
+    try:
+        for n in (1, 2):
+            torch.set_num_threads(n)
+            planning._rates_with.cache_clear()
+            found.append(measured_rates(torch.device("cpu"), 2))
+            assert torch.get_num_threads() == n
+    finally:
+        torch.set_num_threads(n_threads)
+        planning._rates_with.cache_clear()
+    assert found[0] == found[1]
 
 
 def test_the_least_memory_is_taken_if_that_is_asked_for(monkeypatch):
