@@ -6,9 +6,12 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -325,8 +328,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         configure_logging(level)
         command = shlex.join(["mri2qmap", *(sys.argv[1:] if argv is None else argv)])
         settings = replace(to_settings(arguments), log_level=level, command=command)
-        with tempfile.TemporaryDirectory(prefix="mri2qmap-") as private:
-            prepare_environment(Path(private))
+        with _private_folder() as private:
+            prepare_environment(private)
             if arguments.analysis_level == "group":
                 return _group(settings)
             if arguments.reports_only:
@@ -335,6 +338,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Mri2QmapError as error:
         logger.error("%s", error)
         return error.exit_code
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """A folder of this process alone, which is gone afterwards, also if it is told to stop."""
+    with tempfile.TemporaryDirectory(prefix="mri2qmap-") as name:
+
+        def stop(number: int, _: object) -> None:
+            shutil.rmtree(name, ignore_errors=True)
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+        # Only the main thread may say what a signal does.
+        is_main = threading.current_thread() is threading.main_thread()
+        before = signal.signal(signal.SIGTERM, stop) if is_main else None
+        try:
+            yield Path(name)
+        finally:
+            if is_main:
+                signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -175,6 +176,25 @@ def test_a_killed_call_leaves_nothing_half_written_and_the_next_one_finishes(
             json.loads(path.read_text())
     assert process.returncode == 0
     assert len(list(out.rglob("*_desc-brain_mask.json"))) == 3
+
+
+def test_a_call_that_is_told_to_stop_leaves_no_private_folder(small_dataset, tmp_path):
+    private = tmp_path / "tmp"
+    private.mkdir()
+    process = subprocess.Popen(
+        command(small_dataset, tmp_path / "out", tmp_path / "work"),
+        env={**os.environ, "TMPDIR": str(private)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if "run(s) found" in line:
+            break
+    assert list(private.glob("mri2qmap-*"))
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+    assert not list(private.glob("mri2qmap-*"))
 
 
 def test_two_calls_share_an_output_directory(small_dataset, tmp_path):
