@@ -18,6 +18,7 @@ from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match
 from mri2qmap_bids.recon.reconstruct import (
     InverseProblem,
+    Solution,
     find_device,
     inverse_problem,
     load_network,
@@ -96,7 +97,7 @@ class Bench:
         start = time.perf_counter()
         solved = solve(self.inverse, self.dictionary, network, options, shape)
         seconds = time.perf_counter() - start
-        return self.estimate(solved.maps, seconds, options, solved.deviation)
+        return self.estimate(solved.maps, seconds, solved)
 
     def bart(self, regulariser: str) -> Estimate:
         """BART's ``pics`` in the same subspace, with the same sensitivities.
@@ -111,23 +112,20 @@ class Bench:
         image = _bart(encoding.omega, encoding.frame, basis, encoding.coils, self.inverse.kspace,
                       regulariser)  # fmt: skip
         maps = match(image, self.dictionary)
-        return self.estimate(maps, time.perf_counter() - start, self.options)
+        return self.estimate(maps, time.perf_counter() - start)
 
     def estimate(
         self,
         maps: TissueMaps,
         seconds: float,
-        options: ReconOptions,
-        deviation: torch.Tensor | None = None,
+        solved: Solution | None = None,
     ) -> Estimate:
-        """Maps with the slice axis that the truth has."""
+        """Maps with the slice axis that the truth has, and their deviations where they are known."""
 
         def volume(values: torch.Tensor) -> NDArray[np.float32]:
             return values.reshape(self.problem.labels.shape).cpu().numpy()
 
-        known = (
-            None if deviation is None else uncertainty(maps, self.dictionary, deviation, options)
-        )
+        known = solved and uncertainty(maps, self.dictionary, solved.deviation, solved.prior)
         return Estimate(
             t1=volume(maps.t1),
             t2=volume(maps.t2),

@@ -261,7 +261,7 @@ def main() -> None:
         found = []
         for bench, kept in zip(benches, starts, strict=True):
             maps = run(bench, kept, Settings(**change))
-            estimate = bench.estimate(maps, 0.0, options)
+            estimate = bench.estimate(maps, 0.0)
             scores = score(estimate.t1, estimate.t2, estimate.m0, bench.problem)
             found.append([scores["T1"], scores["T2"], scores["M0"]])
         first = np.array(found) if first is None else first

@@ -30,6 +30,8 @@ REMAINING = 0.5
 """Noise that a denoised image is believed to keep, where it is weighed against the data."""
 DETAIL = (0.04, 0.06, 0.04)
 """Relative deviation of T1, T2 and M0 in detail that mri2qmap's denoiser cannot know."""
+TAKEN_BACK = 2.0
+"""Squared relative error of mri2qmap's maps beyond that, by the square of what the data took back."""
 TOLD = 1.0
 """Noise that mri2qmap's denoiser is told, relative to what is believed."""
 

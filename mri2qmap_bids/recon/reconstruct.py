@@ -36,6 +36,7 @@ from mri2qmap_bids.recon.options import (
     REMAINING,
     START,
     START_NOISE,
+    TAKEN_BACK,
     ReconMethod,
     ReconOptions,
 )
@@ -158,7 +159,9 @@ def reconstruct_and_diagnose(
 
     middle = len(scan.slices) // 2
 
-    def one(index: int, plan: Plan) -> tuple[TissueMaps, NoiseDeviation, PartDiagnostics | None]:
+    def one(
+        index: int, plan: Plan
+    ) -> tuple[TissueMaps, tuple[QuantityMap, QuantityMap], PartDiagnostics | None]:
         with record.stage("coil sensitivities"):
             problem = inverse_problem(
                 scan.slices[index], scan, geometry, dictionary, options, whitening, plan
@@ -176,7 +179,9 @@ def reconstruct_and_diagnose(
                     dictionary,
                     index,
                 )
-        return solved.maps, solved.deviation, shown
+        with record.stage("uncertainty"):
+            std = uncertainty(solved.maps, dictionary, solved.deviation, solved.prior)
+        return solved.maps, std, shown
 
     parts = []
     for index in range(len(scan.slices)):
@@ -187,16 +192,15 @@ def reconstruct_and_diagnose(
         return tensors[0] if scan.is_3d else torch.stack(tensors)
 
     m0 = volume([maps.m0 for maps, _, _ in parts])
-    with record.stage("uncertainty and mask"):
-        deviations = [uncertainty(maps, dictionary, noise, options) for maps, noise, _ in parts]
+    with record.stage("mask"):
         quantitative = QuantitativeMaps(
             t1=volume([maps.t1 for maps, _, _ in parts]).cpu().numpy(),
             t2=volume([maps.t2 for maps, _, _ in parts]).cpu().numpy(),
             m0=m0.cpu().numpy(),
             mask=brain_mask(m0, geometry.voxel_size),
             affine=affine(geometry),
-            t1_std=volume([t1 for t1, _ in deviations]).cpu().numpy(),
-            t2_std=volume([t2 for _, t2 in deviations]).cpu().numpy(),
+            t1_std=volume([t1 for _, (t1, _), _ in parts]).cpu().numpy(),
+            t2_std=volume([t2 for _, (_, t2), _ in parts]).cpu().numpy(),
         )
     (shown,) = (part for _, _, part in parts if part is not None)
     return quantitative, diagnose(
@@ -205,13 +209,20 @@ def reconstruct_and_diagnose(
 
 
 def uncertainty(
-    maps: TissueMaps, dictionary: Dictionary, deviation: NoiseDeviation, options: ReconOptions
+    maps: TissueMaps,
+    dictionary: Dictionary,
+    deviation: NoiseDeviation,
+    prior: TissueMaps | None = None,
 ) -> tuple[QuantityMap, QuantityMap]:
     """Standard deviations of the errors of T1 and T2 [s].
 
-    What the noise of the unregularised image means by the Cramer-Rao bound. For mri2qmap,
-    relative to T1 and T2, 1/std^2 = 1/noise^2 + 1/detail^2: its prior takes noise away, but
-    does not know the detail.
+    What the noise of the unregularised image means by the Cramer-Rao bound. A prior takes
+    noise away, but errs itself: relative to T1 and T2,
+
+        1/std^2 = 1/noise^2 + 1/error^2,  error^2 = detail^2 + 2 log(value / prior)^2,
+
+    with the detail that it does not know, and what the data took back of its maps, which
+    leaves as much again that they could not tell from noise.
 
     Parameters
     ----------
@@ -221,17 +232,18 @@ def uncertainty(
         Fingerprints.
     deviation
         Of the noise in the image before any regularisation, shape (rank,).
-    options
-        The method.
+    prior
+        Maps of the prior before the residual corrected them; None: there was no prior.
     """
     noise = time_deviations(maps, dictionary, deviation)
-    if options.method != "mri2qmap":
+    if prior is None:
         return noise
-    t1, t2 = (
-        std / (1 + (std / (detail * value)).square()).sqrt()
-        for std, detail, value in zip(noise, DETAIL[:2], (maps.t1, maps.t2), strict=True)
-    )
-    return t1, t2
+    found = []
+    values = ((maps.t1, prior.t1), (maps.t2, prior.t2))
+    for std, detail, (value, before) in zip(noise, DETAIL[:2], values, strict=True):
+        error = value * (detail**2 + TAKEN_BACK * (value / before).log().square()).sqrt()
+        found.append(std / (1 + (std / error).square()).sqrt())
+    return found[0], found[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -373,6 +385,8 @@ class Solution:
     """What the maps were made of, on the encoded grid."""
     start: SubspaceImage | None = None
     """Where the loop started from; None: there was no loop."""
+    prior: TissueMaps | None = None
+    """The prior's maps, before the residual corrected them; None: there was no such prior."""
 
 
 def solve(
@@ -445,13 +459,13 @@ def solve(
     if not isinstance(prior, Prior):
         return Solution(matched(image), start.deviation, image, start.image)
     with record.stage("final maps"):
-        maps = prior.maps(image, deviation)
+        first = prior.maps(image, deviation)
     with record.stage("residual"):
         maps = corrected_by_residual(
-            maps, image_of_residual(problem, maps, dictionary), dictionary, start.deviation
+            first, image_of_residual(problem, first, dictionary), dictionary, start.deviation
         )
-    kept = each_map(maps, lambda values: centre(values, target))
-    return Solution(kept, start.deviation, image, start.image)
+    kept, before = (each_map(part, lambda values: centre(values, target)) for part in (maps, first))
+    return Solution(kept, start.deviation, image, start.image, before)
 
 
 def image_of_residual(

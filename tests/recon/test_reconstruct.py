@@ -15,7 +15,7 @@ from mri2qmap_bids.errors import DeviceError
 from mri2qmap_bids.recon.acquisition.geometry import affine
 from mri2qmap_bids.recon.acquisition.raw import ReadLayout, read_raw
 from mri2qmap_bids.recon.diagnostics import centre
-from mri2qmap_bids.recon.options import DETAIL, ReconOptions
+from mri2qmap_bids.recon.options import DETAIL, TAKEN_BACK, ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps
 from mri2qmap_bids.recon.physics.uncertainty import time_deviations
@@ -221,14 +221,29 @@ def test_uncertainty_of_a_prior_is_its_detail_where_noise_is_strong():
     dictionary = build_dictionary(SEQUENCE, tissue_grid(OPTIONS), rank=5)
     ones = torch.ones(3)
     maps = TissueMaps(1.2 * ones, 0.08 * ones, ones.to(torch.complex64), ones)
-    plain, prior = OPTIONS, replace(OPTIONS, method="mri2qmap")
     limit = (DETAIL[0] * maps.t1, DETAIL[1] * maps.t2)
     for level, expected in ((1e-6, None), (1.0, limit)):
         deviation = torch.full((dictionary.basis.shape[1],), level)
         noise = time_deviations(maps, dictionary, deviation)
-        unlimited = uncertainty(maps, dictionary, deviation, plain)
-        limited = uncertainty(maps, dictionary, deviation, prior)
+        unlimited = uncertainty(maps, dictionary, deviation)
+        limited = uncertainty(maps, dictionary, deviation, prior=maps)
         for number in (0, 1):
             assert torch.equal(unlimited[number], noise[number])
             known = (expected or noise)[number]
             assert torch.allclose(limited[number], known, rtol=0.02)
+
+
+def test_what_the_data_took_back_of_a_prior_makes_it_less_certain_but_not_less_than_noise_does():
+    dictionary = build_dictionary(SEQUENCE, tissue_grid(OPTIONS), rank=5)
+    ones = torch.ones(3)
+    maps = TissueMaps(1.2 * ones, 0.08 * ones, ones.to(torch.complex64), ones)
+    wrong = replace(maps, t2=maps.t2 * torch.tensor([1.0, 1.1, 1.3]))
+    for level in (1e-6, 1e-3, 1.0):
+        deviation = torch.full((dictionary.basis.shape[1],), level)
+        t1, t2 = uncertainty(maps, dictionary, deviation, prior=wrong)
+        noise = time_deviations(maps, dictionary, deviation)[1]
+        assert torch.allclose(t1, t1[0])
+        assert (t2 <= noise * 1.0001).all()
+        assert (t2.diff() >= 0).all()
+    expected = (DETAIL[1] ** 2 + TAKEN_BACK * np.log(1.3) ** 2) ** 0.5
+    assert float(t2[2] / maps.t2[2]) == pytest.approx(expected, rel=0.02)
