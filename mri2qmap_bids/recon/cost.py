@@ -8,6 +8,7 @@ from typing import Literal
 from mri2qmap_bids.recon.encoding.toeplitz import Storage
 from mri2qmap_bids.recon.options import CG_STEPS, DEFAULT_ITERATIONS, START, ReconOptions
 from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS
+from mri2qmap_bids.recon.physics.residual import FIELDS, n_neighbours
 from mri2qmap_bids.recon.pnp.network import NetworkShape
 
 _COMPLEX, _REAL = 8.0, 4.0  # bytes
@@ -29,9 +30,7 @@ _CONTRASTS = len(DENOISED_CONTRASTS)
 # Seconds to begin an operation (waking threads, launching a kernel), and how many of them A^H A has
 # beside the products with the kernels.
 _OPERATION, _OTHER_OPERATIONS = 5e-5, 8
-# Fields and neighbours of the correction by the residual, and what else is held meanwhile.
-_RESIDUAL_FIELDS, _RESIDUAL_MAPS = 14, 12
-_NEIGHBOURS = {2: 162, 3: 1162}
+_RESIDUAL_MAPS = 12  # held while the residual corrects maps
 _VIEWS = {2: 8, 3: 3}  # ways in which a slice, or a volume, is shown to the network
 _DISK = 1e9  # bytes a second
 
@@ -375,8 +374,8 @@ class _Account:
     def residual(self) -> Stage:
         """Every field of a voxel, and of all its neighbours, twice: a product and a sum."""
         voxels = self.size.n_voxels * _REAL
-        kept = (2 * _RESIDUAL_FIELDS + _RESIDUAL_MAPS) * voxels + 3 * self.image
-        moved = 5 * _RESIDUAL_FIELDS * voxels * _NEIGHBOURS[self.dim]
+        kept = (2 * FIELDS + _RESIDUAL_MAPS) * voxels + 3 * self.image
+        moved = 5 * FIELDS * voxels * n_neighbours(self.dim)
         return self.stage("residual", self.state + kept, moved / self.machine.rates.stream)
 
     def matching(self) -> Stage:

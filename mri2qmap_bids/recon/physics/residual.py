@@ -21,7 +21,8 @@ _LARGEST_STEP = 0.5
 _RIDGE = 1e-6
 _TINY = 1e-20
 _VOXELS_AT_ONCE = 65536
-_FIELDS = 4 + 10
+FIELDS = 4 + 10
+"""Numbers of a voxel that are averaged over its neighbours: Re J^H r and half of Re J^H J."""
 
 
 def corrected_by_residual(
@@ -82,6 +83,18 @@ def corrected_by_residual(
     return maps
 
 
+def n_neighbours(dim: int) -> int:
+    """Neighbours of a voxel that are looked at in all, itself among them, in 2 or 3 dimensions."""
+    return sum(len(_neighbourhood(scale, dim)) for scale in _SCALES)
+
+
+def _neighbourhood(scale: float, dim: int) -> list[tuple[int, ...]]:
+    """Steps to the voxels of a neighbourhood whose standard deviation is ``scale``."""
+    reach = int(_REACH * scale)
+    box = itertools.product(range(-reach, reach + 1), repeat=dim)
+    return [offset for offset in box if sum(step * step for step in offset) <= reach * reach]
+
+
 def _normal_equations(
     maps: TissueMaps, image: SubspaceImage, dictionary: Dictionary, deviation: NoiseDeviation
 ) -> torch.Tensor:
@@ -101,7 +114,7 @@ def _normal_equations(
         score = torch.einsum("vri,rv->iv", slopes.conj(), left).real
         information = torch.einsum("vri,vrj->ijv", slopes.conj(), slopes).real
         found.append(torch.cat([score, information[rows, columns]]))
-    return torch.cat(found, 1).view(_FIELDS, *maps.t1.shape)
+    return torch.cat(found, 1).view(FIELDS, *maps.t1.shape)
 
 
 def _over_alike(
@@ -121,12 +134,10 @@ def _over_alike(
     shape = fields.shape[1:]
     total = torch.zeros_like(fields)
     weights, squares = torch.zeros_like(guides[0]), torch.zeros_like(guides[0])
-    reach = int(_REACH * scale)
-    around = [range(-min(reach, n - 1), min(reach, n - 1) + 1) for n in shape]
-    for offset in itertools.product(*around):
-        away = sum(step * step for step in offset)
-        if away > reach * reach:
+    for offset in _neighbourhood(scale, len(shape)):
+        if any(abs(step) >= n for step, n in zip(offset, shape, strict=True)):
             continue
+        away = sum(step * step for step in offset)
         own, other = (
             tuple(
                 slice(max(0, sign * step), n + min(0, sign * step))
