@@ -28,7 +28,9 @@ WEIGHTS: dict[str, tuple[float | str | None, ...]] = {
     "llr": (0.5, 1.0),
     "pnp": (1.0,),
 }
-BART = ("L:3:3:3e-3", "L:3:3:1e-2", "W:3:0:3e-3")
+STRONG: dict[str, tuple[float | str | None, ...]] = {"lrtv": (2.0,), "llr": (2.0,)}
+"""Weights that are tried too where noise or aliasing are worst."""
+BART = ("L:3:3:3e-3", "L:3:3:1e-2", "L:3:3:3e-2", "W:3:0:3e-3")
 
 
 def cases(part: str) -> list[Case]:
@@ -51,6 +53,9 @@ def planned(part: str, case: Case) -> dict[str, tuple[float | str | None, ...]]:
     if part == "volume":
         return found | {name: WEIGHTS[name] for name in ("lrtv", "llr")}
     found |= WEIGHTS
+    worst = (part == "main" and case.noise == NOISES[1]) or case.kind == "bSSFP"
+    if case.acceleration == 8 and worst:
+        found |= {name: WEIGHTS[name] + more for name, more in STRONG.items()}
     if part != "lesions":
         found["gridding"] = (None,)
     if part == "main" and case.acceleration == 8 and case.noise == NOISES[1]:
