@@ -131,11 +131,11 @@ def _plot(table: pd.DataFrame, path: Path) -> None:
         for method in [m for m in ORDER if m in set(group.method) and m != "gridding"]:
             means = group[group.method == method][["T1", "T2"]].mean()
             size = 140 if method == "mri2qmap" else 60
-            axis.scatter(means["T1"], means["T2"], s=size)
+            axis.scatter(means["T1"], means["T2"], s=size, color=f"C{ORDER.index(method)}")
             axis.annotate(method, means, xytext=(6, 4), textcoords="offset points", fontsize=8)
         axis.set(title=f"{anatomy}, noise {noise:g}", xlabel="T1 MAPE [%]", ylabel="T2 MAPE [%]")
-        axis.set(xlim=(0, None), ylim=(0, None))
         axis.margins(0.2)
+        axis.set(xlim=(0, None), ylim=(0, None))
     figure.savefig(path, dpi=80)
     plt.close(figure)
 
