@@ -105,11 +105,16 @@ def _sentences(work: Work, n_runs: int, first: bool) -> Iterator[str]:
         "estimated from the centre of k-space by ESPIRiT [@uecker2014]."
     )
     yield _solver(options)
+    limited = (
+        ", limited by the error of the prior: detail it cannot know, and what the data took back of it"
+        if options["method"] == "mri2qmap"
+        else ""
+    )
     yield (
         "Every voxel was matched to the dictionary and refined between its grid points [@ma2013]. "
         "Uncertainties of T1 and T2 are standard deviations by the Cramer-Rao bound [@zhao2019], from "
         "the noise measured in the data and carried through the reconstruction as a replica "
-        "[@robson2008]. Maps were masked by Otsu's threshold on M0 [@otsu1979], and T1w, T2w, PDw and "
+        f"[@robson2008]{limited}. Maps were masked by Otsu's threshold on M0 [@otsu1979], and T1w, T2w, PDw and "
         "FLAIR images synthesised from them by their signal equations."
     )
 

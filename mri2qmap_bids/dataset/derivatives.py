@@ -28,7 +28,10 @@ _DESCRIPTIONS = {
     "M0map": "Equilibrium magnetisation times receive sensitivity (magnitude), "
     "from MR fingerprinting",
 }
-_DEVIATION = ", from the measured noise by the Cramer-Rao bound (one standard deviation)"
+_DEVIATION = (
+    ", from the measured noise by the Cramer-Rao bound, and for mri2qmap the error of its prior "
+    "(one standard deviation)"
+)
 _UNITS = {"T1map": "s", "T2map": "s", "M0map": "arbitrary"}
 
 
