@@ -53,12 +53,12 @@ def planned(part: str, case: Case) -> dict[str, tuple[float | str | None, ...]]:
     if part == "volume":
         return found | {name: WEIGHTS[name] for name in ("lrtv", "llr")}
     found |= WEIGHTS
-    worst = (part == "main" and case.noise == NOISES[1]) or case.kind == "bSSFP"
-    if case.acceleration == 8 and worst:
+    hardest = part == "main" and case.acceleration == 8 and case.noise == NOISES[1]
+    if hardest or case.kind == "bSSFP":
         found |= {name: WEIGHTS[name] + more for name, more in STRONG.items()}
     if part != "lesions":
         found["gridding"] = (None,)
-    if part == "main" and case.acceleration == 8 and case.noise == NOISES[1]:
+    if hardest:
         found["bart"] = BART
     return found
 
