@@ -104,6 +104,13 @@ def _add_phantom(group: argparse._ArgumentGroup) -> None:
         help="T1map and T2map [s], then perhaps M0map, then perhaps dseg",
     )
     group.add_argument("--labels", type=Path, help="BrainWeb label file (.mnc.gz or NIfTI)")
+    group.add_argument(
+        "--point-spread",
+        type=float,
+        metavar="VOXELS",
+        help="standard deviation of the blur of digital brains; default 0.6; 0: sharp, a voxel is "
+        "the average of the labels inside it",
+    )
 
 
 def _add_grid(group: argparse._ArgumentGroup) -> None:
@@ -143,13 +150,46 @@ def _add_sequence(group: argparse._ArgumentGroup) -> None:
 
 def _add_readout(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--trajectory", choices=("spiral", "radial", "cartesian"), default="spiral", help="kind"
+        "--trajectory",
+        choices=("spiral", "radial", "cartesian", "stack-of-spirals", "stack-of-stars"),
+        default="spiral",
+        help="kind; in 3D spiral is rotated discs, radial a koosh-ball; stacks are 3D only",
+    )
+    group.add_argument(
+        "--spiral-density",
+        nargs=3,
+        type=float,
+        metavar=("A", "P", "TURNS"),
+        help="variable-density spiral of so many turns: radius A s + (1 - A) s^P of the edge for s "
+        "in 0..1; default nearly uniform",
+    )
+    group.add_argument(
+        "--in-out", action="store_true", help="spirals from edge to edge through the centre"
+    )
+    group.add_argument(
+        "--sample-spacing",
+        type=float,
+        metavar="CYCLES",
+        help="cycles per field of view between samples along a spiral; default 0.75",
+    )
+    group.add_argument(
+        "--arm-order",
+        choices=("golden", "tiny-golden", "random"),
+        default="golden",
+        help="angles, lines and planes of arms from frame to frame",
     )
     group.add_argument("--arms", type=int, help="arms of a fully sampled frame")
     group.add_argument(
         "--acceleration", type=float, help="read one in so many arms; default 8 (2D) or 48 (3D)"
     )
     group.add_argument("--coils", type=int, default=8, help="receive coils")
+    group.add_argument(
+        "--coil-radius",
+        type=float,
+        default=1.25,
+        help="distance of the coils from the axis in halves of the field of view: they overlap "
+        "the more, the larger it is",
+    )
     group.add_argument(
         "--noise", type=float, default=0.1, help="standard deviation relative to the rms signal"
     )

@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.simulate.fields import generator
 
-# Distance of the coils from the axis in units of half the field of view.
-_RADIUS = 1.25
+COIL_RADIUS = 1.25
+"""Distance of the coils from the axis in units of half the field of view."""
 
 
 def coil_maps(
-    matrix: tuple[int, int, int], is_3d: bool, n_coils: int, seed: int
+    matrix: tuple[int, int, int],
+    is_3d: bool,
+    n_coils: int,
+    seed: int,
+    radius: float = COIL_RADIUS,
 ) -> NDArray[np.complex64]:
     """Sensitivities of loops on a cylinder around the field of view.
 
@@ -30,6 +34,9 @@ def coil_maps(
         Number of coils; in 3D in rings of eight.
     seed
         Of the phase of each coil's receiver.
+    radius
+        Of the cylinder, in units of half the field of view: sensitivities overlap the more the
+        larger it is.
 
     Returns
     -------
@@ -40,7 +47,7 @@ def coil_maps(
     from sigpy.mri import birdcage_maps
 
     space = matrix if is_3d else matrix[1:]
-    maps = birdcage_maps((n_coils, *space), r=_RADIUS)
+    maps = birdcage_maps((n_coils, *space), r=radius)
     phases = np.exp(2j * np.pi * generator(seed, "coils").uniform(size=n_coils))
     maps = maps * phases.reshape(-1, *[1] * len(space))
     if not is_3d:

@@ -8,10 +8,12 @@ import numpy as np
 
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.simulate.phantom import POINT_SPREAD
 from mri2qmap_bids.simulate.rawfile import RawFileOptions
 from mri2qmap_bids.simulate.scan import PhantomKind, ScanOptions
 from mri2qmap_bids.simulate.sequences import from_sidecar, make_sequence, read_train
 from mri2qmap_bids.simulate.study import Study
+from mri2qmap_bids.simulate.trajectory import SAMPLE_SPACING, Readout, SpiralDensity
 from mri2qmap_bids.simulate.usermaps import MapFiles
 
 _Number = TypeVar("_Number", int, float)
@@ -19,6 +21,8 @@ _Number = TypeVar("_Number", int, float)
 _DEFAULT_FRAMES = 500
 _DEFAULT_MATRIX = {"2D": (96,), "3D": (40,)}
 _DEFAULT_ACCELERATION = {"2D": 8.0, "3D": 48.0}
+# Farther coils are all alike; a wider blur leaves no head.
+_LARGEST_COIL_RADIUS, _LARGEST_POINT_SPREAD = 10.0, 5.0
 
 
 def study(arguments: argparse.Namespace) -> Study:
@@ -60,13 +64,19 @@ def scan_options(arguments: argparse.Namespace) -> ScanOptions:
         _at_least(getattr(arguments, name), 0, "--" + name.replace("_", "-"))
     if not 0 <= arguments.b1 < 0.7:
         raise UsageError(f"--b1: must be at least 0 and below 0.7, got {arguments.b1:g}")
+    if not 1 < arguments.coil_radius <= _LARGEST_COIL_RADIUS:
+        raise UsageError(
+            f"--coil-radius: must be above 1, outside the field of view, and at most "
+            f"{_LARGEST_COIL_RADIUS:g}, got {arguments.coil_radius:g}"
+        )
     three = arguments.dimension == "3D"
+    phantom = _phantom(arguments)
     matrix = tuple(arguments.matrix or _DEFAULT_MATRIX[arguments.dimension])
     if not three:
         matrix = (*(matrix * 2)[:2], arguments.slices)
     return ScanOptions(
         sequence=_sequence(arguments),
-        phantom=_phantom(arguments),
+        phantom=phantom,
         labels=arguments.labels,
         maps=_map_files(arguments),
         n_dims=3 if three else 2,
@@ -76,10 +86,13 @@ def scan_options(arguments: argparse.Namespace) -> ScanOptions:
         slice_gap=arguments.slice_gap * 1e-3,
         oblique=_triple(np.deg2rad(arguments.oblique).tolist()),
         offset=_triple([mm * 1e-3 for mm in arguments.offset]),
+        point_spread=_point_spread(arguments, phantom),
         n_coils=arguments.coils,
+        coil_radius=arguments.coil_radius,
         trajectory=arguments.trajectory,
         arms=arguments.arms,
         acceleration=_given(arguments.acceleration, _DEFAULT_ACCELERATION[arguments.dimension]),
+        readout=_readout(arguments),
         b1=arguments.b1,
         noise=arguments.noise,
         raw_file=_raw_file(arguments),
@@ -118,6 +131,31 @@ def _phantom(arguments: argparse.Namespace) -> PhantomKind:
         raise UsageError(f"--phantom: must be {given} with these files, got {arguments.phantom}")
     phantom: PhantomKind = arguments.phantom or given
     return phantom
+
+
+def _point_spread(arguments: argparse.Namespace, phantom: PhantomKind) -> float:
+    """Blur of a digital brain; measured maps have the scanner's already."""
+    spread = arguments.point_spread
+    if spread is None:
+        return POINT_SPREAD
+    if phantom == "maps":
+        raise UsageError(f"--point-spread: must go with a digital brain, got {spread:g} and maps")
+    if not 0 <= spread <= _LARGEST_POINT_SPREAD:
+        raise UsageError(
+            f"--point-spread: must be 0 to {_LARGEST_POINT_SPREAD:g} voxels, got {spread:g}"
+        )
+    return float(spread)
+
+
+def _readout(arguments: argparse.Namespace) -> Readout:
+    """Form and order of the arms."""
+    density = arguments.spiral_density
+    return Readout(
+        density=None if density is None else SpiralDensity(*density),
+        in_out=arguments.in_out,
+        order=arguments.arm_order,
+        sample_spacing=_given(arguments.sample_spacing, SAMPLE_SPACING),
+    )
 
 
 def _map_files(arguments: argparse.Namespace) -> MapFiles | None:

@@ -20,8 +20,8 @@ PURE = 0.8
 """A voxel bears a tissue's label when more than this part of it is that tissue."""
 # A voxel with less tissue than this gives no signal.
 _LEAST_TISSUE = 0.05
-# Standard deviation of the point spread [voxel].
-_POINT_SPREAD = 0.6
+POINT_SPREAD = 0.6
+"""Standard deviation of the point spread [voxel]."""
 _VARIATION, _VARIATION_LENGTH = 0.04, 20e-3
 _PHASE_AMPLITUDE, _PHASE_LENGTH = 0.7, 90e-3
 
@@ -43,7 +43,11 @@ class DigitalBrain:
 
 
 def from_anatomy(
-    anatomy: Anatomy, geometry: Geometry, seed: int, thickness: float | None = None
+    anatomy: Anatomy,
+    geometry: Geometry,
+    seed: int,
+    thickness: float | None = None,
+    point_spread: float = POINT_SPREAD,
 ) -> DigitalBrain:
     """One subject's known maps on a grid.
 
@@ -62,12 +66,15 @@ def from_anatomy(
         Of the subject: the same seed gives the same brain on any grid.
     thickness
         Slice thickness [m]; None: the distance between slices.
+    point_spread
+        See :func:`blurred`.
 
     Returns
     -------
     The brain.
     """
-    parts = blurred(fractions(anatomy, geometry, thickness, generator(seed, "shape")), thickness)
+    parts = fractions(anatomy, geometry, thickness, generator(seed, "shape"))
+    parts = blurred(parts, thickness, point_spread)
     tissues = of_subject(anatomy.tissues, generator(seed, "tissue"))
     points = voxel_centres(geometry)
     shape = geometry.matrix
@@ -89,8 +96,10 @@ def from_anatomy(
     return make_brain(t1, t2, density * smooth_phase(geometry, seed), labels, geometry.voxel_size)
 
 
-def blurred(parts: NDArray[np.float32], thickness: float | None) -> NDArray[np.float32]:
-    """Fractions as seen at the resolution of a scan, a Gaussian of 1.4 voxels full width.
+def blurred(
+    parts: NDArray[np.float32], thickness: float | None, point_spread: float = POINT_SPREAD
+) -> NDArray[np.float32]:
+    """Fractions as seen at the resolution of a scan, by default a Gaussian of 1.4 voxels full width.
 
     Spirals and spokes cover a disc (a ball in 3D) of k-space. What a sharp object has in
     the corners of the square around it, no scan of that kind can tell: such an object read
@@ -104,9 +113,13 @@ def blurred(parts: NDArray[np.float32], thickness: float | None) -> NDArray[np.f
     thickness
         Slice thickness [m], which means that slices are selected, not encoded: no blur
         across them; None: 3D.
+    point_spread
+        Standard deviation of the Gaussian [voxel]; 0: no blur.
     """
-    across = 0.0 if thickness is not None else _POINT_SPREAD
-    spread = (0.0, across, _POINT_SPREAD, _POINT_SPREAD)
+    if point_spread == 0:
+        return parts
+    across = 0.0 if thickness is not None else point_spread
+    spread = (0.0, across, point_spread, point_spread)
     return np.asarray(gaussian_filter(parts, spread, mode="constant"))
 
 

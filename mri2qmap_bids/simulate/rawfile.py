@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.physics.sequence import Sequence
 from mri2qmap_bids.simulate.acquire import Acquired
+from mri2qmap_bids.simulate.trajectory import TrajectoryKind
 
 FrameCounter = Literal[
     "contrast", "repetition", "kspace_encode_step_2", "phase", "set", "segment", "order"
@@ -22,6 +23,14 @@ LARMOR_FREQUENCY = 127_740_000
 """Of hydrogen at that field [Hz]."""
 DWELL_TIME = 2.5e-6
 """Time between samples [s]."""
+# ISMRMRD has no word for stacks: what their planes are.
+_TYPES: dict[TrajectoryKind, str] = {
+    "spiral": "spiral",
+    "radial": "radial",
+    "cartesian": "cartesian",
+    "stack-of-spirals": "spiral",
+    "stack-of-stars": "radial",
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ def make_header(
     encoding = xsd.encodingType(
         encodedSpace=space,
         reconSpace=space,
-        trajectory=xsd.trajectoryType(acquired.trajectory.kind),
+        trajectory=xsd.trajectoryType(_TYPES[acquired.trajectory.kind]),
         encodingLimits=_limits(n_slices, n_frames, n_arms, options),
     )
     milliseconds = 1e3
@@ -145,11 +154,11 @@ def _acquisitions(
     acquired: Acquired, geometry: Geometry, options: RawFileOptions
 ) -> list[ismrmrd.Acquisition]:
     """Noise scan, then slice by slice, shot by shot, frame by frame."""
-    n_slices, n_frames, n_arms, _, n_samples = acquired.kspace.shape
+    n_slices, n_frames, n_arms = acquired.kspace.shape[:3]
     positions = _in_units(acquired.trajectory.positions, geometry, options.trajectory_units)
     pad = (options.discard_pre, options.discard_post)
     positions = np.pad(positions, ((0, 0), (0, 0), pad, (0, 0)), mode="edge")
-    centre = 0 if acquired.trajectory.kind == "spiral" else n_samples // 2
+    centre = int(np.linalg.norm(acquired.trajectory.positions[0, 0], axis=-1).argmin())
     # The samples to discard would ruin any image that they entered.
     garbage = complex(10.0 * np.abs(acquired.kspace).max())
     result = []

@@ -13,13 +13,13 @@ from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.sequence import Sequence
 from mri2qmap_bids.simulate.acquire import Acquired, acquire
 from mri2qmap_bids.simulate.anatomy import brainweb, centre_and_extent, mni152
-from mri2qmap_bids.simulate.coils import coil_maps
+from mri2qmap_bids.simulate.coils import COIL_RADIUS, coil_maps
 from mri2qmap_bids.simulate.fields import transmit_field
 from mri2qmap_bids.simulate.grid import grid_centre, make_geometry, voxel_centres
-from mri2qmap_bids.simulate.phantom import DigitalBrain, from_anatomy
+from mri2qmap_bids.simulate.phantom import POINT_SPREAD, DigitalBrain, from_anatomy
 from mri2qmap_bids.simulate.rawfile import RawFileOptions
 from mri2qmap_bids.simulate.tissue import FLUID
-from mri2qmap_bids.simulate.trajectory import TrajectoryKind, make_trajectory
+from mri2qmap_bids.simulate.trajectory import Readout, TrajectoryKind, make_trajectory
 from mri2qmap_bids.simulate.usermaps import MapFiles, from_maps, read_maps
 
 PhantomKind = Literal["mni152", "maps", "brainweb"]
@@ -53,14 +53,22 @@ class ScanOptions:
     """Rotation of the grid about L, P, S [rad]."""
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Centre of the grid relative to the middle of the head, RAS+ [m]."""
+    point_spread: float = POINT_SPREAD
+    """Standard deviation of the blur of digital brains before they are scanned [voxel]; 0: voxels
+    are the averages of what is inside them, with edges as sharp as a scanner sees."""
     n_coils: int = 8
     """Number of receive coils."""
+    coil_radius: float = COIL_RADIUS
+    """Distance of the coils from the axis in units of half the field of view: the farther away,
+    the more their sensitivities overlap."""
     trajectory: TrajectoryKind = "spiral"
     """Kind of readout."""
     arms: int | None = None
     """Arms of a fully sampled frame; None: as many as it takes."""
     acceleration: float = 8.0
     """Only one in so many arms is read."""
+    readout: Readout = Readout()
+    """Form and order of the arms."""
     b1: float = 0.0
     """Largest deviation of the transmit field from nominal, 0..1."""
     noise: float = 0.1
@@ -116,8 +124,12 @@ def simulate_scan(options: ScanOptions, subject_seed: int, scan_seed: int) -> Sc
         options.sequence.n_frames,
         options.acceleration,
         options.arms,
+        options.readout,
+        scan_seed,
     )
-    maps = coil_maps(geometry.matrix, options.n_dims == 3, options.n_coils, subject_seed)
+    maps = coil_maps(
+        geometry.matrix, options.n_dims == 3, options.n_coils, subject_seed, options.coil_radius
+    )
     field: NDArray[np.float32] | float = 1.0
     if options.b1:
         values = transmit_field(voxel_centres(geometry), grid_centre(geometry), options.b1)
@@ -165,7 +177,8 @@ def place_brain(options: ScanOptions, seed: int) -> tuple[Geometry, DigitalBrain
         raise UsageError("--labels: must name a label file with --phantom brainweb, got none")
     anatomy = brainweb(options.labels) if options.labels is not None else mni152()
     geometry = _geometry(options, *centre_and_extent(anatomy))
-    return geometry, from_anatomy(anatomy, geometry, seed, thickness)
+    brain = from_anatomy(anatomy, geometry, seed, thickness, options.point_spread)
+    return geometry, brain
 
 
 def _geometry(

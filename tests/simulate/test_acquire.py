@@ -106,6 +106,22 @@ def test_seeds_repeat_and_differ():
     assert acquire(*case, noise=0.0, seed=1).noise is None
 
 
+@pytest.mark.parametrize(("matrix", "is_3d"), [((1, 24, 24), False), ((12, 12, 12), True)])
+def test_farther_coils_overlap_more(matrix, is_3d):
+    """Neighbours' magnitudes, as the cosine between them."""
+
+    def overlap(radius):
+        maps = np.abs(coil_maps(matrix, is_3d, 8, seed=0, radius=radius)).reshape(8, -1)
+        unit = maps / np.linalg.norm(maps, axis=1, keepdims=True)
+        return (unit * np.roll(unit, 1, axis=0)).sum(axis=1).mean()
+
+    found = [overlap(radius) for radius in (1.05, 1.25, 2.0, 10.0)]
+    assert (np.diff(found) > 0).all()
+    assert found[0] < 0.92 and found[-1] > 0.99
+    default = coil_maps(matrix, is_3d, 8, seed=0)
+    np.testing.assert_array_equal(default, coil_maps(matrix, is_3d, 8, seed=0, radius=1.25))
+
+
 @pytest.mark.parametrize(("matrix", "is_3d"), [((20, 36, 36), True), ((3, 36, 32), False)])
 def test_coil_maps_are_smooth_and_cover_the_field_of_view(matrix, is_3d):
     maps = coil_maps(matrix, is_3d, 8, seed=0)

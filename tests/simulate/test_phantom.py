@@ -16,7 +16,7 @@ from mri2qmap_bids.simulate.anatomy import (
 )
 from mri2qmap_bids.simulate.fields import generator, smooth_field
 from mri2qmap_bids.simulate.grid import make_geometry
-from mri2qmap_bids.simulate.phantom import RELATIVE_STEP, from_anatomy
+from mri2qmap_bids.simulate.phantom import RELATIVE_STEP, blurred, from_anatomy
 from mri2qmap_bids.simulate.tissue import BRAINWEB_TISSUES, GREY, MNI152_TISSUES
 from mri2qmap_bids.simulate.usermaps import MapFiles, from_maps, read_maps
 
@@ -77,6 +77,26 @@ def test_fractions_sum_to_one_and_rates_average(geometry):
     mixed = from_anatomy(block, grid, seed=0)
     assert mixed.labels[2, 2, 2] == 4
     assert 0.9 < mixed.t1[2, 2, 2] * (0.5 / 1.40 + 0.5 / 0.85) < 1.1
+
+
+def test_without_a_point_spread_voxels_are_the_averages_of_what_is_inside(geometry, brain):
+    parts = fractions(mni152(), geometry, THICKNESS, generator(1, "shape"))
+    assert blurred(parts, THICKNESS, 0.0) is parts
+    sharp = from_anatomy(mni152(), geometry, 1, THICKNESS, point_spread=0.0)
+    blurrier = from_anatomy(mni152(), geometry, 1, THICKNESS, point_spread=1.2)
+    # Pure grey and white matter: the sharper, the more voxels.
+    pure = [np.isin(b.labels, (1, 2)).sum() for b in (blurrier, brain, sharp)]
+    assert pure[0] < 0.7 * pure[1] < 0.7 * 0.9 * pure[2]
+    edges = [np.abs(np.diff(np.abs(b.m0), axis=2)).max() for b in (blurrier, brain, sharp)]
+    assert edges[0] < edges[1] < edges[2]
+
+
+def test_slices_are_not_blurred_across():
+    parts = np.zeros((1, 5, 9, 9), np.float32)
+    parts[0, 2, 4, 4] = 1.0
+    assert blurred(parts, THICKNESS)[0, [1, 3]].max() == 0.0
+    assert blurred(parts, None)[0, 1, 4, 4] > 0.05
+    np.testing.assert_allclose(blurred(parts, THICKNESS).sum(), 1.0, rtol=1e-4)
 
 
 def test_oblique_grid_sees_the_same_head():

@@ -9,7 +9,18 @@ import pytest
 
 from mri2qmap_bids import tools
 from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.recon.acquisition.raw import ReadLayout, read_raw
+from mri2qmap_bids.simulate.coils import COIL_RADIUS
+from mri2qmap_bids.simulate.command import scan_options
+from mri2qmap_bids.simulate.phantom import POINT_SPREAD
+from mri2qmap_bids.simulate.scan import simulate_scan
 from mri2qmap_bids.simulate.sequences import from_sidecar, make_sequence
+from mri2qmap_bids.simulate.trajectory import (
+    ARM_ORDERS,
+    TRAJECTORY_KINDS,
+    Readout,
+    SpiralDensity,
+)
 
 FLAT = ["--matrix", "24", "--slices", "3", "--slice-gap", "1", "--frames", "12", "--coils", "2"]
 SOLID = ["--dimension", "3D", "--matrix", "12", "--frames", "9", "--coils", "2", "--acq", "3d"]
@@ -163,6 +174,87 @@ def test_trajectory_units_and_frame_counter_are_as_asked(tmp_path):
     assert [a.idx.repetition for a in px[:3]] == [0, 1, 2]
 
 
+WAYS = [
+    ("spiral", ["--spiral-density", "0.4", "2", "3"]),
+    ("spiral", ["--in-out", "--arm-order", "tiny-golden"]),
+    ("radial", ["--arm-order", "random"]),
+    ("cartesian", ["--arm-order", "random"]),
+    ("spiral", ["--dimension", "3D", "--in-out"]),
+    ("radial", ["--dimension", "3D", "--acceleration", "100"]),
+    ("cartesian", ["--dimension", "3D"]),
+    ("stack-of-spirals", ["--dimension", "3D", "--spiral-density", "0.4", "2", "3", "--in-out"]),
+    ("stack-of-stars", ["--dimension", "3D"]),
+]
+# ISMRMRD has no word for stacks.
+WORDS = {"stack-of-spirals": "spiral", "stack-of-stars": "radial"}
+
+
+@pytest.mark.parametrize(("kind", "words"), WAYS)
+def test_every_trajectory_is_written_and_read(tmp_path, kind, words):
+    tiny = ["--matrix", "12", "--frames", "3", "--coils", "2", "--noise", "0"]
+    assert _simulate(tmp_path / "dataset", *tiny, "--trajectory", kind, *words) == 0
+    path = next((tmp_path / "dataset").glob("sub-*/**/*_MRF.h5"))
+    header, acquisitions = _raw(tmp_path / "dataset", path.name)
+    assert header.encoding[0].trajectory.value == WORDS.get(kind, kind)
+    for acquisition in acquisitions:
+        # The stated centre is where the arm comes nearest to that of k-space.
+        nearest = np.linalg.norm(acquisition.traj, axis=1).argmin()
+        assert acquisition.center_sample == nearest
+    part = read_raw(path, ReadLayout(n_frames=3)).slices[0]
+    n_dims = 3 if "3D" in words else 2
+    assert part.trajectory.shape == (sum(len(a.traj) for a in acquisitions), n_dims)
+    assert json.loads(path.with_suffix(".json").read_text())["MRFTrajectory"] == kind
+
+
+def _options(*words):
+    return scan_options(tools.build_parser().parse_args(["simulate", "nowhere", *words]))
+
+
+def test_words_become_options():
+    words = ["--spiral-density", "0.4", "2", "3", "--in-out", "--arm-order", "random"]
+    words += ["--sample-spacing", "0.5", "--point-spread", "0", "--coil-radius", "2"]
+    options = _options(*words)
+    assert options.readout == Readout(SpiralDensity(0.4, 2, 3), True, "random", 0.5)
+    assert (options.point_spread, options.coil_radius) == (0.0, 2.0)
+    default = _options()
+    assert default.readout == Readout()
+    assert (default.point_spread, default.coil_radius) == (POINT_SPREAD, COIL_RADIUS)
+
+
+@pytest.mark.parametrize(
+    ("option", "choices"), [("--trajectory", TRAJECTORY_KINDS), ("--arm-order", ARM_ORDERS)]
+)
+def test_every_choice_is_a_word(option, choices):
+    for choice in choices:
+        arguments = tools.build_parser().parse_args(["simulate", "nowhere", option, choice])
+        assert choice in vars(arguments).values()
+
+
+def test_what_help_says_of_defaults_is_so(capsys):
+    with pytest.raises(SystemExit):
+        tools.main(["simulate", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"default {POINT_SPREAD:g}; 0: sharp" in said
+    assert f"default {Readout().sample_spacing:g}" in said
+
+
+def test_scans_obey_point_spread_coil_radius_and_order():
+    tiny = ["--matrix", "24", "--frames", "2", "--coils", "4", "--noise", "0"]
+    plain = simulate_scan(_options(*tiny), 1, 2)
+    sharp = simulate_scan(_options(*tiny, "--point-spread", "0"), 1, 2)
+    wide = simulate_scan(_options(*tiny, "--coil-radius", "3"), 1, 2)
+    assert np.isin(sharp.brain.labels, (1, 2)).sum() > np.isin(plain.brain.labels, (1, 2)).sum()
+    spread = [np.abs(scan.coil_maps).std() for scan in (plain, wide)]
+    assert spread[1] < spread[0] / 2
+    random = [*tiny, "--arm-order", "random"]
+    a, b, c = (
+        simulate_scan(_options(*random), 1, seed).acquired.trajectory.positions
+        for seed in (2, 2, 3)
+    )
+    np.testing.assert_array_equal(a, b)
+    assert np.abs(a - c).max() > 0
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -174,6 +266,17 @@ def test_trajectory_units_and_frame_counter_are_as_asked(tmp_path):
         (["--phantom", "brainweb"], 64, "--labels"),
         (["--prep-time", "0.1"], 64, "--prep-time"),
         (["--noise", "-1"], 64, "--noise"),
+        (["--trajectory", "stack-of-stars"], 64, "--trajectory"),
+        (["--trajectory", "radial", "--spiral-density", "0.5", "2", "4"], 64, "--spiral-density"),
+        (["--spiral-density", "1.5", "2", "4"], 64, "--spiral-density"),
+        (["--trajectory", "cartesian", "--in-out"], 64, "--in-out"),
+        (["--trajectory", "cartesian", "--arm-order", "tiny-golden"], 64, "--arm-order"),
+        (["--sample-spacing", "0"], 64, "--sample-spacing"),
+        (["--point-spread", "-0.1"], 64, "--point-spread"),
+        (["--point-spread", "nan"], 64, "--point-spread"),
+        (["--maps", "a.nii", "b.nii", "--point-spread", "0"], 64, "--point-spread"),
+        (["--coil-radius", "1"], 64, "--coil-radius"),
+        (["--coil-radius", "inf"], 64, "--coil-radius"),
     ],
 )
 def test_bad_words_leave_one_line_and_nothing_on_disk(tmp_path, capsys, words, code, said):
