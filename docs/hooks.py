@@ -9,6 +9,7 @@ from typing import Any
 from mri2qmap_bids import errors
 from mri2qmap_bids.citation.references import REFERENCES
 from mri2qmap_bids.cli import build_parser
+from mri2qmap_bids.tools import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 _PLACE = re.compile(r"^\{\{ *(.+?) *\}\}$", re.MULTILINE)
@@ -28,8 +29,19 @@ def on_page_content(html: str, **_: Any) -> str:
 
 
 def options(_: str) -> str:
-    """A table of options for each group of the parser."""
-    parser = build_parser()
+    """Tables of the program's options."""
+    return _tables(build_parser())
+
+
+def simulate_options(_: str) -> str:
+    """Tables of the simulator's options."""
+    parser = argparse.ArgumentParser(prog="mri2qmap-tools simulate")
+    COMMANDS["simulate"].add_arguments(parser)
+    return _tables(parser)
+
+
+def _tables(parser: argparse.ArgumentParser) -> str:
+    """A table of options for each group of a parser."""
     parts = []
     for group in parser._action_groups:
         actions = [action for action in group._group_actions if action.dest != "help"]
@@ -67,7 +79,8 @@ def _values(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
 def _default(action: argparse.Action) -> str:
     if action.dest in _OF_MACHINE:
         return _OF_MACHINE[action.dest]
-    empty = action.default in (None, False, [], argparse.SUPPRESS) or action.nargs == 0
+    # Zero is a default, though it equals False.
+    empty = action.default in (None, [], argparse.SUPPRESS) or action.nargs == 0
     return "" if empty else f"`{action.default}`"
 
 
@@ -132,6 +145,7 @@ def _listed() -> Iterator[str]:
 
 _FILLED: dict[str, Callable[[str], str]] = {
     "options": options,
+    "simulate options": simulate_options,
     "exit codes": exit_codes,
     "group columns": group_columns,
     "report rules": report_rules,

@@ -4,6 +4,7 @@ import html
 import re
 import subprocess
 import sys
+from argparse import ArgumentParser
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import mri2qmap_bids
 from mri2qmap_bids.cli import build_parser
 from mri2qmap_bids.dataset.group import COLUMNS
 from mri2qmap_bids.report.rules import RULES
+from mri2qmap_bids.simulate.trajectory import ARM_ORDERS, TRAJECTORY_KINDS
+from mri2qmap_bids.tools import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,6 +41,20 @@ def test_every_option_is_on_the_page(pages):
         names = [name for name in action.option_strings if "_" not in name] or [action.dest]
         for name in names:
             assert f"<code>{name}</code>" in pages["usage"], name
+
+
+def test_every_option_of_the_simulator_is_on_its_page(pages):
+    parser = ArgumentParser()
+    COMMANDS["simulate"].add_arguments(parser)
+    for action in parser._actions:
+        for name in action.option_strings:
+            if action.dest != "help":
+                assert f"<code>{name}</code>" in pages["simulator"], name
+
+
+def test_every_trajectory_and_order_is_on_the_simulators_page(pages):
+    for word in (*TRAJECTORY_KINDS, *ARM_ORDERS):
+        assert f"<td><code>{word}</code></td>" in pages["simulator"], word
 
 
 def test_places_are_filled(pages):
