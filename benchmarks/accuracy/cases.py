@@ -14,8 +14,8 @@ from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.sequence import Sequence
 from mri2qmap_bids.simulate.acquire import acquire
-from mri2qmap_bids.simulate.coils import coil_maps
-from mri2qmap_bids.simulate.phantom import DigitalBrain
+from mri2qmap_bids.simulate.coils import COIL_RADIUS, coil_maps
+from mri2qmap_bids.simulate.phantom import POINT_SPREAD, DigitalBrain
 from mri2qmap_bids.simulate.scan import (
     Scan,
     ScanOptions,
@@ -24,7 +24,7 @@ from mri2qmap_bids.simulate.scan import (
     tissue_labels,
 )
 from mri2qmap_bids.simulate.sequences import make_sequence
-from mri2qmap_bids.simulate.trajectory import full_arms, make_trajectory
+from mri2qmap_bids.simulate.trajectory import Readout, full_arms, make_trajectory
 from mri2qmap_bids.simulate.usermaps import MapFiles
 
 FULL_TRAIN = 1000
@@ -49,6 +49,18 @@ class Case:
     """spiral, radial or cartesian."""
     lesions: bool = False
     """Whether lesions are put into the white matter."""
+    readout: Readout = Readout()
+    """Form and order of the arms."""
+    matrix: int | None = None
+    """Voxels along each encoded axis over the same field of view; None: 1 mm (2D) or 2 mm (3D)."""
+    point_spread: float = POINT_SPREAD
+    """Blur of digital brains [voxel]; 0: sharp."""
+    n_coils: int = 8
+    """Receive coils."""
+    coil_radius: float = COIL_RADIUS
+    """Of the cylinder that they lie on, in units of half the field of view."""
+    frames: int | None = None
+    """Frames of the train; None: as R says."""
     seed: int = 3
     """Of coils and noise."""
 
@@ -95,12 +107,18 @@ def make_problem(case: Case, data: Path) -> Problem:
     # 2D: as large a part of a frame as one arm is of a full spiral. 3D: 16 arms, each one of the
     # 16 interleaves of a disc of its own.
     if case.n_dims == 2:
-        part, full = full_arms("spiral", max(in_plane), 2), None
+        part = full_arms("spiral", max(in_plane), 2)
+        full = part if case.readout.density else None
     else:
-        part = int(np.ceil(np.pi / 2 * max(in_plane)))
+        stack = case.trajectory.startswith("stack")
+        part = in_plane[-1] if stack else int(np.ceil(np.pi / 2 * max(in_plane)))
         full = 16 * part
-    arms = make_trajectory(options.trajectory, in_plane, sequence.n_frames, part, full)
-    coils = coil_maps(geometry.matrix, case.n_dims == 3, options.n_coils, case.seed)
+    arms = make_trajectory(
+        case.trajectory, in_plane, sequence.n_frames, part, full, case.readout, case.seed
+    )
+    coils = coil_maps(
+        geometry.matrix, case.n_dims == 3, case.n_coils, case.seed, case.coil_radius
+    )
     acquired = acquire(brain, sequence, arms, coils, case.noise, case.seed)
     scan = Scan(geometry, brain, coils, acquired)
     fov = np.array([n * size for n, size in zip(geometry.matrix, geometry.voxel_size, strict=True)])
@@ -134,7 +152,7 @@ def make_problem(case: Case, data: Path) -> Problem:
 def _sequence(case: Case, folder: Path) -> Sequence:
     flips = np.deg2rad(np.loadtxt(folder / "fa.txt"))
     times = np.loadtxt(folder / "tr.txt") * 1e-3
-    n_frames = min(FULL_TRAIN // case.acceleration, len(flips))
+    n_frames = min(case.frames or FULL_TRAIN // case.acceleration, len(flips))
     if case.kind == "bSSFP":
         return make_sequence("bSSFP", n_frames, flips)
     return make_sequence("FISP", n_frames, flips, times, 1.9e-3)
@@ -142,10 +160,13 @@ def _sequence(case: Case, folder: Path) -> Sequence:
 
 def _options(case: Case, sequence: Sequence, data: Path, folder: Path) -> ScanOptions:
     common = {"sequence": sequence, "trajectory": case.trajectory, "noise": case.noise}
+    common |= {"point_spread": case.point_spread}
     if case.n_dims == 3:
-        common |= {"n_dims": 3, "matrix": (112, 112, 96), "fov": (0.224, 0.224, 0.192)}
+        n = case.matrix or 112
+        common |= {"n_dims": 3, "matrix": (n, n, round(n * 6 / 7)), "fov": (0.224, 0.224, 0.192)}
     else:
-        common |= {"matrix": (224, 224), "fov": (0.224, 0.224), "slice_thickness": 3e-3}
+        n = case.matrix or 224
+        common |= {"matrix": (n, n), "fov": (0.224, 0.224), "slice_thickness": 3e-3}
     if case.source.startswith("brainweb"):
         number = case.source.removeprefix("brainweb")
         labels = data / "brainweb" / f"subject{number}_crisp_v.mnc.gz"

@@ -10,20 +10,33 @@ RECON_METHODS: tuple[ReconMethod, ...] = get_args(ReconMethod)
 
 DEFAULT_ITERATIONS: dict[ReconMethod, int] = {
     "mri2qmap": 1,
-    "subspace": 12,
+    "subspace": 24,
     "lrtv": 40,
     "llr": 40,
     "pnp": 5,
 }
-"""Steps of the methods that iterate."""
-DEFAULT_REGULARISATION: dict[ReconMethod, float] = {"lrtv": 0.5, "llr": 0.5, "pnp": 1.0}
+"""Most steps of the methods that iterate; they end when they have converged."""
+LEAST_SQUARES_STEPS = 16
+"""Most conjugate-gradient steps of the least-squares image that other methods start from."""
+DENSITY_STEPS = 6
+"""Most conjugate-gradient steps of the density-compensated image that least squares start from."""
+REPLICA_STEPS = 8
+"""Most conjugate-gradient steps of the replica that tells the error of the least-squares image."""
+DEFAULT_REGULARISATION: dict[ReconMethod, float] = {
+    "subspace": 1.0,
+    "lrtv": 0.5,
+    "llr": 0.5,
+    "pnp": 1.0,
+}
 """Weight of the regulariser (pnp: noise that the denoiser is told), relative to the noise."""
 START: ReconMethod = "lrtv"
 """Where mri2qmap starts."""
-START_NOISE = 0.5
-"""Noise that is believed to be in that start, relative to the unregularised image."""
-CG_STEPS = 4
-"""Conjugate-gradient steps in every iteration of mri2qmap and pnp."""
+START_NOISE = 0.7
+"""Error that is believed to be in that start, relative to that of the least-squares image."""
+CG_STEPS = 8
+"""Most conjugate-gradient steps in every iteration of mri2qmap and pnp."""
+RESIDUAL_WEIGHT = 1.0
+"""Weight of the smoothness term in solving for what mri2qmap's maps leave of the data."""
 DECAY = 0.7
 """Noise that is believed to be in the image, relative to the iteration before."""
 REMAINING = 0.5
@@ -41,15 +54,15 @@ class ReconOptions:
     """How a scan is reconstructed."""
 
     method: ReconMethod = "mri2qmap"
-    """mri2qmap: plug-and-play with a denoiser of synthetic weighted images; subspace: conjugate
-    gradients; gridding: density-compensated adjoint; lrtv and llr: total variation and locally
+    """mri2qmap: plug-and-play with a denoiser of synthetic weighted images; subspace: least squares
+    with a smoothness term; gridding: density-compensated adjoint; lrtv and llr: total variation and locally
     low rank of the subspace image; pnp: plug-and-play with a denoiser of the subspace image."""
     n_iterations: int | None = None
-    """Conjugate-gradient (subspace), proximal-gradient (lrtv, llr) or plug-and-play steps; None
-    takes the method's default."""
+    """Most steps of conjugate gradients (subspace), of alternating directions (lrtv, llr) or of
+    plug-and-play; None takes the method's default."""
     regularisation: float | None = None
-    """Weight of lrtv's and llr's regulariser, or noise that pnp's denoiser is told, relative to
-    the noise; None takes the method's default."""
+    """Weight of subspace's smoothness term, of lrtv's and llr's regulariser, or noise that pnp's
+    denoiser is told, relative to the noise; None takes the method's default."""
     rank: int | None = None
     """Dimension of the temporal subspace; None keeps ``energy``."""
     energy: float = 0.9999

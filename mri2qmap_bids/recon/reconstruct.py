@@ -1,9 +1,8 @@
 """The method on one screen: scan and sequence to quantitative maps."""
 
 import logging
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,8 +12,8 @@ from mri2qmap_bids.errors import DeviceError
 from mri2qmap_bids.recon.acquisition.extent import ScanExtent, extent_of
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.acquisition.noise import whitening_matrix
-from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
-from mri2qmap_bids.recon.arrays import NoiseDeviation, QuantityMap, SubspaceImage, VirtualKSpace
+from mri2qmap_bids.recon.acquisition.raw import RawScan
+from mri2qmap_bids.recon.arrays import NoiseDeviation, QuantityMap, SubspaceImage
 from mri2qmap_bids.recon.correction import Prior, PriorOptions
 from mri2qmap_bids.recon.cost import Plan, ProblemSize
 from mri2qmap_bids.recon.diagnostics import (
@@ -24,20 +23,19 @@ from mri2qmap_bids.recon.diagnostics import (
     diagnose,
     diagnose_part,
 )
-from mri2qmap_bids.recon.encoding import toeplitz
-from mri2qmap_bids.recon.encoding.coils import compress_coils, estimate_sensitivities
+from mri2qmap_bids.recon.encoding.circulant import filtered
 from mri2qmap_bids.recon.encoding.density import density_compensation
-from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward_by_coil, normal
+from mri2qmap_bids.recon.encoding.forward import adjoint
+from mri2qmap_bids.recon.encoding.variance import residual_variance
 from mri2qmap_bids.recon.options import (
     CG_STEPS,
     DECAY,
-    DEFAULT_ITERATIONS,
     DETAIL,
     REMAINING,
+    RESIDUAL_WEIGHT,
     START,
     START_NOISE,
     TAKEN_BACK,
-    ReconMethod,
     ReconOptions,
 )
 from mri2qmap_bids.recon.physics.dictionary import (
@@ -56,11 +54,17 @@ from mri2qmap_bids.recon.plan import MemoryLimits, first_that_fits, machine_of, 
 from mri2qmap_bids.recon.pnp.component_prior import ComponentPrior
 from mri2qmap_bids.recon.pnp.denoiser import load_denoiser, network_shape
 from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
-from mri2qmap_bids.recon.pnp.low_rank import shifted_low_rank
 from mri2qmap_bids.recon.pnp.network import DenoiserNetwork, NetworkShape
-from mri2qmap_bids.recon.pnp.proximal import fista, largest_eigenvalue
 from mri2qmap_bids.recon.pnp.solver import Corrector, Schedule, plug_and_play
-from mri2qmap_bids.recon.pnp.total_variation import warm_total_variation
+from mri2qmap_bids.recon.problem import (
+    InverseProblem,
+    Start,
+    deviation_of,
+    encoded_support,
+    inverse_problem,
+    noise_like,
+    start_of,
+)
 from mri2qmap_bids.recon.record import Record
 
 logger = logging.getLogger(__name__)
@@ -247,132 +251,6 @@ def uncertainty(
 
 
 @dataclass(frozen=True, eq=False)
-class InverseProblem:
-    """y = A x + n of one slice or volume, with all that a solver needs of it."""
-
-    encoding: Encoding
-    """A."""
-    kspace: VirtualKSpace
-    """y, inside the band of the grid."""
-    plan: Plan = Plan()
-    """How A^H A is applied, and how much is done at once."""
-
-    @cached_property
-    def projection(self) -> SubspaceImage:
-        """A^H y."""
-        return adjoint(self.encoding, self.kspace)
-
-    @cached_property
-    def normal(self) -> Callable[[SubspaceImage], SubspaceImage]:
-        """A^H A as a function of an image."""
-        plan = self.plan
-        if plan.normal == "transforms":
-            return partial(normal, self.encoding)
-        operator = toeplitz.toeplitz_normal(
-            self.encoding, None, plan.storage, plan.by_blocks, plan.coils_at_once
-        )
-        return partial(toeplitz.apply, operator)
-
-
-def inverse_problem(
-    samples: SliceSamples,
-    scan: RawScan,
-    geometry: Geometry,
-    dictionary: Dictionary,
-    options: ReconOptions,
-    whitening: torch.Tensor | None = None,
-    plan: Plan | None = None,
-) -> InverseProblem:
-    """Whiten and compress the coils, estimate their sensitivities and set up the encoding.
-
-    Parameters
-    ----------
-    samples
-        Samples of one slice or volume of the scan.
-    scan
-        The scan they are of.
-    geometry
-        The grid to reconstruct.
-    dictionary
-        Fingerprints and subspace, on the device to compute on.
-    options
-        How a scan is reconstructed.
-    whitening
-        From :func:`whitening_of`; None: the samples are white already.
-    plan
-        How much to do at once; None takes small steps.
-    """
-    device = dictionary.atoms.device
-    n_dim = samples.trajectory.shape[1]
-    voxel_size = geometry.voxel_size[-n_dim:]
-    support = _encoded_support(geometry.matrix[-n_dim:], voxel_size, scan.encoded_fov[-n_dim:])
-    omega = 2 * torch.pi * samples.trajectory.flip(1) * torch.tensor(voxel_size)
-    # Beyond the grid's own band a sample would alias onto it.
-    inside = (omega.abs() <= torch.pi * 1.0001).all(dim=1)
-    frame, raw = samples.frame, samples.kspace
-    if not inside.all():
-        omega, frame, raw = omega[inside], frame[inside], raw[:, inside]
-    # On the host, so that no more than the virtual coils need fit a GPU.
-    kspace = compress_coils(raw, options.n_virtual_coils, whitening).to(device)
-    omega, frame = omega.to(device), frame.to(device)
-    contrast = dictionary.basis[:, 0].conj()[frame]
-    coils = estimate_sensitivities(kspace, omega, contrast, support)
-    encoding = Encoding(omega=omega, frame=frame, basis=dictionary.basis, coils=coils)
-    return InverseProblem(encoding, kspace, plan or Plan())
-
-
-@dataclass(frozen=True, eq=False)
-class Start:
-    """A first image, and how noisy it and the samples are."""
-
-    image: SubspaceImage
-    """x."""
-    deviation: NoiseDeviation
-    """Of the noise in the real and the imaginary part of every component of the image that
-    conjugate gradients give, shape (rank,)."""
-    noise: float
-    """Standard deviation of a sample's complex noise."""
-
-
-def start_of(
-    problem: InverseProblem,
-    method: ReconMethod,
-    options: ReconOptions,
-    record: Record | None = None,
-) -> Start:
-    """Solve y = A x without a learned prior.
-
-    Parameters
-    ----------
-    problem
-        From :func:`inverse_problem`.
-    method
-        subspace, lrtv or llr.
-    options
-        Steps, weight and seed.
-    record
-        Takes notes of time and steps.
-    """
-    record = record or Record()
-    options = replace(options, method=method)
-    with record.stage("encoding"):
-        normal, projection = problem.normal, problem.projection
-    steps = options.iterations if method == "subspace" else DEFAULT_ITERATIONS["subspace"]
-    with record.stage("least squares"):
-        # White noise: no weights. Few steps from zero keep what the data do not say at zero.
-        image = conjugate_gradient(normal, projection, steps, watch=record.watch("subspace"))
-    with record.stage("noise"):
-        noise = _sample_noise(problem.encoding, problem.kspace, image)
-        replica = adjoint(problem.encoding, _noise_like(problem.kspace, noise, options.random_seed))
-        deviation = _deviation(conjugate_gradient(normal, replica, steps))
-    if method in ("lrtv", "llr"):
-        projected = noise * _mean_gain(problem.encoding)
-        with record.stage(method):
-            image = _regularised(normal, projection, image, projected, options, record)
-    return Start(image, deviation, noise)
-
-
-@dataclass(frozen=True, eq=False)
 class Solution:
     """One slice or volume, solved and matched."""
 
@@ -385,6 +263,11 @@ class Solution:
     """What the maps were made of, on the encoded grid."""
     start: SubspaceImage | None = None
     """Where the loop started from; None: there was no loop."""
+    least_squares: Start | None = None
+    """The image without a learned prior, and how it came about; None for gridding."""
+    correction: SubspaceImage | None = None
+    """About what is missing from ``image`` to the minimiser of the last linear problem, on the
+    encoded grid; None for gridding."""
     prior: TissueMaps | None = None
     """The prior's maps, before the residual corrected them; None: there was no such prior."""
 
@@ -429,15 +312,21 @@ def solve(
         with record.stage("gridding"):
             image, deviation = _gridded(problem, options.random_seed)
         return Solution(matched(image), deviation, image)
+    own = replace(options, n_iterations=None, regularisation=None)
     if network is None:
         start = start_of(problem, options.method, options, record)
-        return Solution(matched(start.image), start.deviation, start.image)
+        return Solution(
+            matched(start.image),
+            start.deviation,
+            start.image,
+            least_squares=start,
+            correction=start.correction,
+        )
     prior: Corrector
     if options.method == "pnp":
-        start = start_of(problem, "subspace", replace(options, n_iterations=None), record)
+        start = start_of(problem, "subspace", own, record)
         prior, believed = ComponentPrior(network, options.weight), 1.0
     else:
-        own = replace(options, n_iterations=None, regularisation=None)
         start = start_of(problem, START, own, record)
         plan = problem.plan
         settings = PriorOptions(
@@ -445,8 +334,9 @@ def solve(
         )
         everywhere = None if b1 is None else _widened(b1, problem.encoding.shape)
         prior, believed = Prior(dictionary, network, settings, everywhere), START_NOISE
+    problem = start.problem
     with record.stage("plug and play"):
-        image, deviation = plug_and_play(
+        looped = plug_and_play(
             problem.normal,
             problem.projection,
             prior,
@@ -454,63 +344,50 @@ def solve(
             believed * start.deviation,
             start.noise / 2**0.5,
             Schedule(options.iterations, DECAY, REMAINING, CG_STEPS),
+            problem.preconditioner,
             record.watch(options.method),
         )
+    image = looped.image
     if not isinstance(prior, Prior):
-        return Solution(matched(image), start.deviation, image, start.image)
+        return Solution(
+            matched(image), start.deviation, image, start.image, start, looped.correction
+        )
     with record.stage("final maps"):
-        first = prior.maps(image, deviation)
+        first = prior.maps(image, looped.deviation)
     with record.stage("residual"):
         maps = corrected_by_residual(
-            first, image_of_residual(problem, first, dictionary), dictionary, start.deviation
+            first, image_of_residual(start, first, dictionary), dictionary, start.deviation
         )
     kept, before = (each_map(part, lambda values: centre(values, target)) for part in (maps, first))
-    return Solution(kept, start.deviation, image, start.image, before)
+    return Solution(kept, start.deviation, image, start.image, start, looped.correction, before)
 
 
-def image_of_residual(
-    problem: InverseProblem, maps: TissueMaps, dictionary: Dictionary, n_steps: int = CG_STEPS
-) -> SubspaceImage:
-    """Image z of the maps, and what it leaves of the data: z + r, A^H A r = A^H (y - A z).
+def image_of_residual(start: Start, maps: TissueMaps, dictionary: Dictionary) -> SubspaceImage:
+    """Image z of the maps, and what it leaves of the data: z + r.
 
-    By few conjugate-gradient steps from zero. What they do not reach is missing in r alone, not in
-    z, and r is no noisier than the unregularised image, which takes more. With as many as that,
-    what thin sampling cannot tell apart passes for signal (benchmarks/accuracy/study.md).
+    r minimises |A (z + r) - y|_W^2 / sigma^2 + sum |r_i(g)|^2 / P_i(g) with the power P of the
+    least-squares image's smoothness term: where the data say little, r is small and z stays.
 
     Parameters
     ----------
-    problem
-        From :func:`inverse_problem`.
+    start
+        From :func:`start_of`.
     maps
         On the encoded grid.
     dictionary
         Fingerprints and subspace.
-    n_steps
-        Conjugate-gradient steps.
     """
+    problem, smoothness = start.problem, RESIDUAL_WEIGHT * start.smoothness
     predicted = signal_of(maps, dictionary)
-    left = problem.projection - problem.normal(predicted)
-    return predicted + conjugate_gradient(problem.normal, left, n_steps)
-
-
-def _regularised(
-    normal: Callable[[SubspaceImage], SubspaceImage],
-    projection: SubspaceImage,
-    start: SubspaceImage,
-    noise: float,
-    options: ReconOptions,
-    record: Record,
-) -> SubspaceImage:
-    """Minimise 1/2 |A x - y|^2 + weight noise R(x), with R that of the method lrtv or llr.
-
-    ``noise`` is the standard deviation of the noise in A^H y. Relative to it, one weight
-    holds for data of any unit, noise, size and number of samples.
-    """
-    lipschitz = 1.05 * largest_eigenvalue(normal, projection)
-    weight = options.weight * noise / lipschitz
-    prox = warm_total_variation(weight) if options.method == "lrtv" else shifted_low_rank(weight)
-    watch = record.watch(options.method)
-    return fista(normal, projection, prox, lipschitz, options.iterations, start, watch=watch)
+    remaining = problem.projection - problem.normal(predicted)
+    solution = conjugate_gradient(
+        lambda image: problem.normal(image) + filtered(image, smoothness),
+        remaining,
+        CG_STEPS,
+        tolerance=0.03,
+        preconditioner=problem.preconditioner(smoothness),
+    )
+    return predicted + solution.image
 
 
 def load_network(options: ReconOptions, device: torch.device) -> DenoiserNetwork | None:
@@ -530,48 +407,10 @@ def _gridded(problem: InverseProblem, seed: int) -> tuple[SubspaceImage, NoiseDe
     # The weights even out all frames together; each frame has 1/T of them.
     weights = density_compensation(encoding.omega, encoding.shape) * len(encoding.basis)
     image = adjoint(encoding, problem.kspace, weights)
-    noise = _sample_noise(encoding, problem.kspace, image)
-    replica = adjoint(encoding, _noise_like(problem.kspace, noise, seed), weights)
-    return image, _deviation(replica)
-
-
-def _noise_like(kspace: VirtualKSpace, noise: float, seed: int) -> Iterator[torch.Tensor]:
-    """Noise alone, coil by coil, to go the way of the data and tell how noisy the image is.
-
-    References
-    ----------
-    Robson et al., Comprehensive quantification of signal-to-noise ratio and g-factor (2008),
-    doi:10.1002/mrm.21728.
-    """
+    noise = residual_variance(encoding, problem.kspace, image).noise
     generator = torch.Generator().manual_seed(seed)
-    for samples in kspace:
-        white = torch.randn((len(samples), 2), generator=generator) * (noise / 2**0.5)
-        yield torch.view_as_complex(white).to(kspace.device)
-
-
-def _deviation(noise: SubspaceImage) -> NoiseDeviation:
-    """Of the real and the imaginary part of every component of an image of noise."""
-    return torch.view_as_real(noise).flatten(1).square().mean(1).sqrt()
-
-
-def _sample_noise(encoding: Encoding, kspace: VirtualKSpace, image: SubspaceImage) -> float:
-    """Standard deviation of the noise in every sample.
-
-    From what the image leaves of the samples, |n|^2 of complex Gaussian noise having the
-    median sigma^2 ln 2: unlike the mean, it is not led by the few samples at the centre of
-    k-space, where the model's errors show. The mean over coils, all of them white.
-    """
-    medians = [
-        float((found - samples).abs().square().median())
-        for found, samples in zip(forward_by_coil(encoding, image), kspace, strict=True)
-    ]
-    return float(np.sqrt(np.mean(medians) / np.log(2)))
-
-
-def _mean_gain(encoding: Encoding) -> float:
-    """Square root of the mean diagonal of A^H A; coils have a root sum of squares of 1."""
-    power = encoding.basis[encoding.frame].abs().square().sum() / encoding.basis.shape[1]
-    return float(power.sqrt())
+    replica = adjoint(encoding, noise_like(problem, noise, generator), weights)
+    return image, deviation_of(replica)
 
 
 def problem_size(
@@ -599,7 +438,7 @@ def problem_size(
     """
     skipped = 0 if extent.is_3d else 1
     matrix, sizes = _resized(extent.matrix, extent.voxel_size, options.matrix, extent.is_3d)
-    support = _encoded_support(matrix[skipped:], sizes[skipped:], extent.encoded_fov[skipped:])
+    support = encoded_support(matrix[skipped:], sizes[skipped:], extent.encoded_fov[skipped:])
     return ProblemSize(
         shape=support,
         n_slices=1 if extent.is_3d else matrix[0],
@@ -735,13 +574,3 @@ def whitening_of(scan: RawScan) -> torch.Tensor | None:
     except ValueError as error:
         logger.warning("Coils are not prewhitened: %s", error)
         return None
-
-
-def _encoded_support(
-    matrix: tuple[int, ...], voxel_size: tuple[float, ...], encoded_fov: tuple[float, ...]
-) -> tuple[int, ...]:
-    """Grid that covers all the encoding sees, at the target's voxel size."""
-    return tuple(
-        max(n, int(np.ceil(fov / size - 0.01)))
-        for n, size, fov in zip(matrix, voxel_size, encoded_fov, strict=True)
-    )

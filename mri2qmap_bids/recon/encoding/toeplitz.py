@@ -35,6 +35,14 @@ class ToeplitzNormal:
     coils_at_once: int = 1
     """Coils that are worked on together."""
 
+    def grids(self, pair: int, device: torch.device) -> dict[tuple[int, ...], torch.Tensor]:
+        """A pair's spectrum by interleaved grid q, complex64 on a device."""
+        parities = product((0, 1), repeat=self.coils.ndim - 1)
+        return {
+            parity: _unpacked(self.spectra[q, pair].to(device), self.scales[pair], self.coils.ndim)
+            for q, parity in enumerate(parities)
+        }
+
 
 def toeplitz_normal(
     encoding: Encoding,
@@ -70,7 +78,7 @@ def toeplitz_normal(
     shape = encoding.shape
     real = not encoding.basis.is_complex()
     kernels = _Blocks(encoding, shape) if by_blocks else _Whole(encoding, shape)
-    pairs = _pairs(encoding.basis.shape[1])
+    pairs = frequency_pairs(encoding.basis.shape[1])
     kept = _kept_type(storage, real)
     # A complex number of half precision is kept as two real ones.
     parts = (2,) if storage == "half" and not real else ()
@@ -117,7 +125,7 @@ def apply(operator: ToeplitzNormal, image: SubspaceImage) -> SubspaceImage:
     result = torch.zeros_like(image)
     # Grids outermost, so that kernels in the host's memory are fetched once.
     for q, parity in enumerate(product((0, 1), repeat=len(shape))):
-        ramp = _ramp(shape, parity, image.device)
+        ramp = interleaved_ramp(shape, parity, image.device)
         spectra = operator.spectra[q].to(image.device, non_blocking=True)
         for coils in torch.split(operator.coils, operator.coils_at_once):
             seen = (coils * ramp)[:, None]
@@ -168,7 +176,7 @@ class _Blocks:
                 sign = (-1) ** sum(p * b for p, b in zip(parity, block, strict=True))
                 total.add_(part, alpha=sign)
         for total, parity in zip(folded, self.parities, strict=True):
-            total.mul_(_ramp(self.shape, parity, device))
+            total.mul_(interleaved_ramp(self.shape, parity, device))
         return [torch.fft.fftn(total) for total in folded]
 
 
@@ -178,6 +186,14 @@ def _kept_type(storage: Storage, real: bool) -> torch.dtype:
     return torch.float32 if real else torch.complex64
 
 
+def _unpacked(kernel: torch.Tensor, scale: float, n_axes: int) -> torch.Tensor:
+    """A kernel's grid as complex64, however it is kept; ``n_axes`` is that of a pair's coils."""
+    if kernel.dtype == torch.float16:
+        kernel = kernel.float()
+        kernel = torch.view_as_complex(kernel) if kernel.ndim == n_axes else kernel
+    return kernel.to(torch.complex64) * scale
+
+
 def _mix(spectra: torch.Tensor, scales: tuple[float, ...], images: torch.Tensor) -> torch.Tensor:
     """Multiply by the Hermitian r x r matrix of every frequency, its upper triangle given.
 
@@ -185,7 +201,7 @@ def _mix(spectra: torch.Tensor, scales: tuple[float, ...], images: torch.Tensor)
     """
     mixed = torch.zeros_like(images)
     rank = images.shape[1]
-    for pair, (i, j) in enumerate(_pairs(rank)):
+    for pair, (i, j) in enumerate(frequency_pairs(rank)):
         kernel, scale = spectra[pair], scales[pair]
         if kernel.dtype == torch.float16:
             kernel = kernel.float()
@@ -196,11 +212,14 @@ def _mix(spectra: torch.Tensor, scales: tuple[float, ...], images: torch.Tensor)
     return mixed
 
 
-def _pairs(rank: int) -> list[tuple[int, int]]:
+def frequency_pairs(rank: int) -> list[tuple[int, int]]:
+    """Elements (i, j), i <= j, of a Hermitian rank x rank matrix, in the order they are kept in."""
     return [(i, j) for j in range(rank) for i in range(j + 1)]
 
 
-def _ramp(shape: tuple[int, ...], parity: tuple[int, ...], device: torch.device) -> torch.Tensor:
+def interleaved_ramp(
+    shape: tuple[int, ...], parity: tuple[int, ...], device: torch.device
+) -> torch.Tensor:
     """exp(-i pi q n / N) over the grid, shape (*space)."""
     ramp = torch.ones((1,) * len(shape), dtype=torch.complex64, device=device)
     for axis, (n, p) in enumerate(zip(shape, parity, strict=True)):

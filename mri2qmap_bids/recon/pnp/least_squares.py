@@ -1,7 +1,8 @@
-"""Linear least squares by conjugate gradients."""
+"""Linear least squares by preconditioned conjugate gradients."""
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
@@ -11,18 +12,33 @@ from mri2qmap_bids.recon.record import Watch
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, eq=False)
+class LinearSolution:
+    """Where conjugate gradients ended."""
+
+    image: SubspaceImage
+    """x."""
+    correction: SubspaceImage
+    """M (b - N x), which tells about how far the minimiser still is."""
+    n_steps: int
+    """Steps taken."""
+    converged: bool
+    """Whether the criterion was met, not the bound on the number of steps."""
+
+
 def conjugate_gradient(
     normal: Callable[[SubspaceImage], SubspaceImage],
     target: SubspaceImage,
     n_iterations: int,
     start: SubspaceImage | None = None,
-    tolerance: float = 1e-5,
+    tolerance: float | torch.Tensor = 1e-5,
+    preconditioner: Callable[[SubspaceImage], SubspaceImage] | None = None,
     watch: Watch | None = None,
-) -> SubspaceImage:
+) -> LinearSolution:
     """Solve N x = b for a Hermitian positive operator N.
 
-    With N = A^H W A and b = A^H W y, the minimiser of |A x - y|^2_W; stopping early
-    regularises. Ends before ``n_iterations`` when |N x - b| < tolerance |b|.
+    With N = A^H W A + penalty and b = A^H W y, the minimiser of |A x - y|^2_W + x^H penalty x. Ends
+    when M (b - N x), an estimate of the distance to it, is short enough in every component.
 
     Parameters
     ----------
@@ -35,35 +51,59 @@ def conjugate_gradient(
     start
         First x; None is 0.
     tolerance
-        Relative residual to stop at.
+        Length of M (b - N x) to end at: relative to |M b| if it is a number, else in the
+        unit of the image, one for every component, shape (rank,).
+    preconditioner
+        M, Hermitian and positive, about N^-1; None: the identity.
     watch
-        Told the relative ``residual`` of every step.
+        Told the ``residual`` of every step, |M (b - N x)| relative to |M b|.
 
     References
     ----------
     Hestenes and Stiefel, Methods of conjugate gradients (1952), doi:10.6028/jres.049.044.
     """
-    solution = torch.zeros_like(target) if start is None else start.clone()
+    precondition = preconditioner or _same
+    whole = float(squared_length(precondition(target)).sqrt())
+    image = torch.zeros_like(target) if start is None else start.clone()
     residual = target.clone() if start is None else target - normal(start)
-    direction = residual.clone()
-    energy = squared_length(residual)
-    whole = squared_length(target)
-    enough = tolerance**2 * whole
-    for iteration in range(n_iterations):
-        if energy <= enough:
-            break
+    corrected = precondition(residual)
+    direction = corrected.clone()
+    energy = torch.vdot(residual.flatten(), corrected.flatten()).real
+    n_steps = 0
+    converged = _is_short(corrected, tolerance, whole)
+    while not converged and n_steps < n_iterations:
         applied = normal(direction)
         step = energy / torch.vdot(direction.flatten(), applied.flatten()).real
-        solution += step * direction
+        image += step * direction
         residual -= step * applied
-        previous, energy = energy, squared_length(residual)
-        direction = residual + (energy / previous) * direction
-        logger.debug("Iteration %d: residual %.3e", iteration + 1, float(energy.sqrt()))
+        corrected = precondition(residual)
+        previous = energy
+        energy = torch.vdot(residual.flatten(), corrected.flatten()).real
+        direction = corrected + (energy / previous) * direction
+        n_steps += 1
+        distance = float(squared_length(corrected).sqrt()) / max(whole, 1e-30)
+        logger.debug("Step %d: preconditioned residual %.3e", n_steps, distance)
         if watch is not None:
-            watch({"residual": float((energy / whole).sqrt())})
-    return solution
+            watch({"residual": distance})
+        converged = _is_short(corrected, tolerance, whole)
+    return LinearSolution(image, corrected, n_steps, converged)
+
+
+def component_lengths(image: torch.Tensor) -> torch.Tensor:
+    """|x_i| of every component, shape (rank,)."""
+    return torch.stack([squared_length(component).sqrt() for component in image])
 
 
 def squared_length(image: torch.Tensor) -> torch.Tensor:
     """|x|^2; of complex images 50 times as quick as a norm of torch's."""
     return torch.vdot(image.flatten(), image.flatten()).real
+
+
+def _same(image: SubspaceImage) -> SubspaceImage:
+    return image
+
+
+def _is_short(correction: torch.Tensor, tolerance: float | torch.Tensor, whole: float) -> bool:
+    if isinstance(tolerance, torch.Tensor):
+        return bool((component_lengths(correction) <= tolerance).all())
+    return float(squared_length(correction).sqrt()) <= tolerance * whole

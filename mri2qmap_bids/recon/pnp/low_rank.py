@@ -1,43 +1,55 @@
 """Images whose blocks hold few tissues: the proximal map of the blocks' nuclear norms."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from mri2qmap_bids.recon.arrays import SubspaceImage
 
 
-def shifted_low_rank(
-    weight: float, block: int = 4, seed: int = 0
-) -> Callable[[SubspaceImage], SubspaceImage]:
-    """:func:`locally_low_rank_prox` with its blocks elsewhere at every call.
+class LocallyLowRank:
+    """Nuclear norms of the blocks of an image, K the identity.
 
-    Singular values are shortened by weight (sqrt(rank) + sqrt(block^n)): the largest that
-    noise alone, of the weight's standard deviation, is expected to have in a block.
+    The proximal map is the mean of those of two tilings, one shifted by half a block against the
+    other: that of a convex function between them (their proximal average), in which no voxel lies
+    at an edge of both. Singular values are shortened by the threshold times
+    sqrt(rank) + sqrt(block^n), the largest that noise alone, of a standard deviation of 1, is
+    expected to have in a block.
 
     Parameters
     ----------
-    weight
-        In the unit of the image, at least 0.
     block
         Edge of a block [voxel].
-    seed
-        Of the shifts.
 
     References
     ----------
     Ong and Lustig, Beyond low rank + sparse: multiscale low rank matrix decomposition
-    (2016), doi:10.1109/JSTSP.2016.2545518.
+    (2016), doi:10.1109/JSTSP.2016.2545518. Bauschke et al., The proximal average: basic theory
+    (2008), doi:10.1137/070687542.
     """
-    generator = torch.Generator().manual_seed(seed)
 
-    def prox(image: SubspaceImage) -> SubspaceImage:
+    def __init__(self, block: int = 4) -> None:
+        self.block = block
+
+    def analysis(self, image: SubspaceImage) -> torch.Tensor:
+        """x itself, shape (1, rank, *space)."""
+        return image[None]
+
+    def synthesis(self, split: torch.Tensor) -> SubspaceImage:
+        """z itself, shape (rank, *space)."""
+        return split[0]
+
+    def prox(self, split: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
+        """Mean of both tilings' proximal maps; the threshold must be the same for all components."""
+        image = split[0]
         n_axes = image.ndim - 1
-        shift = torch.randint(block, (n_axes,), generator=generator).tolist()
-        noise = len(image) ** 0.5 + block ** (n_axes / 2)
-        return locally_low_rank_prox(image, weight * noise, block, shift)
-
-    return prox
+        noise = len(image) ** 0.5 + self.block ** (n_axes / 2)
+        weight = float(threshold[0]) * noise
+        tilings = [
+            locally_low_rank_prox(image, weight, self.block, [start] * n_axes)
+            for start in (0, self.block // 2)
+        ]
+        return (tilings[0] + tilings[1])[None] / 2
 
 
 def locally_low_rank_prox(

@@ -13,6 +13,8 @@ from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient, squared_le
 from mri2qmap_bids.recon.record import Watch
 
 logger = logging.getLogger(__name__)
+# Distance to the minimiser of a data step at which it ends, relative to the error believed in z.
+_ENOUGH = 0.1
 
 
 @runtime_checkable
@@ -21,6 +23,18 @@ class Corrector(Protocol):
 
     def correct(self, image: SubspaceImage, deviation: NoiseDeviation) -> SubspaceImage:
         """An image that the prior likes better than one with noise of this deviation."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoopSolution:
+    """Where the iteration ended."""
+
+    image: SubspaceImage
+    """x."""
+    deviation: NoiseDeviation
+    """s that belongs to it, shape (rank,)."""
+    correction: SubspaceImage
+    """About what is missing from x to the minimiser of the last data step."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,7 @@ class Schedule:
     remaining: float
     """Deviation that a corrected image is believed to have, relative to the image's."""
     n_steps: int
-    """Conjugate-gradient steps in each iteration."""
+    """Most conjugate-gradient steps in each iteration."""
     tolerance: float = 1e-3
     """Relative change of the corrected image to stop at."""
 
@@ -47,12 +61,14 @@ def plug_and_play(
     deviation: NoiseDeviation,
     sample_deviation: float,
     schedule: Schedule,
+    preconditioner: Callable[[float], Callable[[SubspaceImage], SubspaceImage]] | None = None,
     watch: Watch | None = None,
-) -> tuple[SubspaceImage, NoiseDeviation]:
+) -> LoopSolution:
     """Half-quadratic splitting with a prior that is known only through what it does.
 
     Repeat z = correct(x, s); x = argmin |A x - y|^2 / (2 t^2) + |x - z|^2 / (2 (r s)^2) by a few
-    conjugate-gradient steps from the last x; s <- decay s. With t the deviation of a sample's
+    conjugate-gradient steps from the last x, until |x - argmin| is below a tenth of r s;
+    s <- decay s. With t the deviation of a sample's
     real and imaginary part, both terms count by how well they are known, and the pull of
     the prior, mu = (t / (r s))^2 with the root mean square of s, grows with the inverse
     square of s. Ends early when z no longer changes.
@@ -74,13 +90,12 @@ def plug_and_play(
         t.
     schedule
         Iterations, decay, r and steps.
+    preconditioner
+        Gives, for a pull mu, about the inverse of A^H A + mu; None: the identity.
     watch
-        Told of every iteration the relative ``residual`` of the data, the ``change`` of the
+        Told of every iteration the ``residual`` of the data step (distance to its minimiser relative
+        to the image), the ``change`` of the
         corrected image, its ``distance`` from x, and the noise ``level``.
-
-    Returns
-    -------
-    The last x, and the s that belongs to it.
 
     References
     ----------
@@ -88,28 +103,31 @@ def plug_and_play(
     Zhang et al., Plug-and-play image restoration with deep denoiser prior (2021),
     doi:10.1109/TPAMI.2021.3088914.
     """
-    image, previous = start, None
+    image, correction, previous = start, torch.zeros_like(start), None
     rounds = range(schedule.n_iterations)
     for iteration in tqdm(rounds, desc="plug and play", leave=False, mininterval=2):
         corrected = prior.correct(image, deviation)
         level = max(float(deviation.square().mean().sqrt()), 1e-30)
         mu = (sample_deviation / (schedule.remaining * level)) ** 2
-        image = conjugate_gradient(
+        solution = conjugate_gradient(
             lambda x, mu=mu: normal(x) + mu * x,  # type: ignore[misc]
             target + mu * corrected,
             schedule.n_steps,
-            start=image,
+            image,
+            _ENOUGH * schedule.remaining * _lengths_of(deviation, image),
+            preconditioner(mu) if preconditioner else None,
         )
+        image, correction = solution.image, solution.correction
         change = _relative(corrected - previous, corrected) if previous is not None else 1.0
         if watch is not None or logger.isEnabledFor(logging.INFO):
             figures = {
-                "residual": _relative(normal(image) - target, target),
+                "residual": _relative(correction, image),
                 "change": change,
                 "level": level,
                 "distance": _relative(image - corrected, image),
             }
             logger.info(
-                "iteration %d: data residual %.4f, change of the corrected image %.4f, "
+                "iteration %d: distance of the data step %.4f, change of the corrected image %.4f, "
                 "noise level %.3g, distance from the prior %.4f",
                 iteration + 1,
                 *figures.values(),
@@ -120,7 +138,13 @@ def plug_and_play(
         previous = corrected
         if change < schedule.tolerance:
             break
-    return image, deviation
+    return LoopSolution(image, deviation, correction)
+
+
+def _lengths_of(deviation: NoiseDeviation, image: SubspaceImage) -> torch.Tensor:
+    """|x_i| of noise of this deviation in the real and the imaginary part, shape (rank,)."""
+    lengths: torch.Tensor = deviation * (2 * image[0].numel()) ** 0.5
+    return lengths
 
 
 def _relative(difference: torch.Tensor, whole: torch.Tensor) -> float:

@@ -1,102 +1,56 @@
-"""Images that are piecewise constant: the proximal map of the total variation."""
+"""Images that are piecewise constant: total variation and its proximal map."""
 
-from collections.abc import Callable
+import math
 
 import torch
 
 from mri2qmap_bids.recon.arrays import SubspaceImage
 
 
-def warm_total_variation(
-    weight: float, n_inner: int = 3
-) -> Callable[[SubspaceImage], SubspaceImage]:
-    """:func:`total_variation_prox` that starts each call where the last one ended.
+class TotalVariation:
+    """TV(x) = sum over rank r and voxels p of sqrt(sum_d |x_r(p + e_d) - x_r(p)|^2) as g(K x).
 
-    The images of an iteration differ little, so that a few steps a call are enough.
-
-    Parameters
-    ----------
-    weight
-        In the unit of the image, at least 0.
-    n_inner
-        Steps on the dual per call.
-    """
-    dual: torch.Tensor | None = None
-
-    def prox(image: SubspaceImage) -> SubspaceImage:
-        nonlocal dual
-        image, dual = total_variation_prox(image, weight, n_inner, dual)
-        return image
-
-    return prox
-
-
-def total_variation_prox(
-    image: SubspaceImage,
-    weight: float,
-    n_inner: int,
-    dual: torch.Tensor | None = None,
-) -> tuple[SubspaceImage, torch.Tensor]:
-    """argmin over x of 1/2 |x - u|^2 + weight TV(x), by fast projected gradients on the dual.
-
-    TV(x) = sum over rank r and voxels p of sqrt(sum_d |x_r(p + e_d) - x_r(p)|^2), every
-    component on its own; differences across the boundary are 0. With D the differences and
-    n_d spatial axes,
-
-        x = u - weight D^H q,  q <- P(q + D x / (4 n_d weight)),
-
-    where P shortens every voxel's vector to a length of at most 1, and FISTA's momentum
-    speeds up q.
-
-    Parameters
-    ----------
-    image
-        u, shape (rank, *space).
-    weight
-        In the unit of u, at least 0.
-    n_inner
-        Steps on the dual.
-    dual
-        First q, e.g. that of a similar image, shape (axis, rank, *space); None is 0.
-
-    Returns
-    -------
-    x, and the last q to start the next call from.
+    K are the differences between neighbours, every component on its own; differences across the
+    boundary are 0. g is the sum of their lengths.
 
     References
     ----------
-    Beck and Teboulle, Fast gradient-based algorithms for constrained total variation image
-    denoising and deblurring problems (2009), doi:10.1109/TIP.2009.2028250. Chambolle, An
-    algorithm for total variation minimization (2004), doi:10.1023/B:JMIV.0000011325.36760.1e.
+    Rudin, Osher and Fatemi, Nonlinear total variation based noise removal algorithms (1992),
+    doi:10.1016/0167-2789(92)90242-F.
     """
-    if dual is None:
-        dual = torch.zeros((image.ndim - 1, *image.shape), dtype=image.dtype, device=image.device)
-    if weight == 0:
-        return image, dual
-    # One component after the other: they do not know of each other, and less is held at once.
-    found = [components_prox(image[[r]], weight, n_inner, dual[:, [r]]) for r in range(len(image))]
-    solutions, duals = zip(*found, strict=True)
-    return torch.cat(solutions), torch.cat(duals, dim=1)
+
+    def analysis(self, image: SubspaceImage) -> torch.Tensor:
+        """K x, shape (axis, rank, *space)."""
+        return _differences(image)
+
+    def synthesis(self, split: torch.Tensor) -> SubspaceImage:
+        """K^H z, shape (rank, *space)."""
+        return _differences_adjoint(split)
+
+    def prox(self, split: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
+        """Every voxel's difference shortened by its component's threshold."""
+        limits = threshold.view(-1, *[1] * (split.ndim - 2))
+        return split * (1 - limits / _lengths(split).clamp_min(1e-30)).clamp_min(0)
 
 
-def components_prox(
-    image: torch.Tensor, weight: float, n_inner: int, dual: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """:func:`total_variation_prox` of all components at once, from a first q on."""
-    step = 1 / (4 * (image.ndim - 1) * weight)
-    point, momentum = dual, 1.0
-    for _ in range(n_inner):
-        previous = dual
-        solution = image - weight * _differences_adjoint(point)
-        dual = _shortened(point + step * _differences(solution))
-        following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
-        point = dual + (momentum - 1) / following * (dual - previous)
-        momentum = following
-    return image - weight * _differences_adjoint(dual), dual
+def differences_spectrum(shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """K^H K by frequency if the boundary were periodic: sum_d 2 - 2 cos(2 pi g_d / n_d)."""
+    total = torch.zeros((1,) * len(shape), device=device)
+    for axis, n in enumerate(shape):
+        view = [1] * len(shape)
+        view[axis] = n
+        angle = 2 * math.pi * torch.fft.fftfreq(n, device=device)
+        total = total + (2 - 2 * torch.cos(angle)).view(view)
+    return total
+
+
+def mean_difference(image: SubspaceImage) -> torch.Tensor:
+    """Mean length of the differences of every component, shape (rank,)."""
+    return _lengths(_differences(image)).flatten(1).mean(1)
 
 
 def total_variation(image: SubspaceImage) -> float:
-    """TV(x) of :func:`total_variation_prox`."""
+    """TV(x) of :class:`TotalVariation`."""
     return float(_lengths(_differences(image)).sum())
 
 
@@ -120,10 +74,6 @@ def _differences_adjoint(dual: torch.Tensor) -> torch.Tensor:
         result.narrow(axis, 1, n).add_(inner)
         result.narrow(axis, 0, n).sub_(inner)
     return result
-
-
-def _shortened(dual: torch.Tensor) -> torch.Tensor:
-    return dual / _lengths(dual).clamp_min(1)
 
 
 def _lengths(dual: torch.Tensor) -> torch.Tensor:

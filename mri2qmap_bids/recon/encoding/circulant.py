@@ -1,0 +1,233 @@
+"""A^H A as seen from k-space: how much the samples say of every frequency of every component."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+
+from mri2qmap_bids.recon.arrays import SampleWeights, SubspaceImage
+from mri2qmap_bids.recon.encoding.forward import Encoding
+from mri2qmap_bids.recon.encoding.nufft import Nufft
+from mri2qmap_bids.recon.encoding.toeplitz import ToeplitzNormal, frequency_pairs, interleaved_ramp
+
+_FREQUENCIES_AT_ONCE = 1 << 18
+# Relative to the level: below it a frequency counts as not sampled.
+_UNSAMPLED = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Circulant:
+    """Matrices C(g), rank x rank and Hermitian, one for every frequency g of the image's grid."""
+
+    upper: torch.Tensor
+    """Elements i <= j, column after column, shape (pair, *space); real for a real basis."""
+
+    @property
+    def rank(self) -> int:
+        """Number of components."""
+        n_pairs = len(self.upper)
+        return int(((8 * n_pairs + 1) ** 0.5 - 1) / 2)
+
+    @property
+    def diagonal(self) -> torch.Tensor:
+        """C_ii(g), shape (rank, *space)."""
+        diagonal = [i == j for i, j in frequency_pairs(self.rank)]
+        values: torch.Tensor = self.upper[diagonal].real
+        return values
+
+    @property
+    def level(self) -> float:
+        """Median of C_11 over all frequencies: how densely k-space is sampled away from its centre."""
+        # Half of the frequencies or more lie in the outer half of k-space.
+        first = self.upper[0].real.flatten()
+        return float(first[:: first.numel() // 1_000_000 + 1].median())
+
+
+def circulant_of(
+    encoding: Encoding,
+    operator: ToeplitzNormal | None = None,
+    weights: SampleWeights | None = None,
+) -> Circulant:
+    """The circulant operator nearest to A^H W A (in the Frobenius norm).
+
+    Its matrices are the diagonal blocks of A^H W A in the Fourier basis. With p_ij(n) the kernels
+    of :func:`~mri2qmap_bids.recon.encoding.toeplitz.toeplitz_normal`,
+
+        C_ij(g) = N^-1 sum over lags n of p_ij(n) w(n) exp(-2 pi i g n / N),
+        w(n) = sum over coils and voxels of conj(S_c(r + n)) S_c(r),
+
+    N the number of voxels. It is Hermitian and positive like A^H A itself.
+
+    Parameters
+    ----------
+    encoding
+        A.
+    operator
+        The kernels; None: they are computed one after the other and not kept.
+    weights
+        Diagonal of W, shape (sample,), where there are no kernels; None is the identity.
+
+    References
+    ----------
+    Chan, An optimal circulant preconditioner for Toeplitz systems (1988), doi:10.1137/0909051.
+    """
+    overlap = _coil_overlap(encoding)
+    parities = list(product((0, 1), repeat=len(encoding.shape)))
+    rank = encoding.basis.shape[1]
+    real = not encoding.basis.is_complex()
+    upper = torch.empty(
+        (len(frequency_pairs(rank)), *encoding.shape),
+        dtype=torch.float32 if real else torch.complex64,
+        device=encoding.omega.device,
+    )
+    nufft = None if operator else Nufft(encoding.omega, encoding.shape)
+    for pair, (i, j) in enumerate(frequency_pairs(rank)):
+        total = torch.zeros(encoding.shape, dtype=torch.complex64, device=upper.device)
+        if operator is not None:
+            grids = operator.grids(pair, upper.device)
+            lags = _lag_blocks(grids)
+        else:
+            courses = (encoding.basis[:, i].conj() * encoding.basis[:, j])[encoding.frame]
+            courses = courses if weights is None else courses * weights
+            lags = {parity: _lag_block(encoding, nufft, courses, parity) for parity in parities}
+        for block in parities:
+            total += lags[block] * overlap[block]
+        spectrum = torch.fft.fftn(total)
+        upper[pair] = spectrum.real if real else spectrum
+    return Circulant(upper)
+
+
+def apply_circulant(circulant: Circulant, image: SubspaceImage) -> SubspaceImage:
+    """The circulant operator applied to an image, shape (rank, *space)."""
+    axes = tuple(range(2, image.ndim + 1))
+    spectrum = mix(circulant.upper, torch.fft.fftn(image[None], dim=axes))
+    applied: torch.Tensor = torch.fft.ifftn(spectrum, dim=axes)[0]
+    return applied
+
+
+def mix(upper: torch.Tensor, spectra: torch.Tensor) -> torch.Tensor:
+    """Multiply by the Hermitian matrix of every frequency.
+
+    Parameters
+    ----------
+    upper
+        As in :class:`Circulant`.
+    spectra
+        Shape (coil, rank, *space).
+    """
+    mixed = torch.zeros_like(spectra)
+    for values, (i, j) in zip(upper, frequency_pairs(spectra.shape[1]), strict=True):
+        mixed[:, i].addcmul_(values, spectra[:, j])
+        if i != j:
+            mixed[:, j].addcmul_(values.conj(), spectra[:, i])
+    return mixed
+
+
+def filtered(image: SubspaceImage, response: torch.Tensor) -> SubspaceImage:
+    """F^H diag(response) F of an image, with the unitary Fourier transform F.
+
+    Parameters
+    ----------
+    image
+        Shape (rank, *space).
+    response
+        Of every component and frequency, broadcast to the image's shape.
+    """
+    axes = tuple(range(1, image.ndim))
+    result: torch.Tensor = torch.fft.ifftn(torch.fft.fftn(image, dim=axes) * response, dim=axes)
+    return result
+
+
+def inverse(circulant: Circulant, penalty: torch.Tensor | float) -> Circulant:
+    """(C(g) + diag penalty(g))^-1 for every frequency.
+
+    Parameters
+    ----------
+    circulant
+        C.
+    penalty
+        Of every component and frequency, positive, broadcast to (rank, *space).
+    """
+    rank, upper = circulant.rank, circulant.upper
+    pairs = frequency_pairs(rank)
+    rows, columns = (torch.tensor(index, device=upper.device) for index in zip(*pairs, strict=True))
+    flat = upper.flatten(1)
+    added = torch.as_tensor(penalty, device=upper.device).expand(rank, *upper.shape[1:]).flatten(1)
+    # Rounding makes the weakest directions slightly negative.
+    floor = 1e-6 * circulant.diagonal.amax()
+    result = torch.empty_like(flat)
+    double = torch.complex128 if upper.is_complex() else torch.float64
+    for start in range(0, flat.shape[1], _FREQUENCIES_AT_ONCE):
+        part = flat[:, start : start + _FREQUENCIES_AT_ONCE].T.to(double)
+        matrices = part.new_zeros((len(part), rank, rank))
+        matrices[:, rows, columns] = part
+        matrices[:, columns, rows] = part.conj()
+        own = added[:, start : start + _FREQUENCIES_AT_ONCE].T.double() + floor
+        matrices += torch.diag_embed(own).to(double)
+        found = torch.linalg.inv(matrices)[:, rows, columns].T
+        result[:, start : start + _FREQUENCIES_AT_ONCE] = found.to(upper.dtype)
+    return Circulant(result.view_as(upper))
+
+
+def support_penalty(circulant: Circulant) -> torch.Tensor:
+    """Tikhonov term of frequencies that were not sampled: max(0, 5 % of the level - C_ii(g)).
+
+    Beyond the samples, e.g. in the corners around a spiral's disc, only the coils' sensitivities
+    hint at the image, with a noise of more than four times the mean. The term takes those
+    frequencies to zero, as a density-compensated adjoint does, and leaves the others alone.
+
+    Parameters
+    ----------
+    circulant
+        C.
+
+    Returns
+    -------
+    Of every component and frequency, shape (rank, *space), at least 0.
+    """
+    return (_UNSAMPLED * circulant.level - circulant.diagonal).clamp_min(0)
+
+
+def _coil_overlap(encoding: Encoding) -> dict[tuple[int, ...], torch.Tensor]:
+    """w(n) / N of the lags in each block [0, N) or [-N, 0) along every axis."""
+    shape = encoding.shape
+    n_voxels = encoding.coils[0].numel()
+    grids = {}
+    for parity in product((0, 1), repeat=len(shape)):
+        ramp = interleaved_ramp(shape, parity, encoding.coils.device)
+        power = torch.zeros(shape, device=encoding.coils.device)
+        for coil in encoding.coils:
+            power += torch.fft.fftn(coil * ramp).abs().square()
+        grids[parity] = power.to(torch.complex64)
+    blocks = _lag_blocks(grids)
+    # sum_r conj(S(r)) S(r + n) is the inverse transform of |FFT S|^2; its conjugate goes with n.
+    return {block: values.conj() / n_voxels for block, values in blocks.items()}
+
+
+def _lag_blocks(
+    grids: dict[tuple[int, ...], torch.Tensor],
+) -> dict[tuple[int, ...], torch.Tensor]:
+    """Inverse transform of a spectrum on the doubled grid, kept as interleaved grids, by blocks."""
+    shape = next(iter(grids.values())).shape
+    parts = {}
+    for parity, grid in grids.items():
+        ramp = interleaved_ramp(tuple(shape), parity, grid.device)
+        parts[parity] = torch.fft.ifftn(grid) * ramp.conj() / 2 ** len(shape)
+    blocks = {}
+    for block in grids:
+        total = torch.zeros_like(next(iter(parts.values())))
+        for parity, part in parts.items():
+            total.add_(part, alpha=(-1) ** sum(p * b for p, b in zip(parity, block, strict=True)))
+        blocks[block] = total
+    return blocks
+
+
+def _lag_block(
+    encoding: Encoding, nufft: Nufft | None, courses: torch.Tensor, block: tuple[int, ...]
+) -> torch.Tensor:
+    """p(n) of the lags n in one block, by a non-uniform transform."""
+    assert nufft is not None
+    middle = [float(n // 2 - n * b) for n, b in zip(encoding.shape, block, strict=True)]
+    omega = encoding.omega
+    phase = omega @ torch.tensor(middle, device=omega.device, dtype=omega.dtype)
+    return nufft.adjoint(courses * torch.polar(torch.ones_like(phase), phase))

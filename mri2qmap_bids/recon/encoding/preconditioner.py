@@ -1,0 +1,58 @@
+"""An approximate inverse of A^H A + penalty, for solvers to take few steps with."""
+
+from collections.abc import Callable
+
+import torch
+
+from mri2qmap_bids.recon.arrays import CoilMaps, SubspaceImage
+from mri2qmap_bids.recon.encoding.circulant import Circulant, inverse, mix
+
+_SOFTENING = 0.3
+"""Added to the circulant's matrices, relative to the median of C_11: directions that coils alone
+tell apart look unsampled to a circulant, and their inverse would be far too large."""
+
+
+def preconditioner(
+    circulant: Circulant,
+    coils: CoilMaps,
+    penalty: torch.Tensor | float = 0.0,
+    coils_at_once: int = 1,
+) -> Callable[[SubspaceImage], SubspaceImage]:
+    """M = (B + sum_c S_c^H B S_c) / 2 with B = (C + penalty + softening)^-1.
+
+    B is the inverse where coils do not matter: right if k-space is sampled about evenly, but poor
+    beside a dense centre, whose weight the coils smear over its neighbours in C. The second term
+    is the inverse where every coil image is sampled well (S is an isometry), and right there. Their
+    mean needs few steps on both (benchmarks/conditions/solvers.md). M is Hermitian and positive.
+
+    Parameters
+    ----------
+    circulant
+        C, the circulant part of A^H A.
+    coils
+        S, shape (coil, *space), with a root sum of squares of 1.
+    penalty
+        Added to A^H A, of every component and frequency, broadcast to (rank, *space).
+    coils_at_once
+        Coils that are worked on together.
+
+    References
+    ----------
+    Chan, An optimal circulant preconditioner for Toeplitz systems (1988), doi:10.1137/0909051.
+    Fessler and Booth, Conjugate-gradient preconditioning methods for shift-variant PET image
+    reconstruction (1999), doi:10.1109/83.760336.
+    """
+    approximate = inverse(circulant, penalty + _SOFTENING * circulant.level)
+
+    def apply(image: SubspaceImage) -> SubspaceImage:
+        axes = tuple(range(2, image.ndim + 1))
+        result = torch.zeros_like(image)
+        # The first batch holds the image itself, as if seen by a coil of sensitivity 1.
+        batches = [torch.ones_like(coils[:1]), *torch.split(coils, coils_at_once)]
+        for batch in batches:
+            seen = batch[:, None]
+            spectrum = mix(approximate.upper, torch.fft.fftn(image * seen, dim=axes))
+            result += (torch.fft.ifftn(spectrum, dim=axes) * seen.conj()).sum(0)
+        return result / 2
+
+    return apply

@@ -1,0 +1,68 @@
+"""How fine a detail the samples tell, and what a linear reconstruction keeps of it."""
+
+import numpy as np
+import torch
+
+from mri2qmap_bids.recon.arrays import Trajectory
+
+_N_SHELLS = 24
+_FINE = 64  # points of a profile in each voxel
+
+
+def empty_shells(omega: Trajectory, voxel_size: tuple[float, ...]) -> list[str]:
+    """What to say of shells of k-space without a sample; nothing where there is none.
+
+    Parameters
+    ----------
+    omega
+        Positions [rad/voxel], shape (sample, dim), inside the grid's band.
+    voxel_size
+        Along the columns [m].
+    """
+    radius = torch.linalg.vector_norm(omega, dim=1) / torch.pi
+    shell = (radius * _N_SHELLS).long()
+    filled = torch.bincount(shell[shell < _N_SHELLS], minlength=_N_SHELLS)[:_N_SHELLS] > 0
+    if bool(filled.all()):
+        return []
+    numbers = torch.nonzero(filled).flatten()
+    last = int(numbers[-1]) + 1 if len(numbers) else 0
+    messages = []
+    if last < _N_SHELLS:
+        share = max(last, 1) / _N_SHELLS
+        left = " x ".join(f"{1e3 * size / share:.2g}" for size in reversed(voxel_size))
+        messages.append(
+            f"k-space is empty beyond {100 * share:.0f} % of the matrix's extent: the resolution "
+            f"left is about {left} mm, not that of the voxels"
+        )
+    holes = [int(i) for i in torch.nonzero(~filled[:last]).flatten()]
+    if holes:
+        low, high = holes[0] / _N_SHELLS, (holes[-1] + 1) / _N_SHELLS
+        messages.append(
+            f"k-space has no samples in {len(holes)} of {_N_SHELLS} shells between "
+            f"{100 * low:.0f} and {100 * high:.0f} % of the matrix's extent: structures of "
+            f"{1e3 * min(voxel_size) / high:.2g} mm and more may be missing or distorted"
+        )
+    return messages
+
+
+def point_spread_widths(response: torch.Tensor) -> tuple[float, ...]:
+    """Full width at half maximum of the point spread along every axis [voxel].
+
+    Parameters
+    ----------
+    response
+        Transfer function in the order of a discrete Fourier transform, real, shape (*space). All
+        ones give 1.2, the width of a sinc.
+    """
+    widths = []
+    for axis, n in enumerate(response.shape):
+        others = tuple(other for other in range(response.ndim) if other != axis)
+        profile = response.double().mean(others).cpu().numpy()
+        frequency = np.fft.fftfreq(n)
+        place = np.arange(0, n // 2 * _FINE) / _FINE
+        spread = np.zeros(len(place))
+        for value, f in zip(profile, frequency, strict=True):
+            spread += value * np.cos(2 * np.pi * f * place)
+        below = np.flatnonzero(spread < spread[0] / 2)
+        widths.append(2 * float(place[below[0]]) if len(below) else float(n))
+    return tuple(widths)

@@ -1,0 +1,87 @@
+"""How far the samples are from what an image says they should be, and what weight they deserve."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from mri2qmap_bids.recon.arrays import SampleWeights, SubspaceImage, Trajectory, VirtualKSpace
+from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil
+
+_N_SHELLS = 16
+# Shells whose variance is that of the quietest quarter, within this factor, have noise alone.
+_ALIKE = 1.2
+
+
+@dataclass(frozen=True, eq=False)
+class ShellVariance:
+    """Mean squared residual of a complex sample in each shell of k-space."""
+
+    values: torch.Tensor
+    """Of shells of equal thickness from the centre to the grid's edge, shape (shell,); the variance
+    of the noise where a shell has no samples."""
+    noise: float
+    """Standard deviation of the noise of a complex sample: of the quietest quarter of shells."""
+
+
+def residual_variance(
+    encoding: Encoding, kspace: VirtualKSpace, image: SubspaceImage
+) -> ShellVariance:
+    """Variance of y - A x by the distance from the centre of k-space.
+
+    Noise is as strong everywhere; errors of the model (coil sensitivities, partial volumes, what the
+    subspace leaves out) are in proportion to the signal, and so largest at the centre.
+
+    Parameters
+    ----------
+    encoding
+        A.
+    kspace
+        y.
+    image
+        x.
+    """
+    shell = _shell(encoding.omega).long().clamp(0, _N_SHELLS - 1)
+    number = torch.bincount(shell, minlength=_N_SHELLS)
+    total = torch.zeros(_N_SHELLS, dtype=torch.double, device=encoding.omega.device)
+    for predicted, samples in zip(forward_by_coil(encoding, image), kspace, strict=True):
+        power = (predicted - samples).abs().square().double()
+        total += torch.bincount(shell, power, _N_SHELLS)
+    variance = total / (number.clamp_min(1) * len(encoding.coils))
+    noise = torch.quantile(variance[number > 0], 0.25).clamp_min(torch.finfo(torch.float32).tiny)
+    values = torch.where(number > 0, variance, noise)
+    return ShellVariance(values, float(noise.sqrt()))
+
+
+def sample_weights(omega: Trajectory, variance: ShellVariance) -> SampleWeights | None:
+    """Inverse variance of every sample relative to that of the noise, at most 1.
+
+    With them least squares are generalised least squares (Aitken 1936): what the model cannot
+    explain at the centre of k-space does not outweigh the rest.
+
+    Parameters
+    ----------
+    omega
+        Positions [rad/voxel], shape (sample, dim).
+    variance
+        Of the shells.
+
+    Returns
+    -------
+    Shape (sample,); None if all are 1, since the noise explains every shell.
+    """
+    ratio = (variance.values / variance.noise**2).float()
+    ratio = torch.where(ratio < _ALIKE, torch.ones_like(ratio), ratio)
+    if bool((ratio == 1).all()):
+        return None
+    place = _shell(omega) - 0.5
+    low = place.floor().long().clamp(0, _N_SHELLS - 2)
+    part = (place - low).clamp(0, 1)
+    logs = ratio.log()
+    weights: torch.Tensor = torch.exp(-(logs[low] * (1 - part) + logs[low + 1] * part))
+    return weights
+
+
+def _shell(omega: Trajectory) -> torch.Tensor:
+    radius: torch.Tensor = torch.linalg.vector_norm(omega, dim=1)
+    return radius * (_N_SHELLS / math.pi)

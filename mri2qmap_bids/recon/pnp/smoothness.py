@@ -1,0 +1,105 @@
+"""Images with edges: how their energy falls with spatial frequency, and the term that says so."""
+
+import torch
+
+from mri2qmap_bids.recon.arrays import SubspaceImage
+
+_FIT_STEPS = 50
+
+
+def power_law(shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """q(g) = (|g|^2 + 1)^(-(d + 1) / 2), g the frequency in cycles per field of view, d dimensions.
+
+    The energy of an image of smooth regions with edges between them falls so.
+
+    Parameters
+    ----------
+    shape
+        Of the image.
+    device
+        Where to keep it.
+
+    Returns
+    -------
+    In the order of a discrete Fourier transform, shape (*space).
+
+    References
+    ----------
+    Ruderman, Origins of scaling in natural images (1997), doi:10.1016/S0042-6989(97)00008-4.
+    """
+    square = torch.ones((1,) * len(shape), device=device)
+    for axis, n in enumerate(shape):
+        view = [1] * len(shape)
+        view[axis] = n
+        square = square + (torch.fft.fftfreq(n, device=device) * n).square().view(view)
+    law: torch.Tensor = square ** (-(len(shape) + 1) / 2)
+    return law
+
+
+def energies(
+    image: SubspaceImage, law: torch.Tensor, noise: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Energy a_i of every component such that its power spectrum is about a_i q(g), shape (rank,).
+
+    Without ``noise``, the mean of |x_i(g)|^2 / q(g). With it, the most likely a_i of a Gaussian
+    image of the power a_i q in Gaussian noise (Whittle's likelihood), by multiplicative updates.
+
+    Parameters
+    ----------
+    image
+        x, shape (rank, *space).
+    law
+        q.
+    noise
+        Power of the noise in every component and frequency, shape (rank, *space).
+
+    References
+    ----------
+    Whittle, Estimation and information in stationary time series (1953), doi:10.1007/BF02590998.
+    Fevotte et al., Nonnegative matrix factorization with the Itakura-Saito divergence (2009),
+    doi:10.1162/neco.2008.04-08-771.
+    """
+    axes = tuple(range(1, image.ndim))
+    power = torch.fft.fftn(image, dim=axes, norm="ortho").abs().square()
+    if noise is None:
+        ratio: torch.Tensor = (power / law).flatten(1).double().mean(1).float()
+        return ratio
+    # From the lowest frequencies, where there is hardly any noise.
+    low = law > torch.quantile(law.flatten()[:: law.numel() // 1_000_000 + 1], 0.98)
+    found = []
+    for own, other in zip(power, noise, strict=True):
+        energy = (own[low] / law[low]).mean()
+        for _ in range(_FIT_STEPS):
+            model = energy * law + other
+            gain = (law * own / model.square()).sum() / (law / model).sum()
+            energy = energy * gain.sqrt()
+        found.append(energy)
+    return torch.stack(found)
+
+
+def smoothness_penalty(
+    energy: torch.Tensor, law: torch.Tensor, noise: float, weight: float
+) -> torch.Tensor:
+    """weight sigma^2 / (a_i q(g)): Tikhonov towards an image as smooth as images with edges are.
+
+    With weight 1, |y - A x|^2 / sigma^2 + sum |x_i(g)|^2 / (a_i q(g)) is the negative logarithm of
+    the posterior of a Gaussian image (Wiener's filter, if A were the identity).
+
+    Parameters
+    ----------
+    energy
+        a, shape (rank,).
+    law
+        q, shape (*space).
+    noise
+        sigma, of a complex sample.
+    weight
+        At least 0.
+
+    Returns
+    -------
+    Of every component and frequency, shape (rank, *space).
+    """
+    floor = torch.finfo(torch.float32).tiny
+    inverse = 1 / (energy.view(-1, *[1] * law.ndim) * law).clamp_min(floor)
+    return weight * noise**2 * inverse

@@ -1,0 +1,146 @@
+"""Regularised least squares by alternating directions."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from mri2qmap_bids.recon.arrays import SubspaceImage
+from mri2qmap_bids.recon.pnp.least_squares import squared_length
+from mri2qmap_bids.recon.record import Watch
+
+logger = logging.getLogger(__name__)
+# Over-relaxation (Boyd et al. 2011, section 3.4.3).
+_RELAXATION = 1.7
+
+
+class Regulariser(Protocol):
+    """g(K x) with a linear K and a g whose proximal map is known."""
+
+    def analysis(self, image: SubspaceImage) -> torch.Tensor:
+        """K x."""
+
+    def synthesis(self, split: torch.Tensor) -> SubspaceImage:
+        """K^H z, shape (rank, *space)."""
+
+    def prox(self, split: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
+        """argmin over z of sum_i 1/2 |z_i - v_i|^2 + threshold_i g(z_i)."""
+
+
+@dataclass(frozen=True, eq=False)
+class SplitTerm:
+    """weight g(K x), and how K x is split off."""
+
+    regulariser: Regulariser
+    """g and K."""
+    weight: float
+    """At least 0."""
+    penalty: torch.Tensor
+    """rho of every component, positive, shape (rank,). It changes the way to the minimiser, not the
+    minimiser."""
+
+
+@dataclass(frozen=True, eq=False)
+class SplitSolution:
+    """Where alternating directions ended."""
+
+    image: SubspaceImage
+    """x."""
+    correction: SubspaceImage
+    """What the preconditioner makes of the last residual of the data step: about how far its
+    minimiser still is."""
+    n_steps: int
+    """Steps taken."""
+    converged: bool
+    """Whether the criterion was met, not the bound on the number of steps."""
+
+
+def alternating_directions(
+    normal: Callable[[SubspaceImage], SubspaceImage],
+    target: SubspaceImage,
+    term: SplitTerm,
+    preconditioner: Callable[[SubspaceImage], SubspaceImage],
+    start: SubspaceImage,
+    n_iterations: int,
+    tolerance: float = 3e-3,
+    watch: Watch | None = None,
+) -> SplitSolution:
+    """Minimise 1/2 x^H N x - Re b^H x + weight g(K x).
+
+    With z = K x split off, a penalty rho of every component and scaled dual variables u,
+
+        x <- x + s M r,  r = b + K^H rho (z - u) - (N + K^H rho K) x,
+        z <- prox(K x + u, weight / rho),  u <- u + K x - z,
+
+    the step s along M r being the one that minimises the quadratic; K x is over-relaxed. One step
+    is enough since M is close to the inverse and x moves little. Costs N once a step. Ends when
+    |K x - z| and the change of z are both below the tolerance relative to |K x|.
+
+    Parameters
+    ----------
+    normal
+        N as a function of an image.
+    target
+        b, shape (rank, *space).
+    term
+        g, K, the weight and rho.
+    preconditioner
+        M, about (N + K^H rho K)^-1.
+    start
+        First x.
+    n_iterations
+        Most steps to take.
+    tolerance
+        To end at.
+    watch
+        Told the relative ``step`` of x at every step.
+
+    References
+    ----------
+    Boyd et al., Distributed optimization and statistical learning via the alternating direction
+    method of multipliers (2011), doi:10.1561/2200000016.
+    """
+    regulariser, penalty = term.regulariser, term.penalty
+    image = start
+    rho = penalty.view(-1, *[1] * (start.ndim - 1))
+    split = regulariser.analysis(image)
+    analysed, dual = split, torch.zeros_like(split)
+    product = normal(image)
+    correction = torch.zeros_like(image)
+    n_steps, converged = 0, False
+    while n_steps < n_iterations and not converged:
+        pull = rho * regulariser.synthesis(split - dual - analysed)
+        residual = target - product + pull
+        correction = preconditioner(residual)
+        applied = normal(correction)
+        moved = regulariser.analysis(correction)
+        curvature = torch.vdot(correction.flatten(), applied.flatten()).real
+        curvature = curvature + _weighed_square(moved, penalty)
+        gain = torch.vdot(correction.flatten(), residual.flatten()).real
+        step = gain / curvature.clamp_min(torch.finfo(torch.float32).tiny)
+        image = image + step * correction
+        product = product + step * applied
+        analysed = analysed + step * moved
+        relaxed = _RELAXATION * analysed + (1 - _RELAXATION) * split
+        previous = split
+        split = regulariser.prox(relaxed + dual, term.weight / penalty)
+        dual = dual + relaxed - split
+        n_steps += 1
+        whole = float(squared_length(analysed).sqrt())
+        apart = float(squared_length(analysed - split).sqrt())
+        change = float(squared_length(split - previous).sqrt())
+        length = float(step * squared_length(correction).sqrt())
+        length /= max(float(squared_length(image).sqrt()), 1e-30)
+        logger.debug("Step %d: x %.3e, split %.3e, change %.3e", n_steps, length, apart, change)
+        if watch is not None:
+            watch({"step": length})
+        converged = max(apart, change) <= tolerance * whole
+    return SplitSolution(image, correction, n_steps, converged)
+
+
+def _weighed_square(split: torch.Tensor, penalty: torch.Tensor) -> torch.Tensor:
+    """sum_i rho_i |z_i|^2; the rank axis is the second, behind that of directions or shifts."""
+    parts = [squared_length(split[:, i]) for i in range(len(penalty))]
+    return (torch.stack(parts) * penalty).sum()
