@@ -31,8 +31,9 @@ DEFAULT_REGULARISATION: dict[ReconMethod, float] = {
 """Weight of the regulariser (pnp: noise that the denoiser is told), relative to the noise."""
 START: ReconMethod = "lrtv"
 """Where mri2qmap starts."""
-START_NOISE = 0.7
-"""Error that is believed to be in that start, relative to that of the least-squares image."""
+START_NOISE = 0.6
+"""Error that is believed to be in every component of that start, relative to that of the noisiest
+component of the least-squares image."""
 CG_STEPS = 8
 """Most conjugate-gradient steps in every iteration of mri2qmap and pnp."""
 RESIDUAL_WEIGHT = 1.0

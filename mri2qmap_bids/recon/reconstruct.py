@@ -325,7 +325,7 @@ def solve(
     prior: Corrector
     if options.method == "pnp":
         start = start_of(problem, "subspace", own, record)
-        prior, believed = ComponentPrior(network, options.weight), 1.0
+        prior, believed = ComponentPrior(network, options.weight), start.deviation
     else:
         start = start_of(problem, START, own, record)
         plan = problem.plan
@@ -333,7 +333,10 @@ def solve(
             voxels_at_once=plan.voxels_at_once, slices_at_once=plan.slices_at_once
         )
         everywhere = None if b1 is None else _widened(b1, problem.encoding.shape)
-        prior, believed = Prior(dictionary, network, settings, everywhere), START_NOISE
+        prior = Prior(dictionary, network, settings, everywhere)
+        # As much error in every component as in the noisiest: those that the smoothness term holds
+        # down have the least noise, but not the least bias.
+        believed = torch.full_like(start.deviation, float(start.deviation.max()))
     problem = start.problem
     with record.stage("plug and play"):
         looped = plug_and_play(
@@ -341,7 +344,7 @@ def solve(
             problem.projection,
             prior,
             start.image,
-            believed * start.deviation,
+            believed if options.method == "pnp" else START_NOISE * believed,
             start.noise / 2**0.5,
             Schedule(options.iterations, DECAY, REMAINING, CG_STEPS),
             problem.preconditioner,
@@ -356,7 +359,7 @@ def solve(
         first = prior.maps(image, looped.deviation)
     with record.stage("residual"):
         maps = corrected_by_residual(
-            first, image_of_residual(start, first, dictionary), dictionary, start.deviation
+            first, image_of_residual(start, first, dictionary), dictionary, believed
         )
     kept, before = (each_map(part, lambda values: centre(values, target)) for part in (maps, first))
     return Solution(kept, start.deviation, image, start.image, start, looped.correction, before)

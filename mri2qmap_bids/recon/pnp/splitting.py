@@ -31,12 +31,12 @@ class Regulariser(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class SplitTerm:
-    """weight g(K x), and how K x is split off."""
+    """sum_i weight_i g(K x_i), and how K x is split off."""
 
     regulariser: Regulariser
     """g and K."""
-    weight: float
-    """At least 0."""
+    weight: torch.Tensor
+    """Of every component, at least 0, shape (rank,)."""
     penalty: torch.Tensor
     """rho of every component, positive, shape (rank,). It changes the way to the minimiser, not the
     minimiser."""
@@ -67,7 +67,7 @@ def alternating_directions(
     tolerance: float = 3e-3,
     watch: Watch | None = None,
 ) -> SplitSolution:
-    """Minimise 1/2 x^H N x - Re b^H x + weight g(K x).
+    """Minimise 1/2 x^H N x - Re b^H x + sum_i weight_i g(K x_i).
 
     With z = K x split off, a penalty rho of every component and scaled dual variables u,
 
