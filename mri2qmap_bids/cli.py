@@ -173,7 +173,12 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
 def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
     options = ReconOptions()
     group.add_argument(
-        "--recon-method", choices=RECON_METHODS, default=options.method, help="how maps are made"
+        "--recon-method",
+        choices=RECON_METHODS,
+        default=options.method,
+        help="how images are made: plug-and-play with a denoiser of weighted images (mri2qmap) or of "
+        "the subspace images (pnp), regularised least squares with a smoothness term (subspace), total "
+        "variation (lrtv) or a locally low rank (llr), or the density-compensated adjoint (gridding)",
     )
     group.add_argument(
         "--device",
@@ -194,7 +199,8 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--n-iterations",
         type=int,
-        help=f"steps of the solver (default: {_listed(DEFAULT_ITERATIONS)})",
+        help="most steps of the solver, which ends earlier once it has converged "
+        f"(default: {_listed(DEFAULT_ITERATIONS)})",
     )
     group.add_argument(
         "--denoiser",
@@ -216,7 +222,8 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
         "--regularisation",
         type=float,
         metavar="WEIGHT",
-        help="weight of the regulariser, relative to the noise "
+        help="weight of the regulariser (subspace: of the smoothness term; lrtv, llr: of total variation "
+        "or low rank; pnp: noise that the denoiser is told), relative to the noise "
         f"(default: {_listed(DEFAULT_REGULARISATION)})",
     )
 

@@ -68,7 +68,7 @@ def test_matrix_is_given_as_x_y_z_and_kept_as_z_y_x():
         (["--matrix", "2"], "--matrix must be"),
         (["--matrix", "8", "8"], "--matrix must be"),
         (["--rank", "0"], "--rank must be at least 1, got 0"),
-        (["--regularisation", "1"], "--regularisation needs --recon-method of lrtv, llr, pnp"),
+        (["--regularisation", "1"], "--regularisation needs --recon-method of subspace, lrtv"),
         (["--recon-method", "llr", "--regularisation", "-1"], "--regularisation must be at least"),
         (["--recon-method", "llr", "--regularisation", "nan"], "--regularisation must be at least"),
         (["--nprocs", "0"], "--nprocs must be at least 1"),
@@ -82,7 +82,9 @@ def test_contradictory_words_are_refused(words, text):
 
 def test_solver_takes_its_methods_defaults():
     assert settings().recon.n_iterations == DEFAULT_ITERATIONS["mri2qmap"]
-    assert settings("--recon-method", "subspace").recon.n_iterations == 12
+    assert (
+        settings("--recon-method", "subspace").recon.n_iterations == DEFAULT_ITERATIONS["subspace"]
+    )
     assert settings("--recon-method", "lrtv").recon.regularisation == 0.5
     assert settings("--recon-method", "lrtv", "--n-iterations", "7").recon.n_iterations == 7
 

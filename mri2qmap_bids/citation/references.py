@@ -112,15 +112,34 @@ _ALL = (
         "Journal of Research of the National Bureau of Standards", 1952, "10.6028/jres.049.044",
     ),
     Reference(
-        "beck2009", "Beck, Amir and Teboulle, Marc",
-        "A fast iterative shrinkage-thresholding algorithm for linear inverse problems",
-        "SIAM Journal on Imaging Sciences", 2009, "10.1137/080716542",
+        "chan1988", "Chan, Tony F.",
+        "An optimal circulant preconditioner for Toeplitz systems",
+        "SIAM Journal on Scientific and Statistical Computing", 1988, "10.1137/0909051",
     ),
     Reference(
-        "beck2009tv", "Beck, Amir and Teboulle, Marc",
-        "Fast gradient-based algorithms for constrained total variation image denoising and "
-        "deblurring problems", "IEEE Transactions on Image Processing", 2009,
-        "10.1109/TIP.2009.2028250",
+        "aitken1936", "Aitken, Alexander C.",
+        "On least squares and linear combination of observations",
+        "Proceedings of the Royal Society of Edinburgh", 1936, "10.1017/S0370164600014346",
+    ),
+    Reference(
+        "ruderman1997", "Ruderman, Daniel L.", "Origins of scaling in natural images",
+        "Vision Research", 1997, "10.1016/S0042-6989(97)00008-4",
+    ),
+    Reference(
+        "rudin1992", "Rudin, Leonid I. and Osher, Stanley and Fatemi, Emad",
+        "Nonlinear total variation based noise removal algorithms",
+        "Physica D: Nonlinear Phenomena", 1992, "10.1016/0167-2789(92)90242-F",
+    ),
+    Reference(
+        "boyd2011", "Boyd, Stephen and Parikh, Neal and Chu, Eric and Peleato, Borja and "
+        "Eckstein, Jonathan",
+        "Distributed optimization and statistical learning via the alternating direction method of "
+        "multipliers", "Foundations and Trends in Machine Learning", 2011, "10.1561/2200000016",
+    ),
+    Reference(
+        "papandreou2011", "Papandreou, George and Yuille, Alan L.",
+        "Perturb-and-MAP random fields: using discrete optimization to learn and sample from energy "
+        "models", "IEEE ICCV", 2011, "10.1109/ICCV.2011.6126242",
     ),
     Reference(
         "zhang2015", "Zhang, Tao and Pauly, John M. and Levesque, Ives R.",

@@ -4,18 +4,20 @@ import re
 
 import pytest
 
+from mri2qmap_bids.citation import methods
 from mri2qmap_bids.citation.methods import Work, methods_text
 from mri2qmap_bids.citation.references import REFERENCES
 from mri2qmap_bids.dataset.provenance import describe_maps
+from mri2qmap_bids.recon import options
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.options import RECON_METHODS, ReconOptions
 
 HEADER = ScanHeader((8, 8, 1), (0.2, 0.2, 0.005), (8, 8, 1), (0.2, 0.2, 0.005), field_strength=3.0)
 
 
-def work(method="mri2qmap", kind="FISP", sources=(), **options):
+def work(method="mri2qmap", kind="FISP", sources=(), **chosen):
     metadata = {"PulseSequenceType": kind, "MRAcquisitionType": "2D"}
-    sidecar = describe_maps(metadata, HEADER, ReconOptions(method=method, **options))
+    sidecar = describe_maps(metadata, HEADER, ReconOptions(method=method, **chosen))
     return Work({**sidecar, "Sources": list(sources)}, {"mri2qmap_bids": "1", "torch": "2.13.0"})
 
 
@@ -25,14 +27,23 @@ def text(*works) -> str:
 
 @pytest.mark.parametrize("method", RECON_METHODS)
 def test_references_are_those_that_are_cited_and_no_more(method):
-    methods = methods_text([work(method)])
-    body, listed = methods.markdown.rsplit("\n\n", 1)
+    written = methods_text([work(method)])
+    body, listed = written.markdown.rsplit("\n\n", 1)
     cited = {int(n) for found in re.findall(r"\[([\d, ]+)\]", body) for n in found.split(", ")}
     assert "@" not in body
     assert cited == set(range(1, len(listed.splitlines()) + 1))
-    keys = re.findall(r"@article\{(\w+),", methods.bibtex)
+    keys = re.findall(r"@article\{(\w+),", written.bibtex)
     for line, key in zip(listed.splitlines(), keys, strict=True):
         assert REFERENCES[key].title in line
+
+
+def test_every_reference_is_cited_by_some_method():
+    cited = {
+        key
+        for method in RECON_METHODS
+        for key in re.findall(r"@article\{(\w+),", methods_text([work(method)]).bibtex)
+    }
+    assert cited == set(REFERENCES)
 
 
 def test_each_method_is_described_by_its_own_words():
@@ -51,13 +62,78 @@ def test_each_method_is_described_by_its_own_words():
     assert "locally low rank" in text(work("llr"))
     assert "total variation" not in text(work("llr"))
     assert "Hestenes" not in text(work("gridding"))
-    assert "density-compensated" not in text(work("subspace"))
+    for method in RECON_METHODS:
+        assert ("density-compensated adjoint" in text(work(method))) == (method == "gridding")
+        assert ("alternating direction" in text(work(method))) == (
+            method in ("lrtv", "llr", "mri2qmap")
+        )
+        assert ("perturb-and-MAP" in text(work(method))) == (method != "gridding")
+        assert ("data-consistency step" in text(work(method))) == (method in ("mri2qmap", "pnp"))
+
+
+@pytest.mark.parametrize(
+    ("method", "steps"),
+    [
+        (
+            "mri2qmap",
+            [
+                ("DENSITY_STEPS", "At most {} steps with density-compensated"),
+                ("LEAST_SQUARES_STEPS", "in rounds of at most {} steps"),
+                ("REPLICA_STEPS", "at most {} conjugate-gradient steps a round"),
+                ("DEFAULT_ITERATIONS[lrtv]", "] in at most {} steps."),
+                ("DEFAULT_REGULARISATION[lrtv]", "weight {} relative to the noise"),
+                ("CG_STEPS", "data-consistency step (at most {} preconditioned"),
+                ("CG_STEPS", "at most {} preconditioned conjugate-gradient steps) and averaged"),
+                ("RESIDUAL_WEIGHT", "the same smoothness term (weight {};"),
+            ],
+        ),
+        ("lrtv", [("LEAST_SQUARES_STEPS", "in rounds of at most {} steps")]),
+        ("llr", [("LEAST_SQUARES_STEPS", "in rounds of at most {} steps")]),
+        ("subspace", [("DENSITY_STEPS", "At most {} steps with density-compensated")]),
+        (
+            "pnp",
+            [
+                ("DEFAULT_ITERATIONS[subspace]", "in rounds of at most {} steps"),
+                ("CG_STEPS", "data-consistency step (at most {} preconditioned"),
+            ],
+        ),
+    ],
+)
+def test_numbers_are_those_that_the_solvers_take(monkeypatch, method, steps):
+    treated = work(method)
+    for name, words in steps:
+        constant, _, key = name.rstrip("]").partition("[")
+        value = getattr(options, constant)
+        assert words.format(f"{value[key] if key else value:g}") in text(treated), name
+        other = {**value, key: 77} if key else 77
+        with monkeypatch.context() as patch:
+            patch.setattr(methods, constant, other)
+            assert words.format(77) in text(treated), name
+
+
+@pytest.mark.parametrize("method", ["subspace", "lrtv", "llr", "mri2qmap", "pnp"])
+def test_steps_that_a_run_took_are_its_own(method):
+    found = text(work(method, n_iterations=53))
+    words = {"subspace": "steps, each", "lrtv": "steps.", "llr": "steps."}
+    assert f"at most 53 {words.get(method, 'iterations of')}" in found
+
+
+def test_one_iteration_is_told_as_one():
+    assert "one iteration of matching" in text(work(n_iterations=1))
+
+
+@pytest.mark.parametrize("method", ["subspace", "lrtv", "llr"])
+def test_a_regulariser_without_weight_is_not_told(method):
+    found = text(work(method, regularisation=0.0))
+    assert "alternating direction" not in found
+    assert ("no smoothness term" in found) == (method == "subspace")
 
 
 def test_parameters_are_those_that_were_used():
     found = text(work("lrtv", n_iterations=7, regularisation=0.25, rank=5, grid_step=0.1))
-    assert "7 steps of FISTA" in found
-    assert "weight 0.25" in found
+    assert "in at most 7 steps" in found
+    assert "weight 0.25 relative" in found
+    assert "Tikhonov term of weight 0.3 " in text(work("subspace", regularisation=0.3))
     assert "to the 5 components" in found
     assert "at most 10 %" in found
     assert "fewest components with 99.99 % of the energy" in text()
