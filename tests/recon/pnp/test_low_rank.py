@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mri2qmap_bids.recon.pnp.low_rank import locally_low_rank_prox, shifted_low_rank
+from mri2qmap_bids.recon.pnp.low_rank import LocallyLowRank, locally_low_rank_prox
 
 CASES = [((8, 12), 4, (0, 0)), ((9, 7), 4, (1, 3)), ((5, 6, 7), 3, (2, 0, 1)), ((3, 4), 8, (5, 6))]
 
@@ -73,15 +73,34 @@ def test_single_precision_is_enough_for_a_dynamic_range_of_a_subspace():
     assert float((found - expected).abs().max()) < 1e-6
 
 
-def test_shifts_differ_between_calls_and_repeat_with_the_seed():
-    u = image((16, 16))
-    first, second = shifted_low_rank(0.1), shifted_low_rank(0.1)
-    calls = [first(u) for _ in range(4)]
-    assert not all(torch.equal(calls[0], call) for call in calls[1:])
-    assert all(torch.equal(call, second(u)) for call in calls)
+def shortened(u, weight, block=4):
+    """The proximal map of the class, one threshold for all components."""
+    term = LocallyLowRank(block)
+    threshold = torch.full((len(u),), weight, dtype=torch.double)
+    return term.synthesis(term.prox(term.analysis(u), threshold))
+
+
+@pytest.mark.parametrize("space", [(16, 16), (9, 7), (8, 6, 9)])
+def test_it_is_the_mean_of_two_tilings_half_a_block_apart(space):
+    """With weights in units of the largest singular value of noise alone."""
+    u, n_axes = image(space), len(space)
+    weight = 0.3 * (3**0.5 + 4 ** (n_axes / 2))
+    expected = sum(by_svd(u, weight, 4, [shift] * n_axes) for shift in (0, 2)) / 2
+    assert torch.allclose(shortened(u, 0.3), expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("weight", [0.1, 0.5, 2.0])
+def test_the_mean_of_tilings_is_non_expansive_and_keeps_scale_and_phase(weight):
+    u, v = image((9, 7)), image((9, 7), seed=1)
+    first, second = shortened(u, weight), shortened(v, weight)
+    apart = torch.vdot((u - v).flatten(), (first - second).flatten()).real
+    # Firmly, as every proximal map.
+    assert (first - second).norm() ** 2 <= apart <= (u - v).norm() ** 2
+    assert torch.allclose(shortened(1000j * u, 1000 * weight), 1000j * first)
+    assert torch.allclose(shortened(u, 0.0), u)
 
 
 def test_noise_alone_is_all_but_removed_at_a_weight_of_its_own_deviation():
     u = image((32, 32), rank=5, seed=3)
-    assert float(shifted_low_rank(1.0)(u).norm()) < 0.05 * float(u.norm())
-    assert float(shifted_low_rank(0.3)(u).norm()) > 0.3 * float(u.norm())
+    assert float(shortened(u, 1.0).norm()) < 0.05 * float(u.norm())
+    assert float(shortened(u, 0.3).norm()) > 0.3 * float(u.norm())

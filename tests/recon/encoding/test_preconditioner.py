@@ -1,0 +1,117 @@
+import pytest
+import torch
+from helpers.laws import assert_adjoint, assert_linear, relative_error
+
+from mri2qmap_bids.recon.encoding.circulant import (
+    apply_circulant,
+    circulant_of,
+    filtered,
+    inverse,
+    support_penalty,
+)
+from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward
+from mri2qmap_bids.recon.encoding.preconditioner import preconditioner
+from mri2qmap_bids.recon.encoding.toeplitz import apply, toeplitz_normal
+from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
+from mri2qmap_bids.simulate.trajectory import Readout, SpiralDensity, make_trajectory
+
+N, RANK, N_FRAMES = 32, 3, 12
+
+
+def birdcage(n, n_coils):
+    """Sensitivities that fall with the distance from elements around, root sum of squares 1."""
+    angle = 2 * torch.pi * torch.arange(n_coils) / n_coils
+    axis = (torch.arange(n) - n // 2) / n
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    far_y = y - 0.7 * angle.sin()[:, None, None]
+    far_x = x - 0.7 * angle.cos()[:, None, None]
+    coils = torch.polar(1 / far_y.hypot(far_x), torch.atan2(far_y, far_x))
+    return coils / torch.linalg.vector_norm(coils, dim=0)
+
+
+@pytest.fixture(scope="module")
+def operator():
+    """A spiral whose centre is far denser than its rim, seen by eight coils."""
+    readout = Readout(SpiralDensity(0.2, 3, 4))
+    trajectory = make_trajectory("spiral", (N, N), N_FRAMES, 4.0, None, readout)
+    positions = torch.from_numpy(trajectory.positions)
+    _, n_arms, n_samples, _ = positions.shape
+    time = torch.linspace(-1, 1, N_FRAMES)
+    courses = torch.stack([time**k for k in range(RANK)], 1)
+    return Encoding(
+        omega=2 * torch.pi / N * positions.reshape(-1, 2).flip(1),
+        frame=torch.arange(N_FRAMES).repeat_interleave(n_arms * n_samples),
+        basis=torch.linalg.qr(courses)[0],
+        coils=birdcage(N, 8),
+    )
+
+
+@pytest.fixture(scope="module")
+def system(operator):
+    """N = A^H A + penalty that lifts the weakest directions, C, and the penalty."""
+    kernels = toeplitz_normal(operator)
+    circulant = circulant_of(operator, kernels)
+    penalty = support_penalty(circulant) + 0.1 * circulant.level
+
+    def normal(image):
+        return apply(kernels, image) + filtered(image, penalty)
+
+    return normal, circulant, penalty
+
+
+def image_for(seed):
+    torch.manual_seed(seed)
+    return torch.randn(RANK, N, N, dtype=torch.complex64)
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 8])
+def test_it_is_hermitian_positive_and_linear(operator, system, at_once):
+    _, circulant, penalty = system
+    approximate = preconditioner(circulant, operator.coils, penalty, at_once)
+    x, z = image_for(1), image_for(2)
+    assert_adjoint(approximate, approximate, x, z, 1e-5)
+    assert_linear(approximate, x, z, 1e-5)
+    for seed in range(5):
+        x = image_for(seed)
+        energy = torch.vdot(x.flatten(), approximate(x).flatten())
+        assert energy.real > 0 and energy.imag.abs() < 1e-4 * energy.real
+
+
+def test_batches_of_coils_give_the_same(operator, system):
+    _, circulant, penalty = system
+    x = image_for(1)
+    one, more = (preconditioner(circulant, operator.coils, penalty, k)(x) for k in (1, 5))
+    assert relative_error(more, one) < 1e-6
+
+
+def test_without_coils_it_is_the_softened_inverse(operator, system):
+    _, circulant, penalty = system
+    alone = torch.ones(1, N, N, dtype=torch.complex64)
+    x = image_for(1)
+    expected = apply_circulant(inverse(circulant, penalty + 0.3 * circulant.level), x)
+    assert relative_error(preconditioner(circulant, alone, penalty)(x), expected) < 1e-5
+
+
+def test_the_minimiser_does_not_move(operator, system):
+    normal, circulant, penalty = system
+    truth = image_for(3)
+    samples = forward(operator, truth)
+    target = adjoint(operator, samples + 5 * torch.randn_like(samples))
+    plain = conjugate_gradient(normal, target, 2000, tolerance=1e-6)
+    approximate = preconditioner(circulant, operator.coils, penalty)
+    quick = conjugate_gradient(normal, target, 300, tolerance=1e-6, preconditioner=approximate)
+    assert plain.converged and quick.converged
+    assert relative_error(quick.image, plain.image) < 1e-4
+
+
+def test_it_needs_far_fewer_steps(operator, system):
+    """Closer than 1 % of the image by its true distance, and not so in three times the steps."""
+    normal, circulant, penalty = system
+    truth = image_for(3)
+    target = normal(truth)
+    approximate = preconditioner(circulant, operator.coils, penalty)
+    n = 20
+    quick = conjugate_gradient(normal, target, n, tolerance=0.0, preconditioner=approximate)
+    slow = conjugate_gradient(normal, target, 3 * n, tolerance=0.0)
+    assert quick.n_steps == n and slow.n_steps == 3 * n
+    assert relative_error(quick.image, truth) < 0.01 < relative_error(slow.image, truth)
