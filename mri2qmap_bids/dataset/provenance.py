@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
@@ -13,11 +14,12 @@ from mri2qmap_bids.recon.physics.contrasts import Contrast
 
 _METHODS = {
     "gridding": "Density-compensated adjoint in the temporal subspace",
-    "subspace": "Conjugate-gradient least squares in the temporal subspace",
+    "subspace": "Least squares in the temporal subspace with a Tikhonov term towards smooth images, by "
+    "preconditioned conjugate gradients",
     "mri2qmap": "Plug-and-play: data consistency in the temporal subspace in turn with a denoiser of "
     "synthetic weighted images (MRI2Qmap, arXiv:2603.11316)",
-    "lrtv": "Least squares in the temporal subspace with total variation, by FISTA",
-    "llr": "Least squares in the temporal subspace with locally low rank, by FISTA",
+    "lrtv": "Least squares in the temporal subspace with total variation, by alternating directions",
+    "llr": "Least squares in the temporal subspace with locally low rank, by alternating directions",
     "pnp": "Plug-and-play: data consistency in the temporal subspace in turn with a denoiser of its "
     "components",
 }
@@ -38,12 +40,26 @@ _SCALARS = ("RepetitionTimeExcitation", "EchoTime", "InversionTime")
 
 
 def describe_maps(
-    metadata: Mapping[str, Any], header: ScanHeader, options: ReconOptions
+    metadata: Mapping[str, Any],
+    header: ScanHeader,
+    options: ReconOptions,
+    resolution: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
     """Sidecar keys that T1, T2 and M0 maps of one scan share.
 
     Trains of varying values are left to the raw sidecar that ``Sources`` names, since
     BIDS takes these keys as single numbers in a map's sidecar.
+
+    Parameters
+    ----------
+    metadata
+        The raw sidecar, inheritance applied.
+    header
+        Of the raw file.
+    options
+        How it was reconstructed.
+    resolution
+        Width of the point spread along the encoded axes ([z,] y, x) [m]; None: not known.
     """
     resolved = asdict(options.resolved())
     parameters = {key: value for key, value in resolved.items() if value is not None}
@@ -58,6 +74,9 @@ def describe_maps(
         "ReconMethodParameterUnits": ["none" for v in parameters.values() if _is_number(v)],
         "MRFReconstruction": parameters,
     }
+    if resolution is not None:
+        # In mm, as BIDS has lengths in the headers of images, along x, y[, z].
+        described["EffectiveResolution"] = [round(1e3 * float(v), 3) for v in resolution[::-1]]
     described |= {key: metadata[key] for key in _COPIED if key in metadata}
     if header.field_strength and "MagneticFieldStrength" not in described:
         described["MagneticFieldStrength"] = header.field_strength

@@ -10,7 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mri2qmap_bids.recon.arrays import CoilMaps, QuantityMap, SubspaceImage, VirtualKSpace
+from mri2qmap_bids.recon.arrays import (
+    CoilMaps,
+    NoiseDeviation,
+    QuantityMap,
+    SubspaceImage,
+    VirtualKSpace,
+)
 from mri2qmap_bids.recon.cost import Plan
 from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil
 from mri2qmap_bids.recon.encoding.nufft import Nufft
@@ -21,6 +27,7 @@ from mri2qmap_bids.recon.record import Record
 
 _N_FINGERPRINTS = 400
 _N_RADII = 32
+_N_SHELLS = 16
 _N_READOUT_SAMPLES = 4096
 _SAMPLES_AT_ONCE = 1 << 22
 # Voxels darker than this part of the bright ones are no tissue.
@@ -94,6 +101,23 @@ class Sampling:
 
 
 @dataclass(frozen=True, eq=False)
+class Convergence:
+    """How far the last linear solve was from its minimiser."""
+
+    energy_left: NDArray[np.float32]
+    """Energy of the distance to the minimiser relative to that of the image and its error, in every
+    shell of k-space from its centre to the grid's edge: of all components together, then of
+    each, shape (1 + rank, shell)."""
+    met: bool
+    """Whether the solver met its criterion before the bound on its steps."""
+
+    @property
+    def worst(self) -> float:
+        """Largest share over shells, all components together: at least 0."""
+        return float(np.nanmax(self.energy_left[0], initial=0.0))
+
+
+@dataclass(frozen=True, eq=False)
 class CoilNoise:
     """Noise of the receive coils before whitening."""
 
@@ -111,6 +135,8 @@ class PartDiagnostics:
     fingerprints: Fingerprints
     residual: Residual
     sampling: Sampling
+    convergence: Convergence | None
+    """None: nothing was solved for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +179,7 @@ def diagnose_part(
     maps: TissueMaps,
     dictionary: Dictionary,
     slice_index: int,
+    convergence: Convergence | None = None,
 ) -> PartDiagnostics:
     """Look into one slice or volume while its data are at hand.
 
@@ -174,6 +201,8 @@ def diagnose_part(
         The fingerprints.
     slice_index
         Which slice of the stack it is; 0 for a volume.
+    convergence
+        Of the last linear solve.
     """
     target = tuple(maps.t1.shape)
     cropped = centre(image, target)
@@ -201,7 +230,54 @@ def diagnose_part(
         fingerprints=_fingerprints(cropped, maps, dictionary, slice_index),
         residual=residual,
         sampling=_sampling(encoding),
+        convergence=convergence,
     )
+
+
+def convergence_of(
+    image: SubspaceImage, correction: SubspaceImage, deviation: NoiseDeviation, met: bool
+) -> Convergence:
+    """How much of every shell of k-space is not fitted yet.
+
+    |c_i(g)|^2 / (|x_i(g)|^2 + 2 s_i^2), sums over the shell of frequencies g, with c what a
+    preconditioner makes of the residual of the normal equations: about the distance to their solution.
+    Row 0 has all components together, the others one each.
+
+    Parameters
+    ----------
+    image
+        x, shape (rank, *space).
+    correction
+        c.
+    deviation
+        s, of the error in the real and the imaginary part of every component, shape (rank,).
+    met
+        Whether the solver met its criterion.
+    """
+    square = torch.zeros((1,) * (image.ndim - 1), device=image.device)
+    for axis, n in enumerate(image.shape[1:]):
+        view = [1] * (image.ndim - 1)
+        view[axis] = n
+        square = square + (2 * torch.fft.fftfreq(n, device=image.device)).square().view(view)
+    shell = (square.sqrt() * _N_SHELLS).long().flatten()
+    inside = shell < _N_SHELLS
+    number = torch.bincount(shell[inside], minlength=_N_SHELLS)
+    parts = []
+    for remaining, own, error in zip(correction, image, deviation, strict=True):
+        left, whole = (
+            torch.bincount(
+                shell[inside],
+                torch.fft.fftn(values, norm="ortho").abs().square().flatten()[inside].double(),
+                _N_SHELLS,
+            )
+            for values in (remaining, own)
+        )
+        parts.append((left, whole + 2 * float(error) ** 2 * number))
+    tiny = torch.finfo(torch.float64).tiny
+    left, whole = (torch.stack(values) for values in zip(*parts, strict=True))
+    left, whole = (torch.cat([v.sum(0, keepdim=True), v]) for v in (left, whole))
+    shares = left / whole.clamp_min(tiny)
+    return Convergence(shares.float().cpu().numpy(), met)
 
 
 def diagnose(
@@ -276,6 +352,8 @@ def save_diagnostics(diagnostics: Diagnostics, path: Path) -> None:
     }
     for i, plane in enumerate(part.planes):
         arrays |= _named(f"plane_{i}", asdict(plane))
+    if part.convergence is not None:
+        arrays["energy_left"] = part.convergence.energy_left
     if diagnostics.coil_noise is not None:
         arrays |= _named("coil_noise", asdict(diagnostics.coil_noise))
     facts = {
@@ -291,6 +369,7 @@ def save_diagnostics(diagnostics: Diagnostics, path: Path) -> None:
         },
         "noise": part.residual.noise,
         "coverage": part.sampling.coverage,
+        "converged": part.convergence is not None and part.convergence.met,
         "n_samples": part.sampling.n_samples,
         "plan": asdict(diagnostics.plan),
         **{
@@ -347,6 +426,9 @@ def load_diagnostics(path: Path) -> Diagnostics:
                 arrays["readout_frames"],
                 facts["n_samples"],
             ),
+            convergence=Convergence(arrays["energy_left"], facts["converged"])
+            if "energy_left" in arrays
+            else None,
         ),
         coil_noise=CoilNoise(**coil_noise) if coil_noise else None,
         plan=Plan(**{**plan, "stages": tuple(Stage(**stage) for stage in plan["stages"])}),

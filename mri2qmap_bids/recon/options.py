@@ -36,7 +36,7 @@ START_NOISE = 0.6
 component of the least-squares image."""
 CG_STEPS = 8
 """Most conjugate-gradient steps in every iteration of mri2qmap and pnp."""
-RESIDUAL_WEIGHT = 1.0
+RESIDUAL_WEIGHT = 0.1
 """Weight of the smoothness term in solving for what mri2qmap's maps leave of the data."""
 DECAY = 0.7
 """Noise that is believed to be in the image, relative to the iteration before."""

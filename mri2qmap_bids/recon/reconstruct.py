@@ -17,15 +17,18 @@ from mri2qmap_bids.recon.arrays import NoiseDeviation, QuantityMap, SubspaceImag
 from mri2qmap_bids.recon.correction import Prior, PriorOptions
 from mri2qmap_bids.recon.cost import Plan, ProblemSize
 from mri2qmap_bids.recon.diagnostics import (
+    Convergence,
     Diagnostics,
     PartDiagnostics,
     centre,
+    convergence_of,
     diagnose,
     diagnose_part,
 )
 from mri2qmap_bids.recon.encoding.circulant import filtered
 from mri2qmap_bids.recon.encoding.density import density_compensation
 from mri2qmap_bids.recon.encoding.forward import adjoint
+from mri2qmap_bids.recon.encoding.resolution import point_spread_widths
 from mri2qmap_bids.recon.encoding.variance import residual_variance
 from mri2qmap_bids.recon.options import (
     CG_STEPS,
@@ -68,6 +71,8 @@ from mri2qmap_bids.recon.problem import (
 from mri2qmap_bids.recon.record import Record
 
 logger = logging.getLogger(__name__)
+# Share of a shell's energy that is worth a warning if a solver leaves it.
+_ENERGY_LEFT = 0.1
 
 
 def reconstruct(
@@ -162,17 +167,22 @@ def reconstruct_and_diagnose(
     logger.info("Plan: %s", ways[0])
 
     middle = len(scan.slices) // 2
+    resolution: NDArray[np.float64] | None = None
 
     def one(
         index: int, plan: Plan
     ) -> tuple[TissueMaps, tuple[QuantityMap, QuantityMap], PartDiagnostics | None]:
+        nonlocal resolution
         with record.stage("coil sensitivities"):
             problem = inverse_problem(
                 scan.slices[index], scan, geometry, dictionary, options, whitening, plan
             )
         solved = solve(problem, dictionary, network, options, target, record, fields[index])
-        shown = None
+        shown, convergence = None, convergence_in(solved)
+        if convergence is not None:
+            _warn_of_energy_left(convergence)
         if index == middle:
+            resolution = resolution_of(solved, geometry)
             with record.stage("diagnostics"):
                 shown = diagnose_part(
                     problem.encoding,
@@ -182,6 +192,7 @@ def reconstruct_and_diagnose(
                     solved.maps,
                     dictionary,
                     index,
+                    convergence,
                 )
         with record.stage("uncertainty"):
             std = uncertainty(solved.maps, dictionary, solved.deviation, solved.prior)
@@ -205,10 +216,26 @@ def reconstruct_and_diagnose(
             affine=affine(geometry),
             t1_std=volume([t1 for _, (t1, _), _ in parts]).cpu().numpy(),
             t2_std=volume([t2 for _, (_, t2), _ in parts]).cpu().numpy(),
+            resolution=resolution,
         )
     (shown,) = (part for _, _, part in parts if part is not None)
     return quantitative, diagnose(
         shown, sequence, dictionary, scan.noise, record, ways[0], scan.is_3d
+    )
+
+
+def _warn_of_energy_left(convergence: Convergence) -> None:
+    """Say which part of k-space is not fitted."""
+    if convergence.worst < _ENERGY_LEFT:
+        return
+    shell = int(np.nanargmax(convergence.energy_left[0]))
+    part = "outer" if shell >= convergence.energy_left.shape[1] // 2 else "inner"
+    logger.warning(
+        "%s k-space is not fitted: %.0f %% of its energy is left at %.0f %% of its extent; more steps "
+        "or another weight",
+        part.capitalize(),
+        100 * convergence.worst,
+        100 * (shell + 0.5) / convergence.energy_left.shape[1],
     )
 
 
@@ -270,6 +297,31 @@ class Solution:
     encoded grid; None for gridding."""
     prior: TissueMaps | None = None
     """The prior's maps, before the residual corrected them; None: there was no such prior."""
+
+
+def convergence_in(solution: Solution) -> Convergence | None:
+    """How far the last linear solve of a solution was from its minimiser; None for gridding."""
+    start, correction = solution.least_squares, solution.correction
+    if start is None or correction is None:
+        return None
+    return convergence_of(solution.image, correction, start.deviation, start.converged)
+
+
+def resolution_of(solution: Solution, geometry: Geometry) -> NDArray[np.float64] | None:
+    """Full width at half maximum of the least-squares image's point spread [m]; None for gridding.
+
+    Parameters
+    ----------
+    solution
+        From :func:`solve`.
+    geometry
+        The grid.
+    """
+    if solution.least_squares is None:
+        return None
+    widths = np.array(point_spread_widths(solution.least_squares.response))
+    sizes = np.array(geometry.voxel_size[-len(widths) :])
+    return np.asarray(widths * sizes, np.float64)
 
 
 def solve(

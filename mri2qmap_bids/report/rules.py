@@ -119,21 +119,11 @@ def _noise_ratio(run: Run) -> float | None:
     return run.diagnostics.part.residual.noise
 
 
-def _last_step(run: Run) -> float | None:
-    """Change in the last step of the solver that did most of the work [%]."""
-    if run.diagnostics is None:
+def _energy_left(run: Run) -> float | None:
+    """Largest share of a shell's energy that the last solve left [%]."""
+    if run.diagnostics is None or run.diagnostics.part.convergence is None:
         return None
-    steps = run.diagnostics.steps
-    for solver in ("lrtv", "llr"):
-        if steps.get(solver):
-            return 100 * steps[solver][-1]["step"]
-    for solver in ("pnp",):
-        if len(steps.get(solver, [])) > 1:
-            return 100 * steps[solver][-1]["change"]
-    residuals = [step["residual"] for step in steps.get("subspace", [])]
-    if len(residuals) < 2:
-        return None
-    return 100 * abs(residuals[-2] - residuals[-1])
+    return 100 * run.diagnostics.part.convergence.worst
 
 
 def _uncertainty(run: Run) -> float | None:
@@ -215,8 +205,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "Convergence",
-        "How much the solver still changed in its last step.",
-        "%", 2, 10, _last_step,
+        "Energy that the solver has left in the worst shell of k-space, relative to the image's. Much: "
+        "more steps, or another weight.",
+        "%", 5, 25, _energy_left,
     ),
     Rule(
         "Coverage of k-space",

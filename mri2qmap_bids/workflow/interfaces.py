@@ -182,7 +182,9 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
             entities=self.inputs.entities,
             maps=maps,
             sources=tuple(uri for uri in (self.inputs.source, self.inputs.b1_source) if uri),
-            metadata=describe_maps(self.inputs.metadata, header, self.inputs.options),
+            metadata=describe_maps(
+                self.inputs.metadata, header, self.inputs.options, maps.resolution
+            ),
             every={
                 KEY: inputs_checksum(
                     Path(self.inputs.raw_file), self.inputs.metadata, self.inputs.options, b1_file

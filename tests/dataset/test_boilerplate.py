@@ -72,7 +72,7 @@ def test_boilerplate_only_writes_the_plan_and_stops(small_dataset, tmp_path):
     text = (out / "logs" / "CITATION.md").read_text()
     assert "2 runs" in text  # the 2D ones
     assert "1 run more" in text  # the 3D one
-    assert text.count("9 steps of FISTA") == 2
+    assert text.count("in at most 9 steps") == 2
 
 
 def test_the_plan_tells_of_the_b1_map_that_would_be_used(tmp_path, small_dataset):

@@ -25,6 +25,9 @@ class QuantitativeMaps:
     """Standard deviation of T1's error [s]; None: not known."""
     t2_std: NDArray[np.float32] | None = None
     """Standard deviation of T2's error [s]; None: not known."""
+    resolution: NDArray[np.float64] | None = None
+    """Full width at half maximum of the least-squares image's point spread along the encoded axes
+    ([z,] y, x) [m], shape (2,) or (3,); None: not known."""
 
 
 def save_maps(maps: QuantitativeMaps, path: Path) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 _RELAXATION = 1.7
 
 
+@runtime_checkable
 class Regulariser(Protocol):
     """g(K x) with a linear K and a g whose proximal map is known."""
 
