@@ -6,7 +6,15 @@ from functools import cached_property
 from typing import Literal
 
 from mri2qmap_bids.recon.encoding.toeplitz import Storage
-from mri2qmap_bids.recon.options import CG_STEPS, DEFAULT_ITERATIONS, START, ReconOptions
+from mri2qmap_bids.recon.options import (
+    CG_STEPS,
+    DEFAULT_ITERATIONS,
+    DENSITY_STEPS,
+    LEAST_SQUARES_STEPS,
+    REPLICA_STEPS,
+    START,
+    ReconOptions,
+)
 from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS
 from mri2qmap_bids.recon.physics.residual import FIELDS, n_neighbours
 from mri2qmap_bids.recon.pnp.network import NetworkShape
@@ -18,7 +26,11 @@ _HOST_BASE, _GPU_BASE = 0.7e9, 0.6e9
 _CPU_GRID, _GPU_GRID = 1.25, 2.0
 # Arrays that live at once, counted in the code; benchmarks/speed/memory.py checks their sum.
 _GRADIENT_COPIES = 5  # images that a solver keeps
-_TV_COPIES = 5  # dual variables of total variation, each an image for every axis
+_CIRCULANTS = 2.5  # circulant matrices of A^H A, of a preconditioner, and while one is made
+_CIRCULANTS_ON_GPU = 1.2  # those of A^H A are the host's
+_TV_COPIES = 6  # differences of one component, each an image for every axis
+_SPLIT_COPIES = {"lrtv": 1, "llr": 2}  # variables of alternating directions, of all components
+_DENSITY_PASSES = 20  # spreading and interpolating on the way to the density
 _PATCH_COPIES = 6  # images of locally low rank
 _PRIOR_NUMBERS = 70  # real numbers a voxel of contrasts, covariances and maps
 _FEATURE_COPIES = 6  # layers of the network
@@ -259,9 +271,16 @@ class _Account:
         return self.kernel_bytes
 
     @property
+    def circulants(self) -> float:
+        """Matrices of every frequency: of A^H A and of a preconditioner; penalties."""
+        number = _REAL if self.size.real_basis else _COMPLEX
+        kept = _CIRCULANTS_ON_GPU if self.machine.is_gpu else _CIRCULANTS
+        return kept * self.size.n_pairs * self.size.n_voxels * number + self.image
+
+    @property
     def state(self) -> float:
         """All that is there while a solver runs, but what one of its steps takes."""
-        return self.fixed + self.held + (1 + _GRADIENT_COPIES) * self.image
+        return self.fixed + self.held + self.circulants + (1 + _GRADIENT_COPIES) * self.image
 
     @cached_property
     def n_normal(self) -> int:
@@ -303,8 +322,11 @@ class _Account:
 
     def projection(self) -> Stage:
         """A^H y, that of the noise, and A x once."""
-        space = self.fine_grid + 2 * self.image + 3 * self.one_coil
-        seconds = 3 * self.size.n_coils * self.size.rank * self.nufft()
+        doubled = 2**self.dim * self.size.n_voxels * _COMPLEX
+        space = max(self.fine_grid, 1.5 * doubled) + 2 * self.image + 3 * self.one_coil
+        # The data twice, their noise, and what the image predicts.
+        seconds = 4 * self.size.n_coils * self.size.rank * self.nufft()
+        seconds += _DENSITY_PASSES * self.size.n_samples / self.machine.rates.spread
         return self.stage("adjoint of the data", self.fixed + space, seconds)
 
     def kernels(self) -> Stage:
@@ -318,7 +340,8 @@ class _Account:
             each = size.n_samples / self.machine.rates.spread + 3 * doubled * self.fft()
         kept = 0.0 if self.plan.storage == "host" else self.kernel_bytes
         space += self.fixed + self.image + kept + 3 * self.one_coil
-        return self.stage("Toeplitz kernels", space, size.n_pairs * each)
+        # Once with the samples weighted by their density, once by their variance.
+        return self.stage("Toeplitz kernels", space, 2 * size.n_pairs * each)
 
     def solver(self) -> Stage:
         size, plan, rates = self.size, self.plan, self.machine.rates
@@ -332,13 +355,16 @@ class _Account:
         regulariser = START if self.options.method == "mri2qmap" else self.options.method
         prox = moved = dual = 0.0
         if regulariser == "lrtv":
-            # The dual variable stays from step to step; components are worked on one by one.
-            dual = self.dim * self.image
-            prox = self.dim * _TV_COPIES * size.n_voxels * _COMPLEX + dual + self.image
-            moved = 6 * _TV_COPIES * dual
+            # Split variables stay from step to step; components are worked on one by one.
+            dual = _SPLIT_COPIES["lrtv"] * self.dim * self.image
+            prox = self.dim * _TV_COPIES * size.n_voxels * _COMPLEX + self.image
+            moved = 5 * _TV_COPIES * self.dim * self.image
         elif regulariser == "llr":
+            dual = _SPLIT_COPIES["llr"] * self.image
             prox = _PATCH_COPIES * self.image
-            moved = 6 * prox
+            moved = 12 * prox
+        # The preconditioner takes one grid of every coil, and one more.
+        once *= 1 + (1 + 1 / size.n_coils) / 2**self.dim
         seconds = n_normal * once + n_prox * moved / rates.stream
         return self.stage("solve", self.state + dual + max(work, prox), seconds)
 
@@ -396,19 +422,21 @@ class _Account:
 
 
 def _applications(options: ReconOptions) -> tuple[int, int]:
-    """How often A^H A and the regulariser's proximal map are applied."""
-    plain = 2 * DEFAULT_ITERATIONS["subspace"]
+    """How often A^H A and the regulariser's proximal map are applied at most."""
     if options.method == "gridding":
         return 0, 0
+    most = options.iterations if options.method == "subspace" else LEAST_SQUARES_STEPS
+    # Both rounds of least squares and of their replica, each with its first residual.
+    linear = DENSITY_STEPS + most + most // 2 + 2 * REPLICA_STEPS + 4
     if options.method == "subspace":
-        return 2 * options.iterations, 0
+        return linear, 0
     if options.method == "pnp":
-        return plain + options.iterations * (CG_STEPS + 1), 0
+        return linear + options.iterations * (CG_STEPS + 1), 0
     n_prox = DEFAULT_ITERATIONS[START] if options.method == "mri2qmap" else options.iterations
     loop = 0
     if options.method == "mri2qmap":
-        loop = options.iterations * (CG_STEPS + 2) + CG_STEPS + 1
-    return plain + 10 + n_prox + loop, n_prox
+        loop = options.iterations * (CG_STEPS + 1) + CG_STEPS + 1
+    return linear + n_prox + 1 + loop, n_prox
 
 
 def _denoisings(options: ReconOptions) -> int:

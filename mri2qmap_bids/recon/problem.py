@@ -101,13 +101,15 @@ class InverseProblem:
 
     @cached_property
     def circulant(self) -> Circulant:
-        """What A^H W A does to every frequency."""
-        return circulant_of(self.encoding, self._operator, self.weights)
+        """What A^H W A does to every frequency, in the host's memory."""
+        circulant = circulant_of(self.encoding, self._operator, self.weights)
+        # A few solves read it once each; a GPU's memory is for what every step needs.
+        return Circulant(circulant.upper.cpu())
 
     @cached_property
     def support(self) -> torch.Tensor:
         """Penalty of frequencies that were not sampled, shape (rank, *space)."""
-        return support_penalty(self.circulant)
+        return support_penalty(self.circulant).to(self.encoding.omega.device)
 
     @cached_property
     def normal(self) -> Callable[[SubspaceImage], SubspaceImage]:

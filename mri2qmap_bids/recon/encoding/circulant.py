@@ -138,8 +138,8 @@ def filtered(image: SubspaceImage, response: torch.Tensor) -> SubspaceImage:
     return result
 
 
-def inverse(circulant: Circulant, penalty: torch.Tensor | float) -> Circulant:
-    """(C(g) + diag penalty(g))^-1 for every frequency.
+def inverse(circulant: Circulant, penalty: torch.Tensor) -> Circulant:
+    """(C(g) + diag penalty(g))^-1 for every frequency, on the penalty's device.
 
     Parameters
     ----------
@@ -148,24 +148,24 @@ def inverse(circulant: Circulant, penalty: torch.Tensor | float) -> Circulant:
     penalty
         Of every component and frequency, positive, broadcast to (rank, *space).
     """
-    rank, upper = circulant.rank, circulant.upper
+    rank, upper, device = circulant.rank, circulant.upper, penalty.device
     pairs = frequency_pairs(rank)
-    rows, columns = (torch.tensor(index, device=upper.device) for index in zip(*pairs, strict=True))
+    rows, columns = (torch.tensor(index, device=device) for index in zip(*pairs, strict=True))
     flat = upper.flatten(1)
-    added = torch.as_tensor(penalty, device=upper.device).expand(rank, *upper.shape[1:]).flatten(1)
+    added = penalty.expand(rank, *upper.shape[1:]).flatten(1)
     # Rounding makes the weakest directions slightly negative.
-    floor = 1e-6 * circulant.diagonal.amax()
-    result = torch.empty_like(flat)
+    floor = 1e-6 * float(circulant.diagonal.amax())
+    result = torch.empty_like(flat, device=device)
     double = torch.complex128 if upper.is_complex() else torch.float64
     for start in range(0, flat.shape[1], _FREQUENCIES_AT_ONCE):
-        part = flat[:, start : start + _FREQUENCIES_AT_ONCE].T.to(double)
+        chosen = slice(start, start + _FREQUENCIES_AT_ONCE)
+        part = flat[:, chosen].to(device).T.to(double)
         matrices = part.new_zeros((len(part), rank, rank))
         matrices[:, rows, columns] = part
         matrices[:, columns, rows] = part.conj()
-        own = added[:, start : start + _FREQUENCIES_AT_ONCE].T.double() + floor
-        matrices += torch.diag_embed(own).to(double)
-        found = torch.linalg.inv(matrices)[:, rows, columns].T
-        result[:, start : start + _FREQUENCIES_AT_ONCE] = found.to(upper.dtype)
+        matrices += torch.diag_embed(added[:, chosen].T.double() + floor).to(double)
+        solved = torch.linalg.inv(matrices)[:, rows, columns].T
+        result[:, chosen] = solved.to(upper.dtype)
     return Circulant(result.view_as(upper))
 
 

@@ -15,7 +15,7 @@ tell apart look unsampled to a circulant, and their inverse would be far too lar
 def preconditioner(
     circulant: Circulant,
     coils: CoilMaps,
-    penalty: torch.Tensor | float = 0.0,
+    penalty: torch.Tensor,
     coils_at_once: int = 1,
 ) -> Callable[[SubspaceImage], SubspaceImage]:
     """M = (B + sum_c S_c^H B S_c) / 2 with B = (C + penalty + softening)^-1.

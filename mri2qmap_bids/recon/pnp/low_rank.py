@@ -31,6 +31,10 @@ class LocallyLowRank:
     def __init__(self, block: int = 4) -> None:
         self.block = block
 
+    def parts(self, rank: int) -> list[slice]:
+        """All components together."""
+        return [slice(0, rank)]
+
     def analysis(self, image: SubspaceImage) -> torch.Tensor:
         """x itself, shape (1, rank, *space)."""
         return image[None]

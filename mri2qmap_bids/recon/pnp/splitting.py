@@ -20,6 +20,9 @@ _RELAXATION = 1.7
 class Regulariser(Protocol):
     """g(K x) with a linear K and a g whose proximal map is known."""
 
+    def parts(self, rank: int) -> list[slice]:
+        """Components that do not know of each other: worked on one part after the other."""
+
     def analysis(self, image: SubspaceImage) -> torch.Tensor:
         """K x."""
 
@@ -104,44 +107,65 @@ def alternating_directions(
     method of multipliers (2011), doi:10.1561/2200000016.
     """
     regulariser, penalty = term.regulariser, term.penalty
-    image = start
-    rho = penalty.view(-1, *[1] * (start.ndim - 1))
-    split = regulariser.analysis(image)
-    analysed, dual = split, torch.zeros_like(split)
+    image = start.clone()
+    parts = regulariser.parts(len(start))
+    # Only v = z + u is kept: z = prox(v), which is quick where there are many parts.
+    summed = torch.cat([regulariser.analysis(image[part]) for part in parts], 1)
+    kept: torch.Tensor | None = None
+
+    def split_of(part: slice) -> torch.Tensor:
+        if kept is not None:
+            return kept
+        return regulariser.prox(summed[:, part], term.weight[part] / penalty[part])
+
     product = normal(image)
     correction = torch.zeros_like(image)
     n_steps, converged = 0, False
     while n_steps < n_iterations and not converged:
-        pull = rho * regulariser.synthesis(split - dual - analysed)
-        residual = target - product + pull
+        residual = target - product
+        for part in parts:
+            split = split_of(part)
+            apart = 2 * split - summed[:, part] - regulariser.analysis(image[part])
+            residual[part] += _scaled(penalty[part], regulariser.synthesis(apart))
+            kept = split if len(parts) == 1 else None
         correction = preconditioner(residual)
         applied = normal(correction)
-        moved = regulariser.analysis(correction)
         curvature = torch.vdot(correction.flatten(), applied.flatten()).real
-        curvature = curvature + _weighed_square(moved, penalty)
+        for part in parts:
+            moved = regulariser.analysis(correction[part])
+            curvature = curvature + _weighed_square(moved, penalty[part])
         gain = torch.vdot(correction.flatten(), residual.flatten()).real
         step = gain / curvature.clamp_min(torch.finfo(torch.float32).tiny)
-        image = image + step * correction
-        product = product + step * applied
-        analysed = analysed + step * moved
-        relaxed = _RELAXATION * analysed + (1 - _RELAXATION) * split
-        previous = split
-        split = regulariser.prox(relaxed + dual, term.weight / penalty)
-        dual = dual + relaxed - split
+        image += step * correction
+        product += step * applied
+        whole = apart_square = change_square = 0.0
+        for part in parts:
+            analysed = regulariser.analysis(image[part])
+            previous = split_of(part)
+            relaxed = _RELAXATION * analysed + (1 - _RELAXATION) * previous
+            summed[:, part] = relaxed + summed[:, part] - previous
+            kept = None
+            following = split_of(part)
+            whole += float(squared_length(analysed))
+            apart_square += float(squared_length(analysed - following))
+            change_square += float(squared_length(following - previous))
+            kept = following if len(parts) == 1 else None
         n_steps += 1
-        whole = float(squared_length(analysed).sqrt())
-        apart = float(squared_length(analysed - split).sqrt())
-        change = float(squared_length(split - previous).sqrt())
         length = float(step * squared_length(correction).sqrt())
         length /= max(float(squared_length(image).sqrt()), 1e-30)
-        logger.debug("Step %d: x %.3e, split %.3e, change %.3e", n_steps, length, apart, change)
+        logger.debug("Step %d: %.3e of the image", n_steps, length)
         if watch is not None:
             watch({"step": length})
-        converged = max(apart, change) <= tolerance * whole
+        converged = max(apart_square, change_square) <= tolerance**2 * whole
     return SplitSolution(image, correction, n_steps, converged)
 
 
+def _scaled(penalty: torch.Tensor, image: SubspaceImage) -> SubspaceImage:
+    """rho_i x_i."""
+    return penalty.view(-1, *[1] * (image.ndim - 1)) * image
+
+
 def _weighed_square(split: torch.Tensor, penalty: torch.Tensor) -> torch.Tensor:
-    """sum_i rho_i |z_i|^2; the rank axis is the second, behind that of directions or shifts."""
+    """sum_i rho_i |z_i|^2; the rank axis is the second, behind that of directions."""
     parts = [squared_length(split[:, i]) for i in range(len(penalty))]
     return (torch.stack(parts) * penalty).sum()

@@ -19,6 +19,10 @@ class TotalVariation:
     doi:10.1016/0167-2789(92)90242-F.
     """
 
+    def parts(self, rank: int) -> list[slice]:
+        """Every component on its own."""
+        return [slice(i, i + 1) for i in range(rank)]
+
     def analysis(self, image: SubspaceImage) -> torch.Tensor:
         """K x, shape (axis, rank, *space)."""
         return _differences(image)
