@@ -139,9 +139,9 @@ def test_the_inverse_undoes_the_circulant_and_its_penalty(shape, dtype):
     operator = encoding(shape, dtype)
     found = circulant_of(operator)
     image = image_for(operator)
-    for penalty in (0.3 * found.level, found.level * (0.1 + torch.rand(3, *shape))):
+    for penalty in (torch.tensor(0.3 * found.level), found.level * (0.1 + torch.rand(3, *shape))):
         undo = inverse(found, penalty)
-        added = filtered(image, torch.as_tensor(penalty))
+        added = filtered(image, penalty)
         both = apply_circulant(found, image) + added
         assert relative_error(apply_circulant(undo, both), image) < 1e-3
 

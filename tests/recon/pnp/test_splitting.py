@@ -13,6 +13,12 @@ WEIGHT = torch.tensor([0.5, 1.0, 2.0], dtype=torch.double)
 class Magnitudes:
     """g(z) = sum |z|, K the identity."""
 
+    def __init__(self, together=True):
+        self.together = together
+
+    def parts(self, rank):
+        return [slice(0, rank)] if self.together else [slice(i, i + 1) for i in range(rank)]
+
     def analysis(self, image):
         return image[None]
 
@@ -93,6 +99,13 @@ def test_it_is_a_linear_solve_where_the_regulariser_is_quadratic(rho):
     expected = torch.linalg.solve(matrix() + torch.diag(added).to(b.dtype), b.flatten())
     assert found.converged
     assert relative_error(found.image.flatten(), expected) < 1e-6
+
+
+def test_parts_worked_on_one_by_one_give_the_same():
+    settings = {"rho": [0.2, 1.0, 5.0], "n_iterations": 20, "start": image(3)}
+    one = solve(mixed, image(), Magnitudes(together=True), **settings)
+    other = solve(mixed, image(), Magnitudes(together=False), **settings)
+    assert relative_error(other.image, one.image) < 1e-12
 
 
 def test_without_weight_it_is_least_squares():

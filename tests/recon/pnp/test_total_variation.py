@@ -27,13 +27,13 @@ def solve(u, weight, n_steps, start=None, rho=1.0):
     term = SplitTerm(TotalVariation(), torch.full_like(penalty, weight), penalty)
     response = 1 / (1 + rho * differences_spectrum(tuple(u.shape[1:]), u.device).double())
     return alternating_directions(
-        lambda x: x,
+        torch.clone,
         u,
         term,
         lambda x: filtered(x, response),
         u if start is None else start,
         n_steps,
-        tolerance=1e-10,
+        tolerance=1e-8,
     )
 
 
