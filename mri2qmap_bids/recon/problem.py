@@ -67,6 +67,8 @@ _ROUNDS = 2
 # is made of (chosen on development data: benchmarks/conditions/solvers.md).
 _MEAN_DIFFERENCES = 6.0
 _LEVELS = 0.3
+# Of alternating directions: a low rank splits the image itself, whose changes are smaller.
+_SPLIT_TOLERANCE = {"lrtv": 3e-3, "llr": 1e-3}
 # Total variation weighs a component by (largest mean difference / its own) to this power: 0 treats
 # all alike, 1 is the most likely weight if differences are exponentially distributed.
 _DIFFERENCE_POWER = 0.25
@@ -169,7 +171,7 @@ def inverse_problem(
     frame, raw = samples.frame, samples.kspace
     if not inside.all():
         omega, frame, raw = omega[inside], frame[inside], raw[:, inside]
-    for message in empty_shells(omega, voxel_size):
+    for message in empty_shells(omega, support, voxel_size):
         logger.warning(message)
     # On the host, so that no more than the virtual coils need fit a GPU.
     kspace = compress_coils(raw, options.n_virtual_coils, whitening).to(device)
@@ -200,7 +202,7 @@ class Start:
     """x."""
     deviation: NoiseDeviation
     """Standard deviation of the error in the real and the imaginary part of every component of the
-    least-squares image, shape (rank,)."""
+    least-squares image, at the frequencies that were sampled, shape (rank,)."""
     noise: float
     """Standard deviation of a sample's complex noise."""
     correction: SubspaceImage
@@ -396,7 +398,14 @@ def _regularised(start: Start, options: ReconOptions, record: Record) -> Start:
         problem.preconditioner(shaped),
         start.image,
         options.iterations,
+        tolerance=_SPLIT_TOLERANCE[options.method],
         watch=record.watch(options.method),
+    )
+    logger.info(
+        "%s: %d steps%s",
+        options.method,
+        solution.n_steps,
+        "" if solution.converged else ", the bound; the criterion is not met",
     )
     return replace(
         start,

@@ -12,7 +12,7 @@ from mri2qmap_bids.recon.encoding.toeplitz import ToeplitzNormal, frequency_pair
 
 _FREQUENCIES_AT_ONCE = 1 << 18
 # Relative to the level: below it a frequency counts as not sampled.
-_UNSAMPLED = 0.05
+_UNSAMPLED = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,10 +170,10 @@ def inverse(circulant: Circulant, penalty: torch.Tensor) -> Circulant:
 
 
 def support_penalty(circulant: Circulant) -> torch.Tensor:
-    """Tikhonov term of frequencies that were not sampled: max(0, 5 % of the level - C_ii(g)).
+    """Tikhonov term of frequencies that were not sampled: max(0, 20 % of the level - C_ii(g)).
 
     Beyond the samples, e.g. in the corners around a spiral's disc, only the coils' sensitivities
-    hint at the image, with a noise of more than four times the mean. The term takes those
+    hint at the image, with a noise of more than twice that of the rest. The term takes those
     frequencies to zero, as a density-compensated adjoint does, and leaves the others alone.
 
     Parameters

@@ -5,30 +5,35 @@ import torch
 
 from mri2qmap_bids.recon.arrays import Trajectory
 
-_N_SHELLS = 24
+_MOST_SHELLS = 24
 _FINE = 64  # points of a profile in each voxel
 
 
-def empty_shells(omega: Trajectory, voxel_size: tuple[float, ...]) -> list[str]:
+def empty_shells(
+    omega: Trajectory, shape: tuple[int, ...], voxel_size: tuple[float, ...]
+) -> list[str]:
     """What to say of shells of k-space without a sample; nothing where there is none.
 
     Parameters
     ----------
     omega
         Positions [rad/voxel], shape (sample, dim), inside the grid's band.
+    shape
+        Of the grid: shells are at least as thick as a step of its k-space.
     voxel_size
         Along the columns [m].
     """
+    n_shells = max(2, min(_MOST_SHELLS, min(n for n in shape if n > 1) // 2))
     radius = torch.linalg.vector_norm(omega, dim=1) / torch.pi
-    shell = (radius * _N_SHELLS).long()
-    filled = torch.bincount(shell[shell < _N_SHELLS], minlength=_N_SHELLS)[:_N_SHELLS] > 0
+    shell = (radius * n_shells).long()
+    filled = torch.bincount(shell[shell < n_shells], minlength=n_shells)[:n_shells] > 0
     if bool(filled.all()):
         return []
     numbers = torch.nonzero(filled).flatten()
     last = int(numbers[-1]) + 1 if len(numbers) else 0
     messages = []
-    if last < _N_SHELLS:
-        share = max(last, 1) / _N_SHELLS
+    if last < n_shells:
+        share = max(last, 1) / n_shells
         left = " x ".join(f"{1e3 * size / share:.2g}" for size in reversed(voxel_size))
         messages.append(
             f"k-space is empty beyond {100 * share:.0f} % of the matrix's extent: the resolution "
@@ -36,9 +41,9 @@ def empty_shells(omega: Trajectory, voxel_size: tuple[float, ...]) -> list[str]:
         )
     holes = [int(i) for i in torch.nonzero(~filled[:last]).flatten()]
     if holes:
-        low, high = holes[0] / _N_SHELLS, (holes[-1] + 1) / _N_SHELLS
+        low, high = holes[0] / n_shells, (holes[-1] + 1) / n_shells
         messages.append(
-            f"k-space has no samples in {len(holes)} of {_N_SHELLS} shells between "
+            f"k-space has no samples in {len(holes)} of {n_shells} shells between "
             f"{100 * low:.0f} and {100 * high:.0f} % of the matrix's extent: structures of "
             f"{1e3 * min(voxel_size) / high:.2g} mm and more may be missing or distorted"
         )

@@ -85,7 +85,7 @@ def alternating_directions(
     Parameters
     ----------
     normal
-        N as a function of an image.
+        N as a function of an image, which gives a new array.
     target
         b, shape (rank, *space).
     term

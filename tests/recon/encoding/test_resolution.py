@@ -7,6 +7,7 @@ import torch
 from mri2qmap_bids.recon.encoding.resolution import empty_shells, point_spread_widths
 
 VOXEL = (1e-3, 1.5e-3)
+GRID = (64, 64)
 
 
 def disc(inner=0.0, outer=1.0, n=20_000):
@@ -24,33 +25,33 @@ def low_pass(n, share):
 
 
 def test_a_full_disc_gives_no_message():
-    assert empty_shells(disc(), VOXEL) == []
+    assert empty_shells(disc(), GRID, VOXEL) == []
 
 
-@pytest.mark.parametrize("n", [32, 40, 64, 256])
+@pytest.mark.parametrize("n", [6, 8, 9, 16, 24, 25, 32, 40, 50, 64, 256])
 def test_a_full_cartesian_grid_gives_no_message(n):
     frequency = 2 * torch.pi * torch.fft.fftfreq(n)
-    assert empty_shells(torch.cartesian_prod(frequency, frequency), VOXEL) == []
+    assert empty_shells(torch.cartesian_prod(frequency, frequency), (n, n), VOXEL) == []
 
 
 @pytest.mark.parametrize(("share", "left"), [(0.5, "3 x 2"), (0.25, "6 x 4")])
 def test_a_trajectory_cut_short_says_the_resolution_left(share, left):
     """Axes x and y, as a reader of an image expects them."""
-    (message,) = empty_shells(disc(outer=share), VOXEL)
+    (message,) = empty_shells(disc(outer=share), GRID, VOXEL)
     assert f"beyond {100 * share:.0f} %" in message
     assert f"about {left} mm" in message
 
 
 def test_an_empty_ring_is_named():
     both = torch.cat([disc(outer=0.5), disc(inner=0.625)])
-    (message,) = empty_shells(both, VOXEL)
+    (message,) = empty_shells(both, GRID, VOXEL)
     assert "3 of 24 shells between 50 and 62 %" in message
     assert "1.6 mm" in message
 
 
 def test_a_ring_and_an_empty_edge_are_both_named():
     both = torch.cat([disc(outer=0.25), disc(inner=0.5, outer=0.75)])
-    edge, ring = empty_shells(both, VOXEL)
+    edge, ring = empty_shells(both, GRID, VOXEL)
     assert "beyond 75 %" in edge and "between 25 and 50 %" in ring
 
 
