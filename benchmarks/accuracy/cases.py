@@ -116,9 +116,7 @@ def make_problem(case: Case, data: Path) -> Problem:
     arms = make_trajectory(
         case.trajectory, in_plane, sequence.n_frames, part, full, case.readout, case.seed
     )
-    coils = coil_maps(
-        geometry.matrix, case.n_dims == 3, case.n_coils, case.seed, case.coil_radius
-    )
+    coils = coil_maps(geometry.matrix, case.n_dims == 3, case.n_coils, case.seed, case.coil_radius)
     acquired = acquire(brain, sequence, arms, coils, case.noise, case.seed)
     scan = Scan(geometry, brain, coils, acquired)
     fov = np.array([n * size for n, size in zip(geometry.matrix, geometry.voxel_size, strict=True)])

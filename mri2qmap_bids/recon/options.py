@@ -16,7 +16,7 @@ DEFAULT_ITERATIONS: dict[ReconMethod, int] = {
     "pnp": 5,
 }
 """Most steps of the methods that iterate; they end when they have converged."""
-LEAST_SQUARES_STEPS = 16
+LEAST_SQUARES_STEPS = 24
 """Most conjugate-gradient steps of the least-squares image that other methods start from."""
 DENSITY_STEPS = 6
 """Most conjugate-gradient steps of the density-compensated image that least squares start from."""

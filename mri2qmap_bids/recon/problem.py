@@ -58,7 +58,7 @@ logger = logging.getLogger(__name__)
 
 # Distance to the minimiser, in every component, at which conjugate gradients end: relative to the
 # uncertainty of that component, or to the length of the whole image, whichever is longer.
-_OF_UNCERTAINTY, _OF_IMAGE = 0.1, 1e-3
+_OF_UNCERTAINTY, _OF_IMAGE = 0.03, 3e-4
 # A bound on steps is reported where the image is still so far from the minimiser.
 _FAR = 1e-2
 # Rounds of fitting the image's energy and solving with the smoothness that follows from it.
