@@ -25,7 +25,7 @@ from benchmarks.accuracy.study import CASES
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.matching import TissueMaps
 from mri2qmap_bids.recon.physics.uncertainty import noise_factors
-from mri2qmap_bids.recon.reconstruct import start_of
+from mri2qmap_bids.recon.problem import start_of
 
 _GRID = 512
 # Voxels that texture may be correlated over; what is smoother than that is no noise.

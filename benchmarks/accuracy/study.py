@@ -25,6 +25,7 @@ from mri2qmap_bids.recon.options import (
     DEFAULT_ITERATIONS,
     DETAIL,
     REMAINING,
+    RESIDUAL_WEIGHT,
     START,
     START_NOISE,
     TOLD,
@@ -38,12 +39,8 @@ from mri2qmap_bids.recon.physics.residual import corrected_by_residual
 from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
 from mri2qmap_bids.recon.pnp.network import DenoiserNetwork
 from mri2qmap_bids.recon.pnp.solver import Schedule, plug_and_play
-from mri2qmap_bids.recon.reconstruct import (
-    Start,
-    image_of_residual,
-    load_network,
-    start_of,
-)
+from mri2qmap_bids.recon.problem import Start, start_of
+from mri2qmap_bids.recon.reconstruct import image_of_residual, load_network
 
 CASES = (
     Case("vol0_slice10", 8, 1.0),
@@ -76,8 +73,8 @@ class Settings:
     """Of the start's regulariser; None takes the package's."""
     residual: bool = True
     """Whether the last maps are corrected by what they leave of the image."""
-    residual_steps: int = CG_STEPS
-    """Conjugate-gradient steps that what they leave is solved by."""
+    residual_weight: float = RESIDUAL_WEIGHT
+    """Weight of the smoothness term that what they leave is solved with."""
     network: ReconMethod = "mri2qmap"
     """Whose denoiser: mri2qmap's, of all contrasts together, or pnp's, of one at a time."""
     level: str = "replica"
@@ -104,7 +101,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "noise told": [{"told": f} for f in (0.7, 1.3)],
     "conjugate-gradient steps": [{"n_steps": 8}],
     "last word": [{"final": "image"}, {"residual": False}]
-    + [{"residual_steps": n} for n in (2, 6, 12)],
+    + [{"residual_weight": w} for w in (0.03, 0.3, 1.0)],
     "noise level": [{"level": "detail"}],
     "one contrast at a time": [
         {"network": "pnp"},
@@ -173,10 +170,10 @@ def soft_match(image: SubspaceImage, dictionary: Dictionary, variance: float) ->
 
 
 def with_duals(
-    bench: Bench, prior: Prior | _Soft, start: Start, deviation: NoiseDeviation, schedule: Schedule
+    prior: Prior | _Soft, start: Start, deviation: NoiseDeviation, schedule: Schedule
 ) -> tuple[SubspaceImage, NoiseDeviation]:
     """:func:`plug_and_play` by alternating directions: u collects what x and z disagree on."""
-    normal, target = bench.inverse.normal, bench.inverse.projection
+    normal, target = start.problem.normal, start.problem.projection
     image, dual = start.image, torch.zeros_like(start.image)
     for _ in range(schedule.n_iterations):
         corrected = prior.correct(image + dual, deviation)
@@ -187,7 +184,8 @@ def with_duals(
             target + mu * (corrected - dual),
             schedule.n_steps,
             start=image,
-        )
+            preconditioner=start.problem.preconditioner(mu),
+        ).image
         dual = dual + image - corrected
         deviation = schedule.decay * deviation
     return image + dual, deviation
@@ -211,7 +209,8 @@ def run(bench: Bench, starts: dict[str, Start], settings: Settings) -> TissueMap
     prior = Prior(bench.dictionary, network, PriorOptions(settings.told, settings.detail))
     if settings.matching == "soft":
         prior = _Soft(prior)
-    deviation = settings.start_noise * start.deviation
+    believed = torch.full_like(start.deviation, float(start.deviation.max()))
+    deviation = settings.start_noise * believed
     if settings.level == "detail":
         magnitude = start.image[0].abs()
         parts = torch.cat([start.image.real, start.image.imag])
@@ -219,19 +218,20 @@ def run(bench: Bench, starts: dict[str, Start], settings: Settings) -> TissueMap
         deviation = level.square().mean(0).sqrt()
     schedule = Schedule(settings.n_iterations, settings.decay, settings.remaining, settings.n_steps)
     if settings.duals:
-        image, deviation = with_duals(bench, prior, start, deviation, schedule)
+        image, deviation = with_duals(prior, start, deviation, schedule)
     else:
-        image, deviation = plug_and_play(
-            bench.inverse.normal, bench.inverse.projection, prior, start.image, deviation,
-            start.noise / 2**0.5, schedule,
+        looped = plug_and_play(
+            start.problem.normal, start.problem.projection, prior, start.image, deviation,
+            start.noise / 2**0.5, schedule, start.problem.preconditioner,
         )  # fmt: skip
+        image, deviation = looped.image, looped.deviation
     if settings.final == "image":
         return match(image, bench.dictionary)
     maps = prior.maps(image, deviation)
     if not settings.residual:
         return maps
-    left = image_of_residual(bench.inverse, maps, bench.dictionary, settings.residual_steps)
-    return corrected_by_residual(maps, left, bench.dictionary, start.deviation)
+    left = image_of_residual(start, maps, bench.dictionary, settings.residual_weight)
+    return corrected_by_residual(maps, left, bench.dictionary, believed)
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ def mri2qmap(problem: Problem, n_iterations: int) -> np.ndarray:
     _mark("adjoint")
     image = conjugate_gradient(
         lambda x: toeplitz.apply(operator, x), target, n_iterations, tolerance=0.0
-    )
+    ).image
     return image.cpu().numpy()
 
 

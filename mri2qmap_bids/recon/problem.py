@@ -64,7 +64,7 @@ _FAR = 1e-2
 # Rounds of fitting the image's energy and solving with the smoothness that follows from it.
 _ROUNDS = 2
 # Penalty of alternating directions: mean difference of the start, and the level of A^H A, that it
-# is made of (chosen on development data: benchmarks/conditions/solvers.md).
+# is made of (chosen on development data: benchmarks/conditions/results.md).
 _MEAN_DIFFERENCES = 6.0
 _LEVELS = 0.3
 # Of alternating directions: a low rank splits the image itself, whose changes are smaller.

@@ -417,11 +417,13 @@ def solve(
     return Solution(kept, start.deviation, image, start.image, start, looped.correction, before)
 
 
-def image_of_residual(start: Start, maps: TissueMaps, dictionary: Dictionary) -> SubspaceImage:
+def image_of_residual(
+    start: Start, maps: TissueMaps, dictionary: Dictionary, weight: float = RESIDUAL_WEIGHT
+) -> SubspaceImage:
     """Image z of the maps, and what it leaves of the data: z + r.
 
-    r minimises |A (z + r) - y|_W^2 / sigma^2 + sum |r_i(g)|^2 / P_i(g) with the power P of the
-    least-squares image's smoothness term: where the data say little, r is small and z stays.
+    r minimises |A (z + r) - y|_W^2 / sigma^2 + weight sum |r_i(g)|^2 / P_i(g) with the power P of
+    the least-squares image's smoothness term: where the data say little, r is small and z stays.
 
     Parameters
     ----------
@@ -431,8 +433,10 @@ def image_of_residual(start: Start, maps: TissueMaps, dictionary: Dictionary) ->
         On the encoded grid.
     dictionary
         Fingerprints and subspace.
+    weight
+        Of the smoothness term.
     """
-    problem, smoothness = start.problem, RESIDUAL_WEIGHT * start.smoothness
+    problem, smoothness = start.problem, weight * start.smoothness
     predicted = signal_of(maps, dictionary)
     remaining = problem.projection - problem.normal(predicted)
     solution = conjugate_gradient(

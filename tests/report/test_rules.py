@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mri2qmap_bids.dataset.figures import Conditions
+from mri2qmap_bids.recon.diagnostics import Convergence
 from mri2qmap_bids.report.rules import RULES, check, level_of, worst
 from mri2qmap_bids.report.run import Run
 
@@ -17,7 +18,7 @@ def full(value):
 
 
 def diagnostics(**changes):
-    facts = {"noise": 1.0, "coverage": 1.0, "step": 1e-4, "misfit": 0.05, "coil_noise": "there"}
+    facts = {"noise": 1.0, "coverage": 1.0, "left": 1e-4, "misfit": 0.05, "coil_noise": "there"}
     facts |= changes
     plane = SimpleNamespace(axis=0, index=1, misfit=np.full(SHAPE[1:], facts["misfit"], np.float16))
     return SimpleNamespace(
@@ -25,11 +26,14 @@ def diagnostics(**changes):
         t2_range=(0.01, 2.0),
         is_3d=False,
         coil_noise=facts["coil_noise"],
-        steps={"lrtv": [{"step": 0.5}, {"step": facts["step"]}]},
+        steps={},
         part=SimpleNamespace(
             planes=(plane,),
             residual=SimpleNamespace(noise=facts["noise"]),
             sampling=SimpleNamespace(coverage=facts["coverage"]),
+            # Of all components together, then of each: only the first row counts.
+            convergence=facts["left"]
+            and Convergence(np.array([[1e-5, facts["left"]], [0.9, 0.9]], np.float32), True),
         ),
     )
 
@@ -87,7 +91,9 @@ def share(value, other, percent):
         ("Residual against noise", {"found": diagnostics(noise=9.0, coil_noise=None)}, None),
         ("Residual against noise", {"found": diagnostics(noise=9.0), "method": "gridding"}, None),
         ("Misfit of the fingerprints", {"found": diagnostics(misfit=0.7)}, "bad"),
-        ("Convergence", {"found": diagnostics(step=0.05)}, "look"),
+        ("Convergence", {"found": diagnostics(left=0.06)}, "look"),
+        ("Convergence", {"found": diagnostics(left=0.3)}, "bad"),
+        ("Convergence", {"found": diagnostics(left=None)}, None),
         ("Coverage of k-space", {"found": diagnostics(coverage=0.5)}, "bad"),
         ("Warnings", {"warnings": ["one"]}, "look"),
         ("Warnings", {"warnings": ["one"] * 99}, "look"),

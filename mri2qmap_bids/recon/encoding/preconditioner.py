@@ -23,7 +23,7 @@ def preconditioner(
     B is the inverse where coils do not matter: right if k-space is sampled about evenly, but poor
     beside a dense centre, whose weight the coils smear over its neighbours in C. The second term
     is the inverse where every coil image is sampled well (S is an isometry), and right there. Their
-    mean needs few steps on both (benchmarks/conditions/solvers.md). M is Hermitian and positive.
+    mean needs few steps on both (benchmarks/conditions/results.md). M is Hermitian and positive.
 
     Parameters
     ----------

@@ -1,0 +1,180 @@
+"""Every method over trajectories, densities, matrices, coils and noise, and how far each has converged.
+
+python -m benchmarks.conditions.run DATA OUTPUT.jsonl [--take K/N] [--device cpu]
+
+Development anatomies only (BrainWeb 41, volunteer 0). Conditions change one thing at a time around
+a variable-density golden-angle spiral on a sharp phantom. Every row is a scan and a method: errors in
+even tissue (all neighbours of the same tissue) and in all grey and white matter, and the distance of
+the image to the converged one. The row "floor" is what resolution itself costs: the true image seen
+through a full k-space of the trajectory's extent. ``table.py`` makes the report.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from benchmarks.accuracy.cases import Case, Problem, make_problem
+from benchmarks.accuracy.methods import Bench, Estimate
+from mri2qmap_bids.recon.arrays import SubspaceImage
+from mri2qmap_bids.recon.encoding.circulant import filtered
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
+from mri2qmap_bids.recon.pnp.least_squares import component_lengths, conjugate_gradient
+from mri2qmap_bids.recon.problem import start_of
+from mri2qmap_bids.simulate.trajectory import Readout, SpiralDensity
+
+BASE = Case("brainweb41", 8, 0.1, readout=Readout(SpiralDensity(0.3, 2.5, 4)), point_spread=0.0)
+METHODS = (
+    "gridding", "subspace", "lrtv:0.25", "lrtv:0.5", "lrtv:1", "llr:0.25", "llr:0.5", "llr:1",
+    "mri2qmap",
+)  # fmt: skip
+_FURTHER_STEPS = 100
+
+
+def conditions() -> dict[str, Case]:
+    """Every scan by a name for the table."""
+
+    def spiral(linear: float, power: float, turns: float, **more: object) -> Case:
+        readout = Readout(SpiralDensity(linear, power, turns))
+        return replace(BASE, readout=readout, **more)  # type: ignore[arg-type]
+
+    ample = {"acceleration": 1, "frames": 800, "noise": 0.005}
+    return {
+        "VD spiral a 0.3 p 2.5, 4 turns": BASE,
+        "  almost no noise": replace(BASE, noise=0.002),
+        "  heavy noise": replace(BASE, noise=0.3),
+        "  800 frames, almost no noise": replace(BASE, **ample),
+        "  volunteer, heavy noise": replace(BASE, source="vol0_slice10", noise=0.3),
+        "  few coils that overlap": replace(BASE, n_coils=4, coil_radius=2.0),
+        "  matrix 128": replace(BASE, matrix=128),
+        "  in-out": replace(BASE, readout=replace(BASE.readout, in_out=True)),
+        "VD spiral a 0.2 p 3, 8 turns": spiral(0.2, 3.0, 8.0),
+        "VD spiral a 0.6 p 1.5, 10 turns": spiral(0.6, 1.5, 10.0),
+        "Archimedean spiral, 6 turns": spiral(1.0, 1.0, 6.0),
+        "uniform spiral, sharp": Case("brainweb41", 8, 1.0, point_spread=0.0),
+        "radial golden": Case("brainweb41", 8, 0.1, trajectory="radial", point_spread=0.0),
+        "radial tiny golden": Case(
+            "brainweb41", 8, 0.1, trajectory="radial", point_spread=0.0,
+            readout=Readout(order="tiny-golden"),
+        ),
+        "Cartesian golden": Case("brainweb41", 8, 0.3, trajectory="cartesian", point_spread=0.0),
+        "Cartesian random": Case(
+            "brainweb41", 8, 0.3, trajectory="cartesian", point_spread=0.0,
+            readout=Readout(order="random"),
+        ),
+    }  # fmt: skip
+
+
+def true_image(bench: Bench) -> SubspaceImage:
+    """Subspace image of the known maps, shape (rank, y, x)."""
+    truth = bench.problem.truth
+    mask = torch.from_numpy(truth.mask[0])
+    t1, t2, m0 = (
+        torch.from_numpy(np.ascontiguousarray(values[0]))
+        for values in (truth.t1, truth.t2, truth.m0)
+    )
+    t1, t2 = torch.where(mask, t1, 1.0), torch.where(mask, t2, 0.1)
+    return signal_of(TissueMaps(t1, t2, torch.where(mask, m0, 0), t1), bench.dictionary)
+
+
+def floor(bench: Bench) -> TissueMaps:
+    """Maps of the true image through a full k-space of the trajectory's extent."""
+    image = true_image(bench)
+    omega = bench.inverse.encoding.omega
+    extent = float(torch.linalg.vector_norm(omega, dim=1).max())
+    if bench.problem.scan.slices and (omega.abs().amax(0) > 0.99 * torch.pi).all():
+        corner = (omega.abs() > 0.95 * torch.pi).all(dim=1).any()
+        extent = 4 * torch.pi if corner else extent
+    axes = [2 * torch.pi * torch.fft.fftfreq(n) for n in image.shape[1:]]
+    radius = torch.linalg.vector_norm(torch.stack(torch.meshgrid(*axes, indexing="ij")), dim=0)
+    seen = filtered(image, (radius <= extent).float())
+    return match(seen, bench.dictionary, exhaustive=False)
+
+
+def judge(t1: NDArray[np.float32], t2: NDArray[np.float32], problem: Problem) -> dict[str, float]:
+    """MAPE in all grey and white matter and in even tissue [%]."""
+    tissue = np.isin(problem.labels, (1, 2))
+    even = np.zeros_like(tissue)
+    for label in (1, 2):
+        even |= ndimage.binary_erosion(problem.labels == label, np.ones((1, 5, 5)))
+    result = {}
+    for name, value, known in (("T1", t1, problem.truth.t1), ("T2", t2, problem.truth.t2)):
+        for where, inside in (("", tissue), ("_even", even)):
+            error = np.abs(value[inside] / known[inside] - 1)
+            result[name + where] = 100 * float(error.mean()) if inside.any() else float("nan")
+    return result
+
+
+def distance(bench: Bench, method: str, options: ReconOptions) -> float:
+    """Distance of the image after the default steps to the converged one, relative to it."""
+    start = start_of(bench.inverse, method, options)  # type: ignore[arg-type]
+    if method == "subspace":
+        problem, smoothness = start.problem, start.smoothness
+        converged = conjugate_gradient(
+            lambda image: problem.normal(image) + filtered(image, smoothness),
+            problem.projection,
+            _FURTHER_STEPS,
+            start.image,
+            1e-6,
+            problem.preconditioner(smoothness),
+        ).image
+    else:
+        converged = start_of(
+            bench.inverse,
+            method,  # type: ignore[arg-type]
+            replace(options, n_iterations=10 * options.iterations),
+        ).image
+    apart, whole = (component_lengths(v).norm() for v in (start.image - converged, converged))
+    return float(apart / whole)
+
+
+def attempt(bench: Bench, method: str) -> tuple[Estimate, float | None]:
+    """A method, with its weight behind a colon, and its distance to the converged image."""
+    name, _, weight = method.partition(":")
+    changes = {"regularisation": float(weight)} if weight else {}
+    estimate = bench.run(name, **changes)
+    apart = None
+    if method in ("subspace", "lrtv:0.5"):
+        options = replace(bench.options, method=name, **changes)  # type: ignore[arg-type]
+        apart = distance(bench, name, options)
+    return estimate, apart
+
+
+def main() -> None:
+    """Run what is missing in the file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--take", default="0/1", help="every N-th condition from the K-th on: K/N")
+    parser.add_argument("--methods", nargs="+", default=METHODS)
+    parser.add_argument("--device", default="auto")
+    words = parser.parse_args()
+    first, every = (int(number) for number in words.take.split("/"))
+    lines = words.output.read_text().splitlines() if words.output.exists() else []
+    done = {(row["condition"], row["method"]) for row in map(json.loads, lines)}
+    for name, case in list(conditions().items())[first::every]:
+        missing = [m for m in ("floor", *words.methods) if (name, m) not in done]
+        if not missing:
+            continue
+        bench = Bench(make_problem(case, words.data), ReconOptions(device=words.device))
+        for method in missing:
+            row: dict[str, object] = {"condition": name, "method": method, "noise": case.noise}
+            if method == "floor":
+                maps = floor(bench)
+                row |= judge(maps.t1.numpy()[None], maps.t2.numpy()[None], bench.problem)
+            else:
+                estimate, apart = attempt(bench, method)
+                row |= judge(estimate.t1, estimate.t2, bench.problem)
+                row |= {"seconds": estimate.seconds, "distance": apart}
+            with words.output.open("a") as stream:
+                stream.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    main()
