@@ -63,6 +63,9 @@ _OF_UNCERTAINTY, _OF_IMAGE = 0.03, 3e-4
 _FAR = 1e-2
 # Rounds of fitting the image's energy and solving with the smoothness that follows from it.
 _ROUNDS = 2
+# Least squares begin anew, with less smoothness, where their image leaves less than this part of the
+# noise that was believed: without noise, a density-compensated image errs more than the data do.
+_LESS_NOISE, _NOISE_ROUNDS = 0.7, 6
 # Penalty of alternating directions: mean difference of the start, and the level of A^H A, that it
 # is made of (chosen on development data: benchmarks/conditions/results.md).
 _MEAN_DIFFERENCES = 6.0
@@ -86,6 +89,9 @@ class InverseProblem:
     """How A^H A is applied, and how much is done at once."""
     weights: SampleWeights | None = None
     """Diagonal of W, shape (sample,); None is the identity."""
+    unsampled: torch.Tensor | None = None
+    """Penalty of frequencies that were not sampled, relative to the level, shape (rank, *space); None:
+    as these samples and weights say."""
 
     @cached_property
     def projection(self) -> SubspaceImage:
@@ -111,6 +117,8 @@ class InverseProblem:
     @cached_property
     def support(self) -> torch.Tensor:
         """Penalty of frequencies that were not sampled, shape (rank, *space)."""
+        if self.unsampled is not None:
+            return self.circulant.level * self.unsampled
         return support_penalty(self.circulant).to(self.encoding.omega.device)
 
     @cached_property
@@ -250,22 +258,35 @@ def start_of(
     record = record or Record()
     options = replace(options, method=method)
     with record.stage("encoding"):
-        first = _density_compensated(problem)
+        first, problem = _density_compensated(problem)
     with record.stage("noise"):
         variance = residual_variance(problem.encoding, problem.kspace, first)
-        weights = sample_weights(problem.encoding.omega, variance)
-    with record.stage("encoding"):
-        problem = replace(problem, weights=weights)
-        assert callable(problem.normal)
-    smooth = _least_squares(problem, first, variance.noise, options, record)
+    for _ in range(_NOISE_ROUNDS):
+        with record.stage("noise"):
+            weights = sample_weights(problem.encoding.omega, variance)
+        with record.stage("encoding"):
+            problem = replace(problem, weights=weights)
+            assert callable(problem.normal)
+        smooth = _least_squares(problem, first, variance.noise, options, record)
+        with record.stage("noise"):
+            again = residual_variance(problem.encoding, problem.kspace, smooth.image)
+        if again.noise > _LESS_NOISE * variance.noise:
+            break
+        # What was taken for noise was an image that had not converged.
+        first, variance = smooth.image, again
     if method not in ("lrtv", "llr"):
         return smooth
     with record.stage(method):
         return _regularised(smooth, options, record)
 
 
-def _density_compensated(problem: InverseProblem) -> SubspaceImage:
-    """A few steps of least squares with the samples weighted by the area that each stands for."""
+def _density_compensated(problem: InverseProblem) -> tuple[SubspaceImage, InverseProblem]:
+    """A few steps of least squares with the samples weighted by the area that each stands for.
+
+    Returns the image, and the problem with the frequencies that were not sampled: where the
+    density is evened out they stand out, while a low weight of the samples' variance looks
+    like none at all.
+    """
     encoding = problem.encoding
     density = density_compensation(encoding.omega, encoding.shape)
     density = density / density[:: len(density) // 1_000_000 + 1].median()
@@ -278,7 +299,8 @@ def _density_compensated(problem: InverseProblem) -> SubspaceImage:
         tolerance=_FAR / 2,
         preconditioner=approximate,
     )
-    return solution.image
+    unsampled = weighted.support / weighted.circulant.level
+    return solution.image, replace(problem, unsampled=unsampled)
 
 
 def _least_squares(

@@ -123,7 +123,7 @@ def _every_way():
                 yield kind, matrix, Readout(density, in_out=density.linear < 1)
 
 
-@pytest.mark.parametrize(("kind", "matrix", "readout"), _every_way())
+@pytest.mark.parametrize(("kind", "matrix", "readout"), list(_every_way()))
 def test_every_kind_stays_inside_k_space(kind, matrix, readout):
     trajectory = make_trajectory(kind, matrix, 5, 3.0, readout=readout)
     edge = np.array(matrix) / 2

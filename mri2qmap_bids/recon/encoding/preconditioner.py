@@ -7,9 +7,10 @@ import torch
 from mri2qmap_bids.recon.arrays import CoilMaps, SubspaceImage
 from mri2qmap_bids.recon.encoding.circulant import Circulant, inverse, mix
 
-_SOFTENING = 0.3
-"""Added to the circulant's matrices, relative to the median of C_11: directions that coils alone
-tell apart look unsampled to a circulant, and their inverse would be far too large."""
+_SOFTENING, _LEAST = 0.3, 0.05
+"""Added to the circulant's matrices, relative to C_11 between a twentieth of its median and the median:
+directions that coils alone tell apart look unsampled to a circulant, and their inverse would be far
+too large."""
 
 
 def preconditioner(
@@ -42,7 +43,9 @@ def preconditioner(
     Fessler and Booth, Conjugate-gradient preconditioning methods for shift-variant PET image
     reconstruction (1999), doi:10.1109/83.760336.
     """
-    approximate = inverse(circulant, penalty + _SOFTENING * circulant.level)
+    level = circulant.level
+    softening = _SOFTENING * circulant.diagonal[0].clamp(_LEAST * level, level)
+    approximate = inverse(circulant, penalty + softening.to(penalty.device))
 
     def apply(image: SubspaceImage) -> SubspaceImage:
         axes = tuple(range(2, image.ndim + 1))
