@@ -23,6 +23,7 @@ from benchmarks.accuracy.cases import Case, Problem, make_problem
 from benchmarks.accuracy.methods import Bench, Estimate
 from mri2qmap_bids.recon.arrays import SubspaceImage
 from mri2qmap_bids.recon.encoding.circulant import filtered
+from mri2qmap_bids.recon.frequency import frequency_axes
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
 from mri2qmap_bids.recon.pnp.least_squares import component_lengths, conjugate_gradient
@@ -87,12 +88,11 @@ def floor(bench: Bench) -> TissueMaps:
     """Maps of the true image through a full k-space of the trajectory's extent."""
     image = true_image(bench)
     omega = bench.inverse.encoding.omega
-    extent = float(torch.linalg.vector_norm(omega, dim=1).max())
-    if bench.problem.scan.slices and (omega.abs().amax(0) > 0.99 * torch.pi).all():
-        corner = (omega.abs() > 0.95 * torch.pi).all(dim=1).any()
-        extent = 4 * torch.pi if corner else extent
-    axes = [2 * torch.pi * torch.fft.fftfreq(n) for n in image.shape[1:]]
-    radius = torch.linalg.vector_norm(torch.stack(torch.meshgrid(*axes, indexing="ij")), dim=0)
+    # Cartesian lines fill the corners, too.
+    corner = bool((omega.abs() > 0.95 * torch.pi).all(dim=1).any())
+    extent = torch.inf if corner else float(torch.linalg.vector_norm(omega, dim=1).max())
+    axes = frequency_axes(tuple(image.shape[1:]), image.device)
+    radius = 2 * torch.pi * sum(axis.square() for axis in axes).sqrt()
     seen = filtered(image, (radius <= extent).float())
     return match(seen, bench.dictionary, exhaustive=False)
 

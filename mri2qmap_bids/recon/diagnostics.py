@@ -20,6 +20,7 @@ from mri2qmap_bids.recon.arrays import (
 from mri2qmap_bids.recon.cost import Plan
 from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil
 from mri2qmap_bids.recon.encoding.nufft import Nufft
+from mri2qmap_bids.recon.frequency import frequency_axes
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map, match, signal_of
 from mri2qmap_bids.recon.physics.sequence import Sequence
@@ -255,10 +256,8 @@ def convergence_of(
         Whether the solver met its criterion.
     """
     square = torch.zeros((1,) * (image.ndim - 1), device=image.device)
-    for axis, n in enumerate(image.shape[1:]):
-        view = [1] * (image.ndim - 1)
-        view[axis] = n
-        square = square + (2 * torch.fft.fftfreq(n, device=image.device)).square().view(view)
+    for frequency in frequency_axes(tuple(image.shape[1:]), image.device):
+        square = square + (2 * frequency).square()
     shell = (square.sqrt() * _N_SHELLS).long().flatten()
     inside = shell < _N_SHELLS
     number = torch.bincount(shell[inside], minlength=_N_SHELLS)

@@ -40,7 +40,7 @@ from mri2qmap_bids.recon.options import (
 )
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.pnp.least_squares import (
-    LinearSolution,
+    Iterate,
     component_lengths,
     conjugate_gradient,
 )
@@ -66,8 +66,8 @@ _ROUNDS = 2
 # Least squares begin anew, with less smoothness, where their image leaves less than this part of the
 # noise that was believed: without noise, a density-compensated image errs more than the data do.
 _LESS_NOISE, _NOISE_ROUNDS = 0.7, 6
-# Penalty of alternating directions: mean difference of the start, and the level of A^H A, that it
-# is made of (chosen on development data: benchmarks/conditions/results.md).
+# Penalty of alternating directions, as so many mean differences of the start (lrtv) and as a part of
+# the level of A^H A (llr): chosen for the fewest steps on development scans.
 _MEAN_DIFFERENCES = 6.0
 _LEVELS = 0.3
 # Of alternating directions: a low rank splits the image itself, whose changes are smaller.
@@ -374,7 +374,7 @@ def _least_squares(
     )
 
 
-def _report(solution: LinearSolution, most: int) -> None:
+def _report(solution: Iterate, most: int) -> None:
     """Say that a bound was hit, if the image is still far from the minimiser."""
     whole = float(component_lengths(solution.image).norm())
     distance = float(component_lengths(solution.correction).norm()) / max(whole, 1e-30)
@@ -402,8 +402,8 @@ def _regularised(start: Start, options: ReconOptions, record: Record) -> Start:
     regulariser: Regulariser
     if options.method == "lrtv":
         regulariser = TotalVariation()
-        tiny = 1e-6 * float(mean_difference(start.image).max())
-        steps = mean_difference(start.image).clamp_min(tiny)
+        steps = mean_difference(start.image)
+        steps = steps.clamp_min(1e-6 * float(steps.max()))
         weights = weight * (steps.max() / steps) ** _DIFFERENCE_POWER
         penalty = weights / (_MEAN_DIFFERENCES * steps)
         spectrum = differences_spectrum(problem.encoding.shape, start.image.device)

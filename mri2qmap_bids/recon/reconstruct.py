@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -73,6 +74,8 @@ from mri2qmap_bids.recon.record import Record
 logger = logging.getLogger(__name__)
 # Share of a shell's energy that is worth a warning if a solver leaves it.
 _ENERGY_LEFT = 0.1
+# Diagnostics of the slice in the middle, and its resolution.
+_Middle: TypeAlias = tuple[PartDiagnostics, NDArray[np.float64] | None]
 
 
 def reconstruct(
@@ -167,24 +170,21 @@ def reconstruct_and_diagnose(
     logger.info("Plan: %s", ways[0])
 
     middle = len(scan.slices) // 2
-    resolution: NDArray[np.float64] | None = None
 
     def one(
         index: int, plan: Plan
-    ) -> tuple[TissueMaps, tuple[QuantityMap, QuantityMap], PartDiagnostics | None]:
-        nonlocal resolution
+    ) -> tuple[TissueMaps, tuple[QuantityMap, QuantityMap], _Middle | None]:
         with record.stage("coil sensitivities"):
             problem = inverse_problem(
                 scan.slices[index], scan, geometry, dictionary, options, whitening, plan
             )
         solved = solve(problem, dictionary, network, options, target, record, fields[index])
-        shown, convergence = None, convergence_in(solved)
+        middle_part, convergence = None, convergence_in(solved)
         if convergence is not None:
             _warn_of_energy_left(convergence)
         if index == middle:
-            resolution = resolution_of(solved, geometry)
             with record.stage("diagnostics"):
-                shown = diagnose_part(
+                part = diagnose_part(
                     problem.encoding,
                     problem.kspace,
                     solved.image,
@@ -194,9 +194,10 @@ def reconstruct_and_diagnose(
                     index,
                     convergence,
                 )
+                middle_part = (part, resolution_of(solved, geometry))
         with record.stage("uncertainty"):
             std = uncertainty(solved.maps, dictionary, solved.deviation, solved.prior)
-        return solved.maps, std, shown
+        return solved.maps, std, middle_part
 
     parts = []
     for index in range(len(scan.slices)):
@@ -206,6 +207,7 @@ def reconstruct_and_diagnose(
     def volume(tensors: list[torch.Tensor]) -> torch.Tensor:
         return tensors[0] if scan.is_3d else torch.stack(tensors)
 
+    ((shown, resolution),) = (found for _, _, found in parts if found is not None)
     m0 = volume([maps.m0 for maps, _, _ in parts])
     with record.stage("mask"):
         quantitative = QuantitativeMaps(
@@ -218,7 +220,6 @@ def reconstruct_and_diagnose(
             t2_std=volume([t2 for _, (_, t2), _ in parts]).cpu().numpy(),
             resolution=resolution,
         )
-    (shown,) = (part for _, _, part in parts if part is not None)
     return quantitative, diagnose(
         shown, sequence, dictionary, scan.noise, record, ways[0], scan.is_3d
     )
@@ -295,6 +296,8 @@ class Solution:
     correction: SubspaceImage | None = None
     """About what is missing from ``image`` to the minimiser of the last linear problem, on the
     encoded grid; None for gridding."""
+    converged: bool = True
+    """Whether that problem's solver met its criterion."""
     prior: TissueMaps | None = None
     """The prior's maps, before the residual corrected them; None: there was no such prior."""
 
@@ -304,7 +307,7 @@ def convergence_in(solution: Solution) -> Convergence | None:
     start, correction = solution.least_squares, solution.correction
     if start is None or correction is None:
         return None
-    return convergence_of(solution.image, correction, start.deviation, start.converged)
+    return convergence_of(solution.image, correction, start.deviation, solution.converged)
 
 
 def resolution_of(solution: Solution, geometry: Geometry) -> NDArray[np.float64] | None:
@@ -373,6 +376,7 @@ def solve(
             start.image,
             least_squares=start,
             correction=start.correction,
+            converged=start.converged,
         )
     prior: Corrector
     if options.method == "pnp":
@@ -403,10 +407,21 @@ def solve(
             record.watch(options.method),
         )
     image = looped.image
-    if not isinstance(prior, Prior):
+
+    def solution(maps: TissueMaps, before: TissueMaps | None) -> Solution:
         return Solution(
-            matched(image), start.deviation, image, start.image, start, looped.correction
+            maps,
+            start.deviation,
+            image,
+            start.image,
+            start,
+            looped.correction,
+            looped.converged,
+            before,
         )
+
+    if not isinstance(prior, Prior):
+        return solution(matched(image), None)
     with record.stage("final maps"):
         first = prior.maps(image, looped.deviation)
     with record.stage("residual"):
@@ -414,7 +429,7 @@ def solve(
             first, image_of_residual(start, first, dictionary), dictionary, believed
         )
     kept, before = (each_map(part, lambda values: centre(values, target)) for part in (maps, first))
-    return Solution(kept, start.deviation, image, start.image, start, looped.correction, before)
+    return solution(kept, before)
 
 
 def image_of_residual(

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from helpers.laws import relative_error
+from helpers.scans import raw_scan
 from helpers.trains import train
 
 from mri2qmap_bids.recon import problem as problem_module
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
 from mri2qmap_bids.recon.encoding.circulant import filtered
 from mri2qmap_bids.recon.encoding.forward import Encoding, forward
 from mri2qmap_bids.recon.options import ReconOptions
@@ -56,15 +56,7 @@ def brain():
 def scan_of(brain, noise):
     """A simulated slice as if it had been read from a file."""
     acquired = acquire(brain, SEQUENCE, TRAJECTORY, COILS, noise=noise, seed=0)
-    n_arms, n_coils, n_samples = acquired.kspace.shape[2:]
-    geometry = Geometry((1, N, N), brain.voxel_size, np.zeros(3), *np.eye(3))
-    samples = SliceSamples(
-        torch.from_numpy(np.moveaxis(acquired.kspace[0], 2, 0).reshape(n_coils, -1).copy()),
-        torch.from_numpy(acquired.trajectory.positions.reshape(-1, 2) / np.float32(FOV)),
-        torch.arange(N_FRAMES).repeat_interleave(n_arms * n_samples),
-    )
-    fov = (5e-3, FOV, FOV)
-    return RawScan((samples,), torch.from_numpy(acquired.noise), geometry, fov, N_FRAMES, False)
+    return raw_scan(acquired, Geometry((1, N, N), brain.voxel_size, np.zeros(3), *np.eye(3)))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,13 @@ import torch
 from mri2qmap_bids.recon.arrays import SampleWeights, SubspaceImage
 from mri2qmap_bids.recon.encoding.forward import Encoding
 from mri2qmap_bids.recon.encoding.nufft import Nufft
-from mri2qmap_bids.recon.encoding.toeplitz import ToeplitzNormal, frequency_pairs, interleaved_ramp
+from mri2qmap_bids.recon.encoding.toeplitz import (
+    ToeplitzNormal,
+    frequency_pairs,
+    interleaved_ramp,
+    lag_block,
+    mix,
+)
 
 _FREQUENCIES_AT_ONCE = 1 << 18
 # Relative to the level: below it a frequency counts as not sampled.
@@ -80,16 +86,15 @@ def circulant_of(
         dtype=torch.float32 if real else torch.complex64,
         device=encoding.omega.device,
     )
-    nufft = None if operator else Nufft(encoding.omega, encoding.shape)
+    nufft = Nufft(encoding.omega, encoding.shape)
     for pair, (i, j) in enumerate(frequency_pairs(rank)):
         total = torch.zeros(encoding.shape, dtype=torch.complex64, device=upper.device)
         if operator is not None:
-            grids = operator.grids(pair, upper.device)
-            lags = _lag_blocks(grids)
+            lags = _lag_blocks(operator.grids(pair, upper.device))
         else:
             courses = (encoding.basis[:, i].conj() * encoding.basis[:, j])[encoding.frame]
             courses = courses if weights is None else courses * weights
-            lags = {parity: _lag_block(encoding, nufft, courses, parity) for parity in parities}
+            lags = {block: lag_block(nufft, courses, block) for block in parities}
         for block in parities:
             total += lags[block] * overlap[block]
         spectrum = torch.fft.fftn(total)
@@ -103,24 +108,6 @@ def apply_circulant(circulant: Circulant, image: SubspaceImage) -> SubspaceImage
     spectrum = mix(circulant.upper, torch.fft.fftn(image[None], dim=axes))
     applied: torch.Tensor = torch.fft.ifftn(spectrum, dim=axes)[0]
     return applied
-
-
-def mix(upper: torch.Tensor, spectra: torch.Tensor) -> torch.Tensor:
-    """Multiply by the Hermitian matrix of every frequency.
-
-    Parameters
-    ----------
-    upper
-        As in :class:`Circulant`.
-    spectra
-        Shape (coil, rank, *space).
-    """
-    mixed = torch.zeros_like(spectra)
-    for values, (i, j) in zip(upper, frequency_pairs(spectra.shape[1]), strict=True):
-        mixed[:, i].addcmul_(values, spectra[:, j])
-        if i != j:
-            mixed[:, j].addcmul_(values.conj(), spectra[:, i])
-    return mixed
 
 
 def filtered(image: SubspaceImage, response: torch.Tensor) -> SubspaceImage:
@@ -220,14 +207,3 @@ def _lag_blocks(
             total.add_(part, alpha=(-1) ** sum(p * b for p, b in zip(parity, block, strict=True)))
         blocks[block] = total
     return blocks
-
-
-def _lag_block(
-    encoding: Encoding, nufft: Nufft | None, courses: torch.Tensor, block: tuple[int, ...]
-) -> torch.Tensor:
-    """p(n) of the lags n in one block, by a non-uniform transform."""
-    assert nufft is not None
-    middle = [float(n // 2 - n * b) for n, b in zip(encoding.shape, block, strict=True)]
-    omega = encoding.omega
-    phase = omega @ torch.tensor(middle, device=omega.device, dtype=omega.dtype)
-    return nufft.adjoint(courses * torch.polar(torch.ones_like(phase), phase))

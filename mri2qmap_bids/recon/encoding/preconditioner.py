@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 
 from mri2qmap_bids.recon.arrays import CoilMaps, SubspaceImage
-from mri2qmap_bids.recon.encoding.circulant import Circulant, inverse, mix
+from mri2qmap_bids.recon.encoding.circulant import Circulant, inverse
+from mri2qmap_bids.recon.encoding.toeplitz import mix
 
 _SOFTENING, _LEAST = 0.3, 0.05
 """Added to the circulant's matrices, relative to C_11 between a twentieth of its median and the median:
@@ -24,7 +25,7 @@ def preconditioner(
     B is the inverse where coils do not matter: right if k-space is sampled about evenly, but poor
     beside a dense centre, whose weight the coils smear over its neighbours in C. The second term
     is the inverse where every coil image is sampled well (S is an isometry), and right there. Their
-    mean needs few steps on both (benchmarks/conditions/results.md). M is Hermitian and positive.
+    mean needs few steps on both. M is Hermitian and positive.
 
     Parameters
     ----------

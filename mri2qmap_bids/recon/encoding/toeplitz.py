@@ -39,7 +39,8 @@ class ToeplitzNormal:
         """A pair's spectrum by interleaved grid q, complex64 on a device."""
         parities = product((0, 1), repeat=self.coils.ndim - 1)
         return {
-            parity: _unpacked(self.spectra[q, pair].to(device), self.scales[pair], self.coils.ndim)
+            parity: _widened(self.spectra[q, pair].to(device), self.coils.ndim).to(torch.complex64)
+            * self.scales[pair]
             for q, parity in enumerate(parities)
         }
 
@@ -129,7 +130,7 @@ def apply(operator: ToeplitzNormal, image: SubspaceImage) -> SubspaceImage:
         spectra = operator.spectra[q].to(image.device, non_blocking=True)
         for coils in torch.split(operator.coils, operator.coils_at_once):
             seen = (coils * ramp)[:, None]
-            filtered = _mix(spectra, operator.scales, torch.fft.fftn(image * seen, dim=axes))
+            filtered = mix(spectra, torch.fft.fftn(image * seen, dim=axes), operator.scales)
             filtered = torch.fft.ifftn(filtered, dim=axes).mul_(seen.conj())
             result += filtered[0] if len(filtered) == 1 else filtered.sum(0)
     return result.div_(2 ** len(shape))
@@ -156,7 +157,7 @@ class _Blocks:
 
     def __init__(self, encoding: Encoding, shape: tuple[int, ...]) -> None:
         self.nufft = Nufft(encoding.omega, shape)
-        self.omega, self.shape = encoding.omega, shape
+        self.shape = shape
         self.parities = list(product((0, 1), repeat=len(shape)))
 
     def spectra(self, samples: torch.Tensor) -> list[torch.Tensor]:
@@ -166,11 +167,7 @@ class _Blocks:
             torch.zeros(self.shape, dtype=torch.complex64, device=device) for _ in self.parities
         ]
         for block in self.parities:
-            # Number of the block's first voxel, and from there to the middle, where n = 0 is.
-            first = [-n * b for n, b in zip(self.shape, block, strict=True)]
-            middle = [float(f + n // 2) for f, n in zip(first, self.shape, strict=True)]
-            phase = self.omega @ torch.tensor(middle, device=device, dtype=self.omega.dtype)
-            part = self.nufft.adjoint(samples * torch.polar(torch.ones_like(phase), phase))
+            part = lag_block(self.nufft, samples, block)
             for total, parity in zip(folded, self.parities, strict=True):
                 # ramp_q(n - N) = (-1)^q ramp_q(n)
                 sign = (-1) ** sum(p * b for p, b in zip(parity, block, strict=True))
@@ -180,32 +177,58 @@ class _Blocks:
         return [torch.fft.fftn(total) for total in folded]
 
 
+def lag_block(nufft: Nufft, samples: torch.Tensor, block: tuple[int, ...]) -> torch.Tensor:
+    """p(n) = sum_s samples_s exp(i omega_s n) of the lags n in one block, shape (*space).
+
+    Parameters
+    ----------
+    nufft
+        Transform to the image's own grid.
+    samples
+        Shape (sample,).
+    block
+        Along every axis 0 for the lags [0, N), 1 for [-N, 0).
+    """
+    omega = nufft.omega
+    # From the block's first lag to the middle of the transform's grid, where n = 0 is.
+    middle = [float(n // 2 - n * b) for n, b in zip(nufft.shape, block, strict=True)]
+    phase = omega @ torch.tensor(middle, device=omega.device, dtype=omega.dtype)
+    return nufft.adjoint(samples * torch.polar(torch.ones_like(phase), phase))
+
+
 def _kept_type(storage: Storage, real: bool) -> torch.dtype:
     if storage == "half":
         return torch.float16
     return torch.float32 if real else torch.complex64
 
 
-def _unpacked(kernel: torch.Tensor, scale: float, n_axes: int) -> torch.Tensor:
-    """A kernel's grid as complex64, however it is kept; ``n_axes`` is that of a pair's coils."""
-    if kernel.dtype == torch.float16:
-        kernel = kernel.float()
-        kernel = torch.view_as_complex(kernel) if kernel.ndim == n_axes else kernel
-    return kernel.to(torch.complex64) * scale
+def _widened(kernel: torch.Tensor, n_axes: int) -> torch.Tensor:
+    """A kernel in single precision: in half, a complex one has ``n_axes`` axes, one more than space."""
+    if kernel.dtype != torch.float16:
+        return kernel
+    kernel = kernel.float()
+    return torch.view_as_complex(kernel) if kernel.ndim == n_axes else kernel
 
 
-def _mix(spectra: torch.Tensor, scales: tuple[float, ...], images: torch.Tensor) -> torch.Tensor:
+def mix(
+    spectra: torch.Tensor, images: torch.Tensor, scales: tuple[float, ...] | None = None
+) -> torch.Tensor:
     """Multiply by the Hermitian r x r matrix of every frequency, its upper triangle given.
 
-    ``images`` has the shape (coil, rank, *space).
+    Parameters
+    ----------
+    spectra
+        Elements of :func:`frequency_pairs`, shape (pair, *space), in any storage.
+    images
+        Spectra of images, shape (coil, rank, *space).
+    scales
+        What the stored numbers of each pair are multiplied by; None: 1.
     """
     mixed = torch.zeros_like(images)
     rank = images.shape[1]
     for pair, (i, j) in enumerate(frequency_pairs(rank)):
-        kernel, scale = spectra[pair], scales[pair]
-        if kernel.dtype == torch.float16:
-            kernel = kernel.float()
-            kernel = torch.view_as_complex(kernel) if kernel.ndim == images.ndim - 1 else kernel
+        scale = scales[pair] if scales else 1.0
+        kernel = _widened(spectra[pair], images.ndim - 1)
         mixed[:, i].addcmul_(kernel, images[:, j], value=scale)
         if i != j:
             mixed[:, j].addcmul_(kernel.conj(), images[:, i], value=scale)

@@ -13,13 +13,14 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class LinearSolution:
-    """Where conjugate gradients ended."""
+class Iterate:
+    """Where a solver ended."""
 
     image: SubspaceImage
     """x."""
     correction: SubspaceImage
-    """M (b - N x), which tells about how far the minimiser still is."""
+    """What the preconditioner makes of the last linear residual, M (b - N x): about how far its
+    minimiser still is."""
     n_steps: int
     """Steps taken."""
     converged: bool
@@ -34,7 +35,7 @@ def conjugate_gradient(
     tolerance: float | torch.Tensor = 1e-5,
     preconditioner: Callable[[SubspaceImage], SubspaceImage] | None = None,
     watch: Watch | None = None,
-) -> LinearSolution:
+) -> Iterate:
     """Solve N x = b for a Hermitian positive operator N.
 
     With N = A^H W A + penalty and b = A^H W y, the minimiser of |A x - y|^2_W + x^H penalty x. Ends
@@ -86,7 +87,7 @@ def conjugate_gradient(
         if watch is not None:
             watch({"residual": distance})
         converged = _is_short(corrected, tolerance, whole)
-    return LinearSolution(image, corrected, n_steps, converged)
+    return Iterate(image, corrected, n_steps, converged)
 
 
 def component_lengths(image: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 import torch
 
 from mri2qmap_bids.recon.arrays import SubspaceImage
+from mri2qmap_bids.recon.frequency import frequency_axes
 
 _FIT_STEPS = 50
 
@@ -28,10 +29,8 @@ def power_law(shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
     Ruderman, Origins of scaling in natural images (1997), doi:10.1016/S0042-6989(97)00008-4.
     """
     square = torch.ones((1,) * len(shape), device=device)
-    for axis, n in enumerate(shape):
-        view = [1] * len(shape)
-        view[axis] = n
-        square = square + (torch.fft.fftfreq(n, device=device) * n).square().view(view)
+    for frequency, n in zip(frequency_axes(shape, device), shape, strict=True):
+        square = square + (frequency * n).square()
     law: torch.Tensor = square ** (-(len(shape) + 1) / 2)
     return law
 

@@ -35,6 +35,8 @@ class LoopSolution:
     """s that belongs to it, shape (rank,)."""
     correction: SubspaceImage
     """About what is missing from x to the minimiser of the last data step."""
+    converged: bool
+    """Whether the last data step met its criterion."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def plug_and_play(
     Zhang et al., Plug-and-play image restoration with deep denoiser prior (2021),
     doi:10.1109/TPAMI.2021.3088914.
     """
-    image, correction, previous = start, torch.zeros_like(start), None
+    image, correction, converged, previous = start, torch.zeros_like(start), True, None
     rounds = range(schedule.n_iterations)
     for iteration in tqdm(rounds, desc="plug and play", leave=False, mininterval=2):
         corrected = prior.correct(image, deviation)
@@ -117,7 +119,7 @@ def plug_and_play(
             _ENOUGH * schedule.remaining * _lengths_of(deviation, image),
             preconditioner(mu) if preconditioner else None,
         )
-        image, correction = solution.image, solution.correction
+        image, correction, converged = solution.image, solution.correction, solution.converged
         change = _relative(corrected - previous, corrected) if previous is not None else 1.0
         if watch is not None or logger.isEnabledFor(logging.INFO):
             figures = {
@@ -138,7 +140,7 @@ def plug_and_play(
         previous = corrected
         if change < schedule.tolerance:
             break
-    return LoopSolution(image, deviation, correction)
+    return LoopSolution(image, deviation, correction, converged)
 
 
 def _lengths_of(deviation: NoiseDeviation, image: SubspaceImage) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from mri2qmap_bids.recon.arrays import SubspaceImage
-from mri2qmap_bids.recon.pnp.least_squares import squared_length
+from mri2qmap_bids.recon.pnp.least_squares import Iterate, squared_length
 from mri2qmap_bids.recon.record import Watch
 
 logger = logging.getLogger(__name__)
@@ -46,21 +46,6 @@ class SplitTerm:
     minimiser."""
 
 
-@dataclass(frozen=True, eq=False)
-class SplitSolution:
-    """Where alternating directions ended."""
-
-    image: SubspaceImage
-    """x."""
-    correction: SubspaceImage
-    """What the preconditioner makes of the last residual of the data step: about how far its
-    minimiser still is."""
-    n_steps: int
-    """Steps taken."""
-    converged: bool
-    """Whether the criterion was met, not the bound on the number of steps."""
-
-
 def alternating_directions(
     normal: Callable[[SubspaceImage], SubspaceImage],
     target: SubspaceImage,
@@ -70,7 +55,7 @@ def alternating_directions(
     n_iterations: int,
     tolerance: float = 3e-3,
     watch: Watch | None = None,
-) -> SplitSolution:
+) -> Iterate:
     """Minimise 1/2 x^H N x - Re b^H x + sum_i weight_i g(K x_i).
 
     With z = K x split off, a penalty rho of every component and scaled dual variables u,
@@ -157,7 +142,7 @@ def alternating_directions(
         if watch is not None:
             watch({"step": length})
         converged = max(apart_square, change_square) <= tolerance**2 * whole
-    return SplitSolution(image, correction, n_steps, converged)
+    return Iterate(image, correction, n_steps, converged)
 
 
 def _scaled(penalty: torch.Tensor, image: SubspaceImage) -> SubspaceImage:

@@ -5,6 +5,7 @@ import math
 import torch
 
 from mri2qmap_bids.recon.arrays import SubspaceImage
+from mri2qmap_bids.recon.frequency import frequency_axes
 
 
 class TotalVariation:
@@ -40,11 +41,8 @@ class TotalVariation:
 def differences_spectrum(shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
     """K^H K by frequency if the boundary were periodic: sum_d 2 - 2 cos(2 pi g_d / n_d)."""
     total = torch.zeros((1,) * len(shape), device=device)
-    for axis, n in enumerate(shape):
-        view = [1] * len(shape)
-        view[axis] = n
-        angle = 2 * math.pi * torch.fft.fftfreq(n, device=device)
-        total = total + (2 - 2 * torch.cos(angle)).view(view)
+    for frequency in frequency_axes(shape, device):
+        total = total + (2 - 2 * torch.cos(2 * math.pi * frequency))
     return total
 
 

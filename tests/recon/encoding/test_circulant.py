@@ -3,6 +3,7 @@
 import pytest
 import torch
 from helpers.laws import assert_adjoint, relative_error
+from helpers.scans import random_encoding
 
 from mri2qmap_bids.recon.encoding.circulant import (
     Circulant,
@@ -17,16 +18,6 @@ from mri2qmap_bids.recon.encoding.toeplitz import frequency_pairs, toeplitz_norm
 
 SHAPES = [(6, 5), (4, 3, 4)]
 BASES = [torch.float32, torch.complex64]
-
-
-def encoding(shape, basis_dtype=torch.float32, n_samples=200, n_frames=12, rank=3, n_coils=2):
-    torch.manual_seed(0)
-    return Encoding(
-        omega=(2 * torch.rand(n_samples, len(shape)) - 1) * torch.pi,
-        frame=torch.randint(0, n_frames, (n_samples,)),
-        basis=torch.linalg.qr(torch.randn(n_frames, rank, dtype=basis_dtype))[0],
-        coils=torch.randn(n_coils, *shape, dtype=torch.complex64),
-    )
 
 
 def grid_encoding(n, inside=None, rank=2):
@@ -87,7 +78,7 @@ def matrices_of(circulant):
 @pytest.mark.parametrize("dtype", BASES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_matrices_are_the_diagonal_blocks_in_the_fourier_basis(shape, dtype, kernels, weighted):
-    operator = encoding(shape, dtype)
+    operator = random_encoding(shape, dtype)
     weights = torch.rand(len(operator.omega)) if weighted else None
     stored = kernels and toeplitz_normal(operator, weights, kernels)
     found = circulant_of(operator, stored, weights)
@@ -101,7 +92,7 @@ def test_matrices_are_the_diagonal_blocks_in_the_fourier_basis(shape, dtype, ker
 @pytest.mark.parametrize("dtype", BASES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_it_is_hermitian_and_positive(shape, dtype):
-    operator = encoding(shape, dtype)
+    operator = random_encoding(shape, dtype)
     found = circulant_of(operator)
 
     def apply(image):
@@ -119,7 +110,7 @@ def test_it_is_hermitian_and_positive(shape, dtype):
 @pytest.mark.parametrize("dtype", BASES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_applied_to_a_plane_wave_it_is_that_frequencys_matrix(shape, dtype):
-    operator = encoding(shape, dtype)
+    operator = random_encoding(shape, dtype)
     found = circulant_of(operator)
     where = tuple(n - 2 for n in shape)
     spectrum = torch.zeros(3, *shape, dtype=torch.complex64)
@@ -136,7 +127,7 @@ def test_applied_to_a_plane_wave_it_is_that_frequencys_matrix(shape, dtype):
 @pytest.mark.parametrize("dtype", BASES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_inverse_undoes_the_circulant_and_its_penalty(shape, dtype):
-    operator = encoding(shape, dtype)
+    operator = random_encoding(shape, dtype)
     found = circulant_of(operator)
     image = image_for(operator)
     for penalty in (torch.tensor(0.3 * found.level), found.level * (0.1 + torch.rand(3, *shape))):
@@ -170,7 +161,7 @@ def test_the_penalty_takes_the_corners_that_were_not_sampled_and_only_those():
 
 
 def test_a_response_of_one_changes_nothing_and_a_delay_shifts():
-    image = image_for(encoding((6, 5)))
+    image = image_for(random_encoding((6, 5)))
     assert torch.allclose(filtered(image, torch.ones(6, 5)), image, atol=1e-6)
     delay = torch.exp(-2j * torch.pi * torch.fft.fftfreq(5))
     assert torch.allclose(filtered(image, delay), image.roll(1, 2), atol=1e-5)

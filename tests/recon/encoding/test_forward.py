@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.laws import assert_adjoint, assert_linear, relative_error
+from helpers.scans import random_encoding
 
 from mri2qmap_bids.recon.encoding import toeplitz
 from mri2qmap_bids.recon.encoding.density import density_compensation
@@ -11,16 +12,6 @@ from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward, nor
 
 SHAPES = [(12, 15), (16, 16), (6, 7, 8), (1, 9, 8)]
 SHAPE_IDS = [str(shape) for shape in SHAPES]
-
-
-def encoding(shape, basis_dtype=torch.float32, n_samples=400, n_frames=20, rank=3, n_coils=2):
-    torch.manual_seed(0)
-    return Encoding(
-        omega=(2 * torch.rand(n_samples, len(shape)) - 1) * torch.pi,
-        frame=torch.randint(0, n_frames, (n_samples,)),
-        basis=torch.linalg.qr(torch.randn(n_frames, rank, dtype=basis_dtype))[0],
-        coils=torch.randn(n_coils, *shape, dtype=torch.complex64),
-    )
 
 
 def image_for(operator, seed=1):
@@ -49,7 +40,7 @@ def direct_sum(operator, image):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
 @pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_IDS)
 def test_forward_is_the_direct_sum(shape, dtype):
-    operator = encoding(shape, dtype)
+    operator = random_encoding(shape, dtype)
     image = image_for(operator)
     assert relative_error(forward(operator, image), direct_sum(operator, image)) < 3e-4
 
@@ -57,7 +48,7 @@ def test_forward_is_the_direct_sum(shape, dtype):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
 @pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_IDS)
 def test_adjoint_law(shape, dtype):
-    operator = encoding(shape, dtype)
+    operator = random_encoding(shape, dtype)
     samples = torch.randn(2, len(operator.omega), dtype=torch.complex64)
     assert_adjoint(
         lambda x: forward(operator, x),
@@ -72,7 +63,7 @@ def test_adjoint_law(shape, dtype):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
 @pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_IDS)
 def test_toeplitz_normal_is_adjoint_of_forward(shape, dtype, weighted):
-    operator = encoding(shape, dtype)
+    operator = random_encoding(shape, dtype)
     weights = torch.rand(len(operator.omega)) if weighted else None
     image = image_for(operator)
     samples = forward(operator, image)
@@ -95,7 +86,7 @@ def test_toeplitz_normal_is_adjoint_of_forward(shape, dtype, weighted):
     ids=str,
 )
 def test_ways_to_save_memory_give_the_same_operator(shape, dtype, how, limit):
-    operator = encoding(shape, dtype)
+    operator = random_encoding(shape, dtype)
     image = image_for(operator)
     expected = toeplitz.apply(toeplitz.toeplitz_normal(operator), image)
     other = toeplitz.toeplitz_normal(operator, **how)
@@ -107,7 +98,7 @@ def test_ways_to_save_memory_give_the_same_operator(shape, dtype, how, limit):
 
 
 def test_operators_are_linear():
-    operator = encoding((8, 9))
+    operator = random_encoding((8, 9))
     fast = toeplitz.toeplitz_normal(operator)
     x, z = image_for(operator, 1), image_for(operator, 2)
     assert_linear(lambda image: forward(operator, image), x, z, 1e-5)
@@ -115,7 +106,7 @@ def test_operators_are_linear():
 
 
 def test_toeplitz_normal_is_hermitian_and_not_negative():
-    operator = encoding((8, 9), torch.complex64)
+    operator = random_encoding((8, 9), torch.complex64)
     fast = toeplitz.toeplitz_normal(operator, torch.rand(len(operator.omega)))
     x, z = image_for(operator, 1), image_for(operator, 2)
     assert_adjoint(lambda v: toeplitz.apply(fast, v), lambda v: toeplitz.apply(fast, v), x, z, 1e-4)

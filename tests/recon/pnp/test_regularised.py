@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.scans import raw_scan
 from helpers.trains import train
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
 from mri2qmap_bids.recon.options import DEFAULT_ITERATIONS, DEFAULT_REGULARISATION, ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.reconstruct import reconstruct, tissue_grid
@@ -23,25 +23,6 @@ N, FOV = 40, 0.2
 SEQUENCE = train(n_frames=80)
 OPTIONS = ReconOptions(device="cpu", grid_step=0.1, rank=5)
 PLAIN = replace(OPTIONS, method="subspace", regularisation=0.0)
-
-
-def raw_scan(acquired, geometry):
-    """A simulated 2D slice as if it had been read from a file."""
-    _, n_frames, n_arms, n_coils, n_samples = acquired.kspace.shape
-    fov = tuple(n * size for n, size in zip(geometry.matrix, geometry.voxel_size, strict=True))
-    samples = SliceSamples(
-        torch.from_numpy(np.moveaxis(acquired.kspace[0], 2, 0).reshape(n_coils, -1).copy()),
-        torch.from_numpy(acquired.trajectory.positions.reshape(-1, 2) / np.float32(fov[2])),
-        torch.arange(n_frames).repeat_interleave(n_arms * n_samples),
-    )
-    return RawScan(
-        slices=(samples,),
-        noise=torch.from_numpy(acquired.noise),
-        geometry=geometry,
-        encoded_fov=fov,
-        n_frames=n_frames,
-        is_3d=False,
-    )
 
 
 @pytest.fixture(scope="module")

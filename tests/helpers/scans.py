@@ -1,0 +1,39 @@
+"""Simulated scans and small encodings, as the reconstruction takes them."""
+
+import numpy as np
+import torch
+
+from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
+from mri2qmap_bids.recon.encoding.forward import Encoding
+
+
+def raw_scan(acquired, geometry):
+    """A simulated 2D slice as if it had been read from a file."""
+    _, n_frames, n_arms, n_coils, n_samples = acquired.kspace.shape
+    fov = tuple(n * size for n, size in zip(geometry.matrix, geometry.voxel_size, strict=True))
+    samples = SliceSamples(
+        torch.from_numpy(np.moveaxis(acquired.kspace[0], 2, 0).reshape(n_coils, -1).copy()),
+        torch.from_numpy(acquired.trajectory.positions.reshape(-1, 2) / np.float32(fov[2])),
+        torch.arange(n_frames).repeat_interleave(n_arms * n_samples),
+    )
+    return RawScan(
+        slices=(samples,),
+        noise=None if acquired.noise is None else torch.from_numpy(acquired.noise),
+        geometry=geometry,
+        encoded_fov=fov,
+        n_frames=n_frames,
+        is_3d=False,
+    )
+
+
+def random_encoding(
+    shape, basis_dtype=torch.float32, n_samples=400, n_frames=20, rank=3, n_coils=2
+):
+    """An encoding with random positions, frames, basis and coils."""
+    torch.manual_seed(0)
+    return Encoding(
+        omega=(2 * torch.rand(n_samples, len(shape)) - 1) * torch.pi,
+        frame=torch.randint(0, n_frames, (n_samples,)),
+        basis=torch.linalg.qr(torch.randn(n_frames, rank, dtype=basis_dtype))[0],
+        coils=torch.randn(n_coils, *shape, dtype=torch.complex64),
+    )
