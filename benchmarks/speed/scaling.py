@@ -25,7 +25,7 @@ from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
 from mri2qmap_bids.recon.physics.matching import match
 from mri2qmap_bids.recon.physics.sequence import Sequence
-from mri2qmap_bids.recon.pnp.total_variation import total_variation_prox
+from mri2qmap_bids.recon.pnp.total_variation import TotalVariation
 from mri2qmap_bids.recon.reconstruct import find_device
 from mri2qmap_bids.simulate.sequences import make_sequence
 
@@ -87,6 +87,13 @@ def measure(size: Size, device: torch.device, repeats: int) -> dict[str, Timing]
     coarse = atoms[::25].to(voxels.dtype).mH.contiguous()
     dual = torch.zeros((len(shape), *image.shape), dtype=image.dtype, device=device)
 
+    regulariser, threshold = TotalVariation(), torch.full((1,), 1e-3, device=device)
+
+    def variation() -> None:
+        for part in regulariser.parts(len(image)):
+            split = regulariser.analysis(image[part])
+            regulariser.synthesis(regulariser.prox(split, threshold))
+
     def traffic_of_variation() -> None:
         for part in dual:
             part.add_(image)
@@ -97,7 +104,7 @@ def measure(size: Size, device: torch.device, repeats: int) -> dict[str, Timing]
         "adjoint": (lambda: adjoint(encoding, samples), transforms_of_adjoint),
         "A^H A": (lambda: toeplitz.apply(operator, image), transforms_of_normal),
         "total variation": (
-            lambda: total_variation_prox(image, 1e-3, 1, dual),
+            variation,
             traffic_of_variation,
         ),
         "matching": (
