@@ -378,7 +378,11 @@ def _report(solution: Iterate, most: int) -> None:
     """Say that a bound was hit, if the image is still far from the minimiser."""
     whole = float(component_lengths(solution.image).norm())
     distance = float(component_lengths(solution.correction).norm()) / max(whole, 1e-30)
-    logger.info("Least squares: %d steps, distance %.2g of the image", solution.n_steps, distance)
+    logger.info(
+        "Least squares: %d steps in the last round, distance %.2g of the image",
+        solution.n_steps,
+        distance,
+    )
     if not solution.converged and distance > _FAR:
         logger.warning(
             "Least squares have not converged: %d steps, the bound, left a distance of about %.1f %% "

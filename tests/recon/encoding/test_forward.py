@@ -73,13 +73,15 @@ def test_toeplitz_normal_is_adjoint_of_forward(shape, dtype, weighted):
     assert relative_error(normal(operator, image, weights), expected) < 1e-5
 
 
+# A transform rounds differently where its input lies differently in memory: even a copy agrees only to
+# a few units of single precision (1.2e-7).
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
 @pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_IDS)
 @pytest.mark.parametrize(
     ("how", "limit"),
     [
         ({"by_blocks": True}, 3e-4),
-        ({"storage": "host"}, 1e-7),
+        ({"storage": "host"}, 1e-6),
         ({"storage": "half"}, 1e-3),
         ({"coils_at_once": 2}, 1e-6),
     ],
