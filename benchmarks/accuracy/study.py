@@ -1,18 +1,20 @@
 """The loop's settings, one changed at a time, on development data only.
 
-python -m benchmarks.accuracy.study DATA benchmarks/accuracy/study.md
+python -m benchmarks.accuracy.study DATA ROWS.jsonl [--take K/N]
+python -m benchmarks.accuracy.study --table ROWS.jsonl benchmarks/accuracy/study.md
 
-Volunteer 0 and BrainWeb 41 at R = 8. Every row changes one setting of the first.
+Volunteer 0, BrainWeb 41 and 42 at R = 8, over trajectories and noise. Every row changes one setting of
+the first.
 """
 
 import argparse
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from benchmarks.accuracy.cases import Case, make_problem, score
 from benchmarks.accuracy.methods import Bench
@@ -41,12 +43,24 @@ from mri2qmap_bids.recon.pnp.network import DenoiserNetwork
 from mri2qmap_bids.recon.pnp.solver import Schedule, plug_and_play
 from mri2qmap_bids.recon.problem import Start, start_of
 from mri2qmap_bids.recon.reconstruct import image_of_residual, load_network
+from mri2qmap_bids.simulate.trajectory import Readout, SpiralDensity
 
-CASES = (
-    Case("vol0_slice10", 8, 1.0),
-    Case("brainweb41", 8, 1.0),
-    Case("vol0_slice10", 8, 0.5, kind="bSSFP", trajectory="cartesian"),
-)
+_DENSE_CENTRE = Readout(SpiralDensity(0.3, 2.5, 4))
+CASES = {
+    "uniform spiral, volunteer": Case("vol0_slice10", 8, 1.0),
+    "uniform spiral, BrainWeb": Case("brainweb41", 8, 1.0),
+    "dense centre, volunteer": Case("vol0_slice10", 8, 0.3, readout=_DENSE_CENTRE),
+    "dense centre, sharp BrainWeb": Case(
+        "brainweb41", 8, 0.3, readout=_DENSE_CENTRE, point_spread=0.0
+    ),
+    "dense centre, 8 turns, moderate noise, sharp BrainWeb": Case(
+        "brainweb42", 8, 0.1, readout=Readout(SpiralDensity(0.2, 3, 8)), point_spread=0.0
+    ),
+    "radial, BrainWeb": Case("brainweb42", 8, 0.3, trajectory="radial"),
+    "Cartesian bSSFP, volunteer": Case(
+        "vol0_slice10", 8, 0.5, kind="bSSFP", trajectory="cartesian"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -84,32 +98,21 @@ class Settings:
 CHANGES: dict[str, list[dict[str, Any]]] = {
     "start": [
         {"start": "subspace", "start_noise": 1.0},
-        {"start": "subspace", "start_noise": 1.0, "n_iterations": 3},
         {"start": "llr"},
         {"start_weight": 0.25},
-        {"start_weight": 0.25, "start_noise": 0.7},
+        {"start_weight": 1.0},
     ],
-    "noise believed in the start": [{"start_noise": f} for f in (0.35, 0.7)],
+    "noise believed in the start": [{"start_noise": f} for f in (0.4, 0.8, 1.0)],
     "iterations": [{"n_iterations": n} for n in (0, 2, 4)],
-    "dual variables": [{"duals": True, "n_iterations": n} for n in (2, 4)],
-    "matching": [
-        {"matching": "soft"},
-        {"matching": "soft", "start": "subspace", "start_noise": 1.0},
-    ],
+    "dual variables": [{"duals": True, "n_iterations": 2}],
     "pull of the prior": [{"remaining": f} for f in (0.35, 1.0)],
-    "detail": [{"detail": tuple(f * d for d in DETAIL)} for f in (0.0, 0.5, 2.0)],
+    "detail": [{"detail": tuple(f * d for d in DETAIL)} for f in (0.5, 2.0)],
     "noise told": [{"told": f} for f in (0.7, 1.3)],
-    "conjugate-gradient steps": [{"n_steps": 8}],
     "last word": [{"final": "image"}, {"residual": False}]
     + [{"residual_weight": w} for w in (0.03, 0.3, 1.0)],
     "noise level": [{"level": "detail"}],
-    "one contrast at a time": [
-        {"network": "pnp"},
-        {"network": "pnp", "told": 0.7},
-        {"network": "pnp", "told": 1.3},
-    ],
+    "one contrast at a time": [{"network": "pnp"}, {"network": "pnp", "told": 1.3}],
     "contrasts left out": [
-        {"blind": ("T1w", "T2w", "FLAIR")},
         {"blind": ("T1w", "T2w", "PDw", "FLAIR")},
         {"blind": ("T1ratio", "T2ratio")},
     ],
@@ -234,42 +237,80 @@ def run(bench: Bench, starts: dict[str, Start], settings: Settings) -> TissueMap
     return corrected_by_residual(maps, left, bench.dictionary, believed)
 
 
+def rows() -> dict[str, dict[str, Any]]:
+    """What every row changes, by its name."""
+    named: dict[str, dict[str, Any]] = {"defaults": {}}
+    for name, changes in CHANGES.items():
+        for change in changes:
+            named[f"{name}: " + ", ".join(f"{k} {v}" for k, v in change.items())] = change
+    return named
+
+
+def measure(data: Path, output: Path, take: str, options: ReconOptions) -> None:
+    """Add every case and row that is not in the file yet."""
+    first, every = (int(number) for number in take.split("/"))
+    lines = output.read_text().splitlines() if output.exists() else []
+    done = {(line["case"], line["row"]) for line in map(json.loads, lines)}
+    for case in list(CASES)[first::every]:
+        missing = {row: change for row, change in rows().items() if (case, row) not in done}
+        if not missing:
+            continue
+        bench = Bench(make_problem(CASES[case], data), options)
+        starts: dict[str, Start] = {}
+        for row, change in missing.items():
+            estimate = bench.estimate(run(bench, starts, Settings(**change)), 0.0)
+            scores = score(estimate.t1, estimate.t2, estimate.m0, bench.problem)
+            figures = {name: scores[name] for name in ("T1", "T2", "M0")}
+            with output.open("a") as stream:
+                stream.write(json.dumps({"case": case, "row": row} | figures) + "\n")
+
+
+def tabulate(source: Path, table: Path) -> None:
+    """The table of what was measured."""
+    lines = [json.loads(line) for line in source.read_text().splitlines()]
+    figures = {
+        (line["case"], line["row"]): np.array([line["T1"], line["T2"], line["M0"]])
+        for line in lines
+    }
+    cases = [case for case in CASES if any(line["case"] == case for line in lines)]
+    text = [
+        "# The loop of mri2qmap, one setting changed at a time",
+        "",
+        "`python -m benchmarks.accuracy.study DATA rows.jsonl`, then `python -m benchmarks.accuracy.study "
+        "--table rows.jsonl benchmarks/accuracy/study.md`. Development data at R = 8. T1 MAPE / T2 MAPE / "
+        "M0 NRMSE in grey and white matter [%]; the first row has the package's settings. The mean is that of "
+        "each figure relative to the first row.",
+        "",
+        "| setting | " + " | ".join(cases) + " | mean |",
+        "|---" * (len(cases) + 2) + "|",
+    ]
+    for row in rows():
+        values = [figures.get((case, row)) for case in cases]
+        ratios = [
+            value / figures[case, "defaults"]
+            for case, value in zip(cases, values, strict=True)
+            if value is not None
+        ]
+        cells = ["" if v is None else " / ".join(f"{part:.2f}" for part in v) for v in values]
+        text.append(f"| {row} | " + " | ".join(cells) + f" | {np.mean(ratios):.3f} |")
+    table.write_text("\n".join(text) + "\n")
+
+
 def main() -> None:
-    """Run every row and write the table as it grows."""
+    """Measure, or make the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("table", type=Path)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--take", default="0/1", help="every N-th case from the K-th on: K/N")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--denoiser")
     words = parser.parse_args()
-    options = ReconOptions(device=words.device, denoiser=words.denoiser)
-    benches = [Bench(make_problem(case, words.data), options) for case in CASES]
-    starts: list[dict[str, Start]] = [{} for _ in benches]
-    lines = [
-        "# The loop of mri2qmap, one setting changed at a time",
-        "",
-        "`python -m benchmarks.accuracy.study DATA benchmarks/accuracy/study.md`, development data "
-        "at R = 8. T1 MAPE / T2 MAPE / M0 NRMSE in grey and white matter [%]; the first row has the "
-        "package's settings. The mean is that of each figure relative to the first row.",
-        "",
-        "| setting | " + " | ".join(case.name for case in CASES) + " | mean |",
-        "|---" * (len(CASES) + 2) + "|",
-    ]
-    first: NDArray[np.float64] | None = None
-    rows = [("defaults", {})] + [(name, c) for name, list_ in CHANGES.items() for c in list_]
-    for name, change in rows:
-        found = []
-        for bench, kept in zip(benches, starts, strict=True):
-            maps = run(bench, kept, Settings(**change))
-            estimate = bench.estimate(maps, 0.0)
-            scores = score(estimate.t1, estimate.t2, estimate.m0, bench.problem)
-            found.append([scores["T1"], scores["T2"], scores["M0"]])
-        first = np.array(found) if first is None else first
-        ratio = (np.array(found) / first).mean()
-        shown = name + ": " + ", ".join(f"{k} {v}" for k, v in change.items()) if change else name
-        cells = [f"{a:.2f} / {b:.2f} / {c:.2f}" for a, b, c in found]
-        lines.append(f"| {shown} | " + " | ".join(cells) + f" | {ratio:.3f} |")
-        words.table.write_text("\n".join(lines) + "\n")
+    if words.table:
+        tabulate(words.source, words.output)
+    else:
+        options = ReconOptions(device=words.device, denoiser=words.denoiser)
+        measure(words.source, words.output, words.take, options)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,18 @@ def conditions() -> dict[str, Case]:
         readout = Readout(SpiralDensity(linear, power, turns))
         return replace(BASE, readout=readout, **more)  # type: ignore[arg-type]
 
+    def volume(trajectory: str, **more: object) -> Case:
+        return Case(
+            "brainweb41",
+            8,
+            0.3,
+            n_dims=3,
+            matrix=48,
+            trajectory=trajectory,
+            point_spread=0.0,
+            **more,
+        )  # type: ignore[arg-type]
+
     ample = {"acceleration": 1, "frames": 800, "noise": 0.005}
     return {
         "VD spiral a 0.3 p 2.5, 4 turns": BASE,
@@ -69,16 +81,21 @@ def conditions() -> dict[str, Case]:
             "brainweb41", 8, 0.3, trajectory="cartesian", point_spread=0.0,
             readout=Readout(order="random"),
         ),
+        "3D spiral discs": volume("spiral"),
+        "3D discs of VD spirals": volume("spiral", readout=BASE.readout),
+        "3D koosh-ball": volume("radial"),
+        "3D stack of spirals": volume("stack-of-spirals"),
+        "3D stack of stars": volume("stack-of-stars"),
     }  # fmt: skip
 
 
 def true_image(bench: Bench) -> SubspaceImage:
-    """Subspace image of the known maps, shape (rank, y, x)."""
+    """Subspace image of the known maps, shape (rank, *space)."""
     truth = bench.problem.truth
-    mask = torch.from_numpy(truth.mask[0])
-    t1, t2, m0 = (
-        torch.from_numpy(np.ascontiguousarray(values[0]))
-        for values in (truth.t1, truth.t2, truth.m0)
+    shape = bench.inverse.encoding.shape
+    mask, t1, t2, m0 = (
+        torch.from_numpy(np.ascontiguousarray(values.reshape(shape)))
+        for values in (truth.mask, truth.t1, truth.t2, truth.m0)
     )
     t1, t2 = torch.where(mask, t1, 1.0), torch.where(mask, t2, 0.1)
     return signal_of(TissueMaps(t1, t2, torch.where(mask, m0, 0), t1), bench.dictionary)
@@ -101,8 +118,9 @@ def judge(t1: NDArray[np.float32], t2: NDArray[np.float32], problem: Problem) ->
     """MAPE in all grey and white matter and in even tissue [%]."""
     tissue = np.isin(problem.labels, (1, 2))
     even = np.zeros_like(tissue)
+    around = np.ones((3, 3, 3) if problem.scan.is_3d else (1, 5, 5))
     for label in (1, 2):
-        even |= ndimage.binary_erosion(problem.labels == label, np.ones((1, 5, 5)))
+        even |= ndimage.binary_erosion(problem.labels == label, around)
     result = {}
     for name, value, known in (("T1", t1, problem.truth.t1), ("T2", t2, problem.truth.t2)):
         for where, inside in (("", tissue), ("_even", even)):
@@ -167,7 +185,9 @@ def main() -> None:
             row: dict[str, object] = {"condition": name, "method": method, "noise": case.noise}
             if method == "floor":
                 maps = floor(bench)
-                row |= judge(maps.t1.numpy()[None], maps.t2.numpy()[None], bench.problem)
+                shape = bench.problem.labels.shape
+                t1, t2 = (values.numpy().reshape(shape) for values in (maps.t1, maps.t2))
+                row |= judge(t1, t2, bench.problem)
             else:
                 estimate, apart = attempt(bench, method)
                 row |= judge(estimate.t1, estimate.t2, bench.problem)
