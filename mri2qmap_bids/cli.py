@@ -311,7 +311,7 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         help="accepted for the sake of other BIDS-Apps: nothing is ever reported anywhere",
     )
     group.add_argument(
-        "-v", "--verbose", action="count", default=0, help="log more; twice, even more"
+        "-v", "--verbose", action="count", default=0, help="log every step of the solvers, too"
     )
 
 

@@ -10,6 +10,7 @@ Mri2QmapError                    exit code 1
 ├── SidecarError                  1   a run's metadata breaks a rule
 ├── RawDataError                  1   a run's k-space file breaks a rule
 ├── WeightsError                  1   a denoiser's weights cannot be used
+├── MemoryLimitError              1   a run needs more memory than it may use
 └── DeviceError                   1   the asked-for device is not there
 
 Every message says what must be, what was found, and in which file.

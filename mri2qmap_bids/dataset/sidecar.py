@@ -19,7 +19,7 @@ _LONGEST_REPETITION = 1.0
 _LONGEST_INVERSION = 20.0
 
 
-def read_sequence(metadata: Mapping[str, Any], header: ScanHeader, path: Path) -> Sequence:
+def read_sequence(metadata: Mapping[str, Any], header: ScanHeader | None, path: Path) -> Sequence:
     """The train that a run's metadata describes.
 
     Parameters
@@ -27,7 +27,7 @@ def read_sequence(metadata: Mapping[str, Any], header: ScanHeader, path: Path) -
     metadata
         Sidecar with BIDS names and units (degrees, seconds), inheritance applied.
     header
-        ISMRMRD header; fills what the sidecar leaves out.
+        ISMRMRD header; fills what the sidecar leaves out. None: there is none.
     path
         The run's raw file, for messages.
 
@@ -38,20 +38,20 @@ def read_sequence(metadata: Mapping[str, Any], header: ScanHeader, path: Path) -
         the key, the rule and the value.
     """
     kind = _kind(metadata, path)
-    flip_angle = _values(metadata, "FlipAngle", header.flip_angle, path)
+    flip_angle = _values(metadata, "FlipAngle", header.flip_angle if header else (), path)
     n_frames = len(flip_angle)
     if n_frames < 2:
         raise _broken(
             path, "FlipAngle", "a list with one value [deg] per frame", metadata.get("FlipAngle")
         )
-    repetition = _train(
-        metadata, "RepetitionTimeExcitation", header.repetition_time, n_frames, path
-    )
-    echo = _train(metadata, "EchoTime", header.echo_time, n_frames, path)
+    times = (header.repetition_time, header.echo_time) if header else ((), ())
+    repetition = _train(metadata, "RepetitionTimeExcitation", times[0], n_frames, path)
+    echo = _train(metadata, "EchoTime", times[1], n_frames, path)
     _check_timing(path, repetition, echo)
     default_phase = 180.0 * (np.arange(n_frames) % 2) if kind == "bSSFP" else np.zeros(n_frames)
     phase = _train(metadata, "RFPhase", tuple(default_phase), n_frames, path)
-    inversion_time = _scalar(metadata, "InversionTime", header.inversion_time, path)
+    inversion = header.inversion_time if header else ()
+    inversion_time = _scalar(metadata, "InversionTime", inversion, path)
     if inversion_time is not None and not 0 <= inversion_time <= _LONGEST_INVERSION:
         raise _broken(path, "InversionTime", f"0 to {_LONGEST_INVERSION:g} s", inversion_time)
     efficiency = _scalar(metadata, "InversionEfficiency", (1.0,), path)

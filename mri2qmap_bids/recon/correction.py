@@ -75,7 +75,8 @@ def correct_maps(
     2. synthesise the contrasts w_k, whose errors then are |L^T grad w_k| with C = L L^T;
     3. denoise: v = D(w, sigma), and read theta and m0 off v; 4. fuse both, p from x and q
     from v in (log T1, log T2, log m0), by their precisions:
-    (C^-1 + E^-1)^-1 (C^-1 p + E^-1 q), with E = (remaining)^2 diag(C).
+    (C^-1 + E^-1)^-1 (C^-1 p + E^-1 q), with E = C_ii detail_i^2 / (C_ii + detail_i^2) on the
+    diagonal: a denoised map errs by no more than the noise, and by no more than ``detail``.
 
     Parameters
     ----------

@@ -1,13 +1,14 @@
 """Pulse sequences to simulate: trains of our own and trains from files."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.dataset.sidecar import read_sequence
+from mri2qmap_bids.errors import SidecarError, UsageError
 from mri2qmap_bids.recon.physics.sequence import Sequence, SequenceKind
 
 INVERSION_TIME = 20e-3
@@ -137,7 +138,7 @@ def read_train(path: Path) -> NDArray[np.float64]:
 
 
 def from_sidecar(path: Path, n_frames: int | None = None) -> Sequence:
-    """The train that a run's JSON sidecar describes, or its first frames.
+    """The pulse sequence that a run's JSON sidecar describes, or its first frames.
 
     Parameters
     ----------
@@ -149,24 +150,25 @@ def from_sidecar(path: Path, n_frames: int | None = None) -> Sequence:
     Raises
     ------
     UsageError
-        If the file is not such a sidecar.
+        If the file is not such a sidecar, or has fewer frames.
     """
     try:
-        keys: dict[str, Any] = json.loads(path.read_text())
-        kind, flips = keys["PulseSequenceType"], np.atleast_1d(keys["FlipAngle"]).astype(float)
-        repetition, echo = keys["RepetitionTimeExcitation"], keys["EchoTime"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{path}: must be a sidecar of a train, got {error!r}") from error
-    if kind not in ("FISP", "bSSFP"):
-        raise UsageError(f"{path}: PulseSequenceType must be FISP or bSSFP, got {kind!r}")
-    return make_sequence(
-        kind,
-        len(flips) if n_frames is None else n_frames,
-        np.deg2rad(flips),
-        np.asarray(repetition, dtype=float),
-        np.asarray(echo, dtype=float),
-        keys.get("InversionTime"),
-        keys.get("RepetitionTimePreparation"),
+        metadata = json.loads(path.read_text())
+        if not isinstance(metadata, dict):
+            raise UsageError(f"{path}: must be a JSON object, got {type(metadata).__name__}")
+        sequence = read_sequence(metadata, None, path)
+    except (OSError, ValueError, SidecarError) as error:
+        raise UsageError(f"{path}: must be the sidecar of an MRF run: {error}") from error
+    if n_frames is None:
+        return sequence
+    if n_frames < 1:
+        raise UsageError(f"--frames: must be at least 1, got {n_frames}")
+    return replace(
+        sequence,
+        flip_angle=_train(sequence.flip_angle, n_frames, "FlipAngle"),
+        repetition_time=_train(sequence.repetition_time, n_frames, "RepetitionTimeExcitation"),
+        echo_time=_train(sequence.echo_time, n_frames, "EchoTime"),
+        rf_phase=_train(sequence.rf_phase, n_frames, "RFPhase"),
     )
 
 

@@ -1,6 +1,7 @@
 """Datasets on disk: raw files, sidecars, known maps, several calls."""
 
 import json
+from dataclasses import replace
 
 import ismrmrd
 import nibabel as nib
@@ -13,13 +14,16 @@ from mri2qmap_bids.recon.acquisition.raw import ReadLayout, read_raw
 from mri2qmap_bids.simulate.coils import COIL_RADIUS
 from mri2qmap_bids.simulate.command import scan_options
 from mri2qmap_bids.simulate.phantom import POINT_SPREAD
+from mri2qmap_bids.simulate.rawfile import RawFileOptions
 from mri2qmap_bids.simulate.scan import simulate_scan
 from mri2qmap_bids.simulate.sequences import from_sidecar, make_sequence
+from mri2qmap_bids.simulate.sidecar import make_sidecar
 from mri2qmap_bids.simulate.trajectory import (
     ARM_ORDERS,
     TRAJECTORY_KINDS,
     Readout,
     SpiralDensity,
+    make_trajectory,
 )
 
 FLAT = ["--matrix", "24", "--slices", "3", "--slice-gap", "1", "--frames", "12", "--coils", "2"]
@@ -96,6 +100,35 @@ def test_sidecar_describes_the_train_that_was_played(dataset):
     read, played = from_sidecar(path), make_sequence("FISP", 12)
     np.testing.assert_allclose(read.flip_angle, played.flip_angle, atol=1e-7)
     np.testing.assert_allclose(read.repetition_time, played.repetition_time)
+
+
+@pytest.mark.parametrize("n_frames", [None, 7])
+def test_every_field_of_a_sequence_survives_the_sidecar(tmp_path, n_frames):
+    played = replace(
+        make_sequence("bSSFP", 12, preparation_time=3.0),
+        rf_phase=np.deg2rad(117.0 * np.arange(12) ** 2 / 2 % 360),
+        inversion_efficiency=0.93,
+        slice_profile=(0.2, 0.9, 1.0),
+    )
+    arms = make_trajectory("spiral", (16, 16), 12, 1)
+    path = tmp_path / "sub-01_MRF.json"
+    path.write_text(json.dumps(make_sidecar(played, arms, 2, RawFileOptions())))
+    read = from_sidecar(path, n_frames)
+    for name, value in vars(played).items():
+        if isinstance(value, np.ndarray):
+            np.testing.assert_allclose(getattr(read, name), value[:n_frames], atol=1e-7)
+        else:
+            assert getattr(read, name) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["[1]", "{", '{"PulseSequenceType": "FISP", "FlipAngle": [1, "x"]}']
+)
+def test_what_is_no_sidecar_is_refused(tmp_path, text):
+    path = tmp_path / "sub-01_MRF.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="must be .*sub-01_MRF.json|sub-01_MRF.json: must be"):
+        from_sidecar(path)
 
 
 def test_known_maps_lie_where_the_acquisitions_do(dataset):
