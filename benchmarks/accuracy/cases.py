@@ -67,7 +67,15 @@ class Case:
     @property
     def name(self) -> str:
         """A name for tables."""
-        return f"{self.source} {self.kind} {self.trajectory} {self.n_dims}D R{self.acceleration} noise {self.noise:g}"
+        sampling = f"{self.trajectory} {self.sampling}" if self.readout.density else self.trajectory
+        return f"{self.source} {self.kind} {sampling} {self.n_dims}D R{self.acceleration} noise {self.noise:g}"
+
+    @property
+    def sampling(self) -> str:
+        """Where samples lie, in words."""
+        if self.trajectory != "spiral":
+            return self.trajectory
+        return "dense centre" if self.readout.density else "uniform"
 
 
 @dataclass(frozen=True, eq=False)

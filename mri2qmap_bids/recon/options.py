@@ -31,7 +31,7 @@ DEFAULT_REGULARISATION: dict[ReconMethod, float] = {
 """Weight of the regulariser (pnp: noise that the denoiser is told), relative to the noise."""
 START: ReconMethod = "lrtv"
 """Where mri2qmap starts."""
-START_NOISE = 0.6
+START_NOISE = 0.8
 """Error that is believed to be in every component of that start, relative to that of the noisiest
 component of the least-squares image."""
 CG_STEPS = 8
