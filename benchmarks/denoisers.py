@@ -17,10 +17,11 @@ import bm3d
 import numpy as np
 import torch
 
-from mri2qmap_bids.recon.options import default_weights
+from mri2qmap_bids.recon.denoisers.base import is_separate
+from mri2qmap_bids.recon.denoisers.registry import load_denoiser, packaged_weights
+from mri2qmap_bids.recon.denoisers.views import denoise
 from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS
-from mri2qmap_bids.recon.pnp.denoiser import denoise, load_denoiser
-from mri2qmap_bids.train.data import Slice, load_folder, synthesise_slices, tissue_slices
+from mri2qmap_bids.training.data import Slice, load_folder, synthesise_slices, tissue_slices
 
 Method = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
 """Noisy contrasts, which of them there are, and the noise level to clean contrasts."""
@@ -58,7 +59,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--labels", type=Path, required=True)
     words = parser.parse_args()
-    files = {"joint": default_weights("mri2qmap"), "one by one": default_weights("pnp")}
+    files = {"joint": packaged_weights("joint"), "one by one": packaged_weights("separate")}
     cards = {
         name: json.loads(path.with_suffix(".json").read_text()) for name, path in files.items()
     }
@@ -69,7 +70,7 @@ def main() -> None:
         network = load_denoiser(path, torch.device("cpu"))
 
         def method(noisy: np.ndarray, present: np.ndarray, level: float) -> np.ndarray:
-            chosen = present if network.shape.separate else np.ones_like(present)
+            chosen = present if is_separate(network) else np.ones_like(present)
             there = present[chosen, None, None]
             seen = np.where(there, noisy[chosen], 0.0)
             sigma = np.where(there, level, 0.0) * np.ones_like(seen)

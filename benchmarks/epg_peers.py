@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from mri2qmap_bids.recon.physics.epg import simulate
-from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.sequences import make_sequence
 
 TISSUES = {"WM": (0.85, 0.065), "GM": (1.4, 0.095), "CSF": (4.0, 1.8), "fat": (0.37, 0.12)}
@@ -22,7 +22,7 @@ N_TIMED = 500
 
 
 def mrpro_fingerprints(
-    sequence: Sequence, t1: torch.Tensor, t2: torch.Tensor, n_states: int
+    sequence: PulseSequence, t1: torch.Tensor, t2: torch.Tensor, n_states: int
 ) -> torch.Tensor:
     """The same train played by mrpro, shape (atom, frame)."""
     declared = torch.library.Library("torchvision", "DEF")

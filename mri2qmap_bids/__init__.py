@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from mri2qmap_bids.recon.acquisition.raw import RawScan, ReadLayout, SliceSamples, read_raw
     from mri2qmap_bids.recon.options import ReconOptions
     from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
-    from mri2qmap_bids.recon.physics.sequence import Sequence
+    from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
     from mri2qmap_bids.recon.reconstruct import reconstruct
     from mri2qmap_bids.settings import Settings
     from mri2qmap_bids.workflow.graph import init_mri2qmap_wf
@@ -23,7 +23,7 @@ __all__ = [
     "RawScan",
     "ReadLayout",
     "ReconOptions",
-    "Sequence",
+    "PulseSequence",
     "Settings",
     "SliceSamples",
     "init_mri2qmap_wf",
@@ -36,7 +36,7 @@ _HOMES = {
     "RawScan": "recon.acquisition.raw",
     "ReadLayout": "recon.acquisition.raw",
     "ReconOptions": "recon.options",
-    "Sequence": "recon.physics.sequence",
+    "PulseSequence": "recon.physics.pulse_sequence",
     "Settings": "settings",
     "SliceSamples": "recon.acquisition.raw",
     "init_mri2qmap_wf": "workflow.graph",

@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,15 +28,15 @@ from mri2qmap_bids.errors import (
     UsageError,
 )
 from mri2qmap_bids.logs import configure_logging
-from mri2qmap_bids.recon.options import (
-    DEFAULT_ITERATIONS,
-    DEFAULT_REGULARISATION,
-    RECON_METHODS,
-    ReconMethod,
-    ReconOptions,
+from mri2qmap_bids.recon.methods.registry import (
+    SUMMARIES,
+    method_named,
+    method_names,
+    resolved,
     sloppy,
 )
-from mri2qmap_bids.recon.resources import available_cores, usable_memory_gb
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.planning.resources import available_cores, usable_memory_gb
 from mri2qmap_bids.settings import PLUGINS, Settings
 
 if TYPE_CHECKING:
@@ -174,11 +174,10 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
     options = ReconOptions()
     group.add_argument(
         "--recon-method",
-        choices=RECON_METHODS,
+        choices=method_names(),
         default=options.method,
-        help="how images are made: plug-and-play with a denoiser of weighted images (mri2qmap) or of "
-        "the subspace images (pnp), regularised least squares with a smoothness term (subspace), total "
-        "variation (lrtv) or a locally low rank (llr), or the density-compensated adjoint (gridding)",
+        help="how images are made: "
+        + "; ".join(f"{name}: {summary}" for name, summary in SUMMARIES.items()),
     )
     group.add_argument(
         "--device",
@@ -199,8 +198,7 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--n-iterations",
         type=int,
-        help="most steps of the solver, which ends earlier once it has converged "
-        f"(default: {_listed(DEFAULT_ITERATIONS)})",
+        help="most steps of the solver, which ends earlier once it has converged (default: the method's)",
     )
     group.add_argument(
         "--denoiser",
@@ -223,8 +221,8 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
         type=float,
         metavar="WEIGHT",
         help="weight of the regulariser (subspace: of the smoothness term; lrtv, llr: of total variation "
-        "or low rank; pnp: noise that the denoiser is told), relative to the noise "
-        f"(default: {_listed(DEFAULT_REGULARISATION)})",
+        "or low rank; pnp: noise level given to the denoiser), relative to the noise "
+        "(default: the method's)",
     )
 
 
@@ -448,7 +446,7 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
             None if arguments.gpu_mem is None else _gigabytes("--gpu-mem", arguments.gpu_mem)
         ),
         low_memory=arguments.low_mem,
-        recon=(sloppy(recon) if arguments.sloppy else recon).resolved(),
+        recon=resolved(sloppy(recon) if arguments.sloppy else recon),
     )
 
 
@@ -738,17 +736,14 @@ def _group(settings: Settings) -> int:
     return 1 if tables.problems else 0
 
 
-def _listed(defaults: Mapping[ReconMethod, float]) -> str:
-    """Every method's default, e.g. for a help text."""
-    return ", ".join(f"{value:g} for {method}" for method, value in defaults.items())
-
-
-def _check_regularisation(weight: float | None, method: ReconMethod) -> None:
+def _check_regularisation(weight: float | None, method: str) -> None:
     if weight is None:
         return
-    if method not in DEFAULT_REGULARISATION:
-        methods = ", ".join(DEFAULT_REGULARISATION)
-        raise UsageError(f"--regularisation needs --recon-method of {methods}, got {method}")
+    if method_named(method).regularisation is None:
+        weighing = [n for n in method_names() if method_named(n).regularisation is not None]
+        raise UsageError(
+            f"--regularisation needs --recon-method of {', '.join(weighing)}, got {method}"
+        )
     if not 0 <= weight < float("inf"):
         raise UsageError(f"--regularisation must be at least 0, got {weight:g}")
 

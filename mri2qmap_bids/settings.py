@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.resources import usable_memory_gb
+from mri2qmap_bids.recon.planning.resources import usable_memory_gb
 
 PLUGINS = ("MultiProc", "SLURM")
 """What can run the steps, as Nipype calls it: processes of this machine, or jobs of a cluster."""

@@ -304,7 +304,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 def _run_train(arguments: argparse.Namespace) -> int:
     """Train a denoiser; say where its weights are."""
-    from mri2qmap_bids.train.command import run_training
+    from mri2qmap_bids.training.command import run_training
 
     sys.stdout.write(f"{run_training(arguments)}\n")
     return 0

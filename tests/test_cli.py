@@ -11,7 +11,7 @@ import pytest
 from mri2qmap_bids.cli import build_parser, main, parse, to_settings
 from mri2qmap_bids.config import write_options
 from mri2qmap_bids.errors import UsageError
-from mri2qmap_bids.recon.options import DEFAULT_ITERATIONS
+from mri2qmap_bids.recon.methods.registry import method_named
 
 
 def settings(*words):
@@ -81,9 +81,10 @@ def test_contradictory_words_are_refused(words, text):
 
 
 def test_solver_takes_its_methods_defaults():
-    assert settings().recon.n_iterations == DEFAULT_ITERATIONS["mri2qmap"]
+    assert settings().recon.n_iterations == method_named("mri2qmap").iterations
     assert (
-        settings("--recon-method", "subspace").recon.n_iterations == DEFAULT_ITERATIONS["subspace"]
+        settings("--recon-method", "subspace").recon.n_iterations
+        == method_named("subspace").iterations
     )
     assert settings("--recon-method", "lrtv").recon.regularisation == 0.5
     assert settings("--recon-method", "lrtv", "--n-iterations", "7").recon.n_iterations == 7
@@ -152,9 +153,9 @@ def test_sloppy_is_the_same_method_with_less_of_all():
     assert rough.method == usual.method
     assert rough.grid_step > usual.grid_step
     assert rough.energy < usual.energy
-    assert settings("--sloppy", "--recon-method", "lrtv").recon.iterations == 10
+    assert settings("--sloppy", "--recon-method", "lrtv").recon.n_iterations == 10
     words = ("--sloppy", "--recon-method", "lrtv", "--n-iterations", "7")
-    assert settings(*words).recon.iterations == 7
+    assert settings(*words).recon.n_iterations == 7
 
 
 def test_output_must_not_be_the_raw_data(tmp_path, capfd):

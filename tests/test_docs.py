@@ -13,13 +13,11 @@ import pytest
 import mri2qmap_bids
 from mri2qmap_bids.cli import build_parser
 from mri2qmap_bids.dataset.group import COLUMNS
-from mri2qmap_bids.recon.options import (
-    CG_STEPS,
-    DEFAULT_ITERATIONS,
-    DEFAULT_REGULARISATION,
-    DENSITY_STEPS,
-    LEAST_SQUARES_STEPS,
-)
+from mri2qmap_bids.recon.methods.llr import LLR
+from mri2qmap_bids.recon.methods.lrtv import LRTV
+from mri2qmap_bids.recon.methods.mri2qmap import MRI2QMAP
+from mri2qmap_bids.recon.methods.registry import method_named
+from mri2qmap_bids.recon.methods.subspace import SUBSPACE
 from mri2qmap_bids.report.rules import RULES
 from mri2qmap_bids.simulate.trajectory import ARM_ORDERS, TRAJECTORY_KINDS
 from mri2qmap_bids.tools import COMMANDS
@@ -95,14 +93,14 @@ def test_every_rule_of_the_traffic_light_is_on_the_page(pages):
 
 def test_steps_and_weights_on_the_page_are_the_programs():
     text = " ".join((ROOT / "docs" / "method.md").read_text().split())
-    assert f"At most {DENSITY_STEPS} steps of preconditioned" in text
-    assert f"by at most {CG_STEPS} steps of preconditioned" in text
-    assert f"by {DEFAULT_ITERATIONS['subspace']} for `subspace`" in text
-    assert f"by {LEAST_SQUARES_STEPS} for the start of the others" in text
-    assert DEFAULT_ITERATIONS["lrtv"] == DEFAULT_ITERATIONS["llr"]
-    assert f"at most {DEFAULT_ITERATIONS['lrtv']} times" in text
-    assert (DEFAULT_ITERATIONS["mri2qmap"] == 1) == ("makes one iteration" in text)
+    assert f"At most {SUBSPACE.settings.density_steps} steps of preconditioned" in text
+    assert f"by at most {MRI2QMAP.settings.data_steps} steps of preconditioned" in text
+    assert f"by {SUBSPACE.iterations} for `subspace`" in text
+    assert f"by {LRTV.settings.start.steps} for the start of the others" in text
+    assert LRTV.iterations == LLR.iterations
+    assert f"at most {LRTV.iterations} times" in text
+    assert (MRI2QMAP.iterations == 1) == ("makes one iteration" in text)
     for method in ("subspace", "lrtv", "llr"):
-        weight = f"{DEFAULT_REGULARISATION[method]:g}"
+        weight = f"{method_named(method).regularisation:g}"
         assert f"`--regularisation` of `{method}` ({weight})" in text
-    assert f"w = {DEFAULT_REGULARISATION['lrtv']:g} by default" in text
+    assert f"w = {LRTV.regularisation:g} by default" in text

@@ -86,7 +86,7 @@ def test_sdist_and_the_wheel_made_from_it_hold_every_file_of_the_package(tmp_pat
     package = tree / "mri2qmap_bids"
     expected = {path.relative_to(tree).as_posix() for path in package.rglob("*") if path.is_file()}
     for name in ("joint", "separate"):
-        assert f"mri2qmap_bids/recon/pnp/weights/{name}.safetensors" in expected
+        assert f"mri2qmap_bids/recon/denoisers/weights/{name}.safetensors" in expected
     build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path / "dist")]
     subprocess.run([*build, str(tree)], check=True, capture_output=True, cwd=tmp_path)
     sdist = next((tmp_path / "dist").glob("*.tar.gz"))

@@ -22,10 +22,10 @@ from scipy import ndimage
 from benchmarks.accuracy.cases import Problem, make_problem
 from benchmarks.accuracy.methods import Bench
 from benchmarks.accuracy.study import CASES
+from mri2qmap_bids.recon.methods.subspace import subspace_image
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.matching import TissueMaps
 from mri2qmap_bids.recon.physics.uncertainty import noise_factors
-from mri2qmap_bids.recon.problem import start_of
 
 _GRID = 512
 # Voxels that texture may be correlated over; what is smoother than that is no noise.
@@ -73,7 +73,7 @@ def rows_of(bench: Bench, name: str) -> list[str]:
     """Table rows of one case."""
     problem, dictionary = bench.problem, bench.dictionary
     options = replace(bench.options, method="subspace")
-    deviation = start_of(bench.inverse, "subspace", options).deviation
+    deviation = subspace_image(bench.inverse, options).deviation
     estimates = {method: bench.run(method) for method in ("subspace", "lrtv", "mri2qmap")}
     truth = [np.squeeze(v) for v in (problem.truth.t1, problem.truth.t2, np.abs(problem.truth.m0))]
     tissue = np.squeeze(problem.labels) > 0

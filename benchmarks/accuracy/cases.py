@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
-from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.acquire import acquire
 from mri2qmap_bids.simulate.coils import COIL_RADIUS, coil_maps
 from mri2qmap_bids.simulate.phantom import POINT_SPREAD, DigitalBrain
@@ -84,7 +84,7 @@ class Problem:
 
     scan: RawScan
     """What a reconstruction gets."""
-    sequence: Sequence
+    sequence: PulseSequence
     """The train."""
     truth: QuantitativeMaps
     """The known maps."""
@@ -155,7 +155,7 @@ def make_problem(case: Case, data: Path) -> Problem:
     return Problem(raw, sequence, known_maps(scan), labels, lesions)
 
 
-def _sequence(case: Case, folder: Path) -> Sequence:
+def _sequence(case: Case, folder: Path) -> PulseSequence:
     flips = np.deg2rad(np.loadtxt(folder / "fa.txt"))
     times = np.loadtxt(folder / "tr.txt") * 1e-3
     n_frames = min(case.frames or FULL_TRAIN // case.acceleration, len(flips))
@@ -164,7 +164,7 @@ def _sequence(case: Case, folder: Path) -> Sequence:
     return make_sequence("FISP", n_frames, flips, times, 1.9e-3)
 
 
-def _options(case: Case, sequence: Sequence, data: Path, folder: Path) -> ScanOptions:
+def _options(case: Case, sequence: PulseSequence, data: Path, folder: Path) -> ScanOptions:
     common = {"sequence": sequence, "trajectory": case.trajectory, "noise": case.noise}
     common |= {"point_spread": case.point_spread}
     if case.n_dims == 3:

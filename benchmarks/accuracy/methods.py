@@ -13,20 +13,14 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.cases import Problem
 from benchmarks.cfl import read_cfl, write_cfl
+from mri2qmap_bids.recon.device import find_device
+from mri2qmap_bids.recon.grid import tissue_grid
+from mri2qmap_bids.recon.methods.base import Solution
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match
-from mri2qmap_bids.recon.reconstruct import (
-    InverseProblem,
-    Solution,
-    find_device,
-    inverse_problem,
-    load_network,
-    solve,
-    tissue_grid,
-    uncertainty,
-    whitening_of,
-)
+from mri2qmap_bids.recon.problem import InverseProblem, inverse_problem, whitening_of
+from mri2qmap_bids.recon.quality import uncertainty
 
 BART_ITERATIONS = 60
 
@@ -90,12 +84,14 @@ class Bench:
             Further fields of :class:`ReconOptions`.
         """
         options = replace(self.options, method=method, **changes)  # type: ignore[arg-type]
-        network = load_network(options, self.dictionary.atoms.device)
+        weights = weights_file(options)
+        denoiser = load_denoiser(weights, self.dictionary.atoms.device) if weights else None
         shape = self.problem.labels.shape[-len(self.inverse.encoding.shape) :]
         if method != "gridding":
             assert callable(self.inverse.normal)  # set up once, and not on anybody's clock
         start = time.perf_counter()
-        solved = solve(self.inverse, self.dictionary, network, options, shape)
+        matcher = Matcher(self.dictionary, shape)
+        solved = method_named(method).solve(self.inverse, matcher, denoiser, options, None)
         seconds = time.perf_counter() - start
         return self.estimate(solved.maps, seconds, solved)
 
@@ -125,7 +121,7 @@ class Bench:
         def volume(values: torch.Tensor) -> NDArray[np.float32]:
             return values.reshape(self.problem.labels.shape).cpu().numpy()
 
-        known = solved and uncertainty(maps, self.dictionary, solved.deviation, solved.prior)
+        known = solved and uncertainty(solved, self.dictionary)
         return Estimate(
             t1=volume(maps.t1),
             t2=volume(maps.t2),

@@ -20,29 +20,18 @@ from benchmarks.accuracy.cases import Case, make_problem, score
 from benchmarks.accuracy.methods import Bench
 from benchmarks.accuracy.noise_level import noise_level, strong_signal
 from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
-from mri2qmap_bids.recon.correction import Prior, PriorOptions
-from mri2qmap_bids.recon.options import (
-    CG_STEPS,
-    DECAY,
-    DEFAULT_ITERATIONS,
-    DETAIL,
-    REMAINING,
-    RESIDUAL_WEIGHT,
-    START,
-    START_NOISE,
-    TOLD,
-    ReconMethod,
-    ReconOptions,
-    default_weights,
-)
+from mri2qmap_bids.recon.denoisers.base import Denoiser
+from mri2qmap_bids.recon.denoisers.registry import load_denoiser, packaged_weights
+from mri2qmap_bids.recon.methods.least_squares import PenalisedImage
+from mri2qmap_bids.recon.methods.mri2qmap import MRI2QMAP, image_with_residual
+from mri2qmap_bids.recon.methods.registry import method_named
+from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
-from mri2qmap_bids.recon.physics.residual import corrected_by_residual
-from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
-from mri2qmap_bids.recon.pnp.network import DenoiserNetwork
-from mri2qmap_bids.recon.pnp.solver import Schedule, plug_and_play
-from mri2qmap_bids.recon.problem import Start, start_of
-from mri2qmap_bids.recon.reconstruct import image_of_residual, load_network
+from mri2qmap_bids.recon.priors.residual_correction import corrected_by_residual
+from mri2qmap_bids.recon.priors.synthetic_contrasts import Prior, PriorOptions
+from mri2qmap_bids.recon.solvers.conjugate_gradient import conjugate_gradient
+from mri2qmap_bids.recon.solvers.half_quadratic_splitting import Schedule, plug_and_play
 from mri2qmap_bids.simulate.trajectory import Readout, SpiralDensity
 
 _DENSE_CENTRE = Readout(SpiralDensity(0.3, 2.5, 4))
@@ -63,18 +52,21 @@ CASES = {
 }
 
 
+_OWN = MRI2QMAP.settings
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that the study changes; the defaults are the package's."""
 
-    start: ReconMethod = START
-    start_noise: float = START_NOISE
-    n_iterations: int = DEFAULT_ITERATIONS["mri2qmap"]
-    decay: float = DECAY
-    remaining: float = REMAINING
-    detail: tuple[float, float, float] = DETAIL
-    told: float = TOLD
-    n_steps: int = CG_STEPS
+    start: str = "lrtv"
+    start_noise: float = _OWN.start_noise
+    n_iterations: int = MRI2QMAP.iterations or 1
+    decay: float = _OWN.decay
+    remaining: float = _OWN.remaining
+    detail: tuple[float, float, float] = _OWN.detail
+    told: float = _OWN.noise_scale
+    n_steps: int = _OWN.data_steps
     blind: tuple[str, ...] = ()
     """Contrasts that the denoiser does not get to see."""
     final: str = "prior"
@@ -87,10 +79,12 @@ class Settings:
     """Of the start's regulariser; None takes the package's."""
     residual: bool = True
     """Whether the last maps are corrected by what they leave of the image."""
-    residual_weight: float = RESIDUAL_WEIGHT
+    residual_weight: float = _OWN.residual_weight
     """Weight of the smoothness term that what they leave is solved with."""
-    network: ReconMethod = "mri2qmap"
-    """Whose denoiser: mri2qmap's, of all contrasts together, or pnp's, of one at a time."""
+    residual_level: float = _OWN.residual_level
+    """Of the term against errors of the model."""
+    network: str = "joint"
+    """Denoiser of all contrasts together (joint), or of one at a time (separate)."""
     level: str = "replica"
     """How noise is told: replica (its way through the solver), or detail (from the image alone)."""
 
@@ -106,12 +100,13 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "iterations": [{"n_iterations": n} for n in (0, 2, 4)],
     "dual variables": [{"duals": True, "n_iterations": 2}],
     "pull of the prior": [{"remaining": f} for f in (0.35, 1.0)],
-    "detail": [{"detail": tuple(f * d for d in DETAIL)} for f in (0.5, 2.0)],
+    "detail": [{"detail": tuple(f * d for d in _OWN.detail)} for f in (0.5, 2.0)],
     "noise told": [{"told": f} for f in (0.7, 1.3)],
     "last word": [{"final": "image"}, {"residual": False}]
-    + [{"residual_weight": w} for w in (0.03, 0.3, 1.0)],
+    + [{"residual_weight": w} for w in (0.02, 0.1, 0.3)]
+    + [{"residual_level": w} for w in (0.0, 0.05, 0.2)],
     "noise level": [{"level": "detail"}],
-    "one contrast at a time": [{"network": "pnp"}, {"network": "pnp", "told": 1.3}],
+    "one contrast at a time": [{"network": "separate"}, {"network": "separate", "told": 1.3}],
     "contrasts left out": [
         {"blind": ("T1w", "T2w", "PDw", "FLAIR")},
         {"blind": ("T1ratio", "T2ratio")},
@@ -119,19 +114,22 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
 }
 
 
-class _Blind(torch.nn.Module):
+class _Blind:
     """A denoiser with some contrasts kept from it, as if they were missing."""
 
-    def __init__(self, network: DenoiserNetwork, missing: tuple[str, ...]) -> None:
-        super().__init__()
-        self.network, self.shape = network, network.shape
-        kept = [name not in missing for name in network.shape.contrasts]
-        self.kept = torch.tensor(kept, dtype=torch.float32)[:, None, None]
+    def __init__(self, denoiser: Denoiser, missing: tuple[str, ...]) -> None:
+        self.denoiser = denoiser
+        self.contrasts, self.multiple = denoiser.contrasts, denoiser.multiple
+        shown = [name not in missing for name in denoiser.contrasts]
+        self.shown = torch.tensor(shown, dtype=torch.float32)[:, None, None]
+
+    def operations(self, shape: tuple[int, int]) -> float:
+        return self.denoiser.operations(shape)
 
     def forward(self, images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        clean = self.network(images * self.kept, sigma * self.kept)
+        clean = self.denoiser.forward(images * self.shown, sigma * self.shown)
         # What it does not see stays as it is.
-        return clean * self.kept + images * (1 - self.kept)
+        return clean * self.shown + images * (1 - self.shown)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +171,7 @@ def soft_match(image: SubspaceImage, dictionary: Dictionary, variance: float) ->
 
 
 def with_duals(
-    prior: Prior | _Soft, start: Start, deviation: NoiseDeviation, schedule: Schedule
+    prior: Prior | _Soft, start: PenalisedImage, deviation: NoiseDeviation, schedule: Schedule
 ) -> tuple[SubspaceImage, NoiseDeviation]:
     """:func:`plug_and_play` by alternating directions: u collects what x and z disagree on."""
     normal, target = start.problem.normal, start.problem.projection
@@ -194,22 +192,21 @@ def with_duals(
     return image + dual, deviation
 
 
-def run(bench: Bench, starts: dict[str, Start], settings: Settings) -> TissueMaps:
+def run(bench: Bench, starts: dict[str, PenalisedImage], settings: Settings) -> TissueMaps:
     """The loop with any settings; starts are kept, since they take the most time."""
-    options = replace(bench.options, method="mri2qmap")
-    if settings.network != "mri2qmap":
-        options = replace(options, denoiser=str(default_weights(settings.network)))
-    network = load_network(options, bench.dictionary.atoms.device)
-    assert network is not None
+    denoiser: Denoiser
+    denoiser = load_denoiser(packaged_weights(settings.network), bench.dictionary.atoms.device)
     if settings.blind:
-        network = _Blind(network, settings.blind)  # type: ignore[assignment]
+        denoiser = _Blind(denoiser, settings.blind)
     name = f"{settings.start} {settings.start_weight}"
     if name not in starts:
-        own = replace(options, regularisation=settings.start_weight)
-        starts[name] = start_of(bench.inverse, settings.start, own)
+        own = replace(bench.options, method=settings.start, regularisation=settings.start_weight)
+        image_of = method_named(settings.start).image
+        assert image_of is not None
+        starts[name] = image_of(bench.inverse, own, None)
     start = starts[name]
     prior: Prior | _Soft
-    prior = Prior(bench.dictionary, network, PriorOptions(settings.told, settings.detail))
+    prior = Prior(bench.dictionary, denoiser, PriorOptions(settings.told, settings.detail))
     if settings.matching == "soft":
         prior = _Soft(prior)
     believed = torch.full_like(start.deviation, float(start.deviation.max()))
@@ -233,8 +230,13 @@ def run(bench: Bench, starts: dict[str, Start], settings: Settings) -> TissueMap
     maps = prior.maps(image, deviation)
     if not settings.residual:
         return maps
-    left = image_of_residual(start, maps, bench.dictionary, settings.residual_weight)
-    return corrected_by_residual(maps, left, bench.dictionary, believed)
+    own_settings = replace(
+        _OWN,
+        residual_weight=settings.residual_weight,
+        residual_level=settings.residual_level,
+    )
+    explained = image_with_residual(start, maps, bench.dictionary, own_settings)
+    return corrected_by_residual(maps, explained, bench.dictionary, believed)
 
 
 def rows() -> dict[str, dict[str, Any]]:
@@ -256,7 +258,7 @@ def measure(data: Path, output: Path, take: str, options: ReconOptions) -> None:
         if not missing:
             continue
         bench = Bench(make_problem(CASES[case], data), options)
-        starts: dict[str, Start] = {}
+        starts: dict[str, PenalisedImage] = {}
         for row, change in missing.items():
             estimate = bench.estimate(run(bench, starts, Settings(**change)), 0.0)
             scores = score(estimate.t1, estimate.t2, estimate.m0, bench.problem)
@@ -304,12 +306,11 @@ def main() -> None:
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--take", default="0/1", help="every N-th case from the K-th on: K/N")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--denoiser")
     words = parser.parse_args()
     if words.table:
         tabulate(words.source, words.output)
     else:
-        options = ReconOptions(device=words.device, denoiser=words.denoiser)
+        options = ReconOptions(device=words.device)
         measure(words.source, words.output, words.take, options)
 
 

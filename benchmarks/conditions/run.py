@@ -24,10 +24,10 @@ from benchmarks.accuracy.methods import Bench, Estimate
 from mri2qmap_bids.recon.arrays import SubspaceImage
 from mri2qmap_bids.recon.encoding.circulant import filtered
 from mri2qmap_bids.recon.frequency import frequency_axes
+from mri2qmap_bids.recon.methods.registry import method_named
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
-from mri2qmap_bids.recon.pnp.least_squares import component_lengths, conjugate_gradient
-from mri2qmap_bids.recon.problem import start_of
+from mri2qmap_bids.recon.solvers.conjugate_gradient import component_lengths, conjugate_gradient
 from mri2qmap_bids.simulate.trajectory import Readout, SpiralDensity
 
 BASE = Case("brainweb41", 8, 0.1, readout=Readout(SpiralDensity(0.3, 2.5, 4)), point_spread=0.0)
@@ -145,7 +145,9 @@ def judge(t1: NDArray[np.float32], t2: NDArray[np.float32], problem: Problem) ->
 
 def distance(bench: Bench, method: str, options: ReconOptions) -> float:
     """Distance of the image after the default steps to the converged one, relative to it."""
-    start = start_of(bench.inverse, method, options)  # type: ignore[arg-type]
+    image_of = method_named(method).image
+    assert image_of is not None
+    start = image_of(bench.inverse, options, None)
     if method == "subspace":
         problem, smoothness = start.problem, start.smoothness
         converged = conjugate_gradient(
@@ -157,11 +159,8 @@ def distance(bench: Bench, method: str, options: ReconOptions) -> float:
             problem.preconditioner(smoothness),
         ).image
     else:
-        converged = start_of(
-            bench.inverse,
-            method,  # type: ignore[arg-type]
-            replace(options, n_iterations=10 * options.iterations),
-        ).image
+        steps = method_named(method).n_iterations(options)
+        converged = image_of(bench.inverse, replace(options, n_iterations=10 * steps), None).image
     apart, whole = (component_lengths(v).norm() for v in (start.image - converged, converged))
     return float(apart / whole)
 

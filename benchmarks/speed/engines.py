@@ -28,7 +28,7 @@ def mri2qmap(problem: Problem, n_iterations: int) -> np.ndarray:
 
     from mri2qmap_bids.recon.encoding import toeplitz
     from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint
-    from mri2qmap_bids.recon.pnp.least_squares import conjugate_gradient
+    from mri2qmap_bids.recon.solvers.conjugate_gradient import conjugate_gradient
 
     _threads(torch)
     device = torch.device(os.environ.get("BENCHMARK_DEVICE", "cpu"))

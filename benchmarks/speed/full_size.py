@@ -24,22 +24,20 @@ import torch
 from mri2qmap_bids.errors import MemoryLimitError
 from mri2qmap_bids.recon.acquisition.extent import extent_of
 from mri2qmap_bids.recon.acquisition.raw import ReadLayout, read_raw
-from mri2qmap_bids.recon.cost import ProblemSize
+from mri2qmap_bids.recon.denoisers.registry import denoiser_shape
+from mri2qmap_bids.recon.denoisers.unet import UNetShape
+from mri2qmap_bids.recon.device import find_device
 from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil
+from mri2qmap_bids.recon.forecast import plan_for, plans_with
+from mri2qmap_bids.recon.grid import tissue_grid
+from mri2qmap_bids.recon.methods.registry import weights_file
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, signal_of
-from mri2qmap_bids.recon.physics.sequence import Sequence
-from mri2qmap_bids.recon.plan import MemoryLimits
-from mri2qmap_bids.recon.pnp.denoiser import network_shape
-from mri2qmap_bids.recon.pnp.network import NetworkShape
-from mri2qmap_bids.recon.reconstruct import (
-    find_device,
-    plan_for,
-    plans_with,
-    reconstruct,
-    tissue_grid,
-)
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
+from mri2qmap_bids.recon.planning.cost import ProblemSize
+from mri2qmap_bids.recon.planning.plan import MemoryLimits
+from mri2qmap_bids.recon.reconstruct import reconstruct
 from mri2qmap_bids.simulate.acquire import Acquired
 from mri2qmap_bids.simulate.coils import coil_maps
 from mri2qmap_bids.simulate.phantom import DigitalBrain
@@ -54,7 +52,7 @@ class Simulated:
     """A scan on disk and what is known of it."""
 
     file: Path
-    sequence: Sequence
+    sequence: PulseSequence
     brain: DigitalBrain
     n_arms: int
     n_samples: int
@@ -159,6 +157,7 @@ def extrapolated(
     n = words.extrapolate
     dictionary = build_dictionary(scan.sequence, tissue_grid(options), options.rank)
     first = whole_trajectory(n, 1, words.arms).positions
+    weights = weights_file(options)
     size = ProblemSize(
         shape=(n,) * 3,
         n_slices=1,
@@ -168,9 +167,7 @@ def extrapolated(
         n_samples=words.frames * first[..., 0].size,
         n_atoms=len(dictionary.atoms),
         real_basis=not dictionary.basis.is_complex(),
-        network=NetworkShape()
-        if options.weights_file is None
-        else network_shape(options.weights_file),
+        denoiser=UNetShape() if weights is None else denoiser_shape(weights),
     )
     found = {}
     for threads, (planned, measured) in times.items():

@@ -21,10 +21,12 @@ import torch
 from mri2qmap_bids.recon.acquisition.extent import extent_of
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
-from mri2qmap_bids.recon.options import DEFAULT_ITERATIONS, ReconOptions
+from mri2qmap_bids.recon.forecast import plans_with
+from mri2qmap_bids.recon.grid import tissue_grid
+from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
-from mri2qmap_bids.recon.plan import MemoryLimits
-from mri2qmap_bids.recon.reconstruct import plans_with, reconstruct, tissue_grid
+from mri2qmap_bids.recon.planning.plan import MemoryLimits
+from mri2qmap_bids.recon.reconstruct import reconstruct
 from mri2qmap_bids.simulate.sequences import make_sequence
 
 N_FRAMES = 60
@@ -61,9 +63,7 @@ def scan_of(case: Case) -> RawScan:
 
 def measure(case: Case) -> dict[str, float | str]:
     """Predicted and measured peak and time of one case, in this process."""
-    for method in DEFAULT_ITERATIONS:
-        DEFAULT_ITERATIONS[method] = 1
-    options = ReconOptions(method=case.method, device="cpu", rank=5)  # type: ignore[arg-type]
+    options = ReconOptions(method=case.method, device="cpu", rank=5, n_iterations=1)
     sequence = make_sequence("FISP", N_FRAMES, np.deg2rad(np.linspace(5, 60, N_FRAMES)))
     dictionary = build_dictionary(sequence, tissue_grid(options), 5)
     scan = scan_of(case)

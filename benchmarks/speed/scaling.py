@@ -19,14 +19,14 @@ import numpy as np
 import torch
 
 from benchmarks.speed.problem import Size, make_problem
+from mri2qmap_bids.recon.device import find_device
 from mri2qmap_bids.recon.encoding import toeplitz
 from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
 from mri2qmap_bids.recon.physics.matching import match
-from mri2qmap_bids.recon.physics.sequence import Sequence
-from mri2qmap_bids.recon.pnp.total_variation import TotalVariation
-from mri2qmap_bids.recon.reconstruct import find_device
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
+from mri2qmap_bids.recon.priors.total_variation import TotalVariation
 from mri2qmap_bids.simulate.sequences import make_sequence
 
 BASE = Size(2, 128, 6, 400, 1)
@@ -118,7 +118,7 @@ def measure(size: Size, device: torch.device, repeats: int) -> dict[str, Timing]
     }
 
 
-def _sequence(size: Size) -> Sequence:
+def _sequence(size: Size) -> PulseSequence:
     frames = np.arange(size.n_frames) / size.n_frames
     return make_sequence(
         "FISP", size.n_frames, np.deg2rad(10 + 50 * np.sin(np.pi * 4 * frames) ** 2)

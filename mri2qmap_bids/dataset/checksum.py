@@ -9,6 +9,7 @@ from typing import Any
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.recon.methods.registry import method_named, resolved, weights_file
 from mri2qmap_bids.recon.options import ReconOptions
 
 KEY = "MRFInputsChecksum"
@@ -53,10 +54,12 @@ def inputs_checksum(
         If a file cannot be read.
     """
     digest = hashlib.sha256(__version__.encode())
-    chosen = {**asdict(options.resolved()), "device": None, "denoiser": None}
+    chosen = {**asdict(resolved(options)), "device": None, "denoiser": None}
+    chosen["settings"] = repr(method_named(options.method).settings)
+    weights = weights_file(options)
     digest.update(json.dumps([dict(metadata), chosen], sort_keys=True, default=str).encode())
-    if options.weights_file is not None:
-        digest.update(options.weights_file.read_bytes())
+    if weights is not None:
+        digest.update(weights.read_bytes())
     if b1_file is not None:
         digest.update(b1_file.read_bytes())
     size = path.stat().st_size

@@ -9,20 +9,10 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
+from mri2qmap_bids.recon.methods.registry import method_named, resolved
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.contrasts import Contrast
 
-_METHODS = {
-    "gridding": "Density-compensated adjoint in the temporal subspace",
-    "subspace": "Least squares in the temporal subspace with a Tikhonov term towards smooth images, by "
-    "preconditioned conjugate gradients",
-    "mri2qmap": "Plug-and-play: data consistency in the temporal subspace in turn with a denoiser of "
-    "synthetic weighted images (MRI2Qmap, arXiv:2603.11316)",
-    "lrtv": "Least squares in the temporal subspace with total variation, by alternating directions",
-    "llr": "Least squares in the temporal subspace with locally low rank, by alternating directions",
-    "pnp": "Plug-and-play: data consistency in the temporal subspace in turn with a denoiser of its "
-    "components",
-}
 # Keys of a raw sidecar that hold for the maps as they stand.
 _COPIED = (
     "MagneticFieldStrength",
@@ -61,18 +51,20 @@ def describe_maps(
     resolution
         Width of the point spread along the encoded axes ([z,] y, x) [m]; None: not known.
     """
-    resolved = asdict(options.resolved())
-    parameters = {key: value for key, value in resolved.items() if value is not None}
+    method = method_named(options.method)
+    chosen = asdict(resolved(options))
+    parameters = {key: value for key, value in chosen.items() if value is not None}
+    settings = {} if method.settings is None else {"settings": asdict(method.settings)}
     described: dict[str, Any] = {
         "EstimationAlgorithm": "Dictionary matching in the temporal subspace with refinement "
         "between grid points; dictionary by extended phase graphs",
         "EstimationReference": "Ma et al. 2013, doi:10.1038/nature11971",
-        "ReconMethodName": _METHODS[options.method],
+        "ReconMethodName": method.title,
         "ReconMethodImplementationVersion": __version__,
         "ReconMethodParameterLabels": [key for key, v in parameters.items() if _is_number(v)],
         "ReconMethodParameterValues": [v for v in parameters.values() if _is_number(v)],
         "ReconMethodParameterUnits": ["none" for v in parameters.values() if _is_number(v)],
-        "MRFReconstruction": parameters,
+        "MRFReconstruction": parameters | settings,
     }
     if resolution is not None:
         # In mm, as BIDS has lengths in the headers of images, along x, y[, z].

@@ -11,7 +11,7 @@ from mri2qmap_bids.errors import SidecarError
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.acquisition.raw import FRAME_COUNTERS, ReadLayout
 from mri2qmap_bids.recon.acquisition.trajectory import TRAJECTORY_UNITS
-from mri2qmap_bids.recon.physics.sequence import Sequence, SequenceKind
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, SequenceKind
 
 _KINDS: dict[str, SequenceKind] = {"fisp": "FISP", "bssfp": "bSSFP"}
 # No fingerprint waits a second between excitations: such a value is in milliseconds.
@@ -19,7 +19,9 @@ _LONGEST_REPETITION = 1.0
 _LONGEST_INVERSION = 20.0
 
 
-def read_sequence(metadata: Mapping[str, Any], header: ScanHeader | None, path: Path) -> Sequence:
+def read_sequence(
+    metadata: Mapping[str, Any], header: ScanHeader | None, path: Path
+) -> PulseSequence:
     """The train that a run's metadata describes.
 
     Parameters
@@ -57,7 +59,7 @@ def read_sequence(metadata: Mapping[str, Any], header: ScanHeader | None, path: 
     efficiency = _scalar(metadata, "InversionEfficiency", (1.0,), path)
     if efficiency is None or not 0 <= efficiency <= 1:
         raise _broken(path, "InversionEfficiency", "0 to 1", efficiency)
-    sequence = Sequence(
+    sequence = PulseSequence(
         kind=kind,
         flip_angle=np.deg2rad(flip_angle),
         repetition_time=repetition,

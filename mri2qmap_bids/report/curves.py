@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from mri2qmap_bids.recon.diagnostics import CoilNoise, Diagnostics, Fingerprints, Residual
-from mri2qmap_bids.recon.physics.sequence import Sequence as Train
+from mri2qmap_bids.recon.diagnostics.model import CoilNoise, Diagnostics, Fingerprints, Residual
+from mri2qmap_bids.recon.methods.registry import method_named, method_names
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.report.literature import Literature
 from mri2qmap_bids.report.picture import INK, SERIES
 
@@ -17,14 +18,6 @@ _TISSUE_COLOURS = {"white matter": SERIES[0], "grey matter": SERIES[1]}
 # Margins, in shares of the figure.
 _PAIR = {"left": 0.07, "right": 0.985, "top": 0.97, "bottom": 0.2, "wspace": 0.2}
 _SINGLE = {"left": 0.17, "right": 0.97, "top": 0.96, "bottom": 0.2}
-_SOLVERS = {
-    "subspace": "least squares: residual",
-    "lrtv": "total variation: step",
-    "llr": "locally low rank: step",
-    "mri2qmap": "plug and play: change",
-    "pnp": "plug and play: change",
-}
-_FIGURE_OF = {"subspace": "residual", "lrtv": "step", "llr": "step"}
 
 
 def histograms(
@@ -75,7 +68,7 @@ def _histogram(
     axes.yaxis.set_major_locator(MaxNLocator(4))
 
 
-def train(sequence: Train) -> Figure:
+def train(sequence: PulseSequence) -> Figure:
     """Flip angles and repetition times over the frames."""
     figure = Figure((8.4, 2.4))
     left, right = figure.subplots(1, 2, gridspec_kw=_PAIR)
@@ -133,20 +126,21 @@ def coil_noise(noise: CoilNoise) -> Figure:
 
 def convergence(steps: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure | None:
     """How much each solver changes from step to step; None where none iterates."""
-    drawn = [solver for solver in _SOLVERS if len(steps.get(solver, ())) > 1]
+    curves = {name: method_named(name).curve for name in steps if name in method_names()}
+    drawn = {name: curve for name, curve in curves.items() if curve and len(steps[name]) > 1}
     if not drawn:
         return None
     figure = Figure((4.2, 2.4))
     axes = figure.subplots(gridspec_kw=_SINGLE)
-    for number, solver in enumerate(drawn):
-        values = [100 * step[_FIGURE_OF.get(solver, "change")] for step in steps[solver]]
+    for number, (solver, curve) in enumerate(drawn.items()):
+        values = [100 * step[curve.figure] for step in steps[solver]]
         axes.plot(
             range(1, len(values) + 1),
             values,
             color=SERIES[number],
             marker="o",
             ms=2.5,
-            label=_SOLVERS[solver],
+            label=curve.label,
         )
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from mri2qmap_bids.recon.diagnostics import Sampling
+from mri2qmap_bids.recon.diagnostics.model import Sampling
 from mri2qmap_bids.report.picture import SERIES
 
 _PLANES = (("kx", "ky"), ("kx", "kz"), ("ky", "kz"))

@@ -19,7 +19,7 @@ from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.failures import RunFailure, read_failures
 from mri2qmap_bids.dataset.figures import figure_path
 from mri2qmap_bids.dataset.files import write_text
-from mri2qmap_bids.recon.diagnostics import Diagnostics
+from mri2qmap_bids.recon.diagnostics.model import Diagnostics
 from mri2qmap_bids.report import curves, kspace, scales
 from mri2qmap_bids.report.contents import Page, runs_of
 from mri2qmap_bids.report.literature import Literature, literature_at

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from mri2qmap_bids.recon.diagnostics import Fingerprints
+from mri2qmap_bids.recon.diagnostics.model import Fingerprints
 from mri2qmap_bids.report.curves import phase_of
 from mri2qmap_bids.report.mosaic import cropped, single_layout
 from mri2qmap_bids.report.picture import image_markup

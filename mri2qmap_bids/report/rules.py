@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from mri2qmap_bids.recon.methods.registry import method_named, method_names
 from mri2qmap_bids.report.run import Run
 
 Level = Literal["good", "look", "bad"]
@@ -114,7 +115,8 @@ def _noise_ratio(run: Run) -> float | None:
     """Only whitened coils say how much noise to expect; a gridded image explains no samples."""
     if run.diagnostics is None or run.diagnostics.coil_noise is None:
         return None
-    if run.conditions is not None and run.conditions.options.get("method") == "gridding":
+    name = run.conditions.options.get("method") if run.conditions is not None else None
+    if name in method_names() and not method_named(name).explains_samples:
         return None
     return run.diagnostics.part.residual.noise
 

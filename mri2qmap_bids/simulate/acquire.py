@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.physics import epg
-from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.fields import generator
 from mri2qmap_bids.simulate.phantom import DigitalBrain
 from mri2qmap_bids.simulate.trajectory import Trajectory
@@ -42,7 +42,7 @@ class Acquired:
 
 def acquire(
     brain: DigitalBrain,
-    sequence: Sequence,
+    sequence: PulseSequence,
     trajectory: Trajectory,
     coil_maps: NDArray[np.complex64],
     noise: float,
@@ -92,7 +92,7 @@ def acquire(
 
 def encode(
     brain: DigitalBrain,
-    sequence: Sequence,
+    sequence: PulseSequence,
     trajectory: Trajectory,
     coil_maps: NDArray[np.complex64],
     b1: NDArray[np.float32] | float = 1.0,
@@ -128,7 +128,7 @@ def encode(
 
 
 def fingerprints(
-    brain: DigitalBrain, sequence: Sequence, b1: NDArray[np.float32] | float = 1.0
+    brain: DigitalBrain, sequence: PulseSequence, b1: NDArray[np.float32] | float = 1.0
 ) -> tuple[NDArray[np.complex64], NDArray[np.int_]]:
     """Signals of the distinct tissues of a brain, and which voxel has which.
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from mri2qmap_bids.errors import UsageError
-from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.phantom import POINT_SPREAD
 from mri2qmap_bids.simulate.rawfile import RawFileOptions
 from mri2qmap_bids.simulate.scan import PhantomKind, ScanOptions
@@ -99,7 +99,7 @@ def scan_options(arguments: argparse.Namespace) -> ScanOptions:
     )
 
 
-def _sequence(arguments: argparse.Namespace) -> Sequence:
+def _sequence(arguments: argparse.Namespace) -> PulseSequence:
     """The train of the options."""
     if arguments.sidecar is not None:
         return from_sidecar(arguments.sidecar, arguments.frames)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.acquire import Acquired
 from mri2qmap_bids.simulate.trajectory import TrajectoryKind
 
@@ -52,7 +52,7 @@ class RawFileOptions:
 def write_raw_file(
     path: Path,
     acquired: Acquired,
-    sequence: Sequence,
+    sequence: PulseSequence,
     geometry: Geometry,
     options: RawFileOptions,
 ) -> None:
@@ -79,7 +79,7 @@ def write_raw_file(
 
 
 def make_header(
-    acquired: Acquired, sequence: Sequence, geometry: Geometry, options: RawFileOptions
+    acquired: Acquired, sequence: PulseSequence, geometry: Geometry, options: RawFileOptions
 ) -> Any:
     """The XML header: matrix and field of view [mm], coils, limits, timing [ms]."""
     xsd = ismrmrd.xsd

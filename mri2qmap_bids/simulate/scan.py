@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
-from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.acquire import Acquired, acquire
 from mri2qmap_bids.simulate.anatomy import brainweb, centre_and_extent, mni152
 from mri2qmap_bids.simulate.coils import COIL_RADIUS, coil_maps
@@ -31,7 +31,7 @@ _FOV_STEP = 10e-3
 class ScanOptions:
     """What to scan and how, in SI units."""
 
-    sequence: Sequence
+    sequence: PulseSequence
     """The train."""
     phantom: PhantomKind = "mni152"
     """Where the brain comes from."""

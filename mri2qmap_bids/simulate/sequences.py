@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.dataset.sidecar import read_sequence
 from mri2qmap_bids.errors import SidecarError, UsageError
-from mri2qmap_bids.recon.physics.sequence import Sequence, SequenceKind
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, SequenceKind
 
 INVERSION_TIME = 20e-3
 """Delay from the inversion to the first frame [s]."""
@@ -59,7 +59,7 @@ def make_sequence(
     echo_time: NDArray[np.float64] | float | None = None,
     inversion_time: float | None = INVERSION_TIME,
     preparation_time: float | None = None,
-) -> Sequence:
+) -> PulseSequence:
     """A train with defaults for everything that is not given.
 
     Parameters
@@ -99,7 +99,7 @@ def make_sequence(
         echo = np.full(n_frames, FISP_ECHO_TIME) if spoiled else repetition / 2
     else:
         echo = _train(echo_time, n_frames, "echo times")
-    sequence = Sequence(
+    sequence = PulseSequence(
         kind=kind,
         flip_angle=_train(flips, n_frames, "flip angles"),
         repetition_time=repetition,
@@ -137,7 +137,7 @@ def read_train(path: Path) -> NDArray[np.float64]:
     return values
 
 
-def from_sidecar(path: Path, n_frames: int | None = None) -> Sequence:
+def from_sidecar(path: Path, n_frames: int | None = None) -> PulseSequence:
     """The pulse sequence that a run's JSON sidecar describes, or its first frames.
 
     Parameters
@@ -182,7 +182,7 @@ def _train(values: NDArray[np.float64] | float, n_frames: int, name: str) -> NDA
     return train[:n_frames]
 
 
-def _check(sequence: Sequence) -> None:
+def _check(sequence: PulseSequence) -> None:
     """Times must be positive and fit into one another."""
     if not (sequence.echo_time > 0).all():
         raise UsageError(f"echo times: must be > 0 s, got {sequence.echo_time.min():g}")

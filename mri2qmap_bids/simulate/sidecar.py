@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids import __version__
-from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.rawfile import (
     DWELL_TIME,
     FIELD_STRENGTH,
@@ -18,7 +18,7 @@ from mri2qmap_bids.simulate.trajectory import Trajectory
 
 
 def make_sidecar(
-    sequence: Sequence, trajectory: Trajectory, n_coils: int, options: RawFileOptions
+    sequence: PulseSequence, trajectory: Trajectory, n_coils: int, options: RawFileOptions
 ) -> dict[str, Any]:
     """Keys of a run's sidecar, times in s and angles in degrees.
 
@@ -69,7 +69,7 @@ def make_sidecar(
     return keys
 
 
-def _preparation(sequence: Sequence) -> dict[str, float]:
+def _preparation(sequence: PulseSequence) -> dict[str, float]:
     """Inversion and repetition of the train, where there are any."""
     keys: dict[str, float] = {}
     if sequence.inversion_time is not None:

@@ -19,7 +19,7 @@ from mri2qmap_bids.dataset.derivatives import (
 )
 from mri2qmap_bids.dataset.files import write_atomically, write_json, write_text
 from mri2qmap_bids.errors import DatasetError, OutputError
-from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.fields import transmit_field
 from mri2qmap_bids.simulate.grid import grid_centre, voxel_centres
 from mri2qmap_bids.simulate.rawfile import RawFileOptions, write_raw_file
@@ -58,7 +58,7 @@ def write_run(
     dataset: Path,
     entities: Mapping[str, str],
     scan: Scan,
-    sequence: Sequence,
+    sequence: PulseSequence,
     options: RawFileOptions,
     participant: Mapping[str, str],
 ) -> Path:

@@ -13,6 +13,7 @@ from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from mri2qmap_bids.dataset.query import MRFRun
+from mri2qmap_bids.recon.methods.registry import weights_file
 from mri2qmap_bids.report.contents import Page
 from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.workflow.interfaces import (
@@ -156,8 +157,9 @@ def init_mri2qmap_wf(
     reconstruct.inputs.low_memory = settings.low_memory
     if settings.gpu_memory_gb:
         reconstruct.inputs.gpu_memory_gb = settings.gpu_memory_gb
-    if settings.recon.weights_file:
-        reconstruct.inputs.weights_file = str(settings.recon.weights_file)
+    weights = weights_file(settings.recon)
+    if weights is not None:
+        reconstruct.inputs.weights_file = str(weights)
     write = Node(WriteDerivatives(), name="write_derivatives")
     write.inputs.output_dir = str(settings.output_dir)
     write.inputs.command = settings.command

@@ -38,8 +38,9 @@ class BuildDictionary(SimpleInterface):  # type: ignore[misc]
     output_spec = _BuildDictionaryOutput
 
     def _run_interface(self, runtime: Any) -> Any:
+        from mri2qmap_bids.recon.device import find_device
+        from mri2qmap_bids.recon.grid import tissue_grid
         from mri2qmap_bids.recon.physics.dictionary import cached_dictionary
-        from mri2qmap_bids.recon.reconstruct import find_device, tissue_grid
 
         sequence, layout = _described(self.inputs)
         options = self.inputs.options
@@ -92,13 +93,14 @@ class Reconstruct(SimpleInterface):  # type: ignore[misc]
         from mri2qmap_bids.logs import heard_warnings
         from mri2qmap_bids.recon.acquisition.extent import read_extent
         from mri2qmap_bids.recon.acquisition.raw import read_raw
-        from mri2qmap_bids.recon.diagnostics import save_diagnostics
+        from mri2qmap_bids.recon.diagnostics.model import save_diagnostics
+        from mri2qmap_bids.recon.forecast import plans_with
         from mri2qmap_bids.recon.physics.dictionary import load_dictionary
         from mri2qmap_bids.recon.physics.maps import save_maps
-        from mri2qmap_bids.recon.plan import MemoryLimits
-        from mri2qmap_bids.recon.reconstruct import plans_with, reconstruct_and_diagnose
+        from mri2qmap_bids.recon.planning.plan import MemoryLimits
+        from mri2qmap_bids.recon.planning.resources import peak_memory_gb
+        from mri2qmap_bids.recon.reconstruct import reconstruct_and_diagnose
         from mri2qmap_bids.recon.record import Record
-        from mri2qmap_bids.recon.resources import peak_memory_gb
 
         path, options = Path(self.inputs.raw_file), self.inputs.options
         memory, gpu_memory = (
@@ -223,7 +225,7 @@ def _transmit_field(inputs: Any, layout: Any) -> Any:
     """The B1 map on the grid of a run's maps; None if there is none."""
     from mri2qmap_bids.dataset.fieldmap import read_transmit_field
     from mri2qmap_bids.recon.acquisition.extent import read_geometry
-    from mri2qmap_bids.recon.reconstruct import resize
+    from mri2qmap_bids.recon.grid import resize
 
     if not isdefined(inputs.b1_file):
         return None

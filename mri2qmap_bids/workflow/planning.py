@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from mri2qmap_bids.dataset.query import MRFRun
 from mri2qmap_bids.errors import Mri2QmapError
-from mri2qmap_bids.recon.cost import Plan
+from mri2qmap_bids.recon.planning.cost import Plan
 from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
     from mri2qmap_bids.recon.acquisition.extent import ScanExtent
-    from mri2qmap_bids.recon.physics.sequence import Sequence
+    from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 
 # Without a dictionary of the train the rank is not known; that of usual trains.
 _USUAL_RANK = 6
@@ -52,7 +52,7 @@ def _memory_of(run: MRFRun, settings: Settings) -> float:
     return (plan.host or plan.device) / 1e9
 
 
-def _read(run: MRFRun) -> "tuple[Sequence, ScanExtent]":
+def _read(run: MRFRun) -> "tuple[PulseSequence, ScanExtent]":
     """What a run's sidecar and header say."""
     from mri2qmap_bids.dataset.sidecar import read_layout, read_sequence
     from mri2qmap_bids.recon.acquisition.extent import read_extent
@@ -79,9 +79,10 @@ def plans_of(run: MRFRun, settings: Settings) -> list[Plan]:
     """
     import torch
 
+    from mri2qmap_bids.recon.forecast import plan_for, plans_with, problem_size
+    from mri2qmap_bids.recon.grid import tissue_grid
     from mri2qmap_bids.recon.physics.dictionary import dictionary_path, load_dictionary
-    from mri2qmap_bids.recon.plan import MemoryLimits
-    from mri2qmap_bids.recon.reconstruct import plan_for, plans_with, problem_size, tissue_grid
+    from mri2qmap_bids.recon.planning.plan import MemoryLimits
 
     torch.set_num_threads(settings.omp_threads)
     options = settings.recon

@@ -4,13 +4,12 @@ import re
 
 import pytest
 
-from mri2qmap_bids.citation import methods
 from mri2qmap_bids.citation.methods import Work, methods_text
 from mri2qmap_bids.citation.references import REFERENCES
 from mri2qmap_bids.dataset.provenance import describe_maps
-from mri2qmap_bids.recon import options
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
-from mri2qmap_bids.recon.options import RECON_METHODS, ReconOptions
+from mri2qmap_bids.recon.methods.registry import SUMMARIES, method_named
+from mri2qmap_bids.recon.options import ReconOptions
 
 HEADER = ScanHeader((8, 8, 1), (0.2, 0.2, 0.005), (8, 8, 1), (0.2, 0.2, 0.005), field_strength=3.0)
 
@@ -25,7 +24,7 @@ def text(*works) -> str:
     return methods_text(works or (work(),)).markdown
 
 
-@pytest.mark.parametrize("method", RECON_METHODS)
+@pytest.mark.parametrize("method", SUMMARIES)
 def test_references_are_those_that_are_cited_and_no_more(method):
     written = methods_text([work(method)])
     body, listed = written.markdown.rsplit("\n\n", 1)
@@ -40,7 +39,7 @@ def test_references_are_those_that_are_cited_and_no_more(method):
 def test_every_reference_is_cited_by_some_method():
     cited = {
         key
-        for method in RECON_METHODS
+        for method in SUMMARIES
         for key in re.findall(r"@article\{(\w+),", methods_text([work(method)]).bibtex)
     }
     assert cited == set(REFERENCES)
@@ -62,7 +61,7 @@ def test_each_method_is_described_by_its_own_words():
     assert "locally low rank" in text(work("llr"))
     assert "total variation" not in text(work("llr"))
     assert "Hestenes" not in text(work("gridding"))
-    for method in RECON_METHODS:
+    for method in SUMMARIES:
         assert ("density-compensated adjoint" in text(work(method))) == (method == "gridding")
         assert ("alternating direction" in text(work(method))) == (
             method in ("lrtv", "llr", "mri2qmap")
@@ -71,44 +70,44 @@ def test_each_method_is_described_by_its_own_words():
         assert ("data-consistency step" in text(work(method))) == (method in ("mri2qmap", "pnp"))
 
 
+FIRST = "At most {} steps with density-compensated"
+ROUNDS = "in rounds of at most {} steps"
+DRAWN = "at most {} conjugate-gradient steps a round"
+DATA_STEP = "data-consistency step (at most {} preconditioned"
+
+
 @pytest.mark.parametrize(
-    ("method", "steps"),
+    ("method", "numbers"),
     [
         (
             "mri2qmap",
-            [
-                ("DENSITY_STEPS", "At most {} steps with density-compensated"),
-                ("LEAST_SQUARES_STEPS", "in rounds of at most {} steps"),
-                ("REPLICA_STEPS", "at most {} conjugate-gradient steps a round"),
-                ("DEFAULT_ITERATIONS[lrtv]", "] in at most {} steps."),
-                ("DEFAULT_REGULARISATION[lrtv]", "weight {} relative to the noise"),
-                ("CG_STEPS", "data-consistency step (at most {} preconditioned"),
-                ("CG_STEPS", "at most {} preconditioned conjugate-gradient steps) and averaged"),
-                ("RESIDUAL_WEIGHT", "the same smoothness term (weight {};"),
-            ],
+            {
+                "start.start.density_steps": FIRST,
+                "start.start.steps": ROUNDS,
+                "start.start.replica_steps": DRAWN,
+                "start_steps": "] in at most {} steps.",
+                "start_weight": "weight {} relative to the noise",
+                "data_steps": DATA_STEP,
+                "residual_weight": "the same smoothness term (weight {})",
+                "residual_level": "of {} times the median sampling density",
+            },
         ),
-        ("lrtv", [("LEAST_SQUARES_STEPS", "in rounds of at most {} steps")]),
-        ("llr", [("LEAST_SQUARES_STEPS", "in rounds of at most {} steps")]),
-        ("subspace", [("DENSITY_STEPS", "At most {} steps with density-compensated")]),
-        (
-            "pnp",
-            [
-                ("DEFAULT_ITERATIONS[subspace]", "in rounds of at most {} steps"),
-                ("CG_STEPS", "data-consistency step (at most {} preconditioned"),
-            ],
-        ),
+        ("lrtv", {"start.density_steps": FIRST, "start.steps": ROUNDS}),
+        ("llr", {"start.steps": ROUNDS, "start.replica_steps": DRAWN}),
+        ("subspace", {"density_steps": FIRST, "replica_steps": DRAWN}),
+        ("pnp", {"start.steps": ROUNDS, "data_steps": DATA_STEP}),
     ],
 )
-def test_numbers_are_those_that_the_solvers_take(monkeypatch, method, steps):
-    treated = work(method)
-    for name, words in steps:
-        constant, _, key = name.rstrip("]").partition("[")
-        value = getattr(options, constant)
-        assert words.format(f"{value[key] if key else value:g}") in text(treated), name
-        other = {**value, key: 77} if key else 77
-        with monkeypatch.context() as patch:
-            patch.setattr(methods, constant, other)
-            assert words.format(77) in text(treated), name
+def test_numbers_are_those_of_the_sidecar_which_are_those_of_the_solvers(method, numbers):
+    for path, words in numbers.items():
+        treated = work(method)
+        *rooms, name = path.split(".")
+        own, told = method_named(method).settings, treated.sidecar["MRFReconstruction"]["settings"]
+        for room in rooms:
+            own, told = getattr(own, room), told[room]
+        assert words.format(f"{getattr(own, name):g}") in text(treated), path
+        told[name] = 77
+        assert words.format(77) in text(treated), path
 
 
 @pytest.mark.parametrize("method", ["subspace", "lrtv", "llr", "mri2qmap", "pnp"])

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 
 
 def bloch_fingerprint(
-    sequence: Sequence,
+    sequence: PulseSequence,
     t1: float,
     t2: float,
     n_isochromats: int = 256,

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 
 
-def train(kind="FISP", n_frames=150, **changes) -> Sequence:
+def train(kind="FISP", n_frames=150, **changes) -> PulseSequence:
     """A train with lobes of flip angle after an inversion; fields may be changed."""
     frame = np.arange(n_frames)
     tr = 0.012 if kind == "FISP" else 0.006
@@ -17,4 +17,4 @@ def train(kind="FISP", n_frames=150, **changes) -> Sequence:
         "rf_phase": np.zeros(n_frames) if kind == "FISP" else np.pi * (frame % 2),
         "inversion_time": 0.02,
     }
-    return Sequence(**(fields | changes))
+    return PulseSequence(**(fields | changes))

@@ -14,19 +14,16 @@ from scipy.spatial.transform import Rotation
 from mri2qmap_bids.errors import DeviceError
 from mri2qmap_bids.recon.acquisition.geometry import affine
 from mri2qmap_bids.recon.acquisition.raw import ReadLayout, read_raw
-from mri2qmap_bids.recon.diagnostics import centre
-from mri2qmap_bids.recon.options import DETAIL, TAKEN_BACK, ReconOptions
+from mri2qmap_bids.recon.device import find_device
+from mri2qmap_bids.recon.grid import centre, resize, tissue_grid, widened
+from mri2qmap_bids.recon.methods.base import Solution
+from mri2qmap_bids.recon.methods.mri2qmap import MRI2QMAP, prior_error
+from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps
 from mri2qmap_bids.recon.physics.uncertainty import time_deviations
-from mri2qmap_bids.recon.reconstruct import (
-    _widened,
-    find_device,
-    reconstruct,
-    resize,
-    tissue_grid,
-    uncertainty,
-)
+from mri2qmap_bids.recon.quality import uncertainty
+from mri2qmap_bids.recon.reconstruct import reconstruct
 
 AXES = Rotation.from_euler("xyz", [25, -15, 40], degrees=True).as_matrix().T  # read, phase, slice
 CENTRE = np.array([12.0, -30.0, 45.0])  # LPS [mm]
@@ -149,12 +146,12 @@ def test_a_known_transmit_field_is_no_error_of_t2(tmp_path, method):
 
 def test_the_transmit_field_goes_on_beyond_the_grid():
     field = torch.rand(5, 6)
-    wide = _widened(field, (9, 10))
+    wide = widened(field, (9, 10))
     assert torch.equal(centre(wide, (5, 6)), field)
     assert torch.equal(wide[0], wide[2])
     assert wide.shape == (9, 10)
     volume = torch.rand(4, 5, 6)
-    assert torch.equal(centre(_widened(volume, (7, 5, 12)), (4, 5, 6)), volume)
+    assert torch.equal(centre(widened(volume, (7, 5, 12)), (4, 5, 6)), volume)
 
 
 def test_noise_is_whitened(tmp_path):
@@ -217,16 +214,21 @@ def test_a_gpu_that_is_not_there_is_said():
     assert find_device("cpu") == torch.device("cpu")
 
 
+def solution_with(maps, deviation, prior=None):
+    error = None if prior is None else prior_error(maps, prior, MRI2QMAP.settings)
+    return Solution(maps, deviation, torch.zeros(1, 1, dtype=torch.complex64), prior_error=error)
+
+
 def test_uncertainty_of_a_prior_is_its_detail_where_noise_is_strong():
     dictionary = build_dictionary(SEQUENCE, tissue_grid(OPTIONS), rank=5)
     ones = torch.ones(3)
     maps = TissueMaps(1.2 * ones, 0.08 * ones, ones.to(torch.complex64), ones)
-    limit = (DETAIL[0] * maps.t1, DETAIL[1] * maps.t2)
+    limit = (MRI2QMAP.settings.detail[0] * maps.t1, MRI2QMAP.settings.detail[1] * maps.t2)
     for level, expected in ((1e-6, None), (1.0, limit)):
         deviation = torch.full((dictionary.basis.shape[1],), level)
         noise = time_deviations(maps, dictionary, deviation)
-        unlimited = uncertainty(maps, dictionary, deviation)
-        limited = uncertainty(maps, dictionary, deviation, prior=maps)
+        unlimited = uncertainty(solution_with(maps, deviation), dictionary)
+        limited = uncertainty(solution_with(maps, deviation, maps), dictionary)
         for number in (0, 1):
             assert torch.equal(unlimited[number], noise[number])
             known = (expected or noise)[number]
@@ -240,10 +242,12 @@ def test_what_the_data_took_back_of_a_prior_makes_it_less_certain_but_not_less_t
     wrong = replace(maps, t2=maps.t2 * torch.tensor([1.0, 1.1, 1.3]))
     for level in (1e-6, 1e-3, 1.0):
         deviation = torch.full((dictionary.basis.shape[1],), level)
-        t1, t2 = uncertainty(maps, dictionary, deviation, prior=wrong)
+        t1, t2 = uncertainty(solution_with(maps, deviation, wrong), dictionary)
         noise = time_deviations(maps, dictionary, deviation)[1]
         assert torch.allclose(t1, t1[0])
         assert (t2 <= noise * 1.0001).all()
         assert (t2.diff() >= 0).all()
-    expected = (DETAIL[1] ** 2 + TAKEN_BACK * np.log(1.3) ** 2) ** 0.5
+    expected = (
+        MRI2QMAP.settings.detail[1] ** 2 + MRI2QMAP.settings.correction_error * np.log(1.3) ** 2
+    ) ** 0.5
     assert float(t2[2] / maps.t2[2]) == pytest.approx(expected, rel=0.02)

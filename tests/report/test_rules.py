@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mri2qmap_bids.dataset.figures import Conditions
-from mri2qmap_bids.recon.diagnostics import Convergence
+from mri2qmap_bids.recon.diagnostics.model import Convergence
 from mri2qmap_bids.report.rules import RULES, check, level_of, worst
 from mri2qmap_bids.report.run import Run
 

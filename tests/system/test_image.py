@@ -173,7 +173,7 @@ def test_image_holds_the_pinned_versions_and_nothing_of_the_machine_that_built_i
         left = [path for path in (root / "run" / "host").rglob("*") if path.is_file()]
         assert [path for path in left if path.stat().st_size] == []
         assert not list(root.glob("opt/venv/**/mri2qmap_bids/**/test_*.py"))
-        assert list(root.glob("opt/venv/**/mri2qmap_bids/recon/pnp/weights/*.safetensors"))
+        assert list(root.glob("opt/venv/**/mri2qmap_bids/recon/denoisers/weights/*.safetensors"))
 
 
 @pytest.mark.skipif(DEVICE != "cuda", reason="MRI2QMAP_IMAGE_DEVICE=cuda was not asked for")

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from mri2qmap_bids.recon.arrays import Basis, CompressedFingerprints
 from mri2qmap_bids.recon.physics.epg import N_STATES, simulate
-from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.physics.subspace import temporal_basis
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def transmit_fields(b1: NDArray[np.floating]) -> tuple[float, ...]:
 
 
 def build_dictionary(
-    sequence: Sequence,
+    sequence: PulseSequence,
     grid: TissueGrid,
     rank: int | None = None,
     energy: float = 0.9999,
@@ -155,7 +155,7 @@ def build_dictionary(
 
 
 def cached_dictionary(
-    sequence: Sequence,
+    sequence: PulseSequence,
     grid: TissueGrid,
     rank: int | None,
     energy: float,
@@ -186,7 +186,7 @@ def cached_dictionary(
 
 
 def dictionary_path(
-    sequence: Sequence, grid: TissueGrid, rank: int | None, energy: float, cache_dir: Path
+    sequence: PulseSequence, grid: TissueGrid, rank: int | None, energy: float, cache_dir: Path
 ) -> Path:
     """Where :func:`cached_dictionary` keeps it, there or not."""
     return cache_dir / f"dictionary-{fingerprint_of(sequence, grid, rank, energy)}.safetensors"
@@ -232,7 +232,9 @@ def _alone(path: Path) -> Iterator[None]:
             lock.unlink(missing_ok=True)
 
 
-def fingerprint_of(sequence: Sequence, grid: TissueGrid, rank: int | None, energy: float) -> str:
+def fingerprint_of(
+    sequence: PulseSequence, grid: TissueGrid, rank: int | None, energy: float
+) -> str:
     """Hash of everything a dictionary depends on."""
     digest = hashlib.sha256()
     for value in (*asdict(sequence).values(), *asdict(grid).values(), rank, energy, N_STATES):

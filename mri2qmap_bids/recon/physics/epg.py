@@ -11,7 +11,7 @@ from torchsim.model import Simulator, SpinPhysics
 from torchsim.sequence import Delay, Dephase, Excitation, Inversion, Operator, Readout, Spoil
 
 from mri2qmap_bids.recon.arrays import Fingerprints
-from mri2qmap_bids.recon.physics.sequence import Sequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 
 # Below 100 configuration orders a long train of a tissue with T2 near T1 is wrong by per cents.
 N_STATES = 100
@@ -21,13 +21,13 @@ _MAX_SHOTS = 64
 
 
 class _FingerprintTrain(Simulator):  # type: ignore[misc]
-    """One shot of a :class:`Sequence` as a list of extended-phase-graph events."""
+    """One shot of a :class:`PulseSequence` as a list of extended-phase-graph events."""
 
     model = SpinPhysics(
         properties={"T1": "t1_ms", "T2": "t2_ms", "B1": "b1", "efficiency": "inversion_efficiency"}
     )
 
-    def layout(self, *, sequence: Sequence) -> list[Operator]:
+    def layout(self, *, sequence: PulseSequence) -> list[Operator]:
         parts: list[Operator] = []
         if sequence.inversion_time is not None:
             # An inversion module crushes what it leaves in the transverse plane.
@@ -48,7 +48,7 @@ class _FingerprintTrain(Simulator):  # type: ignore[misc]
 
 
 def simulate(
-    sequence: Sequence,
+    sequence: PulseSequence,
     t1: torch.Tensor,
     t2: torch.Tensor,
     b1: torch.Tensor | float = 1.0,
@@ -89,7 +89,7 @@ def simulate(
 
 
 def _play(
-    sequence: Sequence, t1: Any, t2: Any, b1: Any, n_states: int, n_shots: int
+    sequence: PulseSequence, t1: Any, t2: Any, b1: Any, n_states: int, n_shots: int
 ) -> torch.Tensor:
     """The echoes of the last of ``n_shots`` shots, shape (atom, frame)."""
     # A balanced train winds nothing on: order zero is its whole state.
@@ -102,7 +102,7 @@ def _play(
     return torch.as_tensor(signal)[..., -sequence.n_frames :]
 
 
-def _shots_to_steady_state(sequence: Sequence, n_states: int) -> int:
+def _shots_to_steady_state(sequence: PulseSequence, n_states: int) -> int:
     """How many shots until the slowest tissue repeats itself."""
     if sequence.preparation_time is None:
         return 1

@@ -1,0 +1,1 @@
+"""Networks that denoise weighted images, their weights, and how images are shown to them."""

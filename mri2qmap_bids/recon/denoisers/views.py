@@ -1,0 +1,83 @@
+"""How a slice or a volume is shown to a denoiser: in all its views, some slices at a time."""
+
+import torch
+
+from mri2qmap_bids.recon.denoisers.base import Denoiser
+
+# Brightest voxel and largest noise that a network sees in training.
+_LARGEST, _NOISIEST = 4.0, 2.0
+
+
+def denoise(
+    denoiser: Denoiser,
+    images: torch.Tensor,
+    sigma: torch.Tensor,
+    slices_at_once: int = 8,
+) -> torch.Tensor:
+    """Clean contrasts of a slice or a volume.
+
+    A slice is denoised in all eight ways in which it can be flipped and turned, and the results
+    are averaged, so that D(flip w) = flip D(w). A volume is denoised slice by slice in all three
+    orientations, and the results are averaged.
+
+    Parameters
+    ----------
+    denoiser
+        Of :func:`load_denoiser`, or any other.
+    images
+        Shape (contrast, *space), real; the brightest tissue about 1, as in training.
+    sigma
+        Noise level of every voxel in the images' unit, shape of ``images``.
+    slices_at_once
+        Slices that the denoiser sees at a time; more need more memory.
+
+    Returns
+    -------
+    Shape of ``images``, at least 0.
+    """
+    # What no training image holds is cut off: a wild voxel must not upset its neighbours.
+    images, sigma = images.clamp(-_LARGEST, _LARGEST), sigma.clamp(0, _NOISIEST)
+    if images.ndim == 3:
+        clean = _in_all_views(denoiser, images[:, None], sigma[:, None])[:, 0]
+    elif min(images.shape[1:]) < 2 * denoiser.multiple:
+        clean = _slices(denoiser, images, sigma, slices_at_once)
+    else:
+        clean = torch.zeros_like(images)
+        for axis in (1, 2, 3):
+            turned, levels = images.movedim(axis, 1), sigma.movedim(axis, 1)
+            clean += _slices(denoiser, turned, levels, slices_at_once).movedim(1, axis) / 3
+    return clean.clamp_min(0)
+
+
+def _in_all_views(denoiser: Denoiser, stack: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """Mean over the eight symmetries of the square."""
+    clean = torch.zeros_like(stack)
+    for turns in range(4):
+        for flipped in (False, True):
+            view, levels = (torch.rot90(part, turns, (2, 3)) for part in (stack, sigma))
+            if flipped:
+                view, levels = view.flip(3), levels.flip(3)
+            view = _slices(denoiser, view, levels, 1)
+            view = view.flip(3) if flipped else view
+            clean += torch.rot90(view, -turns, (2, 3)) / 8
+    return clean
+
+
+@torch.no_grad()
+def _slices(
+    denoiser: Denoiser, stack: torch.Tensor, sigma: torch.Tensor, at_once: int
+) -> torch.Tensor:
+    """Denoise (contrast, slice, y, x) slice by slice."""
+    multiple = denoiser.multiple
+    ny, nx = stack.shape[2:]
+    padding = (0, -nx % multiple, 0, -ny % multiple)
+    clean = torch.empty_like(stack)
+    for first in range(0, stack.shape[1], at_once):
+        chosen = slice(first, first + at_once)
+        part, levels = (
+            torch.nn.functional.pad(values[:, chosen].movedim(1, 0), padding)
+            for values in (stack, sigma)
+        )
+        contiguous = part.contiguous(memory_format=torch.channels_last)
+        clean[:, chosen] = denoiser.forward(contiguous, levels)[..., :ny, :nx].movedim(0, 1)
+    return clean

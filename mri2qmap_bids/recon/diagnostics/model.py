@@ -1,0 +1,261 @@
+"""What shows whether a reconstruction can be trusted, small enough to be kept beside the maps."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
+from mri2qmap_bids.recon.planning.cost import Plan, Stage
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One plane through a volume, or one slice."""
+
+    axis: int
+    """Array axis (z, y, x) that it is normal to."""
+    index: int
+    """Where along that axis."""
+    misfit: NDArray[np.float16]
+    """|x - m0 Phi^H d| / |x| of the subspace image x and the maps, shape (row, column)."""
+    residual: NDArray[np.float16]
+    """Image of what the maps leave of the samples, relative to what noise alone would leave,
+    shape (row, column)."""
+    coils: NDArray[np.float16]
+    """Magnitude of the virtual coils' sensitivities, shape (coil, row, column)."""
+    start_t1: NDArray[np.float16] | None
+    """T1 of the image that the loop started from [s], shape (row, column); None: no loop."""
+    start_t2: NDArray[np.float16] | None
+    """T2 of it [s]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprints:
+    """Signals of some voxels in the subspace, and those that their maps predict."""
+
+    voxels: NDArray[np.int32]
+    """Array indices (z, y, x), shape (voxel, 3)."""
+    t1: NDArray[np.float32]
+    """[s], shape (voxel,)."""
+    t2: NDArray[np.float32]
+    """[s], shape (voxel,)."""
+    data: NDArray[np.complex64]
+    """Subspace image, shape (voxel, rank)."""
+    model: NDArray[np.complex64]
+    """m0 Phi^H d(T1, T2), shape (voxel, rank)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """What the maps leave of the strongest virtual coil's samples."""
+
+    noise: float
+    """Standard deviation of a complex sample by the median; 1 is expected of whitened coils."""
+    frames: NDArray[np.float32]
+    """Root mean square over each frame, shape (frame,)."""
+    radii: NDArray[np.float32]
+    """Root mean square over shells of k-space, from its centre to the grid's edge."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sampling:
+    """Where k-space was sampled."""
+
+    density: tuple[NDArray[np.float32], ...]
+    """Samples per cell of the grid's k-space, all frames together; one image for a slice, three
+    mean projections (along z, y, x) for a volume."""
+    coverage: float
+    """Share of cells inside the grid's ellipsoid that any frame has sampled, 0..1."""
+    readouts: NDArray[np.float32]
+    """Positions (x, y[, z]) of the first samples, in units of the grid's k-space edge."""
+    readout_frames: NDArray[np.int32]
+    """Their frames, shape (sample,)."""
+    n_samples: int
+    """Samples of one coil in the slice or volume."""
+
+
+@dataclass(frozen=True, eq=False)
+class Convergence:
+    """How far the last linear solve was from its minimiser."""
+
+    energy_left: NDArray[np.float32]
+    """Energy of the distance to the minimiser relative to that of the image and its error, in every
+    shell of k-space from its centre to the grid's edge: of all components together, then of
+    each, shape (1 + rank, shell)."""
+    met: bool
+    """Whether the solver met its criterion before the bound on its steps."""
+
+    @property
+    def worst(self) -> float:
+        """Largest share over shells, all components together: at least 0."""
+        return float(np.nanmax(self.energy_left[0], initial=0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class CoilNoise:
+    """Noise of the receive coils before whitening."""
+
+    correlation: NDArray[np.float16]
+    """Magnitude of the correlation between coils, shape (coil, coil)."""
+    deviation: NDArray[np.float32]
+    """Standard deviation of each coil's complex samples, relative to their median."""
+
+
+@dataclass(frozen=True, eq=False)
+class PartDiagnostics:
+    """Of the slice in the middle, or of the volume."""
+
+    planes: tuple[Plane, ...]
+    fingerprints: Fingerprints
+    residual: Residual
+    sampling: Sampling
+    convergence: Convergence | None
+    """None: nothing was solved for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnostics:
+    """All that a report needs beyond the maps."""
+
+    sequence: PulseSequence
+    """The train."""
+    basis: NDArray[np.float32] | NDArray[np.complex64]
+    """Phi, shape (frame, rank)."""
+    energy: float
+    """Share of the fingerprints' energy in the subspace, 0..1."""
+    t1_range: tuple[float, float]
+    """Of the dictionary [s]."""
+    t2_range: tuple[float, float]
+    """Of the dictionary [s]."""
+    n_atoms: int
+    """Tissues in the dictionary."""
+    part: PartDiagnostics
+    """The slice in the middle, or the volume."""
+    coil_noise: CoilNoise | None
+    """None: the file has no noise scan."""
+    steps: Mapping[str, list[Mapping[str, float]]]
+    """Figures of every step, by solver; of the slice in the middle."""
+    seconds: Mapping[str, float]
+    """Time of each stage [s]."""
+    plan: Plan
+    """The plan that it was done by, with what it predicted."""
+    device: str
+    """Where it was computed."""
+    is_3d: bool
+    """Whether the scan is one volume."""
+
+
+def save_diagnostics(diagnostics: Diagnostics, path: Path) -> None:
+    """Write a compressed ``.npz``: arrays, and all else as JSON in ``facts``."""
+    part, sequence = diagnostics.part, diagnostics.sequence
+    arrays: dict[str, Any] = {
+        "basis": diagnostics.basis,
+        "flip_angle": sequence.flip_angle,
+        "repetition_time": sequence.repetition_time,
+        "echo_time": sequence.echo_time,
+        "rf_phase": sequence.rf_phase,
+        **_named("fingerprints", asdict(part.fingerprints)),
+        "residual_frames": part.residual.frames,
+        "residual_radii": part.residual.radii,
+        "readouts": part.sampling.readouts,
+        "readout_frames": part.sampling.readout_frames,
+        **{f"density_{i}": image for i, image in enumerate(part.sampling.density)},
+    }
+    for i, plane in enumerate(part.planes):
+        arrays |= _named(f"plane_{i}", asdict(plane))
+    if part.convergence is not None:
+        arrays["energy_left"] = part.convergence.energy_left
+    if diagnostics.coil_noise is not None:
+        arrays |= _named("coil_noise", asdict(diagnostics.coil_noise))
+    facts = {
+        "sequence": {
+            key: getattr(sequence, key)
+            for key in (
+                "kind",
+                "inversion_time",
+                "inversion_efficiency",
+                "preparation_time",
+                "slice_profile",
+            )
+        },
+        "noise": part.residual.noise,
+        "coverage": part.sampling.coverage,
+        "converged": part.convergence is not None and part.convergence.met,
+        "n_samples": part.sampling.n_samples,
+        "plan": asdict(diagnostics.plan),
+        **{
+            key: getattr(diagnostics, key)
+            for key in (
+                "energy",
+                "t1_range",
+                "t2_range",
+                "n_atoms",
+                "steps",
+                "seconds",
+                "device",
+                "is_3d",
+            )
+        },
+    }
+    with path.open("wb") as file:
+        np.savez_compressed(file, facts=json.dumps(facts), **arrays)
+
+
+def load_diagnostics(path: Path) -> Diagnostics:
+    """Read what :func:`save_diagnostics` wrote."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    facts = json.loads(str(arrays.pop("facts")))
+    own = facts["sequence"]
+    sequence = PulseSequence(
+        **{key: arrays[key] for key in ("flip_angle", "repetition_time", "echo_time", "rf_phase")},
+        **{**own, "slice_profile": tuple(own["slice_profile"])},
+    )
+    planes: list[Plane] = []
+    while f"plane_{len(planes)}_axis" in arrays:
+        fields = _fields(arrays, f"plane_{len(planes)}")
+        axis, index = int(fields.pop("axis")), int(fields.pop("index"))
+        planes.append(Plane(axis, index, **{"start_t1": None, "start_t2": None, **fields}))
+    density: list[NDArray[np.float32]] = []
+    while f"density_{len(density)}" in arrays:
+        density.append(arrays[f"density_{len(density)}"])
+    coil_noise = _fields(arrays, "coil_noise")
+    plan = facts["plan"]
+    return Diagnostics(
+        sequence=sequence,
+        basis=arrays["basis"],
+        part=PartDiagnostics(
+            planes=tuple(planes),
+            fingerprints=Fingerprints(**_fields(arrays, "fingerprints")),
+            residual=Residual(facts["noise"], arrays["residual_frames"], arrays["residual_radii"]),
+            sampling=Sampling(
+                tuple(density),
+                facts["coverage"],
+                arrays["readouts"],
+                arrays["readout_frames"],
+                facts["n_samples"],
+            ),
+            convergence=Convergence(arrays["energy_left"], facts["converged"])
+            if "energy_left" in arrays
+            else None,
+        ),
+        coil_noise=CoilNoise(**coil_noise) if coil_noise else None,
+        plan=Plan(**{**plan, "stages": tuple(Stage(**stage) for stage in plan["stages"])}),
+        t1_range=tuple(facts["t1_range"]),
+        t2_range=tuple(facts["t2_range"]),
+        **{key: facts[key] for key in ("energy", "n_atoms", "steps", "seconds", "device", "is_3d")},
+    )
+
+
+def _named(prefix: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}_{name}": value for name, value in fields.items() if value is not None}
+
+
+def _fields(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    start = prefix + "_"
+    return {name[len(start) :]: v for name, v in arrays.items() if name.startswith(start)}

@@ -1,0 +1,79 @@
+"""What a reconstruction will cost, from the header of a scan alone."""
+
+from mri2qmap_bids.recon.acquisition.extent import ScanExtent
+from mri2qmap_bids.recon.denoisers.registry import denoiser_shape
+from mri2qmap_bids.recon.denoisers.unet import UNetShape
+from mri2qmap_bids.recon.device import find_device
+from mri2qmap_bids.recon.grid import encoded_support, resized
+from mri2qmap_bids.recon.methods.registry import method_named, weights_file
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.physics.dictionary import Dictionary
+from mri2qmap_bids.recon.planning.cost import Plan, ProblemSize
+from mri2qmap_bids.recon.planning.plan import MemoryLimits, machine_of, plans
+
+
+def problem_size(
+    extent: ScanExtent, options: ReconOptions, rank: int, n_atoms: int, real_basis: bool
+) -> ProblemSize:
+    """What the cost of a scan depends on.
+
+    Parameters
+    ----------
+    extent
+        How large the scan is.
+    options
+        How it is reconstructed.
+    rank
+        Dimension of the subspace.
+    n_atoms
+        Atoms of the dictionary.
+    real_basis
+        Whether the temporal basis is real.
+
+    Raises
+    ------
+    WeightsError
+        If the card of the denoiser's weights is missing or damaged.
+    """
+    weights = weights_file(options)
+    skipped = 0 if extent.is_3d else 1
+    matrix, sizes = resized(extent.matrix, extent.voxel_size, options.matrix, extent.is_3d)
+    support = encoded_support(matrix[skipped:], sizes[skipped:], extent.encoded_fov[skipped:])
+    return ProblemSize(
+        shape=support,
+        n_slices=1 if extent.is_3d else matrix[0],
+        rank=rank,
+        n_receive=extent.n_coils,
+        n_coils=min(extent.n_coils, options.n_virtual_coils),
+        n_samples=extent.n_samples,
+        n_atoms=n_atoms,
+        real_basis=real_basis,
+        denoiser=denoiser_shape(weights) if weights else UNetShape(),
+    )
+
+
+def plan_for(size: ProblemSize, options: ReconOptions, limits: MemoryLimits | None) -> list[Plan]:
+    """Ways to reconstruct that fit this machine, the best first.
+
+    Raises
+    ------
+    MemoryLimitError
+        If none fits.
+    """
+    device = find_device(options.device)
+    limits = limits or MemoryLimits()
+    ways = plans(
+        size,
+        method_named(options.method).work(options),
+        machine_of(device, len(size.shape), limits),
+    )
+    return sorted(ways, key=lambda way: (way.device, way.host)) if limits.least else ways
+
+
+def plans_with(
+    dictionary: Dictionary, extent: ScanExtent, options: ReconOptions, limits: MemoryLimits | None
+) -> list[Plan]:
+    """:func:`plan_for` a scan whose dictionary is known."""
+    basis, n_atoms = dictionary.basis, len(dictionary.atoms)
+    size = problem_size(extent, options, basis.shape[1], n_atoms, not basis.is_complex())
+    return plan_for(size, options, limits)

@@ -1,0 +1,98 @@
+"""Grids: voxels to encode, to reconstruct and to match, and tissues to simulate."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mri2qmap_bids.recon.acquisition.geometry import Geometry
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.physics.dictionary import TissueGrid, transmit_fields
+
+
+def resize(geometry: Geometry, matrix: tuple[int, int, int] | None, is_3d: bool) -> Geometry:
+    """Another number of voxels over the same field of view; slices stay as they are.
+
+    The centre of voxel ``floor(n / 2)`` stays at ``position``, where the phase of
+    k-space has its origin.
+    """
+    new, sizes = resized(geometry.matrix, geometry.voxel_size, matrix, is_3d)
+    return Geometry(
+        matrix=new,
+        voxel_size=sizes,
+        position=geometry.position,
+        read_dir=geometry.read_dir,
+        phase_dir=geometry.phase_dir,
+        slice_dir=geometry.slice_dir,
+    )
+
+
+def resized(
+    matrix: tuple[int, int, int],
+    voxel_size: tuple[float, float, float],
+    wanted: tuple[int, int, int] | None,
+    is_3d: bool,
+) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+    """Voxels and their size for another matrix over the same field of view."""
+    if wanted is None:
+        return matrix, voxel_size
+    new = wanted if is_3d else (matrix[0], *wanted[1:])
+    z, y, x = (size * old / n for size, old, n in zip(voxel_size, matrix, new, strict=True))
+    return new, (z, y, x)
+
+
+def encoded_support(
+    matrix: tuple[int, ...], voxel_size: tuple[float, ...], encoded_fov: tuple[float, ...]
+) -> tuple[int, ...]:
+    """Grid that covers all the encoding sees, at the target's voxel size."""
+    return tuple(
+        max(n, int(np.ceil(fov / size - 0.01)))
+        for n, size, fov in zip(matrix, voxel_size, encoded_fov, strict=True)
+    )
+
+
+def centre(image: torch.Tensor, matrix: tuple[int, ...]) -> torch.Tensor:
+    """The central voxels of (..., *space), origin (``floor(n / 2)``) on origin."""
+    full = image.shape[-len(matrix) :]
+    starts = [whole // 2 - n // 2 for whole, n in zip(full, matrix, strict=True)]
+    kept = tuple(slice(start, start + n) for start, n in zip(starts, matrix, strict=True))
+    part: torch.Tensor = image[(Ellipsis, *kept)]  # type: ignore[index]
+    return part
+
+
+def widened(b1: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """A field on more voxels, origin on origin: its edge goes on. The inverse of ``centre``."""
+    margins: list[int] = []
+    for full, kept in zip(reversed(shape), reversed(b1.shape), strict=True):
+        start = full // 2 - kept // 2
+        margins += [start, full - kept - start]
+    padded: torch.Tensor = torch.nn.functional.pad(b1[None, None], margins, mode="replicate")
+    return padded[0, 0]
+
+
+def field_of_slices(
+    b1: NDArray[np.float32] | None, geometry: Geometry, is_3d: bool, device: torch.device
+) -> list[torch.Tensor | None]:
+    """The transmit field of every slice, or of the volume."""
+    if b1 is None:
+        return [None] * (1 if is_3d else geometry.matrix[0])
+    if b1.shape != geometry.matrix or not (np.isfinite(b1).all() and (b1 > 0).all()):
+        raise ValueError(
+            f"b1 must be positive and finite of shape {geometry.matrix}, got {b1.shape} with "
+            f"{b1.min():g} to {b1.max():g}"
+        )
+    field = torch.from_numpy(b1.astype(np.float32)).to(device)
+    return [field] if is_3d else list(field)
+
+
+def tissue_grid(options: ReconOptions, b1: NDArray[np.float32] | None = None) -> TissueGrid:
+    """The dictionary grid that the options ask for.
+
+    Parameters
+    ----------
+    options
+        Its range and step.
+    b1
+        Transmit field that it is to cover, relative to nominal; None: nominal.
+    """
+    fields = (1.0,) if b1 is None else transmit_fields(b1)
+    return TissueGrid(options.t1_range, options.t2_range, options.grid_step, fields)

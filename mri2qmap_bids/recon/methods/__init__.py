@@ -1,0 +1,1 @@
+"""One file per reconstruction method, and the registry that finds them by name."""

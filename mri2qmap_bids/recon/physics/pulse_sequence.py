@@ -1,0 +1,58 @@
+"""The pulse sequence of the fingerprint: what the scanner played in one train."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+SequenceKind = Literal["FISP", "bSSFP"]
+
+
+@dataclass(frozen=True, eq=False)
+class PulseSequence:
+    """One train of T excitations, as played in every shot.
+
+    Frame t is excited, read at its echo time and ends after its repetition
+    time. FISP winds one gradient-spoiling moment after each echo; bSSFP winds
+    none. The receiver follows the phase of its own excitation, so the signal
+    of frame t is demodulated by ``rf_phase[t]``.
+    """
+
+    kind: SequenceKind
+    """FISP (gradient-spoiled SSFP) or bSSFP (balanced)."""
+    flip_angle: NDArray[np.float64]
+    """Nominal flip angle [rad], shape (frame,)."""
+    repetition_time: NDArray[np.float64]
+    """Time from one excitation to the next [s], shape (frame,)."""
+    echo_time: NDArray[np.float64]
+    """Time from excitation to echo [s], shape (frame,)."""
+    rf_phase: NDArray[np.float64]
+    """Phase of each excitation [rad], shape (frame,)."""
+    inversion_time: float | None = None
+    """Delay from an adiabatic inversion to frame 0 [s]; None: no inversion."""
+    inversion_efficiency: float = 1.0
+    """Mz after the inversion is -efficiency times Mz before it, 0..1."""
+    preparation_time: float | None = None
+    """Time from one shot's start (its inversion) to the next [s]; None: one shot from equilibrium."""
+    slice_profile: tuple[float, ...] = ()
+    """Flip-angle factors at equally spaced positions across the slice; empty: one, exactly 1."""
+
+    def __post_init__(self) -> None:
+        for name in ("repetition_time", "echo_time", "rf_phase"):
+            shape = np.shape(getattr(self, name))
+            if shape != np.shape(self.flip_angle) or len(shape) != 1:
+                raise ValueError(
+                    f"{name} must be an array with one value per flip angle "
+                    f"{np.shape(self.flip_angle)}, got shape {shape}"
+                )
+
+    @property
+    def n_frames(self) -> int:
+        """Number of excitations T in the train."""
+        return len(self.flip_angle)
+
+    @property
+    def duration(self) -> float:
+        """Time from a shot's start to the end of its last repetition [s]."""
+        return float(self.repetition_time.sum()) + (self.inversion_time or 0.0)

@@ -1,0 +1,432 @@
+"""What a reconstruction costs in memory and time."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from mri2qmap_bids.recon.denoisers.base import DenoiserShape, is_separate, working_memory
+from mri2qmap_bids.recon.denoisers.unet import UNetShape
+from mri2qmap_bids.recon.encoding.toeplitz import Storage
+from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS
+from mri2qmap_bids.recon.priors.residual_correction import FIELDS, n_neighbours
+
+_COMPLEX, _REAL = 8.0, 4.0  # bytes
+# Resident before any data: the interpreter, torch and the rest; on a GPU, its context.
+_HOST_BASE, _GPU_BASE = 0.7e9, 0.6e9
+# Oversampling of the non-uniform transforms' grids along every axis.
+_CPU_GRID, _GPU_GRID = 1.25, 2.0
+# Arrays that live at once, counted in the code; benchmarks/speed/memory.py checks their sum.
+_GRADIENT_COPIES = 5  # images that a solver keeps
+_CIRCULANTS = 2.5  # circulant matrices of A^H A, of a preconditioner, and while one is made
+_CIRCULANTS_ON_GPU = 1.2  # those of A^H A are the host's
+_DENSITY_PASSES = 20  # spreading and interpolating on the way to the density
+_PRIOR_NUMBERS = 70  # real numbers a voxel of contrasts, covariances and maps
+_SEARCHED_AROUND = 81  # atoms that a search looks at after the coarse ones
+_COARSE = 9  # one in so many atoms is a coarse one
+_STENCIL = 54  # complex components that refining a match holds
+_REFINEMENT_STEPS = 8
+_CONTRASTS = len(DENOISED_CONTRASTS)
+# Seconds to begin an operation (waking threads, launching a kernel), and how many of them A^H A has
+# beside the products with the kernels.
+_OPERATION, _OTHER_OPERATIONS = 5e-5, 8
+_RESIDUAL_MAPS = 12  # held while the residual corrects maps
+_VIEWS = {2: 8, 3: 3}  # ways in which a slice, or a volume, is shown to the network
+_DISK = 1e9  # bytes a second
+
+
+@dataclass(frozen=True)
+class ProblemSize:
+    """All that cost depends on; slices are worked on one after the other."""
+
+    shape: tuple[int, ...]
+    """Voxels of one slice or volume, along (z,) y, x, encoded field of view."""
+    n_slices: int
+    """Slices; 1 for a volume."""
+    rank: int
+    """Dimension of the subspace."""
+    n_receive: int
+    """Coils in the file."""
+    n_coils: int
+    """Coils after compression."""
+    n_samples: int
+    """Samples of one coil in one slice or volume."""
+    n_atoms: int
+    """Atoms of the dictionary."""
+    denoiser: DenoiserShape = UNetShape()
+    """The denoiser, of the methods that have one."""
+    real_basis: bool = True
+    """Whether the temporal basis is real."""
+
+    @property
+    def n_voxels(self) -> int:
+        """Of one slice or volume."""
+        return math.prod(self.shape)
+
+    @property
+    def n_pairs(self) -> int:
+        """Toeplitz kernels."""
+        return self.rank * (self.rank + 1) // 2
+
+    @property
+    def image(self) -> float:
+        """Bytes of one subspace image."""
+        return self.rank * self.n_voxels * _COMPLEX
+
+    @property
+    def component(self) -> float:
+        """Bytes of one of its components."""
+        return self.n_voxels * _COMPLEX
+
+
+@dataclass(frozen=True)
+class SplitCost:
+    """What the split variables of alternating directions take."""
+
+    held: float
+    """Bytes from step to step."""
+    scratch: float
+    """Bytes while the proximal map is computed."""
+    moved: float
+    """Bytes read and written in every step."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a method does to a scan, at most: its cost follows from this and the problem's size."""
+
+    n_normal: int = 0
+    """Applications of A^H A; 0: nothing is solved for."""
+    n_prox: int = 0
+    """Steps of alternating directions."""
+    split: Callable[[ProblemSize], SplitCost] | None = None
+    """What each of them takes."""
+    n_denoise: int = 0
+    """Times that a denoising prior is applied."""
+    n_images: Callable[[ProblemSize], int] | None = None
+    """Images that are denoised one by one each time; None: all contrasts of a voxel together."""
+    n_match: int = 1
+    """Times that every voxel is matched."""
+    corrects_residual: bool = False
+    """Whether maps are corrected by the residual in the end."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a device does in a second."""
+
+    fft: float
+    """Points times log2 points of a complex Fourier transform."""
+    stream: float
+    """Bytes read or written."""
+    product: float
+    """Multiplications and additions of a real matrix product or convolution."""
+    spread: float
+    """Samples spread onto a grid, or interpolated from it."""
+    link: float = 1.2e10
+    """Bytes between host and device."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is to compute with."""
+
+    is_gpu: bool
+    """Whether the device is a GPU, with memory of its own."""
+    host_memory: float
+    """Bytes that may be used."""
+    device_memory: float
+    """Bytes that may be used; the host's on a CPU."""
+    rates: Rates
+    """How fast it is."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of a reconstruction."""
+
+    name: str
+    """What is done."""
+    host: float
+    """Peak of the host's memory [byte]; 0 where all is the device's."""
+    device: float
+    """Peak of the device's memory [byte]."""
+    seconds: float
+    """Time for all slices."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to reconstruct: what is kept where, and how much is done at once."""
+
+    normal: Literal["toeplitz", "transforms"] = "toeplitz"
+    """A^H A by convolutions, or by non-uniform transforms each time."""
+    storage: Storage = "single"
+    """Where and how Toeplitz kernels are kept."""
+    by_blocks: bool = False
+    """Whether they are set up in blocks."""
+    coils_at_once: int = 1
+    """Coils in one application of A^H A."""
+    voxels_at_once: int = 4096
+    """Voxels matched together."""
+    slices_at_once: int = 8
+    """Slices denoised together."""
+    stages: tuple[Stage, ...] = ()
+    """What each part costs."""
+
+    @property
+    def host(self) -> float:
+        """Peak of the host's memory [byte]."""
+        return max((stage.host for stage in self.stages), default=0.0)
+
+    @property
+    def device(self) -> float:
+        """Peak of the device's memory [byte]."""
+        return max((stage.device for stage in self.stages), default=0.0)
+
+    @property
+    def seconds(self) -> float:
+        """Time of all stages."""
+        return sum((stage.seconds for stage in self.stages), start=0.0)
+
+    def __str__(self) -> str:
+        kernels = {
+            "single": "Toeplitz kernels in memory",
+            "half": "Toeplitz kernels in half precision",
+            "host": "Toeplitz kernels streamed from the host",
+        }
+        how = kernels[self.storage] if self.normal == "toeplitz" else "non-uniform transforms"
+        blocks = ", set up in blocks" if self.by_blocks and self.normal == "toeplitz" else ""
+        host = f"{self.host / 1e9:.1f} GB" if self.host else ""
+        device = f"{self.device / 1e9:.1f} GB" + (" on the GPU" if self.host else "")
+        return (
+            f"{how}{blocks}; {self.coils_at_once} coils, {self.voxels_at_once} voxels and "
+            f"{self.slices_at_once} slices at once; about {', '.join(filter(None, (device, host)))} "
+            f"and {_duration(self.seconds)}"
+        )
+
+
+def stages(size: ProblemSize, work: Work, machine: Machine, plan: Plan) -> tuple[Stage, ...]:
+    """Memory and time of every part, by counting arrays, transforms and products.
+
+    Parameters
+    ----------
+    size
+        The problem.
+    work
+        What the method does.
+    machine
+        Memory and speed.
+    plan
+        How it is done; its own stages are not looked at.
+    """
+    account = _Account(size, work, machine, plan)
+    parts = [account.reading(), account.sensitivities(), account.projection()]
+    if plan.normal == "toeplitz" and work.n_normal:
+        parts.append(account.kernels())
+    if work.n_normal:
+        parts.append(account.solver())
+    if work.n_denoise:
+        parts.append(account.denoiser())
+    if work.corrects_residual:
+        parts.append(account.residual())
+    return (*parts, account.matching())
+
+
+@dataclass(frozen=True)
+class _Account:
+    """Sizes [byte] and times that several stages share."""
+
+    size: ProblemSize
+    work: Work
+    machine: Machine
+    plan: Plan
+
+    @property
+    def dim(self) -> int:
+        return len(self.size.shape)
+
+    @property
+    def image(self) -> float:
+        return self.size.image
+
+    @property
+    def positions(self) -> float:
+        return self.size.n_samples * (4.0 * self.dim + 8)
+
+    @property
+    def one_coil(self) -> float:
+        return self.size.n_samples * _COMPLEX
+
+    @property
+    def oversampling(self) -> float:
+        return _GPU_GRID if self.machine.is_gpu else _CPU_GRID
+
+    @property
+    def fine_grid(self) -> float:
+        return float(self.oversampling**self.dim) * self.size.n_voxels * _COMPLEX
+
+    @property
+    def fixed(self) -> float:
+        """Samples, positions, sensitivities and dictionary, there all the time."""
+        size = self.size
+        maps = size.n_coils * size.n_voxels * _COMPLEX
+        return (
+            size.n_coils * self.one_coil
+            + self.positions
+            + maps
+            + size.n_atoms * size.rank * _COMPLEX
+        )
+
+    @property
+    def kernel_bytes(self) -> float:
+        number = (_REAL if self.size.real_basis else _COMPLEX) / (
+            2 if self.plan.storage == "half" else 1
+        )
+        if self.plan.normal != "toeplitz" or not self.work.n_normal:
+            return 0.0
+        return float(2**self.dim) * self.size.n_pairs * self.size.n_voxels * number
+
+    @property
+    def kernels_on_host(self) -> float:
+        return self.kernel_bytes if self.plan.storage == "host" else 0.0
+
+    @property
+    def held(self) -> float:
+        """Kernels on the device while A^H A is applied."""
+        if self.plan.storage == "host":
+            return 2 * self.kernel_bytes / float(2**self.dim)
+        return self.kernel_bytes
+
+    @property
+    def circulants(self) -> float:
+        """Matrices of every frequency: of A^H A and of a preconditioner; penalties."""
+        number = _REAL if self.size.real_basis else _COMPLEX
+        kept = _CIRCULANTS_ON_GPU if self.machine.is_gpu else _CIRCULANTS
+        return kept * self.size.n_pairs * self.size.n_voxels * number + self.image
+
+    @property
+    def state(self) -> float:
+        """All that is there while a solver runs, but what one of its steps takes."""
+        return self.fixed + self.held + self.circulants + (1 + _GRADIENT_COPIES) * self.image
+
+    def fft(self, oversampling: float = 1.0) -> float:
+        """Seconds of one transform."""
+        n = self.size.n_voxels * oversampling**self.dim
+        return n * math.log2(max(n, 2)) / self.machine.rates.fft
+
+    def nufft(self) -> float:
+        """Seconds of one non-uniform transform."""
+        return self.size.n_samples / self.machine.rates.spread + self.fft(self.oversampling)
+
+    def stage(self, name: str, device: float, seconds: float, host: float = 0.0) -> Stage:
+        size = self.size
+        n = size.n_slices
+        raw = n * (size.n_samples * size.n_receive * _COMPLEX + self.positions)
+        result = n * 10 * size.n_voxels * _REAL
+        shared = _HOST_BASE + raw + result + self.kernels_on_host + host
+        if self.machine.is_gpu:
+            return Stage(name, shared, _GPU_BASE + device, n * seconds)
+        return Stage(name, 0.0, shared + device, n * seconds)
+
+    def reading(self) -> Stage:
+        raw = self.size.n_samples * self.size.n_receive * _COMPLEX
+        virtual = self.size.n_coils * self.one_coil
+        return self.stage("read and compress coils", self.fixed, 3 * raw / _DISK, host=virtual)
+
+    def sensitivities(self) -> Stage:
+        size = self.size
+        space = 4 * self.one_coil + 2 * size.n_coils * size.n_voxels * _COMPLEX
+        seconds = 0.3 + size.n_coils * size.n_samples / self.machine.rates.spread
+        return self.stage("coil sensitivities", self.fixed + space, seconds)
+
+    def projection(self) -> Stage:
+        """A^H y, that of the noise, and A x once."""
+        doubled = 2**self.dim * self.size.n_voxels * _COMPLEX
+        space = max(self.fine_grid, 1.5 * doubled) + 2 * self.image + 3 * self.one_coil
+        # The data twice, their noise, and what the image predicts.
+        seconds = 4 * self.size.n_coils * self.size.rank * self.nufft()
+        seconds += _DENSITY_PASSES * self.size.n_samples / self.machine.rates.spread
+        return self.stage("adjoint of the data", self.fixed + space, seconds)
+
+    def kernels(self) -> Stage:
+        size, doubled = self.size, 2**self.dim
+        voxels = size.n_voxels * _COMPLEX
+        if self.plan.by_blocks:
+            space = self.fine_grid + (doubled + 3) * voxels
+            each = doubled * (self.nufft() + self.fft())
+        else:
+            space = doubled * self.fine_grid + 3 * doubled * voxels
+            each = size.n_samples / self.machine.rates.spread + 3 * doubled * self.fft()
+        kept = 0.0 if self.plan.storage == "host" else self.kernel_bytes
+        space += self.fixed + self.image + kept + 3 * self.one_coil
+        # Once with the samples weighted by their density, once by their variance.
+        return self.stage("Toeplitz kernels", space, 2 * size.n_pairs * each)
+
+    def solver(self) -> Stage:
+        size, plan, rates = self.size, self.plan, self.machine.rates
+        once = self.normal_seconds()
+        if plan.normal == "toeplitz":
+            voxels = size.n_voxels * _COMPLEX
+            space = (3 * plan.coils_at_once + 1) * self.image + (plan.coils_at_once + 1) * voxels
+        else:
+            space = self.fine_grid + 3 * self.image + 3 * self.one_coil
+        split = self.work.split(size) if self.work.split else SplitCost(0.0, 0.0, 0.0)
+        # The preconditioner takes one grid of every coil, and one more.
+        once *= 1 + (1 + 1 / size.n_coils) / 2**self.dim
+        seconds = self.work.n_normal * once + self.work.n_prox * split.moved / rates.stream
+        return self.stage("solve", self.state + split.held + max(space, split.scratch), seconds)
+
+    def normal_seconds(self) -> float:
+        """Seconds of A^H A once."""
+        size, rates = self.size, self.machine.rates
+        if self.plan.normal != "toeplitz":
+            return 2 * size.n_coils * size.rank * self.nufft()
+        passes = float(size.n_coils * 2**self.dim)
+        moved = size.rank**2 * 2 * (_REAL + _COMPLEX) + 6 * size.rank * _COMPLEX
+        each = 2 * size.rank * self.fft() + moved * size.n_voxels / rates.stream
+        batches = float(2**self.dim) * math.ceil(size.n_coils / self.plan.coils_at_once)
+        begun = batches * (size.rank**2 + _OTHER_OPERATIONS) * _OPERATION
+        return float(passes * each + begun + self.kernels_on_host / rates.link)
+
+    def denoiser(self) -> Stage:
+        size = self.size
+        y, x = sorted(size.shape)[-2:]
+        at_once = self.plan.slices_at_once if self.dim == 3 else 1
+        if self.work.n_images:
+            n_images, together = self.work.n_images(size), 1
+        else:
+            n_images = together = _CONTRASTS if is_separate(size.denoiser) else 1
+        features = together * at_once * working_memory(size.denoiser, (y, x))
+        prior = (_PRIOR_NUMBERS + 2 * _CONTRASTS) * size.n_voxels * _REAL
+        slices = size.n_voxels / (y * x)
+        asked = self.work.n_denoise * n_images * _VIEWS[self.dim] * slices
+        seconds = 2 * asked * size.denoiser.operations((y, x)) / self.machine.rates.product
+        return self.stage("denoise", self.state + prior + features, seconds)
+
+    def residual(self) -> Stage:
+        """Every field of a voxel, and of all its neighbours, twice: a product and a sum."""
+        voxels = self.size.n_voxels * _REAL
+        kept = (2 * FIELDS + _RESIDUAL_MAPS) * voxels + 3 * self.image
+        moved = 5 * FIELDS * voxels * n_neighbours(self.dim)
+        return self.stage("residual", self.state + kept, moved / self.machine.rates.stream)
+
+    def matching(self) -> Stage:
+        size, rates = self.size, self.machine.rates
+        times = self.work.n_match
+        scored = size.n_atoms / _COARSE
+        batch = self.plan.voxels_at_once * (
+            scored * 2 * _REAL + (_SEARCHED_AROUND + _STENCIL) * size.rank * _COMPLEX
+        )
+        steps = 2 * _REFINEMENT_STEPS * _STENCIL
+        operations = (
+            times * size.n_voxels * size.rank * (scored * 4 + _SEARCHED_AROUND * 8 + steps * 8)
+        )
+        seconds = operations / rates.product
+        seconds += times * size.n_voxels * scored * 3 * _REAL / rates.stream
+        kept = self.state if self.work.n_denoise else self.fixed + self.held + 2 * self.image
+        return self.stage("match", kept + batch + 8 * size.n_voxels * _REAL, seconds)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,1 +1,0 @@
-"""How the inverse is found: solvers that are handed their operator."""

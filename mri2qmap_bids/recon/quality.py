@@ -1,0 +1,84 @@
+"""How far to trust a solution: its convergence, its resolution and its uncertainty."""
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mri2qmap_bids.recon.acquisition.geometry import Geometry
+from mri2qmap_bids.recon.arrays import QuantityMap
+from mri2qmap_bids.recon.diagnostics.collection import convergence_of
+from mri2qmap_bids.recon.diagnostics.model import Convergence
+from mri2qmap_bids.recon.encoding.resolution import point_spread_widths
+from mri2qmap_bids.recon.methods.base import Solution
+from mri2qmap_bids.recon.physics.dictionary import Dictionary
+from mri2qmap_bids.recon.physics.uncertainty import time_deviations
+
+logger = logging.getLogger(__name__)
+# Share of a shell's energy that is worth a warning if a solver leaves it.
+_ENERGY_LEFT = 0.1
+
+
+def convergence_in(solution: Solution) -> Convergence | None:
+    """How far the last linear solve of a solution was from its minimiser; None for gridding."""
+    start, correction = solution.least_squares, solution.correction
+    if start is None or correction is None:
+        return None
+    return convergence_of(solution.image, correction, start.deviation, solution.converged)
+
+
+def resolution_of(solution: Solution, geometry: Geometry) -> NDArray[np.float64] | None:
+    """Full width at half maximum of the least-squares image's point spread [m]; None for gridding.
+
+    Parameters
+    ----------
+    solution
+        From :func:`solve`.
+    geometry
+        The grid.
+    """
+    if solution.least_squares is None:
+        return None
+    widths = np.array(point_spread_widths(solution.least_squares.response))
+    sizes = np.array(geometry.voxel_size[-len(widths) :])
+    return np.asarray(widths * sizes, np.float64)
+
+
+def warn_of_energy_left(convergence: Convergence) -> None:
+    """Say which part of k-space is not fitted."""
+    if convergence.worst < _ENERGY_LEFT:
+        return
+    shell = int(np.nanargmax(convergence.energy_left[0]))
+    part = "outer" if shell >= convergence.energy_left.shape[1] // 2 else "inner"
+    logger.warning(
+        "%s k-space is not fitted: %.0f %% of its energy is left at %.0f %% of its extent; more steps "
+        "or another weight",
+        part.capitalize(),
+        100 * convergence.worst,
+        100 * (shell + 0.5) / convergence.energy_left.shape[1],
+    )
+
+
+def uncertainty(solution: Solution, dictionary: Dictionary) -> tuple[QuantityMap, QuantityMap]:
+    """Standard deviations of the errors of T1 and T2 [s].
+
+    What the noise of the unregularised image means by the Cramer-Rao bound. A prior takes
+    noise away, but errs itself:
+
+        1/std^2 = 1/noise^2 + 1/error^2.
+
+    Parameters
+    ----------
+    solution
+        From a method.
+    dictionary
+        Fingerprints.
+    """
+    noise = time_deviations(solution.maps, dictionary, solution.deviation)
+    if solution.prior_error is None:
+        return noise
+    t1, t2 = (
+        std / (1 + (std / error).square()).sqrt()
+        for std, error in zip(noise, solution.prior_error, strict=True)
+    )
+    return t1, t2

@@ -1,0 +1,1 @@
+"""How an inverse problem is solved: solvers that are handed their operator."""

@@ -1,0 +1,252 @@
+"""Training of the joint denoiser: noise is added, and the network learns to take it away."""
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.recon.denoisers.unet import UNet, UNetShape
+from mri2qmap_bids.training.data import Slice
+from mri2qmap_bids.training.draw import Batch, Sources, draw_batch
+from mri2qmap_bids.training.noise import NoiseTables, errors_of_maps
+
+logger = logging.getLogger(__name__)
+
+VALIDATION_LEVELS = (0.02, 0.05, 0.1, 0.2)
+_SMALLEST_SQUARE = 1e-8  # neither root nor logarithm has a slope at 0
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How long and how a denoiser is trained."""
+
+    n_steps: int = 20000
+    """Optimiser steps."""
+    batch: int = 16
+    """Patches a step."""
+    patch: int = 64
+    """Edge of a patch [voxel]."""
+    rate: float = 1e-3
+    """Largest learning rate; falls to a hundredth by a cosine."""
+    sigma_range: tuple[float, float] = (0.003, 0.3)
+    """Noise levels, drawn log-uniformly for every channel; 1 is the brightest tissue."""
+    shares: tuple[float, float, float] = (0.4, 0.35, 0.25)
+    """Parts of the patches that come from synthesised anatomies, from T1-weighted images
+    turned into maps, and from real images as they are, where there are any."""
+    quantity_weight: float = 0.25
+    """Weight of the relative errors of T1, T2 and M0 that errors of the contrasts mean, where
+    the contrasts are synthesised, against the contrasts' own; not of separate contrasts."""
+    validate_every: int = 1000
+    """Steps between validations and checkpoints."""
+    seed: int = 0
+    """Of weights, patches and noise."""
+    device: str = "cpu"
+    """cpu, cuda or cuda:N; in mixed precision (bfloat16)."""
+
+
+def train(
+    sources: Sources,
+    held_out: Sequence[Slice],
+    shape: UNetShape,
+    options: TrainingOptions,
+    checkpoint: Path,
+    initial: UNet | None = None,
+) -> tuple[UNet, list[dict[str, Any]]]:
+    """Minimise the error of D(w + n, sigma) over patches, noise levels and missing contrasts.
+
+    The error of a patch is the root mean square over its voxels. So D tends to the mean of what
+    is likely, not to its median, which would drop whatever is rather absent than there, as faint
+    lesions are. The loss of a joint denoiser is the mean of that error over patches and contrasts.
+    Of synthesised contrasts the maps are known. There the errors of T1, T2 and M0 that those of
+    the contrasts mean count too, so that their ratios are kept. Separate contrasts have no ratios
+    to keep; their loss is the mean of the error's logarithm, which is their PSNR: no patch counts
+    more because there is more noise in it.
+
+    Stops and goes on: a checkpoint beside the weights holds network, optimiser, history and
+    step, and a call with the same file takes up there.
+
+    Parameters
+    ----------
+    sources
+        What patches are cut from.
+    held_out
+        Slices of other subjects, for the validation curve.
+    shape
+        The network.
+    options
+        How long and how.
+    checkpoint
+        The file to keep the state in.
+    initial
+        A network of the same shape to start from; None starts from random weights.
+
+    Returns
+    -------
+    The running mean of the network's weights, and the validation history.
+
+    Raises
+    ------
+    UsageError
+        If the checkpoint is of another network or of other options.
+    """
+    torch.manual_seed(options.seed)
+    device = torch.device(options.device)
+    network = UNet(shape).to(device)
+    if initial is not None:
+        network.load_state_dict(initial.state_dict())
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    mean = torch.optim.swa_utils.AveragedModel(
+        network,
+        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999),  # type: ignore[no-untyped-call]
+    )
+    optimiser = torch.optim.Adam(network.parameters(), lr=options.rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimiser, options.n_steps, eta_min=options.rate / 100
+    )
+    history: list[dict[str, Any]] = []
+    first = 0
+    made_by = json.dumps({"network": asdict(shape), **asdict(options)})
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        if state.get("made_by") != made_by:
+            raise UsageError(
+                f"{checkpoint}: must be of the same training to be gone on with, "
+                f"{made_by}, got {state.get('made_by')}; remove it to begin anew"
+            )
+        for part, name in (
+            (network, "network"),
+            (mean, "mean"),
+            (optimiser, "optimiser"),
+            (schedule, "schedule"),
+        ):
+            part.load_state_dict(state[name])  # type: ignore[attr-defined]
+        history, first = json.loads(state["history"]), int(state["step"])
+        logger.info("%s: going on at step %d", checkpoint, first)
+    start = time.monotonic()
+    for step in tqdm(
+        range(first, options.n_steps), initial=first, total=options.n_steps, mininterval=10
+    ):
+        rng = np.random.default_rng([options.seed, step])
+        batch = draw_batch(
+            sources,
+            options.batch,
+            options.patch,
+            options.sigma_range,
+            options.shares,
+            rng,
+            shape.separate,
+        )
+        loss = _loss(network, batch, None if shape.separate else sources.tables, options, device)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        mean.update_parameters(network)
+        if (step + 1) % options.validate_every == 0 or step + 1 == options.n_steps:
+            scores = validate(mean.module, held_out, device)  # type: ignore[arg-type]
+            history.append(
+                {"step": step + 1, "loss": loss.item(), "seconds": time.monotonic() - start}
+                | scores
+            )
+            logger.info("step %d: loss %.4f, %s", step + 1, loss.item(), _shown(scores))
+            state = {
+                "network": network.state_dict(),
+                "mean": mean.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "schedule": schedule.state_dict(),
+                "history": json.dumps(history),
+                "made_by": made_by,
+                "step": step + 1,
+            }
+            partial = checkpoint.with_suffix(".part")
+            torch.save(state, partial)
+            partial.replace(checkpoint)
+    averaged: UNet = mean.module  # type: ignore[assignment]
+    return averaged, history
+
+
+@torch.no_grad()
+def validate(network: UNet, slices: Sequence[Slice], device: torch.device) -> dict[str, float]:
+    """PSNR [dB] of held-out slices at each noise level, white noise, mean over slices."""
+    scores: dict[str, float] = {}
+    for level in VALIDATION_LEVELS:
+        values = []
+        for number, item in enumerate(slices):
+            rng = np.random.default_rng([7, number])
+            clean = _divisible(item.images.astype(np.float32), network.shape.multiple)
+            sigma = np.zeros_like(clean)
+            sigma[item.present] = level
+            noisy = clean + sigma * rng.standard_normal(clean.shape).astype(np.float32)
+            denoised = network(
+                torch.from_numpy(noisy)[None].to(device), torch.from_numpy(sigma)[None].to(device)
+            )
+            error = (denoised[0].cpu().numpy() - clean)[item.present]
+            values.append(-10 * np.log10(np.mean(error**2)))
+        scores[f"psnr_{level:g}"] = float(np.mean(values)) if values else float("nan")
+    return scores
+
+
+def card(
+    options: TrainingOptions,
+    shape: UNetShape,
+    history: list[dict[str, Any]],
+    data: dict[str, Any],
+) -> dict[str, Any]:
+    """What the weights are and where they come from."""
+    return {
+        "network": asdict(shape),
+        "training": asdict(options),
+        "data": data,
+        "validation": history[-1] if history else {},
+    }
+
+
+def _loss(
+    network: UNet,
+    batch: Batch,
+    tables: NoiseTables | None,
+    options: TrainingOptions,
+    device: torch.device,
+) -> torch.Tensor:
+    """The loss of :func:`train`; without tables that of separate contrasts."""
+    noisy = batch.noisy.to(device).contiguous(memory_format=torch.channels_last)
+    counted = batch.counted.to(device)
+    with torch.autocast(device.type, torch.bfloat16):
+        denoised = network(noisy, batch.sigma.to(device))
+    error = (denoised.float() - batch.clean.to(device)) * counted
+    if tables is None:
+        return _mean_error(error, counted, logarithm=True)
+    maps = batch.maps
+    quantities = errors_of_maps(error.cpu() * batch.white, maps, tables).clamp(-1, 1)
+    signal = (maps.m0 > 0).float()[:, None].expand_as(quantities)
+    of_maps = _mean_error(quantities, signal).to(device)
+    return _mean_error(error, counted) + options.quantity_weight * of_maps
+
+
+def _mean_error(
+    error: torch.Tensor, counted: torch.Tensor, logarithm: bool = False
+) -> torch.Tensor:
+    """Root mean square of what counts, or its logarithm, mean over patches and channels with any."""
+    voxels = counted.sum((2, 3))
+    square = error.square().mul(counted).sum((2, 3)) / voxels.clamp_min(1) + _SMALLEST_SQUARE
+    size = square.log() / 2 if logarithm else square.sqrt()
+    there = (voxels > 0).float()
+    return (size * there).sum() / there.sum().clamp_min(1)
+
+
+def _divisible(images: np.ndarray, multiple: int) -> np.ndarray:
+    ny, nx = (size // multiple * multiple for size in images.shape[1:])
+    return images[:, :ny, :nx]
+
+
+def _shown(scores: dict[str, float]) -> str:
+    return ", ".join(f"{key} {value:.2f}" for key, value in scores.items())

@@ -1,0 +1,129 @@
+"""What a reconstruction says of itself."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from mri2qmap_bids.dataset.sidecar import read_layout, read_sequence
+from mri2qmap_bids.recon.acquisition.header import read_header
+from mri2qmap_bids.recon.acquisition.raw import read_raw
+from mri2qmap_bids.recon.diagnostics.collection import convergence_of
+from mri2qmap_bids.recon.diagnostics.model import load_diagnostics, save_diagnostics
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.reconstruct import reconstruct_and_diagnose
+
+RUNS = {
+    "slices": ("sub-01/ses-1/anat/sub-01_ses-1_acq-2d_MRF.h5", "mri2qmap"),
+    "volume": ("sub-02/ses-1/anat/sub-02_ses-1_acq-3d_MRF.h5", "subspace"),
+}
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def found(request, small_dataset):
+    name, method = RUNS[request.param]
+    path = small_dataset / name
+    metadata = json.loads(path.with_suffix(".json").read_text())
+    sequence = read_sequence(metadata, read_header(path), path)
+    scan = read_raw(path, read_layout(metadata, sequence.n_frames, path))
+    options = ReconOptions(method=method, device="cpu", grid_step=0.2)
+    start = time.perf_counter()
+    maps, diagnostics = reconstruct_and_diagnose(scan, sequence, options)
+    return scan, options, maps, diagnostics, time.perf_counter() - start
+
+
+def test_planes_go_through_the_tissue_of_the_right_size(found):
+    scan, options, maps, diagnostics, _ = found
+    planes = diagnostics.part.planes
+    assert [plane.axis for plane in planes] == ([0, 1, 2] if scan.is_3d else [0])
+    for plane in planes:
+        t1 = maps.t1.take(plane.index, plane.axis)
+        mask = maps.mask.take(plane.index, plane.axis)
+        assert mask.sum() > 50
+        assert plane.misfit.shape == plane.residual.shape == plane.coils.shape[1:] == t1.shape
+        # No noise in these data: maps explain the image, and coils are normalised.
+        assert np.median(plane.misfit[mask]) < 0.03
+        power = (plane.coils.astype(float) ** 2).sum(0)
+        assert np.allclose(power[mask], 1, atol=0.01)
+        if options.method == "mri2qmap":
+            assert np.median(np.abs(plane.start_t1 / t1 - 1)[mask]) < 0.05
+        else:
+            assert plane.start_t1 is None
+
+
+def test_fingerprints_are_those_of_the_maps(found):
+    scan, _, maps, diagnostics, _ = found
+    prints = diagnostics.part.fingerprints
+    where = tuple(prints.voxels.T)
+    assert 100 < len(prints.voxels) <= 450
+    assert scan.is_3d or set(where[0]) == {1}
+    assert np.allclose(maps.t1[where], prints.t1)
+    assert np.allclose(maps.t2[where], prints.t2)
+    predicted = np.linalg.norm(prints.model - prints.data, axis=1)
+    assert np.median(predicted / np.linalg.norm(prints.data, axis=1)) < 0.03
+
+
+def test_samples_are_counted_where_they_lie(found):
+    scan, _, _, diagnostics, _ = found
+    sampling = diagnostics.part.sampling
+    assert sampling.n_samples == len(scan.slices[-1].frame)
+    assert 0.9 < sampling.coverage <= 1
+    assert np.abs(sampling.readouts).max() <= 1.001
+    if not scan.is_3d:
+        density = sampling.density[0]
+        assert density.sum() == sampling.n_samples
+        # Spirals begin in the middle.
+        assert np.unravel_index(density.argmax(), density.shape) == (16, 16)
+
+
+def test_times_and_steps_are_those_of_the_method(found):
+    _, options, _, diagnostics, seconds = found
+    assert 0.5 * seconds < sum(diagnostics.seconds.values()) < seconds
+    expected = {"subspace": {"subspace"}, "mri2qmap": {"subspace", "lrtv", "mri2qmap"}}
+    assert set(diagnostics.steps) == expected[options.method]
+    residuals = [step["residual"] for step in diagnostics.steps["subspace"]]
+    assert residuals[-1] < 0.5 * residuals[0]
+    # A look into the scan must not cost more than a glance.
+    assert diagnostics.seconds["diagnostics"] < 0.1 * seconds + 0.5
+
+
+def test_what_is_written_is_read_again(found, tmp_path):
+    diagnostics = found[3]
+    path = tmp_path / "x.npz"
+    save_diagnostics(diagnostics, path)
+    again = load_diagnostics(path)
+    assert path.stat().st_size < 500_000
+    for name in ("energy", "t1_range", "n_atoms", "steps", "seconds", "plan", "device", "is_3d"):
+        assert getattr(again, name) == getattr(diagnostics, name)
+    assert again.sequence.kind == diagnostics.sequence.kind
+    assert np.array_equal(again.sequence.flip_angle, diagnostics.sequence.flip_angle)
+    assert np.array_equal(again.part.fingerprints.data, diagnostics.part.fingerprints.data)
+    assert len(again.part.sampling.density) == len(diagnostics.part.sampling.density)
+    for first, second in zip(again.part.planes, diagnostics.part.planes, strict=True):
+        assert (first.axis, first.index) == (second.axis, second.index)
+        assert np.array_equal(first.coils, second.coils)
+        assert (first.start_t1 is None) == (second.start_t1 is None)
+    assert np.array_equal(
+        again.part.residual.frames, diagnostics.part.residual.frames, equal_nan=True
+    )
+
+
+def test_energy_left_is_told_by_component_and_shell():
+    """A distance in the outer half of k-space only, of one component, is seen there and nowhere else."""
+    torch.manual_seed(0)
+    n = 32
+    image = torch.randn(2, n, n, dtype=torch.complex64)
+    frequency = 2 * torch.fft.fftfreq(n)
+    outer = frequency[:, None].hypot(frequency[None, :]) >= 0.5
+    correction = torch.zeros_like(image)
+    correction[1] = torch.fft.ifftn(0.5 * outer * torch.fft.fftn(image[1]))
+    left = convergence_of(image, correction, torch.zeros(2), True).energy_left
+    assert left.shape == (3, 16)
+    assert np.allclose(left[2, 8:], 0.25, atol=1e-4) and np.allclose(left[:, :8], 0, atol=1e-6)
+    assert np.allclose(left[1], 0, atol=1e-6)
+    assert left[0, 8:].min() > 0.05 and left[0, 8:].max() < 0.2
+    # Noise as strong as the image halves the share.
+    noisy = convergence_of(image, correction, torch.full((2,), 0.5**0.5), True).energy_left
+    assert np.allclose(noisy[2, 8:].mean(), 0.125, atol=0.02)

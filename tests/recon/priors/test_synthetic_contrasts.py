@@ -1,0 +1,107 @@
+"""The prior's correction, with denoisers that know the answer or nothing in the network's place."""
+
+import pytest
+import torch
+from helpers.trains import train
+
+from mri2qmap_bids.recon.denoisers.unet import UNet, UNetShape
+from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, synthesise, white_of
+from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
+from mri2qmap_bids.recon.physics.epg import simulate
+from mri2qmap_bids.recon.physics.matching import match, signal_of
+from mri2qmap_bids.recon.priors import synthetic_contrasts
+from mri2qmap_bids.recon.priors.synthetic_contrasts import Prior, PriorOptions, maps_of_contrasts
+
+SHAPE = (48, 40)
+DEVIATION = torch.full((5,), 0.02 / 2**0.5)
+
+
+@pytest.fixture(scope="module")
+def case():
+    """Two tissues in stripes: true maps, and their noisy subspace image."""
+    sequence = train(n_frames=100)
+    dictionary = build_dictionary(sequence, TissueGrid(step=0.1), rank=5)
+    white = (torch.arange(SHAPE[1]) // 10 % 2 == 0).expand(SHAPE)
+    t1 = torch.where(white, 0.85, 1.4)
+    t2 = torch.where(white, 0.06, 0.09)
+    m0 = torch.polar(torch.where(white, 0.7, 0.9), torch.linspace(0, 1, SHAPE[1]).expand(SHAPE))
+    signals = simulate(sequence, t1.flatten(), t2.flatten()) @ dictionary.basis
+    image = signals.T.reshape(-1, *SHAPE) * m0
+    torch.manual_seed(0)
+    noisy = image + 0.02 * torch.randn_like(image)
+    network = UNet(UNetShape(width=4)).eval()
+    return Prior(dictionary, network), noisy, image, t1, t2, m0
+
+
+def synthesised(prior, t1, t2, m0):
+    names = prior.denoiser.contrasts
+    return torch.stack([synthesise(DENOISED_CONTRASTS[name], m0, t1, t2) for name in names])
+
+
+def test_denoiser_is_told_the_noise_and_its_answer_mends_the_maps(case, monkeypatch):
+    prior, noisy, image, t1, t2, m0 = case
+    names = prior.denoiser.contrasts
+    truth = synthesised(prior, t1, t2, m0.abs())
+    told = {}
+
+    def oracle(network, images, sigma, at_once):
+        first = match(noisy, prior.dictionary, exhaustive=False)
+        white = white_of(synthesised(prior, first.t1, first.t2, first.m0.abs())[None], names)[0]
+        told["ratio"] = (images - truth / white).flatten(1).std(1) / sigma.flatten(1).mean(1)
+        return truth / white
+
+    monkeypatch.setattr(synthetic_contrasts, "denoise", oracle)
+    plain, corrected = match(noisy, prior.dictionary), prior.maps(noisy, DEVIATION)
+    assert ((told["ratio"] > 0.85) & (told["ratio"] < 1.15)).all()
+    for name, known in (("t1", t1), ("t2", t2)):
+        before = (getattr(plain, name) / known - 1).abs().mean()
+        after = (getattr(corrected, name) / known - 1).abs().mean()
+        assert after < 0.4 * before
+    mended = prior.correct(noisy, DEVIATION)
+    assert (mended - image).norm() < 0.6 * (noisy - image).norm()
+
+
+def test_an_identity_denoiser_leaves_only_the_match(case, monkeypatch):
+    prior, noisy, *_ = case
+    monkeypatch.setattr(synthetic_contrasts, "denoise", lambda network, images, *_: images)
+    matched = match(noisy, prior.dictionary, exhaustive=False)
+    for detail in (0.0, 0.05):
+        own = Prior(prior.dictionary, prior.denoiser, PriorOptions(detail=(detail,) * 3))
+        maps = own.maps(noisy, DEVIATION)
+        assert torch.allclose(maps.t1, matched.t1, rtol=1e-3)
+        assert torch.allclose(maps.t2, matched.t2, rtol=1e-3)
+        expected = signal_of(matched, prior.dictionary)
+        assert (own.correct(noisy, DEVIATION) - expected).norm() < 1e-3 * expected.norm()
+
+
+def test_fusion_lies_between_both_and_nearer_to_the_surer(case, monkeypatch):
+    """The denoiser's T2ratio is too low; how far T2 follows depends on the detail it may know."""
+    prior, noisy, *_ = case
+    factors = torch.ones(6)
+    factors[prior.denoiser.contrasts.index("T2ratio")] = 0.8
+    changed = factors.view(-1, 1, 1)
+    monkeypatch.setattr(
+        synthetic_contrasts, "denoise", lambda network, images, *_: changed * images
+    )
+    matched = match(noisy, prior.dictionary, exhaustive=False)
+    medians = [float(matched.t2.median())]
+    for detail in (1.0, 0.02, 0.0):
+        own = Prior(prior.dictionary, prior.denoiser, PriorOptions(detail=(1.0, detail, 1.0)))
+        medians.append(float(own.maps(noisy, DEVIATION).t2.median()))
+    assert medians == sorted(medians, reverse=True)
+    assert medians[1] < 0.97 * medians[0]
+
+
+def test_maps_come_back_from_their_contrasts(case):
+    prior, _, _, t1, t2, m0 = case
+    names = prior.denoiser.contrasts
+    found = maps_of_contrasts(synthesised(prior, t1, t2, m0.abs()), names, prior.dictionary)
+    for values, known in zip(found, (t1, t2, m0.abs()), strict=True):
+        assert torch.allclose(values, known, rtol=1e-3)
+
+
+def test_the_unit_of_the_image_does_not_matter(case):
+    prior, noisy, *_ = case
+    small, large = prior.maps(noisy, DEVIATION), prior.maps(1000 * noisy, 1000 * DEVIATION)
+    assert torch.allclose(small.t1, large.t1, rtol=1e-3)
+    assert torch.allclose(small.t2, large.t2, rtol=1e-3)
