@@ -27,6 +27,7 @@ from mri2qmap_bids.recon.options import (
     DEFAULT_ITERATIONS,
     DETAIL,
     REMAINING,
+    RESIDUAL_LEVEL,
     RESIDUAL_WEIGHT,
     START,
     START_NOISE,
@@ -89,6 +90,8 @@ class Settings:
     """Whether the last maps are corrected by what they leave of the image."""
     residual_weight: float = RESIDUAL_WEIGHT
     """Weight of the smoothness term that what they leave is solved with."""
+    residual_level: float = RESIDUAL_LEVEL
+    """Of the term against errors of the model."""
     network: ReconMethod = "mri2qmap"
     """Whose denoiser: mri2qmap's, of all contrasts together, or pnp's, of one at a time."""
     level: str = "replica"
@@ -109,7 +112,8 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "detail": [{"detail": tuple(f * d for d in DETAIL)} for f in (0.5, 2.0)],
     "noise told": [{"told": f} for f in (0.7, 1.3)],
     "last word": [{"final": "image"}, {"residual": False}]
-    + [{"residual_weight": w} for w in (0.03, 0.3, 1.0)],
+    + [{"residual_weight": w} for w in (0.02, 0.1, 0.3)]
+    + [{"residual_level": w} for w in (0.0, 0.05, 0.2)],
     "noise level": [{"level": "detail"}],
     "one contrast at a time": [{"network": "pnp"}, {"network": "pnp", "told": 1.3}],
     "contrasts left out": [
@@ -233,7 +237,9 @@ def run(bench: Bench, starts: dict[str, Start], settings: Settings) -> TissueMap
     maps = prior.maps(image, deviation)
     if not settings.residual:
         return maps
-    left = image_of_residual(start, maps, bench.dictionary, settings.residual_weight)
+    left = image_of_residual(
+        start, maps, bench.dictionary, settings.residual_weight, settings.residual_level
+    )
     return corrected_by_residual(maps, left, bench.dictionary, believed)
 
 

@@ -15,6 +15,7 @@ from mri2qmap_bids.recon.options import (
     DENSITY_STEPS,
     LEAST_SQUARES_STEPS,
     REPLICA_STEPS,
+    RESIDUAL_LEVEL,
     RESIDUAL_WEIGHT,
     START,
 )
@@ -207,7 +208,8 @@ def _solver(options: Mapping[str, Any]) -> str:
         f"precision, and {_DATA_STEP.format(CG_STEPS)} towards the image that the fused maps predict. "
         "The image was then matched, denoised and fused once more, and the maps corrected by what they "
         "leave of the data: solved for as an image with the same smoothness term (weight "
-        f"{RESIDUAL_WEIGHT:g}; at most {CG_STEPS} preconditioned conjugate-gradient steps) and averaged "
+        f"{RESIDUAL_WEIGHT:g}) and a Tikhonov term of {RESIDUAL_LEVEL:g} times the median sampling density "
+        f"against errors of the model (at most {CG_STEPS} preconditioned conjugate-gradient steps), and averaged "
         "over alike neighbours with bilateral weights [@tomasi1998]."
     )
 

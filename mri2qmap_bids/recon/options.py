@@ -36,8 +36,11 @@ START_NOISE = 0.8
 component of the least-squares image."""
 CG_STEPS = 8
 """Most conjugate-gradient steps in every iteration of mri2qmap and pnp."""
-RESIDUAL_WEIGHT = 0.1
+RESIDUAL_WEIGHT = 0.05
 """Weight of the smoothness term in solving for what mri2qmap's maps leave of the data."""
+RESIDUAL_LEVEL = 0.1
+"""Sampling density below which what they leave is not believed, relative to the median density: errors
+of the model (coil sensitivities) grow there as noise does, but with the signal."""
 DECAY = 0.7
 """Noise that is believed to be in the image, relative to the iteration before."""
 REMAINING = 0.5

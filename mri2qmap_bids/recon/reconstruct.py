@@ -36,6 +36,7 @@ from mri2qmap_bids.recon.options import (
     DECAY,
     DETAIL,
     REMAINING,
+    RESIDUAL_LEVEL,
     RESIDUAL_WEIGHT,
     START,
     START_NOISE,
@@ -433,12 +434,18 @@ def solve(
 
 
 def image_of_residual(
-    start: Start, maps: TissueMaps, dictionary: Dictionary, weight: float = RESIDUAL_WEIGHT
+    start: Start,
+    maps: TissueMaps,
+    dictionary: Dictionary,
+    weight: float = RESIDUAL_WEIGHT,
+    density: float = RESIDUAL_LEVEL,
 ) -> SubspaceImage:
     """Image z of the maps, and what it leaves of the data: z + r.
 
-    r minimises |A (z + r) - y|_W^2 / sigma^2 + weight sum |r_i(g)|^2 / P_i(g) with the power P of
-    the least-squares image's smoothness term: where the data say little, r is small and z stays.
+    r minimises |A (z + r) - y|_W^2 + weight sigma^2 sum |r_i(g)|^2 / P_i(g) + density level |r|^2
+    with the power P of the least-squares image's smoothness term and the level of A^H W A (the median over
+    frequencies of its first component): where the data say little, beside noise or beside errors of the model, r is small
+    and z stays.
 
     Parameters
     ----------
@@ -450,8 +457,11 @@ def image_of_residual(
         Fingerprints and subspace.
     weight
         Of the smoothness term.
+    density
+        Of the term against errors of the model.
     """
-    problem, smoothness = start.problem, weight * start.smoothness
+    problem = start.problem
+    smoothness = weight * start.smoothness + density * problem.circulant.level
     predicted = signal_of(maps, dictionary)
     remaining = problem.projection - problem.normal(predicted)
     solution = conjugate_gradient(
