@@ -443,9 +443,9 @@ def image_of_residual(
     """Image z of the maps, and what it leaves of the data: z + r.
 
     r minimises |A (z + r) - y|_W^2 + weight sigma^2 sum |r_i(g)|^2 / P_i(g) + density level |r|^2
-    with the power P of the least-squares image's smoothness term and the level of A^H W A (the median over
-    frequencies of its first component): where the data say little, beside noise or beside errors of the model, r is small
-    and z stays.
+    with the power P of the least-squares image's smoothness term and the level of A^H W A (the
+    median over frequencies of its first component): where the data say little, beside noise or
+    beside errors of the model, r is small and z stays.
 
     Parameters
     ----------
