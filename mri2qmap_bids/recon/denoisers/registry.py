@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from safetensors.torch import load_file, save_file
 from mri2qmap_bids.errors import WeightsError
 from mri2qmap_bids.recon.denoisers.base import Denoiser, DenoiserShape
 from mri2qmap_bids.recon.denoisers.unet import ARCHITECTURE, UNet, UNetShape
+
+ENTRY_POINTS = "mri2qmap_bids.denoisers"
+"""Group of entry points by which other packages add architectures: the tag of their weights' cards, and
+an :class:`Architecture`."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +36,29 @@ def _unet_shape(network: Mapping[str, Any]) -> UNetShape:
     return UNetShape(**{**network, "contrasts": tuple(network["contrasts"])})
 
 
-_ARCHITECTURES = {ARCHITECTURE: Architecture(_unet_shape, UNet)}
+_OWN = Architecture(_unet_shape, UNet)
 
 
-def register_architecture(tag: str, architecture: Architecture) -> None:
-    """Let weights whose card has this tag in ``architecture`` be loaded.
+def architecture_named(tag: str) -> Architecture:
+    """The architecture whose weights have this tag in their card.
 
     Raises
     ------
     ValueError
-        If the tag is taken.
+        If there is none, or an entry point gives something else.
     """
-    if tag in _ARCHITECTURES:
-        raise ValueError(f"architecture must be a new tag, got {tag!r}")
-    _ARCHITECTURES[tag] = architecture
+    if tag == ARCHITECTURE:
+        return _OWN
+    others = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+    if tag not in others:
+        known = ", ".join([ARCHITECTURE, *sorted(others)])
+        raise ValueError(f"architecture must be one of {known}, got {tag!r}")
+    architecture = others[tag].load()
+    if not isinstance(architecture, Architecture):
+        raise ValueError(
+            f"entry point {tag} of {ENTRY_POINTS} must be an Architecture, got {architecture!r}"
+        )
+    return architecture
 
 
 def save_denoiser(network: UNet, card: Mapping[str, Any], path: Path) -> None:
@@ -132,13 +146,8 @@ def _card(path: Path) -> tuple[Architecture, DenoiserShape, str | None]:
     """Architecture, shape and checksum from the card beside a weights' file."""
     try:
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        tag = card.get("architecture", ARCHITECTURE)
-        if tag not in _ARCHITECTURES:
-            raise WeightsError(
-                f"{path.with_suffix('.json')}: architecture must be one of "
-                f"{', '.join(_ARCHITECTURES)}, got {tag!r}"
-            )
-        return _ARCHITECTURES[tag], _ARCHITECTURES[tag].shape(card["network"]), card.get("sha256")
+        architecture = architecture_named(card.get("architecture", ARCHITECTURE))
+        return architecture, architecture.shape(card["network"]), card.get("sha256")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _no_weights(path, error) from error
 
