@@ -20,8 +20,10 @@ from mri2qmap_bids import __version__
 from mri2qmap_bids.config import read_options, read_plugin, write_options
 from mri2qmap_bids.errors import (
     DatasetError,
+    DeviceError,
     InputError,
     LevelError,
+    MemoryLimitError,
     Mri2QmapError,
     NothingSelectedError,
     OutputError,
@@ -45,6 +47,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_ADVICE: dict[type[Mri2QmapError], str] = {
+    MemoryLimitError: "; give more (--mem, --gpu-mem), or take a smaller --matrix or --rank",
+    DeviceError: "; check the driver (and --gpus all / --nv in a container) or use --device cpu",
+}
 _LEVELS = ("participant", "group")
 _NOT_RUN = "%s: not run, since another run failed"
 _WORK_FOLDERS = ("crashes", "dictionaries", "group", "mri2qmap_wf", "reports_wf")
@@ -341,8 +347,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _reports(settings)
             return _participants(settings, arguments)
     except Mri2QmapError as error:
-        logger.error("%s", error)
+        logger.error("%s", advised(error))
         return error.exit_code
+
+
+def advised(error: Mri2QmapError) -> str:
+    """An error's text with the options that help."""
+    advice = next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), "")
+    return f"{error}{advice}"
 
 
 @contextmanager
@@ -501,7 +513,8 @@ def _participants(settings: Settings, arguments: argparse.Namespace) -> int:
     )
 
     configure_logging(settings.log_level)
-    memory, unusable = survey(selection.runs, settings)
+    memory, refused = survey(selection.runs, settings)
+    unusable = {name: advised(error) for name, error in refused.items()}
     for name, error in unusable.items():
         logger.error("%s: failed: %s", name, error)
     n_failed = len(selection.problems) + len(unusable)
@@ -683,7 +696,7 @@ def _dry_run(selection: "Selection", settings: Settings) -> int:
         try:
             plan = plans_of(run, settings)[0]
         except Mri2QmapError as error:
-            logger.error("%s: failed: %s", run.name, error)
+            logger.error("%s: failed: %s", run.name, advised(error))
             n_failed += 1
             continue
         sys.stdout.write(f"    {plan}\n")
@@ -704,7 +717,7 @@ def _boilerplate_only(selection: "Selection", settings: Settings) -> int:
         try:
             works.append(planned_work(run, settings.recon))
         except Mri2QmapError as error:
-            logger.error("%s: failed: %s", run.name, error)
+            logger.error("%s: failed: %s", run.name, advised(error))
             n_failed += 1
     if works:
         _make_writable(settings.output_dir, "the output directory")

@@ -11,6 +11,7 @@ import tomli_w
 import yaml
 
 from mri2qmap_bids import __version__
+from mri2qmap_bids.atomic import write_text
 from mri2qmap_bids.errors import InputError, UsageError
 from mri2qmap_bids.settings import PLUGINS
 
@@ -56,11 +57,8 @@ def write_options(arguments: argparse.Namespace, folder: Path) -> Path:
         "output_dir": str(arguments.output_dir.absolute()),
         "analysis_level": arguments.analysis_level,
     }
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}.toml"
-    partial = path.with_suffix(".part")
-    partial.write_text(tomli_w.dumps({"call": environment, _TABLE: options}), encoding="utf-8")
-    partial.replace(path)
+    write_text(path, tomli_w.dumps({"call": environment, _TABLE: options}))
     return path
 
 

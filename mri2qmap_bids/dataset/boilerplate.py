@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mri2qmap_bids.atomic import write_text
 from mri2qmap_bids.citation.methods import Methods, Work, methods_text
 from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.figures import read_conditions, versions_in_use
-from mri2qmap_bids.dataset.files import write_text
 from mri2qmap_bids.dataset.group import entities_of
 from mri2qmap_bids.dataset.provenance import describe_maps
 from mri2qmap_bids.dataset.query import MRFRun

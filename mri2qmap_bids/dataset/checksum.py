@@ -9,23 +9,12 @@ from typing import Any
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.dataset.outputs import file_ends
 from mri2qmap_bids.recon.methods.registry import method_named, resolved, weights_file
 from mri2qmap_bids.recon.options import ReconOptions
 
 KEY = "MRFInputsChecksum"
 """Sidecar key that holds the checksum."""
-_ENDS = (
-    ("T1map", None),
-    ("T2map", None),
-    ("M0map", None),
-    ("T1map", "std"),
-    ("T2map", "std"),
-    ("T1w", "synthetic"),
-    ("T2w", "synthetic"),
-    ("PDw", "synthetic"),
-    ("FLAIR", "synthetic"),
-    ("mask", "brain"),
-)
 _SAMPLED = 1 << 20  # bytes at either end of a raw file
 
 
@@ -83,7 +72,7 @@ def is_up_to_date(output_dir: Path, entities: Mapping[str, str], checksum: str) 
     checksum
         From :func:`inputs_checksum`.
     """
-    for suffix, desc in _ENDS:
+    for suffix, desc in file_ends():
         more = {"desc": desc} if desc else {}
         image = output_dir / relative_path(entities, suffix, **more)
         sidecar = output_dir / relative_path(entities, suffix, ".json", **more)

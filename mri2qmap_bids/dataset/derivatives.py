@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids import __version__
-from mri2qmap_bids.dataset.files import write_atomically, write_json, write_text
+from mri2qmap_bids.atomic import write_atomically, write_json, write_text
+from mri2qmap_bids.dataset.outputs import MAPS, MASK, MASK_DESC, QUANTITIES
 from mri2qmap_bids.errors import DatasetError
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 
@@ -21,18 +22,6 @@ BIDS_VERSION = "1.11.1"
 # The order in which BIDS wants a derivative's entities.
 _ENTITY_ORDER = ("sub", "ses", "acq", "rec", "run", "space", "res", "label", "desc")
 _IGNORED = ("*.html", "figures", "group_*")
-
-_DESCRIPTIONS = {
-    "T1map": "Longitudinal relaxation time, from MR fingerprinting",
-    "T2map": "Transverse relaxation time, from MR fingerprinting",
-    "M0map": "Equilibrium magnetisation times receive sensitivity (magnitude), "
-    "from MR fingerprinting",
-}
-_DEVIATION = (
-    ", from the measured noise by the Cramer-Rao bound, and for mri2qmap the error of its prior "
-    "(one standard deviation)"
-)
-_UNITS = {"T1map": "s", "T2map": "s", "M0map": "arbitrary"}
 
 
 @dataclass(frozen=True)
@@ -129,38 +118,33 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         **document.every,
         **({"Sources": list(document.sources)} if document.sources else {}),
     }
-    reference = "bids::" + str(relative_path(document.entities, "T1map"))
-    values = {"T1map": maps.t1, "T2map": maps.t2, "M0map": np.abs(maps.m0)}
+    reference = "bids::" + str(relative_path(document.entities, MAPS[0].suffix))
     written = []
-    for suffix, image in values.items():
-        sidecar = {
-            "Description": _DESCRIPTIONS[suffix],
-            "Units": _UNITS[suffix],
-            "SkullStripped": True,
-            "SpatialReference": "orig",
-            **shared,
-        }
-        masked = np.where(maps.mask, image, 0).astype(np.float32)
-        written.append(_write(document, output_dir, suffix, masked, sidecar))
-    for suffix, deviation in (("T1map", maps.t1_std), ("T2map", maps.t2_std)):
-        if deviation is None:
+    for output in MAPS:
+        values = output.values(maps)
+        if values is None:
             continue
         sidecar = {
-            "Description": "Standard deviation of the error of " + suffix + _DEVIATION,
-            "Units": "s",
+            "Description": output.description,
+            "Units": output.unit,
             "SkullStripped": True,
-            "SpatialReference": reference,
+            "SpatialReference": "orig" if output.desc is None else reference,
             **shared,
         }
-        masked = np.where(maps.mask, deviation, 0).astype(np.float32)
-        written.append(_write(document, output_dir, suffix, masked, sidecar, desc="std"))
+        masked = np.where(maps.mask, values, 0).astype(np.float32)
+        written.append(
+            _write(document, output_dir, output.suffix, masked, sidecar, **output.entities)
+        )
     for suffix, image in document.synthetic.items():
         sidecar = {
             "Description": f"{suffix} image synthesised from the quantitative maps",
             "Units": "arbitrary",
             "SkullStripped": True,
             "SpatialReference": reference,
-            "Sources": ["bids::" + str(relative_path(document.entities, s)) for s in values],
+            "Sources": [
+                "bids::" + str(relative_path(document.entities, output.suffix))
+                for output in QUANTITIES
+            ],
             **document.synthetic_metadata.get(suffix, {}),
             **document.every,
         }
@@ -174,7 +158,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         **document.every,
     }
     mask = maps.mask.astype(np.uint8)
-    written.append(_write(document, output_dir, "mask", mask, mask_sidecar, desc="brain"))
+    written.append(_write(document, output_dir, MASK, mask, mask_sidecar, desc=MASK_DESC))
     if document.labels is not None:
         sidecar = {
             "Description": "Tissue classes: 1 grey matter, 2 white matter, 3 CSF",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mri2qmap_bids.dataset.files import write_json
+from mri2qmap_bids.atomic import write_json
 
 
 @dataclass(frozen=True)

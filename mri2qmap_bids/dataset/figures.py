@@ -11,8 +11,8 @@ from shutil import copyfile
 from typing import Any
 
 from mri2qmap_bids import __version__
+from mri2qmap_bids.atomic import write_atomically, write_json
 from mri2qmap_bids.dataset.derivatives import relative_path
-from mri2qmap_bids.dataset.files import write_atomically, write_json
 
 _LIBRARIES = ("torch", "finufft", "torchsim", "numpy", "nipype", "pybids", "nibabel")
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mri2qmap_bids.atomic import write_json, write_text
 from mri2qmap_bids.dataset.atlas import (
     Segmentation,
     SegmentationFile,
@@ -21,15 +22,15 @@ from mri2qmap_bids.dataset.atlas import (
     load_segmentation,
 )
 from mri2qmap_bids.dataset.derivatives import load_derivative, relative_path
-from mri2qmap_bids.dataset.files import write_json, write_text
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
+from mri2qmap_bids.dataset.outputs import QUANTITIES
 from mri2qmap_bids.dataset.query import among
 from mri2qmap_bids.dataset.tissue import TISSUES, USUAL_FIELD, tissue_classes
 from mri2qmap_bids.errors import DatasetError, NothingSelectedError, OutputError
 
 logger = logging.getLogger(__name__)
 
-UNITS = {"T1map": "s", "T2map": "s", "M0map": "arbitrary", "R1map": "1/s", "R2map": "1/s"}
+UNITS = {output.suffix: output.unit for output in QUANTITIES} | {"R1map": "1/s", "R2map": "1/s"}
 """Measures, one table each, and their units."""
 TISSUE = "tissue"
 """Name of the segmentation that is told from the maps."""

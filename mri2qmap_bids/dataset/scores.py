@@ -12,6 +12,7 @@ from skimage.metrics import structural_similarity
 
 from mri2qmap_bids.dataset.derivatives import load_derivative, relative_path
 from mri2qmap_bids.dataset.group import entities_of
+from mri2qmap_bids.dataset.outputs import QUANTITIES
 from mri2qmap_bids.dataset.resampling import on_grid
 from mri2qmap_bids.errors import DatasetError
 
@@ -67,7 +68,7 @@ def compare_datasets(estimate_dir: Path, truth_dir: Path) -> pd.DataFrame:
 
 def write_scores(table: pd.DataFrame, path: Path) -> None:
     """Write a table of scores as JSON records."""
-    from mri2qmap_bids.dataset.files import write_text
+    from mri2qmap_bids.atomic import write_text
 
     records = json.loads(table.to_json(orient="records"))
     write_text(path, json.dumps(records, indent=2) + "\n")
@@ -77,7 +78,7 @@ def _compare_run(estimate_dir: Path, truth_dir: Path, run: dict[str, str]) -> pd
     reference = load_derivative(estimate_dir, run, "T1map")
     estimate = {
         name: _array(load_derivative(estimate_dir, run, name))
-        for name in ("T1map", "T2map", "M0map")
+        for name in (output.suffix for output in QUANTITIES)
     }
     mask = _array(load_derivative(estimate_dir, run, "mask", desc="brain")) > 0
     truth = {

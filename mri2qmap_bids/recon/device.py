@@ -18,7 +18,6 @@ def find_device(name: str) -> torch.device:
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(
-            f"--device {name}: must be a GPU that is there, got {torch.cuda.device_count()} GPU(s); "
-            "check the driver (and --gpus all / --nv in a container) or use --device cpu"
+            f"device must be a GPU that is there, got {name} of {torch.cuda.device_count()} GPU(s)"
         )
     return device

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from mri2qmap_bids import __version__
+from mri2qmap_bids.atomic import write_text
 from mri2qmap_bids.dataset.derivatives import relative_path
-from mri2qmap_bids.dataset.files import write_text
 from mri2qmap_bids.dataset.group import UNITS
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD
 from mri2qmap_bids.dataset.tissue import TISSUES

@@ -13,12 +13,13 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from mri2qmap_bids import __version__
+from mri2qmap_bids.atomic import write_text
 from mri2qmap_bids.citation.methods import methods_text
 from mri2qmap_bids.dataset.boilerplate import work_of
 from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.failures import RunFailure, read_failures
 from mri2qmap_bids.dataset.figures import figure_path
-from mri2qmap_bids.dataset.files import write_text
+from mri2qmap_bids.dataset.outputs import file_ends
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics
 from mri2qmap_bids.report import curves, kspace, scales
 from mri2qmap_bids.report.contents import Page, runs_of
@@ -332,10 +333,8 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
 
 def _files(run: Run, output_dir: Path) -> Iterable[tuple[str, str]]:
     """Links to the maps themselves."""
-    named = [("T1map", {}), ("T2map", {}), ("M0map", {}), ("mask", {"desc": "brain"})]
-    named += [("T1map", {"desc": "std"}), ("T2map", {"desc": "std"})]
-    named += [(suffix, {"desc": "synthetic"}) for suffix in run.synthetic]
-    for suffix, more in named:
+    for suffix, desc in file_ends():
+        more = {} if desc is None else {"desc": desc}
         path = relative_path(run.entities, suffix, **more)
         if (output_dir / path).is_file():
             yield "_".join([*(f"{k}-{v}" for k, v in more.items()), suffix]), path.as_posix()

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mri2qmap_bids.dataset.files import write_atomically, write_text
+from mri2qmap_bids.atomic import write_atomically, write_text
 
 _WEBP_QUALITY = 86
 INK = "#1a1b1c"

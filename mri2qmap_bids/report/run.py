@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.figures import Conditions, figure_path, read_conditions
+from mri2qmap_bids.dataset.outputs import SYNTHETIC
 from mri2qmap_bids.errors import DatasetError
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics, load_diagnostics
-
-SYNTHETIC = ("T1w", "T2w", "PDw", "FLAIR")
 
 
 @dataclass(frozen=True, eq=False)

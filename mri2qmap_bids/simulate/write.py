@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from mri2qmap_bids import __version__
+from mri2qmap_bids.atomic import write_atomically, write_json, write_text
 from mri2qmap_bids.dataset.derivatives import (
     BIDS_VERSION,
     MapDocument,
@@ -17,7 +18,6 @@ from mri2qmap_bids.dataset.derivatives import (
     relative_path,
     write_maps,
 )
-from mri2qmap_bids.dataset.files import write_atomically, write_json, write_text
 from mri2qmap_bids.errors import DatasetError, OutputError
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.fields import transmit_field

@@ -10,13 +10,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from mri2qmap_bids.atomic import write_atomically
 from mri2qmap_bids.dataset.derivatives import (
     MapDocument,
     initialise_dataset,
     relative_path,
     write_maps,
 )
-from mri2qmap_bids.dataset.files import write_atomically
 from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
 from mri2qmap_bids.errors import OutputError
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
@@ -137,7 +137,7 @@ def test_an_unwritable_place_is_said(tmp_path):
 
 def test_a_killed_writer_leaves_no_file_of_the_final_name(tmp_path):
     program = (
-        "import os, sys, pathlib; from mri2qmap_bids.dataset.files import write_atomically\n"
+        "import os, sys, pathlib; from mri2qmap_bids.atomic import write_atomically\n"
         "def die(path): path.write_text('half'); os._exit(9)\n"
         f"write_atomically(pathlib.Path({str(tmp_path / 'x.json')!r}), die)"
     )

@@ -209,7 +209,7 @@ def test_reconstruction_repeats_itself_but_for_the_order_of_sums(tmp_path):
 
 
 def test_a_gpu_that_is_not_there_is_said():
-    with pytest.raises(DeviceError, match=r"--device cuda:77: must be a GPU that is there"):
+    with pytest.raises(DeviceError, match=r"device must be a GPU that is there, got cuda:77"):
         find_device("cuda:77")
     assert find_device("cpu") == torch.device("cpu")
 

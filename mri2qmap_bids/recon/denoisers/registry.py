@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
+from mri2qmap_bids.atomic import write_atomically, write_json
 from mri2qmap_bids.errors import WeightsError
 from mri2qmap_bids.recon.denoisers.base import Denoiser, DenoiserShape
 from mri2qmap_bids.recon.denoisers.unet import ARCHITECTURE, UNet, UNetShape
@@ -75,19 +76,15 @@ def save_denoiser(network: UNet, card: Mapping[str, Any], path: Path) -> None:
     path
         The weights' file; the card has the same name with ``.json``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {
         name: value.detach().cpu().half().contiguous()
         for name, value in network.state_dict().items()
     }
-    partial = path.with_suffix(".part")
-    save_file(tensors, partial)
-    checksum = hashlib.sha256(partial.read_bytes()).hexdigest()
+    content = save(tensors)
+    checksum = hashlib.sha256(content).hexdigest()
     own = {"architecture": ARCHITECTURE, "network": asdict(network.shape), "sha256": checksum}
-    content = {**card, **own}
-    path.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.chmod(0o644)  # safetensors makes private files
-    partial.replace(path)
+    write_json(path.with_suffix(".json"), {**card, **own})
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def load_denoiser(path: Path, device: torch.device) -> Denoiser:

@@ -3,8 +3,6 @@
 import fcntl
 import hashlib
 import logging
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -15,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
+from mri2qmap_bids.atomic import write_atomically
 from mri2qmap_bids.recon.arrays import Basis, CompressedFingerprints
 from mri2qmap_bids.recon.physics.epg import N_STATES, simulate
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
@@ -194,7 +193,6 @@ def dictionary_path(
 
 def save_dictionary(dictionary: Dictionary, path: Path) -> None:
     """Write a dictionary as safetensors."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {
         "t1": dictionary.t1,
         "t2": dictionary.t2,
@@ -203,10 +201,7 @@ def save_dictionary(dictionary: Dictionary, path: Path) -> None:
         "basis": dictionary.basis.contiguous(),
         "energy": torch.tensor([dictionary.energy], dtype=torch.float64),
     }
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-    os.close(handle)
-    save_file(tensors, name)
-    Path(name).replace(path)
+    write_atomically(path, lambda temporary: save_file(tensors, temporary))
 
 
 def load_dictionary(path: Path) -> Dictionary:

@@ -196,10 +196,7 @@ def first_that_fits(work: Callable[[Plan], Result], ways: list[Plan]) -> tuple[R
             torch.cuda.empty_cache()
         smaller = [way for way in ways[1:] if way.device < ways[0].device]
         if not smaller:
-            raise MemoryLimitError(
-                f"memory ran out with the smallest plan ({ways[0]}): {reason}; give more, or take a "
-                "smaller --matrix or --rank"
-            )
+            raise MemoryLimitError(f"memory ran out with the smallest plan ({ways[0]}): {reason}")
         logger.warning("Memory ran out (%s); going on with the plan: %s", reason, smaller[0])
         ways = smaller
 
@@ -215,9 +212,9 @@ def _preference(plan: Plan) -> tuple[float, float]:
 
 def _refusal(size: ProblemSize, machine: Machine, least: Plan) -> str:
     matrix = " x ".join(str(n) for n in reversed(size.shape))
-    where = "GPU memory (--gpu-mem)" if least.device > machine.device_memory else "memory (--mem)"
+    where = "GPU memory" if least.device > machine.device_memory else "memory"
     if not machine.is_gpu:
-        where = "memory (--mem)"
+        where = "memory"
     needed, given = (
         (least.device, machine.device_memory)
         if least.device > machine.device_memory
@@ -225,8 +222,7 @@ def _refusal(size: ProblemSize, machine: Machine, least: Plan) -> str:
     )
     return (
         f"{where} must be at least {needed / 1e9:.1f} GB for {matrix} voxels, rank {size.rank}, "
-        f"{size.n_coils} coils and {size.n_samples} samples, got {given / 1e9:.1f} GB; give more, or "
-        "take a smaller --matrix or --rank"
+        f"{size.n_coils} coils and {size.n_samples} samples, got {given / 1e9:.1f} GB"
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from mri2qmap_bids.errors import OutputError
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Write beside the target under a temporary name of the same extension, then rename.
 
     Parameters
