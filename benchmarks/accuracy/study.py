@@ -275,18 +275,15 @@ def tabulate(source: Path, table: Path) -> None:
         for line in lines
     }
     cases = [case for case in CASES if any(line["case"] == case for line in lines)]
+    existing = table.read_text() if table.exists() else ""
+    head = existing.partition("<!-- table -->")[0] if "<!-- table -->" in existing else ""
     text = [
-        "# The loop of mri2qmap, one setting changed at a time",
-        "",
-        "`python -m benchmarks.accuracy.study DATA rows.jsonl`, then `python -m benchmarks.accuracy.study "
-        "--table rows.jsonl benchmarks/accuracy/study.md`. Development data at R = 8. T1 MAPE / T2 MAPE / "
-        "M0 NRMSE in grey and white matter [%]; the first row has the package's settings. The mean is that of "
-        "each figure relative to the first row.",
+        head + "<!-- table -->",
         "",
         "| setting | " + " | ".join(cases) + " | mean |",
         "|---" * (len(cases) + 2) + "|",
     ]
-    for row in rows():
+    for row in dict.fromkeys(line["row"] for line in lines):
         values = [figures.get((case, row)) for case in cases]
         ratios = [
             value / figures[case, "defaults"]

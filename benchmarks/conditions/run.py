@@ -190,7 +190,7 @@ def main() -> None:
     lines = words.output.read_text().splitlines() if words.output.exists() else []
     done = {(row["condition"], row["method"]) for row in map(json.loads, lines)}
     for name, case in list(conditions().items())[first::every]:
-        planned = words.methods or (AMPLE_METHODS if name.startswith("ample") else METHODS)
+        planned = AMPLE_METHODS if name.startswith("ample") else words.methods or METHODS
         missing = [m for m in ("floor", *planned) if (name, m) not in done]
         if not missing:
             continue
