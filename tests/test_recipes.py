@@ -77,7 +77,7 @@ def test_a_method(small_dataset, tmp_path):
     )
     listed = subprocess.run(
         [sys.executable, "-m", "mri2qmap_bids", small_dataset, tmp_path / "o", "participant",
-         "--recon-method", "blurred", "--dry-run"],
+         "-w", tmp_path / "w", "--recon-method", "blurred", "--dry-run"],
         env=environment, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert "solve" in listed
