@@ -21,8 +21,8 @@ _EXIT_CODES = {
     16: "The dataset cannot be used",
     17: "The analysis level is unknown",
     18: "Nothing is selected",
-    64: "The command line asks for something that cannot be",
-    66: "What the command line names is not there",
+    64: "The command line is invalid",
+    66: "A file or directory named on the command line does not exist",
     73: "The output cannot be written",
 }
 
@@ -43,7 +43,7 @@ def descriptor() -> dict[str, Any]:
         "name": "output_dir_existing",
         "type": "File",
         "optional": True,
-        "description": "output_dir, if it is there already",
+        "description": "output_dir, if it exists already",
     }
     inputs[1]["optional"] = True
     inputs.insert(2, existing)

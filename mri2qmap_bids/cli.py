@@ -1,4 +1,4 @@
-"""Words on the command line to settings; what the run made of them to an exit code."""
+"""The command line: parse the arguments into settings, run, and return an exit code."""
 
 import argparse
 import logging
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ADVICE: dict[type[Mri2QmapError], str] = {
-    MemoryLimitError: "; give more (--mem, --gpu-mem), or take a smaller --matrix or --rank",
+    MemoryLimitError: "; allow more memory (--mem, --gpu-mem), or use a smaller --matrix or --rank",
     DeviceError: "; check the driver (and --gpus all / --nv in a container) or use --device cpu",
 }
 _LEVELS = ("participant", "group")
@@ -59,17 +59,17 @@ _RAW_FOLDERS = re.compile(r"^(sub-[^/]+|sourcedata|code|stimuli|phenotype)(/|$)"
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are errors like all others."""
+    """A parser that raises :class:`UsageError` instead of exiting."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; {self.prog} --help lists what there is")
+        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``mri2qmap``."""
     parser = _Parser(
         prog="mri2qmap",
-        description="Raw MR Fingerprinting in a BIDS dataset to T1, T2 and M0 maps.",
+        description="Reconstruct T1, T2 and M0 maps from raw MR Fingerprinting data in a BIDS dataset.",
         formatter_class=_Help,
         allow_abbrev=False,
     )
@@ -84,7 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Help that names a default only where there is one."""
+    """Help that shows a default only if there is one."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         if action.default in (None, False, []):
@@ -101,8 +101,8 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         default=[],
         metavar="LABEL",
-        help="participants to process, with or without sub-, or files with one a line (a word with "
-        "a dot or a slash is a file; default: all)",
+        help="participants to process, with or without sub-, or files with one label per line (a value "
+        "with a dot or a slash is a file; default: all)",
     )
     group.add_argument(
         "--session-label",
@@ -134,7 +134,7 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         "--bids-filter-file",
         type=Path,
         metavar="FILE",
-        help='JSON file with pybids entities to select by: {"mrf": {"session": "a"}}, "b1" likewise',
+        help='JSON file that selects runs by BIDS entities: {"mrf": {"session": "a"}}; B1 maps under "b1"',
     )
     group.add_argument(
         "-d",
@@ -149,30 +149,33 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         default=[],
         choices=("b1",),
-        help="what to do without though it is there (b1: B1 maps)",
+        help="available inputs to ignore (b1: B1 maps)",
     )
     group.add_argument(
-        "--bids-database-dir", type=Path, metavar="DIR", help="where to keep pybids' index"
+        "--bids-database-dir",
+        type=Path,
+        metavar="DIR",
+        help="directory to keep the pybids index in",
     )
-    group.add_argument("--bids-database-wipe", action="store_true", help="build that index anew")
+    group.add_argument("--bids-database-wipe", action="store_true", help="rebuild that index")
     group.add_argument(
         "--skip-bids-validation",
         "--skip_bids_validation",
         "--skip-bids-validator",
         "--skip_bids_validator",
         action="store_true",
-        help="accepted for the sake of other BIDS-Apps: only what is read is checked, always",
+        help="accepted for compatibility with other BIDS-Apps, without effect: the files that are read are always "
+        "checked, others never",
     )
     group.add_argument(
         "--dry-run",
         action="store_true",
-        help="list what would run, with the memory and the time it would take, and stop",
+        help="list the runs with their predicted memory and time, and exit",
     )
     group.add_argument(
         "--boilerplate-only",
         action="store_true",
-        help="write what would be done, in words and with its references, to logs/CITATION.*, and "
-        "stop",
+        help="write the methods section with its references to logs/CITATION.*, and exit",
     )
 
 
@@ -182,45 +185,48 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
         "--recon-method",
         choices=method_names(),
         default=options.method,
-        help="how images are made: "
+        help="reconstruction method: "
         + "; ".join(f"{name}: {summary}" for name, summary in SUMMARIES.items()),
     )
     group.add_argument(
         "--device",
         default=options.device,
         metavar="{auto,cpu,cuda,cuda:N}",
-        help="where to compute",
+        help="device to compute on",
     )
     group.add_argument(
         "--matrix",
         nargs="+",
         type=int,
         metavar="N",
-        help="voxels over the scan's field of view: N, or NX NY NZ (default: the file's)",
+        help="matrix size over the scan's field of view: N, or NX NY NZ (default: that of the file)",
     )
     group.add_argument(
-        "--rank", type=int, help="dimension of the temporal subspace (default: by energy)"
+        "--rank",
+        type=int,
+        help="dimension of the temporal subspace (default: by the fingerprints' energy)",
     )
     group.add_argument(
         "--n-iterations",
         type=int,
-        help="most steps of the solver, which ends earlier once it has converged (default: the method's)",
+        help="maximum number of iterations of the solver, which stops earlier once it has converged (default: "
+        "that of the method)",
     )
     group.add_argument(
         "--denoiser",
         metavar="PATH",
-        help="weights of the denoiser (.safetensors; default: those of the package)",
+        help="file with the weights of the denoiser (.safetensors; default: those of the package)",
     )
     group.add_argument(
         "--sloppy",
         action="store_true",
-        help="quick and rough, to try whether all runs: a coarse dictionary, few coils and steps",
+        help="fast test at low quality: a coarse dictionary, few coils and iterations",
     )
     group.add_argument(
         "--random-seed",
         type=int,
         default=options.random_seed,
-        help="of everything random, so that a run can be repeated",
+        help="seed of all random numbers, for reproducible results",
     )
     group.add_argument(
         "--regularisation",
@@ -228,7 +234,7 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
         metavar="WEIGHT",
         help="weight of the regulariser (subspace: of the smoothness term; lrtv, llr: of total variation "
         "or low rank; pnp: noise level given to the denoiser), relative to the noise "
-        "(default: the method's)",
+        "(default: that of the method)",
     )
 
 
@@ -252,46 +258,51 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         "--mem-mb",
         "--mem_mb",
         metavar="SIZE",
-        help="memory to use, e.g. 16G, or a number of MB (default: 90 %% of what is there)",
+        help="memory to use, e.g. 16G, or a number of MB (default: 90 %% of the available memory)",
     )
     group.add_argument(
         "--gpu-mem",
         metavar="SIZE",
-        help="memory of the GPU to use, as --mem (default: 90 %% of what is free)",
+        help="GPU memory to use, as --mem (default: 90 %% of the free memory)",
     )
     group.add_argument(
         "--low-mem",
         "--low_mem",
         action="store_true",
-        help="do everything in the way that needs least memory, not in the quickest",
+        help="choose the plan that needs least memory instead of the fastest",
     )
     group.add_argument(
-        "-w", "--work-dir", "--work_dir", type=Path, default=Path("work"), help="intermediate files"
+        "-w",
+        "--work-dir",
+        "--work_dir",
+        type=Path,
+        default=Path("work"),
+        help="directory for intermediate files",
     )
     group.add_argument(
         "--force",
         action="store_true",
-        help="redo runs whose derivatives are there and up to date",
+        help="repeat runs whose derivatives are up to date",
     )
     group.add_argument(
         "--reports-only",
         action="store_true",
-        help="write the reports anew from the derivatives that are there, and nothing else",
+        help="only rewrite the reports, from the existing derivatives",
     )
     group.add_argument(
         "--aggregate-session-reports",
         type=int,
         default=4,
         metavar="N",
-        help="most sessions in one report; a participant with more gets one for each",
+        help="maximum number of sessions in one report; a participant with more gets one report per session",
     )
     group.add_argument(
         "--clean-workdir",
         action="store_true",
-        help="empty the work directory first: nothing is taken from an earlier call",
+        help="empty the work directory first, so that no results of an earlier call are reused",
     )
     group.add_argument(
-        "--stop-on-first-crash", action="store_true", help="let one failed run stop the others"
+        "--stop-on-first-crash", action="store_true", help="stop all runs when one fails"
     )
     group.add_argument(
         "--write-graph", action="store_true", help="draw the workflow into the work directory"
@@ -300,22 +311,21 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         "--use-plugin",
         type=Path,
         metavar="FILE",
-        help="YAML file that says what runs the steps: plugin (MultiProc or SLURM) and plugin_args",
+        help="YAML file with the Nipype plugin that runs the steps: plugin (MultiProc or SLURM) and plugin_args",
     )
     group.add_argument(
         "--config-file",
         type=Path,
         metavar="FILE",
-        help="options in a TOML file, as an earlier call left them in logs/; words on the command "
-        "line go before",
+        help="TOML file with options, as each call saves one in logs/; command-line options take precedence",
     )
     group.add_argument(
         "--notrack",
         action="store_true",
-        help="accepted for the sake of other BIDS-Apps: nothing is ever reported anywhere",
+        help="accepted for compatibility with other BIDS-Apps, without effect: no usage data are collected",
     )
     group.add_argument(
-        "-v", "--verbose", action="count", default=0, help="log every step of the solvers, too"
+        "-v", "--verbose", action="count", default=0, help="also log every iteration of the solvers"
     )
 
 
@@ -325,12 +335,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv
-        Words after the program's name; None takes ``sys.argv``.
+        Arguments after the program's name; None takes ``sys.argv``.
 
     Returns
     -------
     Exit code: 0 done, 1 a run failed, 16 unusable dataset, 17 unknown analysis level, 18 nothing
-    selected, 64 usage, 66 what is named is not there, 73 output not writable.
+    selected, 64 invalid command line, 66 file not found, 73 output not writable.
     """
     configure_logging(logging.INFO)
     try:
@@ -352,14 +362,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def advised(error: Mri2QmapError) -> str:
-    """An error's text with the options that help."""
+    """An error's text with the options that may solve it."""
     advice = next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), "")
     return f"{error}{advice}"
 
 
 @contextmanager
 def _private_folder() -> Iterator[Path]:
-    """A folder of this process alone, which is gone afterwards, also if it is told to stop."""
+    """A temporary folder of this process, removed at its end, also after SIGTERM."""
     with tempfile.TemporaryDirectory(prefix="mri2qmap-") as name:
 
         def stop(number: int, _: object) -> None:
@@ -367,7 +377,7 @@ def _private_folder() -> Iterator[Path]:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
 
-        # Only the main thread may say what a signal does.
+        # Only the main thread may set signal handlers.
         is_main = threading.current_thread() is threading.main_thread()
         before = signal.signal(signal.SIGTERM, stop) if is_main else None
         try:
@@ -378,12 +388,12 @@ def _private_folder() -> Iterator[Path]:
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Words on the command line, and below them those of ``--config-file``.
+    """Arguments from the command line and from ``--config-file``; the command line takes precedence.
 
     Raises
     ------
     UsageError
-        If the file cannot be read or holds what is no option.
+        If the file cannot be read or contains unknown options.
     """
     parser = build_parser()
     arguments = parser.parse_args(argv)
@@ -394,14 +404,14 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def to_settings(arguments: argparse.Namespace) -> Settings:
-    """Parsed words to checked settings.
+    """Validated settings from the parsed arguments.
 
     Raises
     ------
     UsageError
-        If values contradict each other.
+        If values are invalid or contradict each other.
     InputError
-        If a file that is named is not there.
+        If a named file does not exist.
     """
     bids_dir, output_dir = arguments.bids_dir.absolute(), arguments.output_dir.absolute()
     _check_output(bids_dir.resolve(), output_dir.resolve())
@@ -489,7 +499,7 @@ def _participants(settings: Settings, arguments: argparse.Namespace) -> int:
         return _boilerplate_only(selection, settings)
     skipped = () if arguments.force else _up_to_date(selection, settings)
     for run in skipped:
-        logger.info("%s: skipped: its derivatives are up to date (--force redoes them)", run.name)
+        logger.info("%s: skipped: its derivatives are up to date (--force repeats it)", run.name)
     selection = replace(selection, runs=tuple(r for r in selection.runs if r not in skipped))
     if arguments.dry_run:
         return _dry_run(selection, settings)
@@ -570,7 +580,7 @@ def _missing_reports(runs: "Sequence[MRFRun]", settings: Settings) -> int:
 
 
 def _reports(settings: Settings) -> int:
-    """Reports from the derivatives that are there, without a look at the raw data."""
+    """Reports from the existing derivatives, without reading raw data."""
     from mri2qmap_bids.report.contents import pages_of, participants_of
 
     there = participants_of(settings.output_dir)
@@ -601,7 +611,7 @@ def _reports(settings: Settings) -> int:
 
 
 def _told(runs: "Sequence[MRFRun]", outcome: "Outcome") -> tuple[int, int, int]:
-    """Say what became of every run; how many are done, failed, and were not run."""
+    """Log the outcome of every run; count those done, failed, and not run."""
     from mri2qmap_bids.workflow.graph import branch_name
 
     reasons = {failure.node.split(".")[1]: failure for failure in outcome.failures}
@@ -622,7 +632,7 @@ def _told(runs: "Sequence[MRFRun]", outcome: "Outcome") -> tuple[int, int, int]:
 
 
 def _select(settings: Settings) -> "Selection":
-    """The runs that are asked for; those that cannot be done are said."""
+    """The selected runs; those that cannot be processed are logged."""
     from mri2qmap_bids.dataset.query import Filters, Index, find_runs, read_filter_file
 
     filters = Filters(
@@ -651,7 +661,7 @@ def _sum_up(
     n_left: int = 0,
     n_reports: int = 0,
 ) -> int:
-    """What was done in words, the last line, and the exit code; ``n_reports`` reports failed."""
+    """Write the methods section, log the last line, return the exit code; ``n_reports`` reports failed."""
     from mri2qmap_bids.dataset.boilerplate import works_in, write_boilerplate
 
     works = works_in(settings.output_dir)
@@ -671,7 +681,7 @@ def _sum_up(
 
 
 def _up_to_date(selection: "Selection", settings: Settings) -> "tuple[MRFRun, ...]":
-    """Runs whose derivatives are there, made from these inputs with these options."""
+    """Runs whose derivatives exist and were made from these inputs with these options."""
     from mri2qmap_bids.dataset.checksum import inputs_checksum, is_up_to_date
 
     found = []
@@ -687,7 +697,7 @@ def _up_to_date(selection: "Selection", settings: Settings) -> "tuple[MRFRun, ..
 
 
 def _dry_run(selection: "Selection", settings: Settings) -> int:
-    """Every run with its plan; runs that could not be done are said."""
+    """Print every run with its plan; log runs that cannot be processed."""
     from mri2qmap_bids.workflow.planning import plans_of
 
     n_failed = len(selection.problems)
@@ -709,7 +719,7 @@ def _dry_run(selection: "Selection", settings: Settings) -> int:
 
 
 def _boilerplate_only(selection: "Selection", settings: Settings) -> int:
-    """What would be done, in words."""
+    """Write the methods section for the selected runs."""
     from mri2qmap_bids.dataset.boilerplate import planned_work, write_boilerplate
 
     works, n_failed = [], len(selection.problems)
@@ -818,7 +828,7 @@ def _level(word: str) -> str:
 
 
 def _with_files(words: Sequence[str]) -> list[str]:
-    """The words, those that are files replaced by the first column of their lines."""
+    """The values, with files replaced by the first column of their lines."""
     found: list[str] = []
     for word in words:
         if not re.search(r"[./]", word):
@@ -828,7 +838,7 @@ def _with_files(words: Sequence[str]) -> list[str]:
             lines = Path(word).read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError) as error:
             raise InputError(
-                f"--participant-label {word}: must be labels, or a file with one a line, got: {error}"
+                f"--participant-label {word}: must be labels, or a file with one label per line, got: {error}"
             ) from error
         columns = [line.split()[0] for line in lines if line.strip()]
         # participants.tsv is such a file, too.
@@ -837,7 +847,7 @@ def _with_files(words: Sequence[str]) -> list[str]:
 
 
 def _labels(words: Sequence[str], prefix: str) -> tuple[str, ...]:
-    """Labels without prefix, from words that may hold several with commas."""
+    """Labels without prefix, from values that may contain several, separated by commas."""
     labels = [label.strip() for word in words for label in word.split(",")]
     found = tuple(dict.fromkeys(label.removeprefix(prefix) for label in labels if label))
     wrong = [label for label in found if not re.fullmatch(r"[0-9A-Za-z+]+", label)]
@@ -875,7 +885,7 @@ def _matrix(values: Sequence[int] | None) -> tuple[int, int, int] | None:
 
 
 def _gigabytes(name: str, size: str) -> float:
-    """Memory from words such as 16G, 512M or 16000 (MB)."""
+    """Memory from a size such as 16G, 512M or 16000 (MB)."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", size.strip(), re.IGNORECASE)
     if not match:
         raise UsageError(f"{name} must be a size such as 16G, or a number of MB, got {size}")

@@ -1,4 +1,4 @@
-"""The options of a call in a TOML file: what was run, and how to run it again."""
+"""The options of a call in a TOML file, as a record and to repeat the call."""
 
 import argparse
 import secrets
@@ -16,7 +16,7 @@ from mri2qmap_bids.errors import InputError, UsageError
 from mri2qmap_bids.settings import PLUGINS
 
 _TABLE = "options"
-# What a file must not bring along: the positional words, and what is for one call only.
+# Options that are not saved: positional arguments, and those for one call only.
 _NOT_KEPT = frozenset(
     (
         "bids_dir",
@@ -33,18 +33,18 @@ _NOT_KEPT = frozenset(
 
 
 def write_options(arguments: argparse.Namespace, folder: Path) -> Path:
-    """Keep the options of a call, the defaults of this machine included.
+    """Save the options of a call, including the defaults of this machine.
 
     Parameters
     ----------
     arguments
-        Parsed words.
+        Parsed arguments.
     folder
-        Where to write; made if it is not there.
+        Where to write; created if missing.
 
     Returns
     -------
-    The file, named by time and chance: processes of different containers share their ids.
+    The file, named by time and a random token: process ids are not unique across containers.
     """
     options = {
         key: _plain(value)
@@ -70,14 +70,14 @@ def read_options(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
     path
         TOML file with a table ``options``, its keys the long options with underscores.
     parser
-        Knows the options, their types and choices.
+        Defines the options, their types and choices.
 
     Raises
     ------
     InputError
         If the file is not there.
     UsageError
-        If it is no TOML, or holds what is no option or no value of it.
+        If it is not TOML, or contains unknown options or invalid values.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -108,7 +108,7 @@ def read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
     InputError
         If the file is not there.
     UsageError
-        If it is no YAML, or names no plugin that this program knows.
+        If it is not YAML, or names an unsupported plugin.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -139,7 +139,7 @@ def _short(value: Any) -> str:
 
 
 def _checked(path: Path, action: argparse.Action, value: Any) -> Any:
-    """A value as the command line would have given it."""
+    """A value as parsed from the command line."""
     several = action.nargs in ("+", "*")
     flag = action.nargs == 0
     right = isinstance(value, list) == several and (not flag or isinstance(value, bool | int))

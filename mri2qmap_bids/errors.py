@@ -1,42 +1,42 @@
-"""The few ways a run may fail.
+"""The kinds of errors.
 
 Mri2QmapError                    exit code 1
-├── UsageError                   64   the command line contradicts itself
-├── LevelError                   17   the analysis level is none of this program's
-├── InputError                   66   what the command line names is not there
+├── UsageError                   64   the command line is invalid
+├── LevelError                   17   the analysis level is unknown
+├── InputError                   66   a file or directory named on the command line does not exist
 ├── DatasetError                 16   the dataset as a whole cannot be used
-├── NothingSelectedError         18   the filters leave no run
+├── NothingSelectedError         18   the filters select no run
 ├── OutputError                  73   the output cannot be written
-├── SidecarError                  1   a run's metadata breaks a rule
-├── RawDataError                  1   a run's k-space file breaks a rule
+├── SidecarError                  1   a run's metadata are invalid
+├── RawDataError                  1   a run's k-space file is invalid
 ├── WeightsError                  1   a denoiser's weights cannot be used
-├── MemoryLimitError              1   a run needs more memory than it may use
-└── DeviceError                   1   the asked-for device is not there
+├── MemoryLimitError              1   a run needs more memory than allowed
+└── DeviceError                   1   the requested device is not available
 
-Every message says what must be, what was found, and in which file.
+Every message states what is required, what was found, and in which file.
 """
 
 
 class Mri2QmapError(Exception):
-    """Any failure the user can do something about; its text is one line."""
+    """Any error that the user can correct; its text is one line."""
 
     exit_code = 1
 
 
 class UsageError(Mri2QmapError):
-    """The command line asks for something that cannot be."""
+    """The command line is invalid or contradicts itself."""
 
     exit_code = 64
 
 
 class LevelError(Mri2QmapError):
-    """The command line asks for an analysis level that there is none of."""
+    """The command line has an unknown analysis level."""
 
     exit_code = 17
 
 
 class InputError(Mri2QmapError):
-    """A file or directory that the command line names is not there."""
+    """A file or directory named on the command line does not exist."""
 
     exit_code = 66
 
@@ -48,7 +48,7 @@ class DatasetError(Mri2QmapError):
 
 
 class NothingSelectedError(Mri2QmapError):
-    """The dataset is fine, but the filters leave no run."""
+    """The dataset is valid, but the filters select no run."""
 
     exit_code = 18
 
@@ -60,11 +60,11 @@ class OutputError(Mri2QmapError):
 
 
 class SidecarError(Mri2QmapError):
-    """A run's JSON sidecar lacks a key or breaks a rule."""
+    """A run's JSON sidecar lacks a key or has an invalid value."""
 
 
 class RawDataError(Mri2QmapError):
-    """A run's raw k-space file is unreadable or breaks a rule."""
+    """A run's raw k-space file is unreadable or invalid."""
 
 
 class WeightsError(Mri2QmapError):
@@ -72,8 +72,8 @@ class WeightsError(Mri2QmapError):
 
 
 class MemoryLimitError(Mri2QmapError):
-    """A run needs more memory than it may use."""
+    """A run needs more memory than allowed."""
 
 
 class DeviceError(Mri2QmapError):
-    """The device that was asked for is not available."""
+    """The requested device is not available."""

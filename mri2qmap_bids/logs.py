@@ -1,4 +1,4 @@
-"""What is logged, how it looks, and where it goes: the standard error."""
+"""Logging to standard error: levels and format."""
 
 import logging
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def configure_logging(level: int) -> None:
 
 @contextmanager
 def heard_warnings() -> Iterator[list[str]]:
-    """What the package warns of meanwhile, each text once; it is logged all the same."""
+    """Collect the warnings of the package inside the block, each text once; they are logged as usual."""
     heard: list[str] = []
 
     class Listener(logging.Handler):

@@ -1,4 +1,4 @@
-"""What one run of the program is asked to do."""
+"""Settings of one run of the program."""
 
 import logging
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.planning.resources import usable_memory_gb
 
 PLUGINS = ("MultiProc", "SLURM")
-"""What can run the steps, as Nipype calls it: processes of this machine, or jobs of a cluster."""
+"""Nipype plugins that can run the steps: local processes, or jobs of a cluster."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything from the command line, checked; made once and passed on."""
+    """All settings from the command line, validated."""
 
     bids_dir: Path
     """Root of the raw dataset."""
@@ -36,11 +36,11 @@ class Settings:
     filter_file: Path | None = None
     """JSON file with pybids entities to match."""
     b1_ignored: bool = False
-    """Whether to do without B1 maps."""
+    """Whether to ignore B1 maps."""
     database_dir: Path | None = None
-    """Where pybids keeps its index; None: nowhere."""
+    """Directory of the pybids index; None: the index is not kept."""
     database_renewed: bool = False
-    """Whether to build that index anew."""
+    """Whether to rebuild that index."""
     stop_on_first_crash: bool = False
     """Whether one failed run stops the others."""
     write_graph: bool = False
@@ -52,20 +52,20 @@ class Settings:
     omp_threads: int = 1
     """Cores one step may use."""
     memory_gb: float = field(default_factory=usable_memory_gb)
-    """Memory to use at the same time [GB]; default: 90 % of what is there."""
+    """Memory to use at the same time [GB]; default: 90 % of the available memory."""
     low_memory: bool = False
-    """Whether to take the way that needs least memory."""
+    """Whether to choose the plan that needs least memory."""
     gpu_memory_gb: float | None = None
-    """Memory of the GPU to use [GB]; None: what is free."""
+    """GPU memory to use [GB]; None: the free memory."""
     most_sessions: int = 4
-    """Most sessions in one report."""
+    """Maximum number of sessions in one report."""
     command: str = ""
-    """The words on the command line."""
+    """The command line."""
     plugin: str = "MultiProc"
-    """What runs the steps: one of ``PLUGINS``."""
+    """Nipype plugin that runs the steps: one of ``PLUGINS``."""
     plugin_args: Mapping[str, Any] = field(default_factory=dict)
     """Its arguments."""
     log_level: int = logging.INFO
     """As of the logging module."""
     recon: ReconOptions = field(default_factory=ReconOptions)
-    """The method and its knobs."""
+    """The reconstruction method and its parameters."""

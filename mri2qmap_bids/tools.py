@@ -1,4 +1,4 @@
-"""mri2qmap-tools: the commands around the reconstruction.
+"""mri2qmap-tools: simulation, evaluation, training and demo.
 
 Each command is one entry of ``COMMANDS``: a function that adds its arguments to
 a parser and a function that runs it.
@@ -24,16 +24,17 @@ class Command:
     add_arguments: Callable[[argparse.ArgumentParser], None]
     """Adds its arguments."""
     run: Callable[[argparse.Namespace], int]
-    """Does it; returns the exit code. Imports the science inside."""
+    """Runs the command and returns the exit code; imports what it needs itself."""
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line of mri2qmap-tools."""
     parser = argparse.ArgumentParser(
-        prog="mri2qmap-tools", description="Tools around MR fingerprinting reconstruction."
+        prog="mri2qmap-tools",
+        description="Simulate MR fingerprinting data, evaluate maps and train denoisers.",
     )
     parser.add_argument("-V", "--version", action="version", version=f"%(prog)s {__version__}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="say what is being done")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log progress")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         subparser = commands.add_parser(
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv
-        The words after the program's name; None: those of this process.
+        Arguments after the program's name; None: those of this process.
 
     Returns
     -------
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``simulate``."""
-    parser.add_argument("output_dir", type=Path, help="BIDS dataset to make or add to")
+    parser.add_argument("output_dir", type=Path, help="BIDS dataset to create or extend")
     _add_runs(parser.add_argument_group("runs"))
     _add_phantom(parser.add_argument_group("digital brain"))
     _add_grid(parser.add_argument_group("field of view"))
@@ -82,12 +83,14 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
 def _add_runs(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--participants", type=int, default=1, help="simulate sub-01 to sub-N")
     group.add_argument("--sub", nargs="+", help="participant labels, instead of --participants")
-    group.add_argument("--sessions", type=int, default=0, help="sessions 1 to N of each; 0: none")
+    group.add_argument(
+        "--sessions", type=int, default=0, help="simulate sessions 1 to N of each; 0: none"
+    )
     group.add_argument("--ses", nargs="+", help="session labels, instead of --sessions")
     group.add_argument("--acq", help="label of the acquisition")
     group.add_argument("--run", help="index of the run")
-    group.add_argument("--seed", type=int, default=0, help="seed of everything random")
-    group.add_argument("--overwrite", action="store_true", help="replace runs already there")
+    group.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
+    group.add_argument("--overwrite", action="store_true", help="replace existing runs")
 
 
 def _add_phantom(group: argparse._ArgumentGroup) -> None:
@@ -101,51 +104,78 @@ def _add_phantom(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         type=Path,
         metavar="NIFTI",
-        help="T1map and T2map [s], then perhaps M0map, then perhaps dseg",
+        help="T1map and T2map [s], optionally followed by M0map and dseg",
     )
     group.add_argument("--labels", type=Path, help="BrainWeb label file (.mnc.gz or NIfTI)")
     group.add_argument(
         "--point-spread",
         type=float,
         metavar="VOXELS",
-        help="standard deviation of the blur of digital brains; default 0.6; 0: sharp, a voxel is "
-        "the average of the labels inside it",
+        help="standard deviation of the Gaussian blur of digital brains; default 0.6; 0: no blur, a voxel "
+        "is the average of the labels inside it",
     )
 
 
 def _add_grid(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--dimension", choices=("2D", "3D"), default="2D", help="slices or a volume")
     group.add_argument(
-        "--matrix", nargs="+", type=int, help="voxels: N, or along x, y[, z]; default 96 or 40"
+        "--matrix",
+        nargs="+",
+        type=int,
+        help="matrix size: N, or along x, y[, z]; default 96 (2D) or 40 (3D)",
     )
     group.add_argument(
-        "--fov", nargs="+", type=float, help="mm: one, or along x, y[, z]; default: the head"
+        "--fov",
+        nargs="+",
+        type=float,
+        help="field of view in mm: one value, or along x, y[, z]; default: the head",
     )
     group.add_argument("--slices", type=int, default=1, help="number of 2D slices")
-    group.add_argument("--slice-thickness", type=float, default=5.0, help="mm")
-    group.add_argument("--slice-gap", type=float, default=0.0, help="mm between slices")
+    group.add_argument("--slice-thickness", type=float, default=5.0, help="slice thickness in mm")
+    group.add_argument("--slice-gap", type=float, default=0.0, help="gap between slices in mm")
     group.add_argument(
-        "--oblique", nargs=3, type=float, default=(0.0, 0.0, 0.0), help="degrees about L, P, S"
+        "--oblique",
+        nargs=3,
+        type=float,
+        default=(0.0, 0.0, 0.0),
+        help="rotation in degrees about L, P, S",
     )
     group.add_argument(
         "--offset", nargs=3, type=float, default=(0.0, 0.0, 0.0),
-        help="mm from the middle of the head to the right, front and top",
+        help="offset in mm from the centre of the head to the right, anterior and superior",
     )  # fmt: skip
 
 
 def _add_sequence(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--sequence", choices=("FISP", "bSSFP"), default="FISP", help="its kind")
-    group.add_argument("--frames", type=int, help="frames; default all of a given train, or 500")
-    group.add_argument("--flip-angles", type=Path, help="text file, degrees, one per frame")
-    group.add_argument("--repetition-times", type=Path, help="text file, ms, one per frame")
-    group.add_argument("--echo-time", type=float, help="ms; default 2 (FISP) or TR/2 (bSSFP)")
     group.add_argument(
-        "--inversion-time", type=float, default=20.0, help="ms; negative: no inversion"
+        "--sequence", choices=("FISP", "bSSFP"), default="FISP", help="type of pulse sequence"
     )
     group.add_argument(
-        "--prep-time", type=float, help="s from one shot to the next; default: full recovery"
+        "--frames", type=int, help="number of frames; default: all of a given sequence, or 500"
     )
-    group.add_argument("--sidecar", type=Path, help="JSON sidecar of a run: use its whole train")
+    group.add_argument(
+        "--flip-angles", type=Path, help="text file with one flip angle [deg] per frame"
+    )
+    group.add_argument(
+        "--repetition-times", type=Path, help="text file with one repetition time [ms] per frame"
+    )
+    group.add_argument(
+        "--echo-time", type=float, help="echo time in ms; default 2 (FISP) or TR/2 (bSSFP)"
+    )
+    group.add_argument(
+        "--inversion-time",
+        type=float,
+        default=20.0,
+        help="inversion time in ms; negative: no inversion",
+    )
+    group.add_argument(
+        "--prep-time",
+        type=float,
+        help="time from one shot to the next in s; default: full recovery",
+    )
+    group.add_argument(
+        "--sidecar", type=Path, help="JSON sidecar of a run whose pulse sequence to use"
+    )
 
 
 def _add_readout(group: argparse._ArgumentGroup) -> None:
@@ -153,15 +183,15 @@ def _add_readout(group: argparse._ArgumentGroup) -> None:
         "--trajectory",
         choices=("spiral", "radial", "cartesian", "stack-of-spirals", "stack-of-stars"),
         default="spiral",
-        help="kind; in 3D spiral is rotated discs, radial a koosh-ball; stacks are 3D only",
+        help="type of trajectory; in 3D spiral means rotated discs, radial a koosh-ball; stacks are 3D only",
     )
     group.add_argument(
         "--spiral-density",
         nargs=3,
         type=float,
         metavar=("A", "P", "TURNS"),
-        help="variable-density spiral of so many turns: radius A s + (1 - A) s^P of the edge for s "
-        "in 0..1; default nearly uniform",
+        help="variable-density spiral with TURNS turns: radius A s + (1 - A) s^P relative to the edge, "
+        "s in 0..1; default nearly uniform",
     )
     group.add_argument(
         "--in-out", action="store_true", help="spirals from edge to edge through the centre"
@@ -176,22 +206,27 @@ def _add_readout(group: argparse._ArgumentGroup) -> None:
         "--arm-order",
         choices=("golden", "tiny-golden", "random"),
         default="golden",
-        help="angles, lines and planes of arms from frame to frame",
+        help="order of the angles, lines and planes of arms from frame to frame",
     )
-    group.add_argument("--arms", type=int, help="arms of a fully sampled frame")
+    group.add_argument("--arms", type=int, help="number of arms of a fully sampled frame")
     group.add_argument(
-        "--acceleration", type=float, help="read one in so many arms; default 8 (2D) or 48 (3D)"
+        "--acceleration",
+        type=float,
+        help="undersampling factor, in arms; default 8 (2D) or 48 (3D)",
     )
-    group.add_argument("--coils", type=int, default=8, help="receive coils")
+    group.add_argument("--coils", type=int, default=8, help="number of receive coils")
     group.add_argument(
         "--coil-radius",
         type=float,
         default=1.25,
-        help="distance of the coils from the axis in halves of the field of view: they overlap "
-        "the more, the larger it is",
+        help="distance of the coils from the axis in units of half the field of view; the larger, the more "
+        "their sensitivities overlap",
     )
     group.add_argument(
-        "--noise", type=float, default=0.1, help="standard deviation relative to the rms signal"
+        "--noise",
+        type=float,
+        default=0.1,
+        help="standard deviation of the noise relative to the rms signal",
     )
     group.add_argument(
         "--b1",
@@ -217,12 +252,16 @@ def _add_file(group: argparse._ArgumentGroup) -> None:
         default="contrast",
         help="ISMRMRD counter that holds the frame",
     )  # fmt: skip
-    group.add_argument("--discard-pre", type=int, default=0, help="samples to discard before")
-    group.add_argument("--discard-post", type=int, default=0, help="samples to discard after")
+    group.add_argument(
+        "--discard-pre", type=int, default=0, help="samples to discard at the start of each readout"
+    )
+    group.add_argument(
+        "--discard-post", type=int, default=0, help="samples to discard at the end of each readout"
+    )
 
 
 def _run_simulate(arguments: argparse.Namespace) -> int:
-    """Simulate and write; say where."""
+    """Simulate, write, and print the paths."""
     from mri2qmap_bids.simulate import command
 
     study, options = command.study(arguments), command.scan_options(arguments)
@@ -235,8 +274,8 @@ def _run_simulate(arguments: argparse.Namespace) -> int:
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``evaluate``."""
-    parser.add_argument("estimate_dir", type=Path, help="derivatives to judge")
-    parser.add_argument("truth_dir", type=Path, help="derivatives with the known maps and a dseg")
+    parser.add_argument("estimate_dir", type=Path, help="derivatives to evaluate")
+    parser.add_argument("truth_dir", type=Path, help="derivatives with the true maps and a dseg")
     parser.add_argument("--output", type=Path, help="JSON file for the scores")
 
 
@@ -254,7 +293,9 @@ def _run_evaluate(arguments: argparse.Namespace) -> int:
 def _add_train(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``train``."""
     parser.add_argument(
-        "output", type=Path, help="weights to write (.safetensors); card and curve beside them"
+        "output",
+        type=Path,
+        help="weights file to write (.safetensors); the model card and the training curve are written beside it",
     )
     parser.add_argument("--images", type=Path, help="folder of weighted NIfTI volumes, BIDS or not")
     parser.add_argument(
@@ -265,45 +306,58 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="BrainWeb label files to synthesise contrasts from",
     )
     parser.add_argument(
-        "--slices-per-label", type=int, default=60, help="anatomical slices of each label file"
+        "--slices-per-label",
+        type=int,
+        default=60,
+        help="number of slices taken from each label file",
     )
     parser.add_argument(
         "--hold-out",
         nargs="+",
         required=True,
-        help="subjects (beginnings of names) kept for validation",
+        help="subjects (beginnings of file names) reserved for validation",
     )
     parser.add_argument("--steps", type=int, default=20000, help="optimiser steps")
-    parser.add_argument("--batch", type=int, default=16, help="patches a step")
+    parser.add_argument("--batch", type=int, default=16, help="patches per step")
     parser.add_argument(
         "--separate",
         action="store_true",
-        help="one contrast at a time, whatever it is, instead of all contrasts of a slice together",
+        help="denoise single images of any contrast instead of all contrasts of a slice together",
     )
-    parser.add_argument("--width", type=int, default=64, help="features at half resolution")
-    parser.add_argument("--levels", type=int, default=2, help="resolutions of the network")
     parser.add_argument(
-        "--initial", type=Path, help="weights to start from, whose network is kept; default random"
+        "--width", type=int, default=64, help="number of features at half resolution"
     )
-    parser.add_argument("--rate", type=float, default=1e-3, help="largest learning rate")
+    parser.add_argument(
+        "--levels", type=int, default=2, help="number of resolution levels of the network"
+    )
+    parser.add_argument(
+        "--initial",
+        type=Path,
+        help="initial weights, which also set the network architecture; default: random",
+    )
+    parser.add_argument("--rate", type=float, default=1e-3, help="maximum learning rate")
     parser.add_argument(
         "--shares",
         nargs=3,
         type=float,
         default=(0.4, 0.35, 0.25),
         metavar=("ANATOMIES", "TURNED", "IMAGES"),
-        help="parts of the patches from anatomies, from T1-weighted images turned into maps, and "
-        "from images as they are",
+        help="fractions of the patches from anatomies, from T1-weighted images converted to maps, and "
+        "from unmodified images",
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
-    parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     parser.add_argument(
-        "--source", nargs="+", default=[], metavar="NAME=LICENCE", help="for the card"
+        "--source",
+        nargs="+",
+        default=[],
+        metavar="NAME=LICENCE",
+        help="sources of the training data, for the model card",
     )
 
 
 def _run_train(arguments: argparse.Namespace) -> int:
-    """Train a denoiser; say where its weights are."""
+    """Train a denoiser and print the path of its weights."""
     from mri2qmap_bids.training.command import run_training
 
     sys.stdout.write(f"{run_training(arguments)}\n")
@@ -312,11 +366,11 @@ def _run_train(arguments: argparse.Namespace) -> int:
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``demo``."""
-    parser.add_argument("directory", type=Path, help="where everything is written")
+    parser.add_argument("directory", type=Path, help="output directory")
 
 
 def _run_demo(arguments: argparse.Namespace) -> int:
-    """Simulate, reconstruct, sum up and score a small dataset."""
+    """Simulate, reconstruct and score a small dataset, with group tables."""
     from mri2qmap_bids.simulate.demo import run_demo
 
     return run_demo(arguments.directory)
@@ -327,7 +381,7 @@ COMMANDS = {
         "make a BIDS dataset of simulated raw MR fingerprinting", _add_simulate, _run_simulate
     ),
     "evaluate": Command(
-        "compare maps with known ones: errors per tissue, a table and a JSON",
+        "compare maps with the true ones: errors per tissue, as a table and JSON",
         _add_evaluate,
         _run_evaluate,
     ),

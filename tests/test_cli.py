@@ -207,7 +207,7 @@ def test_a_run_that_does_not_fit_the_memory_is_refused(small_dataset, tmp_path, 
     words = (small_dataset, tmp_path / "out", "participant", "-w", tmp_path / "w", "--mem", "300M")
     assert run(*words, "--dry-run", "--participant-label", "01") == 1
     errors = capfd.readouterr().err
-    assert errors.count("memory must be at least") == errors.count("give more (--mem") == 2
+    assert errors.count("memory must be at least") == errors.count("allow more memory (--mem") == 2
     assert "got 0.3 GB" in errors
 
 
