@@ -1,4 +1,4 @@
-"""The methods section of a paper, written from the sidecars of the maps."""
+"""The methods section for a paper, written from the sidecars of the maps."""
 
 import json
 import re
@@ -28,12 +28,12 @@ class Work:
     sidecar: Mapping[str, Any]
     """JSON sidecar of its T1 map."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Of the libraries that did it."""
+    """Versions of the libraries used."""
 
 
 @dataclass(frozen=True)
 class Methods:
-    """What was done, in words."""
+    """A methods section."""
 
     markdown: str
     """Paragraphs, then the numbered references."""
@@ -51,8 +51,8 @@ class Methods:
 def methods_text(works: Sequence[Work]) -> Methods:
     """Describe what was done to some runs: method, parameters, versions and papers.
 
-    Runs that were treated alike share a paragraph; nothing is said that their sidecars do not
-    say.
+    Runs that were processed in the same way share a paragraph; all statements come from the
+    sidecars.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def _facts(work: Work) -> dict[str, Any]:
 
 
 def _sentences(work: Work, n_runs: int, first: bool) -> Iterator[str]:
-    """What was done to runs that were treated alike."""
+    """Sentences on a group of runs that were processed in the same way."""
     sidecar, options = work.sidecar, work.sidecar["MRFReconstruction"]
     version = sidecar.get("ReconMethodImplementationVersion", "of unknown version")
     runs = f"{n_runs} {'run' if n_runs == 1 else 'runs'}"
@@ -95,19 +95,19 @@ def _sentences(work: Work, n_runs: int, first: bool) -> Iterator[str]:
             "ISMRMRD format [@inati2017] organised after BIDS [@gorgolewski2016]."
         )
     else:
-        yield f"Otherwise treated, by mri2qmap_bids {version}: {runs} more."
+        yield f"Processed differently, by mri2qmap_bids {version}: {runs} more."
     yield _acquisition(sidecar)
     yield _dictionary(options, _with_b1(sidecar))
     yield (
-        "Receive coils were whitened where the file holds a noise scan [@pruessmann2001], compressed "
-        f"to at most {options['n_virtual_coils']} virtual ones [@huang2008], and their sensitivities "
+        "Receive coils were prewhitened if the file contained a noise scan [@pruessmann2001] and compressed "
+        f"to at most {options['n_virtual_coils']} virtual coils [@huang2008]; coil sensitivities were "
         "estimated from the centre of k-space by ESPIRiT [@uecker2014]."
     )
     text = method_named(options["method"]).text(options)
     yield text.image
     yield (
-        "Every voxel was matched to the dictionary and refined between its grid points [@ma2013]. "
-        "Uncertainties of T1 and T2 are standard deviations by the Cramer-Rao bound [@zhao2019], from "
+        "Every voxel was matched to the dictionary, and the match refined between grid points [@ma2013]. "
+        "Uncertainties of T1 and T2 are standard deviations given by the Cramer-Rao bound [@zhao2019], from "
         f"the noise measured in the data {text.error}. "
         "Maps were masked by Otsu's threshold on M0 [@otsu1979], and T1w, T2w, PDw and "
         "FLAIR images synthesised from them by their signal equations."
@@ -149,7 +149,7 @@ def _dictionary(options: Mapping[str, Any], with_b1: bool) -> str:
 
 
 def _with_b1(sidecar: Mapping[str, Any]) -> bool:
-    """Whether a map of the transmit field is among what the maps were made from."""
+    """Whether a map of the transmit field is among the sources of the maps."""
     return any("_TB1map." in str(source) for source in sidecar.get("Sources", ()))
 
 
@@ -162,7 +162,7 @@ def _software(versions: Mapping[str, str]) -> str:
 
 
 def _numbered(text: str) -> tuple[str, list[Reference]]:
-    """Keys in brackets to numbers in brackets, in the order in which they come."""
+    """Replace keys in brackets by numbers in brackets, in the order of citation."""
     cited: list[str] = []
 
     def number(found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Every kind of array in the reconstruction, named once with its axes.
+"""The kinds of arrays in the reconstruction, with their axes.
 
 Leading axes stack (coil, rank, frame, atom); trailing axes are space, ``z y x``
 (``y x`` for a single slice). A *frame* is one time point of the fingerprint, a

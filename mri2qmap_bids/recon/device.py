@@ -11,7 +11,7 @@ def find_device(name: str) -> torch.device:
     Raises
     ------
     DeviceError
-        If a GPU is asked for and not there.
+        If the requested GPU is not available.
     """
     if name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")

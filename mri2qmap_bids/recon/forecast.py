@@ -1,4 +1,4 @@
-"""What a reconstruction will cost, from the header of a scan alone."""
+"""Predicted cost of a reconstruction, from the header of a scan alone."""
 
 from mri2qmap_bids.recon.acquisition.extent import ScanExtent
 from mri2qmap_bids.recon.denoisers.registry import denoiser_shape
@@ -15,12 +15,12 @@ from mri2qmap_bids.recon.planning.plan import MemoryLimits, machine_of, plans
 def problem_size(
     extent: ScanExtent, options: ReconOptions, rank: int, n_atoms: int, real_basis: bool
 ) -> ProblemSize:
-    """What the cost of a scan depends on.
+    """The quantities that the cost of a scan depends on.
 
     Parameters
     ----------
     extent
-        How large the scan is.
+        Size of the scan.
     options
         How it is reconstructed.
     rank
@@ -53,7 +53,7 @@ def problem_size(
 
 
 def plan_for(size: ProblemSize, options: ReconOptions, limits: MemoryLimits | None) -> list[Plan]:
-    """Ways to reconstruct that fit this machine, the best first.
+    """Plans that fit this machine, the best first.
 
     Raises
     ------

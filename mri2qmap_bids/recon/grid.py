@@ -1,4 +1,4 @@
-"""Grids: voxels to encode, to reconstruct and to match, and tissues to simulate."""
+"""Grids of voxels to encode, reconstruct and match, and of tissues to simulate."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from mri2qmap_bids.recon.physics.dictionary import TissueGrid, transmit_fields
 
 
 def resize(geometry: Geometry, matrix: tuple[int, int, int] | None, is_3d: bool) -> Geometry:
-    """Another number of voxels over the same field of view; slices stay as they are.
+    """Change the number of voxels over the same field of view; slices are unchanged.
 
     The centre of voxel ``floor(n / 2)`` stays at ``position``, where the phase of
     k-space has its origin.
@@ -43,7 +43,7 @@ def resized(
 def encoded_support(
     matrix: tuple[int, ...], voxel_size: tuple[float, ...], encoded_fov: tuple[float, ...]
 ) -> tuple[int, ...]:
-    """Grid that covers all the encoding sees, at the target's voxel size."""
+    """Matrix that covers the encoded field of view, at the target's voxel size."""
     return tuple(
         max(n, int(np.ceil(fov / size - 0.01)))
         for n, size, fov in zip(matrix, voxel_size, encoded_fov, strict=True)
@@ -51,7 +51,7 @@ def encoded_support(
 
 
 def centre(image: torch.Tensor, matrix: tuple[int, ...]) -> torch.Tensor:
-    """The central voxels of (..., *space), origin (``floor(n / 2)``) on origin."""
+    """The central voxels of (..., *space); the origin (voxel ``floor(n / 2)``) stays the origin."""
     full = image.shape[-len(matrix) :]
     starts = [whole // 2 - n // 2 for whole, n in zip(full, matrix, strict=True)]
     kept = tuple(slice(start, start + n) for start, n in zip(starts, matrix, strict=True))
@@ -60,7 +60,7 @@ def centre(image: torch.Tensor, matrix: tuple[int, ...]) -> torch.Tensor:
 
 
 def widened(b1: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """A field on more voxels, origin on origin: its edge goes on. The inverse of ``centre``."""
+    """A field on more voxels, extended by its edge values. The inverse of ``centre``."""
     margins: list[int] = []
     for full, kept in zip(reversed(shape), reversed(b1.shape), strict=True):
         start = full // 2 - kept // 2
@@ -85,14 +85,14 @@ def field_of_slices(
 
 
 def tissue_grid(options: ReconOptions, b1: NDArray[np.float32] | None = None) -> TissueGrid:
-    """The dictionary grid that the options ask for.
+    """The dictionary grid of the options.
 
     Parameters
     ----------
     options
         Its range and step.
     b1
-        Transmit field that it is to cover, relative to nominal; None: nominal.
+        Transmit field that the grid must cover, relative to nominal; None: nominal.
     """
     fields = (1.0,) if b1 is None else transmit_fields(b1)
     return TissueGrid(options.t1_range, options.t2_range, options.grid_step, fields)

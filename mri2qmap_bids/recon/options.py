@@ -1,4 +1,4 @@
-"""What a user may choose about a reconstruction."""
+"""Options of a reconstruction."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,15 @@ class ReconOptions:
     """How a scan is reconstructed."""
 
     method: str = "mri2qmap"
-    """Name of a method; ``recon.methods`` has one file for each."""
+    """Name of the method; ``recon.methods`` has one file per method."""
     n_iterations: int | None = None
-    """Most steps of the method's solver; None takes the method's default."""
+    """Maximum number of iterations of the method's solver; None takes the method's default."""
     regularisation: float | None = None
-    """Weight of what the method weighs, relative to the noise; None takes the method's default."""
+    """Weight of the method's regulariser, relative to the noise; None takes the method's default."""
     rank: int | None = None
-    """Dimension of the temporal subspace; None keeps ``energy``."""
+    """Dimension of the temporal subspace; None takes the smallest that contains ``energy``."""
     energy: float = 0.9999
-    """Fraction of the dictionary's energy that the subspace must hold, 0..1."""
+    """Fraction of the dictionary's energy that the subspace must contain, 0..1."""
     n_virtual_coils: int = 8
     """Coils left after compression."""
     matrix: tuple[int, int, int] | None = None
@@ -30,6 +30,6 @@ class ReconOptions:
     denoiser: str | None = None
     """Weights of the method's denoiser (.safetensors); None takes those of the package."""
     random_seed: int = 0
-    """Of the noise whose way through the solver tells how noisy the image is."""
+    """Seed of the random samples from which the uncertainty is computed."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""

@@ -37,19 +37,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class InverseProblem:
-    """y = A x + n of one slice or volume, with all that a solver needs of it."""
+    """y = A x + n of one slice or volume, with the operators that a solver needs."""
 
     encoding: Encoding
     """A."""
     kspace: VirtualKSpace
-    """y, inside the band of the grid."""
+    """y, within the k-space extent of the grid."""
     plan: Plan = Plan()
-    """How A^H A is applied, and how much is done at once."""
+    """How A^H A is applied, and in which batch sizes."""
     weights: SampleWeights | None = None
     """Diagonal of W, shape (sample,); None is the identity."""
     unsampled: torch.Tensor | None = None
     """Penalty of frequencies that were not sampled, relative to the level, shape (rank, *space); None:
-    as these samples and weights say."""
+    computed from these samples and weights."""
 
     @cached_property
     def projection(self) -> SubspaceImage:
@@ -67,9 +67,9 @@ class InverseProblem:
 
     @cached_property
     def circulant(self) -> Circulant:
-        """What A^H W A does to every frequency, in the host's memory."""
+        """Circulant approximation of A^H W A, in the host's memory."""
         circulant = circulant_of(self.encoding, self._operator, self.weights)
-        # A few solves read it once each; a GPU's memory is for what every step needs.
+        # It is read once in each of a few solves; GPU memory is reserved for what every step needs.
         return Circulant(circulant.upper.cpu())
 
     @cached_property
@@ -93,7 +93,7 @@ class InverseProblem:
     def preconditioner(
         self, penalty: torch.Tensor | float = 0.0
     ) -> Callable[[SubspaceImage], SubspaceImage]:
-        """About the inverse of ``normal`` + F^H penalty F, as a function of an image."""
+        """Approximate inverse of ``normal`` + F^H penalty F, as a function of an image."""
         return preconditioner(
             self.circulant, self.encoding.coils, self.support + penalty, self.plan.coils_at_once
         )
@@ -125,21 +125,21 @@ def inverse_problem(
     whitening
         From :func:`whitening_of`; None: the samples are white already.
     plan
-        How much to do at once; None takes small steps.
+        Batch sizes; None takes small ones.
     """
     device = dictionary.atoms.device
     n_dim = samples.trajectory.shape[1]
     voxel_size = geometry.voxel_size[-n_dim:]
     support = encoded_support(geometry.matrix[-n_dim:], voxel_size, scan.encoded_fov[-n_dim:])
     omega = 2 * torch.pi * samples.trajectory.flip(1) * torch.tensor(voxel_size)
-    # Beyond the grid's own band a sample would alias onto it.
+    # A sample outside the k-space extent of the grid would alias.
     inside = (omega.abs() <= torch.pi * 1.0001).all(dim=1)
     frame, raw = samples.frame, samples.kspace
     if not inside.all():
         omega, frame, raw = omega[inside], frame[inside], raw[:, inside]
     for message in empty_shells(omega, support, voxel_size):
         logger.warning(message)
-    # On the host, so that no more than the virtual coils need fit a GPU.
+    # On the host, so that only the virtual coils need GPU memory.
     kspace = compress_coils(raw, options.n_virtual_coils, whitening).to(device)
     omega, frame = omega.to(device), frame.to(device)
     contrast = dictionary.basis[:, 0].conj()[frame]
@@ -149,7 +149,7 @@ def inverse_problem(
 
 
 def whitening_of(scan: RawScan) -> torch.Tensor | None:
-    """What makes the coils' noise white, of variance 1; None where the scan does not tell."""
+    """Whitening matrix of the coils (noise of variance 1); None without a usable noise scan."""
     if scan.noise is None:
         logger.warning("No noise scan in the file: coils are not prewhitened")
         return None
@@ -163,7 +163,7 @@ def whitening_of(scan: RawScan) -> torch.Tensor | None:
 def noise_like(
     problem: InverseProblem, noise: float, generator: torch.Generator
 ) -> Iterator[torch.Tensor]:
-    """Noise alone, coil by coil, to go the way of the data and tell how noisy the image is.
+    """Synthetic noise, coil by coil, to be reconstructed like the data (replica).
 
     References
     ----------
@@ -176,11 +176,11 @@ def noise_like(
 
 
 def deviation_of(error: SubspaceImage) -> NoiseDeviation:
-    """Of the real and the imaginary part of every component of an image of errors."""
+    """Standard deviation of the real and the imaginary part of every component of an error image."""
     return torch.view_as_real(error).flatten(1).square().mean(1).sqrt()
 
 
 def complex_noise(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-    """Complex Gaussian numbers of variance 1, the same on every device."""
+    """Complex Gaussian random numbers of variance 1, the same on every device."""
     parts = torch.randn((*shape, 2), generator=generator) / 2**0.5
     return torch.view_as_complex(parts)

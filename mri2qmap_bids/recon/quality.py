@@ -1,4 +1,4 @@
-"""How far to trust a solution: its convergence, its resolution and its uncertainty."""
+"""Convergence, resolution and uncertainty of a solution."""
 
 import logging
 
@@ -15,7 +15,7 @@ from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.uncertainty import time_deviations
 
 logger = logging.getLogger(__name__)
-# Share of a shell's energy that is worth a warning if a solver leaves it.
+# Residual share of the energy of a shell above which a warning is logged.
 _ENERGY_LEFT = 0.1
 
 
@@ -45,14 +45,14 @@ def resolution_of(solution: Solution, geometry: Geometry) -> NDArray[np.float64]
 
 
 def warn_of_energy_left(convergence: Convergence) -> None:
-    """Say which part of k-space is not fitted."""
+    """Warn if a part of k-space is not fitted."""
     if convergence.worst < _ENERGY_LEFT:
         return
     shell = int(np.nanargmax(convergence.energy_left[0]))
     part = "outer" if shell >= convergence.energy_left.shape[1] // 2 else "inner"
     logger.warning(
-        "%s k-space is not fitted: %.0f %% of its energy is left at %.0f %% of its extent; more steps "
-        "or another weight",
+        "%s k-space is not fitted: %.0f %% of the energy remains in the residual at %.0f %% of the extent of "
+        "k-space; use more iterations or another weight",
         part.capitalize(),
         100 * convergence.worst,
         100 * (shell + 0.5) / convergence.energy_left.shape[1],
@@ -62,8 +62,8 @@ def warn_of_energy_left(convergence: Convergence) -> None:
 def uncertainty(solution: Solution, dictionary: Dictionary) -> tuple[QuantityMap, QuantityMap]:
     """Standard deviations of the errors of T1 and T2 [s].
 
-    What the noise of the unregularised image means by the Cramer-Rao bound. A prior takes
-    noise away, but errs itself:
+    The Cramer-Rao bound for the error of the least-squares image (``noise``). A prior reduces
+    noise, but has an error of its own (``error``):
 
         1/std^2 = 1/noise^2 + 1/error^2.
 

@@ -50,20 +50,20 @@ def reconstruct(
     b1: NDArray[np.float32] | None = None,
     denoiser: Denoiser | None = None,
 ) -> QuantitativeMaps:
-    """T1, T2 and M0 of one scan, with no dataset around it.
+    """T1, T2 and M0 of one scan, without a BIDS dataset.
 
     Parameters
     ----------
     scan
-        Samples, positions, noise and geometry, from :func:`read_raw` or put together by hand.
+        Samples, positions, noise and geometry, from :func:`read_raw` or constructed directly.
     sequence
-        The train that was played; as many frames as the scan.
+        The pulse sequence of the scan; as many frames as the scan.
     options
         Method, rank, device and so on.
     dictionary
-        Fingerprints of this very sequence, e.g. from a cache.
+        Fingerprints of the same sequence, e.g. from a cache.
     limits
-        Memory that may be used; None: what the machine has.
+        Memory that may be used; None: 90 % of what the machine has.
     b1
         Transmit field relative to nominal on the grid of the maps, axes (z, y, x); None:
         nominal.
@@ -87,7 +87,7 @@ def reconstruct_and_diagnose(
     b1: NDArray[np.float32] | None = None,
     denoiser: Denoiser | None = None,
 ) -> tuple[QuantitativeMaps, Diagnostics]:
-    """T1, T2 and M0 of one scan, and what shows whether to trust them.
+    """T1, T2 and M0 of one scan, and diagnostics of their quality.
 
     1. Simulate the dictionary and its subspace (unless given), 2. prewhiten, 3. per slice (or
     volume) compress coils, estimate sensitivities, and let the method solve for maps, 4. estimate
@@ -98,13 +98,13 @@ def reconstruct_and_diagnose(
     scan
         Samples, positions, noise and geometry.
     sequence
-        The train that was played; as many frames as the scan.
+        The pulse sequence of the scan; as many frames as the scan.
     options
         Method, rank, device and so on.
     dictionary
-        Fingerprints of this very sequence, e.g. from a cache.
+        Fingerprints of the same sequence, e.g. from a cache.
     limits
-        Memory that may be used; None: what the machine has.
+        Memory that may be used; None: 90 % of what the machine has.
     b1
         Transmit field relative to nominal on the grid of the maps, axes (z, y, x); None:
         nominal. A given dictionary should have its range (:func:`tissue_grid`).
@@ -114,9 +114,9 @@ def reconstruct_and_diagnose(
     Raises
     ------
     DeviceError
-        If the asked-for GPU is not there.
+        If the requested GPU is not available.
     MemoryLimitError
-        If there is no way to do it in the memory, before anything is computed.
+        If no plan fits the memory; raised before anything is computed.
     ValueError
         If there is no such method, or the transmit field has another shape or is not positive and
         finite.
@@ -149,7 +149,7 @@ def reconstruct_and_diagnose(
 
 @dataclass(frozen=True, eq=False)
 class _Whole:
-    """What all slices share."""
+    """Data shared by all slices."""
 
     scan: RawScan
     geometry: Geometry
@@ -162,7 +162,7 @@ class _Whole:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Maps of one slice or of the volume, and of the slice in the middle what shows their quality."""
+    """Maps of one slice or of the volume; for the middle slice also the diagnostics."""
 
     maps: TissueMaps
     std: tuple[QuantityMap, QuantityMap]
@@ -219,7 +219,7 @@ def _diagnosed(
 
 
 def _volume(parts: list[_Part], whole: _Whole) -> QuantitativeMaps:
-    """All slices together, or the volume, with a mask."""
+    """Maps of all slices, or of the volume, with a mask."""
 
     def joined(tensors: list[torch.Tensor]) -> torch.Tensor:
         return tensors[0] if whole.scan.is_3d else torch.stack(tensors)

@@ -1,4 +1,4 @@
-"""What a reconstruction notes on its way: how long each stage took, and each step of a solver."""
+"""Record of a reconstruction: the time of each stage, and figures of each solver step."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import torch
 
 Watch = Callable[[Mapping[str, float]], None]
-"""Told the figures of every step that a solver takes, by name."""
+"""Called with the figures of every solver step, by name."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """Notes of one reconstruction, grown while it runs."""
+    """Record of one reconstruction, filled while it runs."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     """Time of each stage, all slices together [s]."""
@@ -22,7 +22,7 @@ class Record:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the time of what is done inside to a stage."""
+        """Add the time spent inside the block to a stage."""
         start = time.perf_counter()
         try:
             yield
@@ -33,7 +33,7 @@ class Record:
             self.seconds[name] = self.seconds.get(name, 0.0) + passed
 
     def watch(self, solver: str) -> Watch:
-        """What to hand to a solver; its steps replace those of an earlier call."""
+        """Callback to pass to a solver; its steps replace those of an earlier call."""
         steps: list[Mapping[str, float]] = []
         self.steps[solver] = steps
         return steps.append

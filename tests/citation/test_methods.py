@@ -72,7 +72,7 @@ def test_each_method_is_described_by_its_own_words():
 
 FIRST = "At most {} steps with density-compensated"
 ROUNDS = "in rounds of at most {} steps"
-DRAWN = "at most {} conjugate-gradient steps a round"
+DRAWN = "at most {} conjugate-gradient steps per round"
 DATA_STEP = "data-consistency step (at most {} preconditioned"
 
 

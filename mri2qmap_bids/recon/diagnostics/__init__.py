@@ -1,1 +1,1 @@
-"""What shows whether a reconstruction can be trusted."""
+"""Diagnostics of a reconstruction."""

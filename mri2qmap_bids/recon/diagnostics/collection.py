@@ -1,4 +1,4 @@
-"""The numbers and pictures of a report, taken from a reconstruction while its data are at hand."""
+"""Collect the numbers and images of a report while the data are in memory."""
 
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ _N_RADII = 32
 _N_SHELLS = 16
 _N_READOUT_SAMPLES = 4096
 _SAMPLES_AT_ONCE = 1 << 22
-# Voxels darker than this part of the bright ones are no tissue.
+# Voxels below this fraction of the bright voxels do not count as tissue.
 _DARK = 0.15
 
 
@@ -52,9 +52,9 @@ def diagnose_part(
     slice_index: int,
     convergence: Convergence | None = None,
 ) -> PartDiagnostics:
-    """Look into one slice or volume while its data are at hand.
+    """Diagnostics of one slice or volume.
 
-    Costs a transform of one coil's image, and matches no more than three planes of the start.
+    Needs one transform of the image of one coil, and matches at most three planes of the initial image.
 
     Parameters
     ----------
@@ -63,15 +63,15 @@ def diagnose_part(
     kspace
         The samples of the virtual coils.
     image
-        Subspace image that the maps were made of, on the encoded grid, shape (rank, *space).
+        Subspace image that the maps were computed from, on the encoded grid, shape (rank, *space).
     start
-        The image that a loop started from, if there was one.
+        Initial image of a plug-and-play method; None for other methods.
     maps
         T1, T2 and m0, on the centre of that grid.
     dictionary
         The fingerprints.
     slice_index
-        Which slice of the stack it is; 0 for a volume.
+        Index of the slice in the stack; 0 for a volume.
     convergence
         Of the last linear solve.
     """
@@ -108,11 +108,11 @@ def diagnose_part(
 def convergence_of(
     image: SubspaceImage, correction: SubspaceImage, deviation: NoiseDeviation, met: bool
 ) -> Convergence:
-    """How much of every shell of k-space is not fitted yet.
+    """Share of the energy of every shell of k-space that is not fitted.
 
-    |c_i(g)|^2 / (|x_i(g)|^2 + 2 s_i^2), sums over the shell of frequencies g, with c what a
-    preconditioner makes of the residual of the normal equations: about the distance to their solution.
-    Row 0 has all components together, the others one each.
+    |c_i(g)|^2 / (|x_i(g)|^2 + 2 s_i^2), with sums over the frequencies g of a shell. c is the
+    preconditioned residual of the normal equations, which approximates the distance to their solution.
+    Row 0 is for all components together, the others are for one component each.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def diagnose(
     plan: Plan,
     is_3d: bool,
 ) -> Diagnostics:
-    """Everything together, on the host.
+    """Combine all diagnostics, on the host.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def diagnose(
     record
         Times and steps.
     plan
-        The plan that was gone by.
+        The plan used.
     is_3d
         Whether the scan is one volume.
     """
@@ -211,7 +211,7 @@ def _places(m0: torch.Tensor) -> list[tuple[int, int]]:
 def _tissue(m0: torch.Tensor) -> torch.Tensor:
     """Where there is signal, boolean."""
     magnitude = m0.abs()
-    # A sample will do: quantiles of many millions of values are refused.
+    # A subsample is enough; torch does not compute quantiles of many millions of values.
     sample = magnitude.flatten()[:: magnitude.numel() // 1_000_000 + 1]
     return magnitude > _DARK * torch.quantile(sample, 0.98)
 
@@ -254,7 +254,7 @@ def _half(tensor: torch.Tensor) -> NDArray[np.float16]:
 def _fingerprints(
     image: SubspaceImage, maps: TissueMaps, dictionary: Dictionary, slice_index: int
 ) -> Fingerprints:
-    """Voxels on a regular grid over the tissue of the first plane."""
+    """Fingerprints of voxels on a regular grid over the tissue of the first plane."""
     z = _places(maps.m0)[0][1]
     middle = _cut_maps(maps, 0, z)
     tissue = _tissue(middle.m0)
@@ -280,9 +280,9 @@ def _residual_samples(
     maps: TissueMaps,
     dictionary: Dictionary,
 ) -> torch.Tensor:
-    """A z - y of the coil with the strongest signal, z the image that the maps predict.
+    """A z - y of the coil with the strongest signal, z the image predicted from the maps.
 
-    Where there are no maps, outside the field of view that was asked for, z is the image.
+    Outside the reconstructed field of view, where there are no maps, z is the image itself.
     """
     predicted = image.clone()
     centre(predicted, tuple(maps.t1.shape)).copy_(signal_of(maps, dictionary))
@@ -293,7 +293,7 @@ def _residual_samples(
 
 
 def _residual(encoding: Encoding, rest: torch.Tensor) -> Residual:
-    """|n|^2 of complex Gaussian noise has the median sigma^2 ln 2."""
+    """Residual statistics; the noise follows from the median of |n|^2, sigma^2 ln 2 for Gaussian noise."""
     power = rest.abs().square()
     radius = torch.linalg.vector_norm(encoding.omega, dim=1) / torch.pi
     shell = (radius * _N_RADII).long().clamp_max(_N_RADII - 1)
@@ -305,9 +305,9 @@ def _residual(encoding: Encoding, rest: torch.Tensor) -> Residual:
 
 
 def _residual_image(encoding: Encoding, rest: torch.Tensor, noise: float) -> QuantityMap:
-    """|F^H W rest| over what noise alone gives, sigma sqrt(sum w^2).
+    """|F^H W rest| relative to the value for noise alone, sigma sqrt(sum w^2).
 
-    W is the distance from the centre of k-space (squared in 3D), which evens out the density
+    W is the distance from the centre of k-space (squared in 3D), which compensates the density
     of spirals and spokes.
     """
     weights = torch.linalg.vector_norm(encoding.omega, dim=1) ** (encoding.omega.shape[1] - 1)

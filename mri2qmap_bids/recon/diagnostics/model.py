@@ -1,4 +1,4 @@
-"""What shows whether a reconstruction can be trusted, small enough to be kept beside the maps."""
+"""Diagnostics of a reconstruction, stored beside the maps."""
 
 import json
 from collections.abc import Mapping
@@ -20,23 +20,24 @@ class Plane:
     axis: int
     """Array axis (z, y, x) that it is normal to."""
     index: int
-    """Where along that axis."""
+    """Index along that axis."""
     misfit: NDArray[np.float16]
     """|x - m0 Phi^H d| / |x| of the subspace image x and the maps, shape (row, column)."""
     residual: NDArray[np.float16]
-    """Image of what the maps leave of the samples, relative to what noise alone would leave,
+    """Image of the residual of the samples, relative to the image that noise alone would give,
     shape (row, column)."""
     coils: NDArray[np.float16]
     """Magnitude of the virtual coils' sensitivities, shape (coil, row, column)."""
     start_t1: NDArray[np.float16] | None
-    """T1 of the image that the loop started from [s], shape (row, column); None: no loop."""
+    """T1 matched to the initial image of a plug-and-play method [s], shape (row, column); None: no such
+    image."""
     start_t2: NDArray[np.float16] | None
-    """T2 of it [s]."""
+    """T2 matched to it [s]."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fingerprints:
-    """Signals of some voxels in the subspace, and those that their maps predict."""
+    """Subspace signals of some voxels, and those predicted from their maps."""
 
     voxels: NDArray[np.int32]
     """Array indices (z, y, x), shape (voxel, 3)."""
@@ -52,10 +53,10 @@ class Fingerprints:
 
 @dataclass(frozen=True, eq=False)
 class Residual:
-    """What the maps leave of the strongest virtual coil's samples."""
+    """Residual of the maps in the samples of the strongest virtual coil."""
 
     noise: float
-    """Standard deviation of a complex sample by the median; 1 is expected of whitened coils."""
+    """Standard deviation of a complex sample, from the median; 1 is expected for whitened coils."""
     frames: NDArray[np.float32]
     """Root mean square over each frame, shape (frame,)."""
     radii: NDArray[np.float32]
@@ -74,21 +75,21 @@ class Sampling:
     readouts: NDArray[np.float32]
     """Positions (x, y[, z]) of the first samples, in units of the grid's k-space edge."""
     readout_frames: NDArray[np.int32]
-    """Their frames, shape (sample,)."""
+    """Frames of these samples, shape (sample,)."""
     n_samples: int
     """Samples of one coil in the slice or volume."""
 
 
 @dataclass(frozen=True, eq=False)
 class Convergence:
-    """How far the last linear solve was from its minimiser."""
+    """Distance of the last linear solve from its minimiser."""
 
     energy_left: NDArray[np.float32]
     """Energy of the distance to the minimiser relative to that of the image and its error, in every
     shell of k-space from its centre to the grid's edge: of all components together, then of
     each, shape (1 + rank, shell)."""
     met: bool
-    """Whether the solver met its criterion before the bound on its steps."""
+    """Whether the solver met its criterion before the maximum number of steps."""
 
     @property
     def worst(self) -> float:
@@ -108,14 +109,14 @@ class CoilNoise:
 
 @dataclass(frozen=True, eq=False)
 class PartDiagnostics:
-    """Of the slice in the middle, or of the volume."""
+    """Diagnostics of the middle slice, or of the volume."""
 
     planes: tuple[Plane, ...]
     fingerprints: Fingerprints
     residual: Residual
     sampling: Sampling
     convergence: Convergence | None
-    """None: nothing was solved for."""
+    """None: the method solves no linear problem."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,17 +136,17 @@ class Diagnostics:
     n_atoms: int
     """Tissues in the dictionary."""
     part: PartDiagnostics
-    """The slice in the middle, or the volume."""
+    """The middle slice, or the volume."""
     coil_noise: CoilNoise | None
     """None: the file has no noise scan."""
     steps: Mapping[str, list[Mapping[str, float]]]
-    """Figures of every step, by solver; of the slice in the middle."""
+    """Figures of every solver step, by solver; of the middle slice."""
     seconds: Mapping[str, float]
     """Time of each stage [s]."""
     plan: Plan
-    """The plan that it was done by, with what it predicted."""
+    """The plan used, with its predicted memory and time."""
     device: str
-    """Where it was computed."""
+    """Device used."""
     is_3d: bool
     """Whether the scan is one volume."""
 

@@ -1,4 +1,4 @@
-"""What a reconstruction method is, what it is given, and what it gives back."""
+"""Interface of a reconstruction method: its inputs, its result and its description."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass, replace
@@ -20,12 +20,12 @@ Settings = TypeVar("Settings")
 
 @dataclass(frozen=True, eq=False)
 class Matcher:
-    """All that turns a subspace image into maps."""
+    """Everything needed to match a subspace image."""
 
     dictionary: Dictionary
     """Fingerprints and subspace."""
     target: tuple[int, ...]
-    """Voxels to keep of the encoded field of view, along (z,) y, x."""
+    """Number of central voxels of the encoded field of view to keep, along (z,) y, x."""
     b1: QuantityMap | None = None
     """Transmit field of these voxels, relative to nominal; None: nominal."""
     voxels_at_once: int = 4096
@@ -40,7 +40,7 @@ def matched(image: SubspaceImage, matcher: Matcher) -> TissueMaps:
     image
         On the encoded grid, shape (rank, *space).
     matcher
-        Fingerprints, and where to match.
+        Fingerprints and target grid.
     """
     return match(
         centre(image, matcher.target),
@@ -56,50 +56,50 @@ class Solution:
     """One slice or volume, solved and matched."""
 
     maps: TissueMaps
-    """On the grid that was asked for."""
+    """On the requested grid."""
     deviation: NoiseDeviation
-    """Of the noise in the real and the imaginary part of every component of the image before any
-    regularisation, shape (rank,)."""
+    """Standard deviation of the error in the real and the imaginary part of every component of the
+    least-squares image (gridding: of its noise), shape (rank,)."""
     image: SubspaceImage
-    """What the maps were made of, on the encoded grid."""
+    """Subspace image that the maps were computed from, on the encoded grid."""
     least_squares: PenalisedImage | None = None
-    """The image without a learned prior, and how it came about; None for gridding."""
+    """The penalised least-squares image without a learned prior, and its problem; None for gridding."""
     start: SubspaceImage | None = None
-    """Where a plug-and-play iteration started from; None: there was none."""
+    """Initial image of a plug-and-play iteration; None: the method has none."""
     correction: SubspaceImage | None = None
-    """About what is missing from ``image`` to the minimiser of the last linear problem, on the
+    """Estimated difference between ``image`` and the minimiser of the last linear problem, on the
     encoded grid; None for gridding."""
     converged: bool = True
     """Whether that problem's solver met its criterion."""
     prior_error: tuple[QuantityMap, QuantityMap] | None = None
-    """Standard deviation of the prior's own error in T1 and T2 [s]; None: there was no prior whose
-    error is known."""
+    """Standard deviation of the prior's error in T1 and T2 [s]; None: no prior, or its error is not
+    estimated."""
 
 
 @dataclass(frozen=True)
 class MethodText:
-    """A method in the words of a paper; ``[@key]`` cites :mod:`mri2qmap_bids.citation.references`."""
+    """Description of a method for the methods section; ``[@key]`` cites :mod:`mri2qmap_bids.citation.references`."""
 
     image: str
     """How images were reconstructed: whole sentences."""
     error: str
-    """How noise in the data became an error of the maps: the end of a sentence on "the noise measured
-    in the data"."""
+    """How noise in the data was propagated to the maps: completes a sentence that ends in "from the
+    noise measured in the data"."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What to draw of every step of a method's solver."""
+    """Convergence curve of a method's solver in the report."""
 
     label: str
-    """In the legend."""
+    """Text of the legend."""
     figure: str
-    """Which of the step's figures, relative."""
+    """Key of the recorded quantity to plot; a relative value."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way from samples to maps, with all that the rest of the program asks of it."""
+    """A reconstruction method, with everything the rest of the program needs."""
 
     name: str
     """As of ``ReconOptions.method``."""
@@ -110,38 +110,38 @@ class Method:
     ]
     """Maps of one slice or volume."""
     work: Callable[[ReconOptions], Work]
-    """What that takes, at most."""
+    """Upper bound of the computational work, for the cost model."""
     text: Callable[[Mapping[str, Any]], MethodText]
-    """What was done, from ``MRFReconstruction`` of a sidecar."""
+    """Description for the methods section, from ``MRFReconstruction`` of a sidecar."""
     image: Callable[[InverseProblem, ReconOptions, Record | None], PenalisedImage] | None = None
-    """The image alone, of methods that match a penalised least-squares image; None: of others."""
+    """Computes only the image, for methods that match a penalised least-squares image; None otherwise."""
     iterations: int | None = None
-    """Most steps by default; None: it does not iterate."""
+    """Default maximum number of iterations; None: it does not iterate."""
     regularisation: float | None = None
-    """Weight by default; None: there is nothing to weigh."""
+    """Default weight; None: the method has no weight."""
     weighs: str = ""
-    """What the weight is of."""
+    """The term that the weight multiplies."""
     weights: str | None = None
-    """Weights of the package that its denoiser takes by default; None: it has no denoiser."""
+    """Name of the packaged weights that its denoiser uses by default; None: it has no denoiser."""
     curve: Curve | None = None
-    """Of its solver, recorded under the method's name; None: none."""
+    """Convergence curve of its solver, recorded under the method's name; None: none."""
     explains_samples: bool = True
-    """Whether its image, seen by the scan, comes close to the samples."""
+    """Whether A x is close to the samples y for its image x."""
     settings: Any = None
-    """What else it depends on, a frozen dataclass; written to sidecars."""
+    """Further parameters, a frozen dataclass; written to sidecars."""
 
     def n_iterations(self, options: ReconOptions) -> int:
-        """Most steps with these options; 0 if it does not iterate."""
+        """Maximum number of iterations with these options; 0 if it does not iterate."""
         return options.n_iterations or self.iterations or 0
 
     def weight(self, options: ReconOptions) -> float:
-        """Weight with these options; 0 if there is nothing to weigh."""
+        """Weight with these options; 0 if the method has none."""
         default = self.regularisation or 0.0
         return default if options.regularisation is None else options.regularisation
 
 
 def restored(default: Settings, values: Mapping[str, Any] | None) -> Settings:
-    """Settings as a sidecar holds them; what it does not hold is as in ``default``."""
+    """Settings from a sidecar; values missing there are taken from ``default``."""
     changes: dict[str, Any] = {}
     for name, value in (values or {}).items():
         own = getattr(default, name, None)

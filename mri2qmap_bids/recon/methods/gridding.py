@@ -24,7 +24,7 @@ def solve(
     options: ReconOptions,
     record: Record | None = None,
 ) -> Solution:
-    """x = A^H W y with the area W that each sample stands for, and match it.
+    """Match the image x = A^H W y, with W the density compensation (k-space area per sample).
 
     References
     ----------
@@ -34,7 +34,7 @@ def solve(
     record = record or Record()
     with record.stage("gridding"):
         encoding = problem.encoding
-        # The weights even out all frames together; each frame has 1/T of them.
+        # The weights compensate the density of all frames together; each frame has 1/T of the samples.
         weights = density_compensation(encoding.omega, encoding.shape) * len(encoding.basis)
         image = adjoint(encoding, problem.kspace, weights)
         noise = residual_variance(encoding, problem.kspace, image).noise
@@ -46,12 +46,12 @@ def solve(
 
 
 def text(options: Mapping[str, Any]) -> MethodText:
-    """In the words of a paper."""
+    """Sentences for the methods section."""
     return MethodText(
         image=ENCODED
         + "Images in the subspace were reconstructed by the density-compensated adjoint "
         "(gridding) [@pipe1999].",
-        error="and carried through the reconstruction as a replica [@robson2008]",
+        error="and propagated through the reconstruction as a replica [@robson2008]",
     )
 
 

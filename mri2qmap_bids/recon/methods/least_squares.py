@@ -1,4 +1,4 @@
-"""Least squares with a smoothness term: the image that every method but gridding begins with."""
+"""Least squares with a smoothness term: the initial image of every method except gridding."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -26,30 +26,30 @@ from mri2qmap_bids.recon.solvers.conjugate_gradient import (
 
 logger = logging.getLogger(__name__)
 
-# Distance to the minimiser, in every component, at which conjugate gradients end: relative to the
-# uncertainty of that component, or to the length of the whole image, whichever is longer.
+# Distance to the minimiser, in every component, at which conjugate gradients stop: relative to the
+# uncertainty of that component, or to the norm of the whole image, whichever gives the larger limit.
 _OF_UNCERTAINTY, _OF_IMAGE = 0.03, 3e-4
-# A bound on steps is reported where the image is still so far from the minimiser.
+# A warning is logged if the maximum number of steps is reached at a larger relative distance.
 _FAR = 1e-2
-# Rounds of fitting the image's energy and solving with the smoothness that follows from it.
+# Rounds of fitting the image's energy and solving with the resulting smoothness term.
 _ROUNDS = 2
-# Least squares begin anew, with less smoothness, where their image leaves less than this part of the
-# noise that was believed: without noise, a density-compensated image errs more than the data do.
+# Least squares are repeated, with less smoothness, if the residual noise is below this fraction of the
+# estimate: in data with little noise, the density-compensated image has a larger error than the data.
 _LESS_NOISE, _NOISE_ROUNDS = 0.7, 6
 
 
 @dataclass(frozen=True)
 class LeastSquaresSettings:
-    """How least squares are solved; all steps are bounds."""
+    """Parameters of the least-squares solver; numbers of steps are maxima."""
 
     density_steps: int = 6
-    """Conjugate-gradient steps of the density-compensated image that they begin with."""
+    """Conjugate-gradient steps of the initial density-compensated image."""
     steps: int = 24
     """Conjugate-gradient steps of the image itself."""
     replica_steps: int = 8
     """Conjugate-gradient steps of the sample of the image's error."""
     weight: float = 1.0
-    """Of the smoothness term, relative to what noise and image suggest."""
+    """Weight of the smoothness term, relative to the value that follows from noise and image."""
 
     @property
     def n_normal(self) -> int:
@@ -59,10 +59,10 @@ class LeastSquaresSettings:
 
 @dataclass(frozen=True, eq=False)
 class PenalisedImage:
-    """A minimiser of |A x - y|_W^2 + penalty, with the problem as its noise turned out to be."""
+    """A minimiser of |A x - y|_W^2 + penalty, and the problem with the estimated sample weights."""
 
     problem: InverseProblem
-    """With the samples weighted by the variance of what the model leaves of them."""
+    """With the samples weighted by their inverse residual variance."""
     image: SubspaceImage
     """x."""
     deviation: NoiseDeviation
@@ -71,7 +71,7 @@ class PenalisedImage:
     noise: float
     """Standard deviation of a sample's complex noise."""
     correction: SubspaceImage
-    """About what is missing from ``image`` to the minimiser, shape (rank, *space)."""
+    """Estimated difference between ``image`` and the minimiser, shape (rank, *space)."""
     smoothness: torch.Tensor
     """Penalty of the least-squares image's smoothness term, shape (rank, *space)."""
     converged: bool = True
@@ -95,8 +95,8 @@ def least_squares(
     """Solve y = A x with a smoothness term.
 
     1. Least squares with density-compensated samples, which converge in a few steps on any
-    trajectory; 2. the variance of what they leave in every shell of k-space: noise, and more
-    where the model errs; 3. generalised least squares, every sample weighted by its inverse
+    trajectory; 2. the residual variance in every shell of k-space, which contains noise and model
+    error; 3. generalised least squares, every sample weighted by its inverse
     variance, with a Tikhonov term towards smooth images whose strength follows from the noise and
     from the image's energy (:func:`smoothness_penalty`).
 
@@ -109,7 +109,7 @@ def least_squares(
     random_seed
         Of the sample of the image's error.
     record
-        Takes notes of time and steps.
+        Records time and steps.
     """
     record = record or Record()
     with record.stage("encoding"):
@@ -127,7 +127,7 @@ def least_squares(
             again = residual_variance(problem.encoding, problem.kspace, smooth.image)
         if again.noise > _LESS_NOISE * variance.noise:
             break
-        # What was taken for noise was an image that had not converged.
+        # Part of the estimated noise was error of an image that had not converged.
         first, variance = smooth.image, again
     return smooth
 
@@ -135,11 +135,11 @@ def least_squares(
 def _density_compensated(
     problem: InverseProblem, n_steps: int
 ) -> tuple[SubspaceImage, InverseProblem]:
-    """A few steps of least squares with the samples weighted by the area that each stands for.
+    """A few steps of density-compensated least squares.
 
-    Returns the image, and the problem with the frequencies that were not sampled: where the
-    density is evened out they stand out, while a low weight of the samples' variance looks
-    like none at all.
+    Returns the image, and the problem with the penalty of the frequencies that were not sampled.
+    These are determined with the density-compensation weights: with inverse-variance weights, a
+    sampled frequency of low weight could not be distinguished from one that was not sampled.
     """
     encoding = problem.encoding
     density = density_compensation(encoding.omega, encoding.shape)
@@ -165,11 +165,11 @@ def _weighted(
     random_seed: int,
     record: Record,
 ) -> PenalisedImage:
-    """Generalised least squares with the smoothness term, and a sample of its error.
+    """Generalised least squares with the smoothness term, and a posterior sample of its error.
 
-    The error is that of an image drawn at random with the power that the term assumes, seen
-    through A with noise drawn at random and solved for in the same way: a draw from the posterior
-    about the image, with its noise and its bias.
+    A is applied to a random image with the power spectrum assumed by the term, random noise is
+    added, and the image is solved for in the same way. The error of the result is a sample from
+    the posterior distribution about the image; it contains noise and bias.
 
     References
     ----------
@@ -213,7 +213,7 @@ def _weighted(
             )
         image = solution.image
         if not last:
-            # The expected energy given the data: of the image and of its error (EM).
+            # Expected energy given the data, of the image and of its error (expectation-maximisation).
             energy = energies(image, law) + energies(error, law)
     _report(solution, most)
     return PenalisedImage(
@@ -228,18 +228,18 @@ def _weighted(
 
 
 def _report(solution: Iterate, most: int) -> None:
-    """Say that a bound was hit, if the image is still far from the minimiser."""
+    """Warn if the maximum number of steps was reached and the image is far from the minimiser."""
     whole = float(component_lengths(solution.image).norm())
     distance = float(component_lengths(solution.correction).norm()) / max(whole, 1e-30)
     logger.info(
-        "Least squares: %d steps in the last round, distance %.2g of the image",
+        "Least squares: %d steps in the last round, relative distance to the minimiser about %.2g",
         solution.n_steps,
         distance,
     )
     if not solution.converged and distance > _FAR:
         logger.warning(
-            "Least squares have not converged: %d steps, the bound, left a distance of about %.1f %% "
-            "of the image to the minimiser",
+            "Least squares have not converged: %d steps, the maximum, were taken, and the distance to the "
+            "minimiser is about %.1f %% of the image",
             most,
             100 * distance,
         )

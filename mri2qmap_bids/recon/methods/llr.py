@@ -1,4 +1,4 @@
-"""llr: least squares in the temporal subspace with locally low rank."""
+"""llr: least squares in the temporal subspace with a locally low-rank penalty."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,20 +36,20 @@ from mri2qmap_bids.recon.problem import InverseProblem
 from mri2qmap_bids.recon.record import Record
 from mri2qmap_bids.recon.solvers.alternating_directions import SplitTerm
 
-PENALTY = "a locally low rank of the subspace images [@zhang2015]"
-_HELD, _COPIES = 2, 6  # images of the split variables, and while singular values are shortened
+PENALTY = "a penalty for locally low rank of the subspace images [@zhang2015]"
+_HELD, _COPIES = 2, 6  # images of the split variables, and during singular-value thresholding
 
 
 @dataclass(frozen=True)
 class LlrSettings:
-    """How the low rank is split off."""
+    """Parameters of the splitting."""
 
     start: LeastSquaresSettings = LeastSquaresSettings()
-    """Of the least-squares image."""
+    """Settings of the least-squares image."""
     tolerance: float = 1e-3
-    """Of alternating directions: they split the image itself, whose changes are small."""
+    """Tolerance of ADMM: small, because the split variable is the image itself, which changes little."""
     penalty: float = 0.3
-    """Their penalty, as a part of the level of A^H A (chosen for the fewest steps on development
+    """ADMM penalty, as a fraction of the level of A^H A (chosen for the fewest steps on development
     scans)."""
 
 
@@ -68,15 +68,15 @@ def llr_image(
     problem
         From :func:`inverse_problem`.
     settings
-        How the term is split off.
+        Parameters of the splitting.
     weight
         At least 0, relative to the noise.
     n_steps
-        Most steps of alternating directions.
+        Maximum number of ADMM steps.
     random_seed
-        Of the sample of the least-squares image's error.
+        Seed of the sample of the least-squares image's error.
     record
-        Takes notes of time and steps.
+        Records time and steps.
     """
     start = least_squares(problem, settings.start, random_seed, record)
     splitting = partial(_splitting, settings=settings)
@@ -92,7 +92,7 @@ def _splitting(start: PenalisedImage, weight: float, settings: LlrSettings) -> S
 
 
 def split_cost(size: ProblemSize) -> SplitCost:
-    """All components are worked on together."""
+    """All components are processed together."""
     scratch = _COPIES * size.image
     return SplitCost(held=_HELD * size.image, scratch=scratch, moved=12 * scratch)
 
@@ -117,13 +117,13 @@ def solve(
 
 
 def work(options: ReconOptions) -> Work:
-    """Least squares, and one application of A^H A a step."""
+    """Least squares, and one application of A^H A per step."""
     n_steps = LLR.n_iterations(options)
     return Work(_SETTINGS.start.n_normal + n_steps + 1, n_steps, split_cost)
 
 
 def text(options: Mapping[str, Any]) -> MethodText:
-    """In the words of a paper."""
+    """Sentences for the methods section."""
     start = restored(_SETTINGS, options.get("settings")).start
     weight, n_steps = float(options["regularisation"]), int(options["n_iterations"])
     image = ENCODED + least_squares_text(start) + penalty_text(PENALTY, weight, n_steps)
@@ -133,14 +133,15 @@ def text(options: Mapping[str, Any]) -> MethodText:
 _SETTINGS = LlrSettings()
 LLR = Method(
     name="llr",
-    title="Least squares in the temporal subspace with locally low rank, by alternating directions",
+    title="Least squares in the temporal subspace with locally low rank, by the alternating direction "
+    "method of multipliers",
     solve=solve,
     work=work,
     text=text,
     image=image_with,
     iterations=40,
     regularisation=0.5,
-    weighs="a locally low rank",
+    weighs="the locally low-rank penalty",
     curve=Curve("locally low rank: step", "step"),
     settings=_SETTINGS,
 )

@@ -39,23 +39,23 @@ from mri2qmap_bids.recon.record import Record
 from mri2qmap_bids.recon.solvers.alternating_directions import SplitTerm
 
 PENALTY = "total variation of the subspace images [@rudin1992]"
-_COPIES = 6  # differences of one component, each an image for every axis
+_COPIES = 6  # arrays of the differences of one component, each with an image for every axis
 
 
 @dataclass(frozen=True)
 class LrtvSettings:
-    """How total variation is weighed and split off."""
+    """Weights of total variation, and parameters of the splitting."""
 
     start: LeastSquaresSettings = LeastSquaresSettings()
-    """Of the least-squares image."""
+    """Settings of the least-squares image."""
     tolerance: float = 3e-3
-    """Of alternating directions."""
+    """Tolerance of ADMM."""
     mean_differences: float = 6.0
-    """Their penalty: so many mean differences of the start are moved in a step (chosen for the
-    fewest steps on development scans)."""
+    """ADMM penalty, set so that the threshold of the proximal map is this many mean differences of the
+    initial image (chosen for the fewest steps on development scans)."""
     difference_power: float = 0.25
-    """A component is weighed by (largest mean difference / its own) to this power: 0 treats all
-    alike, 1 is the most likely weight if differences are exponentially distributed."""
+    """A component is weighted by (largest mean difference / its own) to this power: 0 weights all
+    equally, 1 is the maximum-likelihood weight for exponentially distributed differences."""
 
 
 def lrtv_image(
@@ -73,15 +73,15 @@ def lrtv_image(
     problem
         From :func:`inverse_problem`.
     settings
-        How the term is weighed and split off.
+        Weights of the term, and parameters of the splitting.
     weight
         At least 0, relative to the noise.
     n_steps
-        Most steps of alternating directions.
+        Maximum number of ADMM steps.
     random_seed
-        Of the sample of the least-squares image's error.
+        Seed of the sample of the least-squares image's error.
     record
-        Takes notes of time and steps.
+        Records time and steps.
     """
     start = least_squares(problem, settings.start, random_seed, record)
     splitting = partial(_splitting, settings=settings)
@@ -98,7 +98,7 @@ def _splitting(start: PenalisedImage, weight: float, settings: LrtvSettings) -> 
 
 
 def split_cost(size: ProblemSize) -> SplitCost:
-    """Split variables stay from step to step; components are worked on one by one."""
+    """Split variables are kept between steps; components are processed one by one."""
     dim = len(size.shape)
     return SplitCost(
         held=dim * size.image,
@@ -127,13 +127,13 @@ def solve(
 
 
 def work(options: ReconOptions) -> Work:
-    """Least squares, and one application of A^H A a step."""
+    """Least squares, and one application of A^H A per step."""
     n_steps = LRTV.n_iterations(options)
     return Work(_SETTINGS.start.n_normal + n_steps + 1, n_steps, split_cost)
 
 
 def text(options: Mapping[str, Any]) -> MethodText:
-    """In the words of a paper."""
+    """Sentences for the methods section."""
     start = restored(_SETTINGS, options.get("settings")).start
     weight, n_steps = float(options["regularisation"]), int(options["n_iterations"])
     image = ENCODED + least_squares_text(start) + penalty_text(PENALTY, weight, n_steps)
@@ -143,7 +143,8 @@ def text(options: Mapping[str, Any]) -> MethodText:
 _SETTINGS = LrtvSettings()
 LRTV = Method(
     name="lrtv",
-    title="Least squares in the temporal subspace with total variation, by alternating directions",
+    title="Least squares in the temporal subspace with total variation, by the alternating direction "
+    "method of multipliers",
     solve=solve,
     work=work,
     text=text,

@@ -43,34 +43,36 @@ from mri2qmap_bids.recon.solvers.half_quadratic_splitting import Schedule, plug_
 
 @dataclass(frozen=True)
 class Mri2qmapSettings:
-    """How the iteration starts, goes and ends."""
+    """Parameters of the initial image, the iteration and the residual correction."""
 
     start: LrtvSettings = LrtvSettings()
-    """Of the lrtv image that it starts from."""
+    """Settings of the initial lrtv image."""
     start_weight: float = 0.5
-    """That image's weight."""
+    """Weight of total variation in that image."""
     start_steps: int = 40
-    """Most steps of alternating directions of that image."""
+    """Maximum number of ADMM steps of that image."""
     start_noise: float = 0.8
-    """Error that is believed to be in every component of the start, relative to that of the noisiest
+    """Assumed error of every component of the initial image, relative to that of the noisiest
     component of the least-squares image."""
     data_steps: int = 8
-    """Most conjugate-gradient steps of a data-consistency step, and of the residual."""
+    """Maximum number of conjugate-gradient steps of a data-consistency step, and of the residual image."""
     decay: float = 0.7
-    """Noise that is believed to be in the image, relative to the iteration before."""
+    """Assumed noise of the image, relative to the previous iteration."""
     remaining: float = 0.5
-    """Noise that a denoised image is believed to keep, where it is weighed against the data."""
+    """Assumed fraction of the noise left in a denoised image; sets the weight of the quadratic penalty."""
     noise_scale: float = 1.0
-    """Noise level given to the denoiser, relative to what is believed."""
+    """Noise level given to the denoiser, relative to the assumed noise level."""
     detail: tuple[float, float, float] = (0.04, 0.06, 0.04)
-    """Relative deviation of T1, T2 and M0 in detail that the denoiser cannot know."""
+    """Relative standard deviation of T1, T2 and M0 in detail that the denoiser cannot infer."""
     residual_weight: float = 0.05
-    """Weight of the smoothness term in solving for the residual."""
+    """Weight of the smoothness term in the reconstruction of the residual image."""
     residual_level: float = 0.1
-    """Sampling density below which the residual is not believed, relative to the median density:
-    errors of the model (coil sensitivities) grow there as noise does, but with the signal."""
+    """Tikhonov weight of the residual image, as a sampling density relative to the median: it suppresses
+    the residual at lower densities, where model errors (coil sensitivities) are amplified as noise
+    is, but in proportion to the signal."""
     correction_error: float = 2.0
-    """Squared relative error of the maps beyond ``detail``, by the square of their correction."""
+    """Squared relative error of the maps beyond ``detail``, divided by the squared size of the
+    data-driven correction."""
 
 
 def solve(
@@ -80,11 +82,11 @@ def solve(
     options: ReconOptions,
     record: Record | None = None,
 ) -> Solution:
-    """Half-quadratic splitting with maps that look like routine weighted MRI.
+    """Half-quadratic splitting with a denoiser of synthetic weighted images as the prior.
 
-    From the lrtv image on, iterations of matching, synthesis of weighted images, their denoiser,
-    fusion of the maps, and data consistency; then once more without data consistency, and a
-    correction of the maps by the residual.
+    Starts from the lrtv image. Each iteration matches, synthesises weighted images, denoises them,
+    fuses the maps and makes a data-consistency step; by default there is one. Then matching,
+    synthesis, denoising and fusion are applied once more, and the maps are corrected by the residual.
 
     References
     ----------
@@ -124,8 +126,8 @@ def solve_with(
         ),
         None if matcher.b1 is None else widened(matcher.b1, problem.encoding.shape),
     )
-    # As much error in every component as in the noisiest: those that the smoothness term holds
-    # down have the least noise, but not the least bias.
+    # The same error is assumed in every component, that of the noisiest: components that the
+    # smoothness term damps strongly have the least noise, but not the least bias.
     believed = torch.full_like(start.deviation, float(start.deviation.max()))
     with record.stage("plug and play"):
         looped = plug_and_play(
@@ -162,12 +164,12 @@ def solve_with(
 def image_with_residual(
     start: PenalisedImage, maps: TissueMaps, dictionary: Dictionary, settings: Mri2qmapSettings
 ) -> SubspaceImage:
-    """Image z that the maps predict, and the residual of the data as an image: z + r.
+    """z + r: the image z predicted from the maps, and the residual of the data as an image r.
 
     r minimises |A (z + r) - y|_W^2 + weight sigma^2 sum |r_i(g)|^2 / P_i(g) + density level |r|^2
     with the power P of the least-squares image's smoothness term and the level of A^H W A (the
-    median over frequencies of its first component): where the data say little, beside noise or
-    beside errors of the model, r is small and z stays.
+    median over frequencies of its first component). Where the data contain little information
+    compared with noise or model errors, r is small.
 
     Parameters
     ----------
@@ -200,11 +202,11 @@ def image_with_residual(
 def prior_error(
     maps: TissueMaps, before: TissueMaps, settings: Mri2qmapSettings
 ) -> tuple[QuantityMap, QuantityMap]:
-    """Standard deviation of the prior's own error in T1 and T2 [s].
+    """Standard deviation of the prior's error in T1 and T2 [s].
 
-    Relative to T1 and T2, error^2 = detail^2 + 2 log(value / before)^2: the detail that the
-    denoiser does not know, and the size of the data-driven correction, which leaves as much again
-    that could not be told from noise.
+    Relative to T1 and T2, error^2 = detail^2 + 2 log(value / before)^2: detail that the
+    denoiser cannot infer, and the size of the data-driven correction (factor 2: an error of the
+    same size is assumed to remain because it cannot be distinguished from noise).
 
     Parameters
     ----------
@@ -224,7 +226,7 @@ def prior_error(
 
 
 def work(options: ReconOptions) -> Work:
-    """lrtv, a denoising and a data-consistency step an iteration, and once more for the residual."""
+    """lrtv, per iteration a denoising and a data-consistency step, and both once more for the residual."""
     n, settings = MRI2QMAP.n_iterations(options), _SETTINGS
     start = settings.start.start.n_normal + settings.start_steps + 1
     return Work(
@@ -238,32 +240,37 @@ def work(options: ReconOptions) -> Work:
 
 
 def text(options: Mapping[str, Any]) -> MethodText:
-    """In the words of a paper."""
+    """Sentences for the methods section."""
     settings = restored(_SETTINGS, options.get("settings"))
     least_squares, steps = settings.start.start, int(options["n_iterations"])
     image = (
         ENCODED
         + least_squares_text(least_squares)
         + penalty_text(PENALTY, settings.start_weight, settings.start_steps)
-        + " From there, plug-and-play [@venkatakrishnan2013] after MRI2Qmap [@golbabaee2026] with "
-        f"half-quadratic splitting [@zhang2022]: {iterations_text(steps)} of matching, synthesis of weighted "
-        f"images, a learned denoiser of them ({weights_text(options)}), fusion of the maps by their "
-        f"precision, and {data_step_text(settings.data_steps)} towards the image that the fused maps predict. "
-        "The image was then matched, denoised and fused once more, and the maps corrected by what they "
-        "leave of the data: solved for as an image with the same smoothness term (weight "
+        + " Starting from this image, plug-and-play reconstruction [@venkatakrishnan2013] after MRI2Qmap "
+        f"[@golbabaee2026] with half-quadratic splitting [@zhang2022] made {iterations_text(steps)} of "
+        "matching, synthesis of weighted images, their denoising by a learned denoiser "
+        f"({weights_text(options)}), fusion of the matched and the denoised maps weighted by their precision, "
+        f"and {data_step_text(settings.data_steps)} towards the image predicted from the fused maps. Matching, "
+        "synthesis, denoising and fusion were then applied once more. Finally, the residual of the data was "
+        "reconstructed as an image, with the same smoothness term (weight "
         f"{settings.residual_weight:g}) and a Tikhonov term of {settings.residual_level:g} times the median "
-        f"sampling density against errors of the model (at most {settings.data_steps} preconditioned "
-        "conjugate-gradient steps), and averaged over alike neighbours with bilateral weights [@tomasi1998]."
+        f"sampling density against model errors (at most {settings.data_steps} preconditioned "
+        "conjugate-gradient steps), and the maps were corrected by Gauss-Newton steps where this residual "
+        "exceeded its noise, averaged over similar neighbours with bilateral weights [@tomasi1998]."
     )
-    limited = ", limited by the error of the prior: detail it cannot know, and what the data took back of it"
+    limited = (
+        ", limited by the error of the prior: detail that it cannot infer, and the size of the "
+        "data-driven correction"
+    )
     return MethodText(image, error_text(least_squares) + limited)
 
 
 _SETTINGS = Mri2qmapSettings()
 MRI2QMAP = Method(
     name="mri2qmap",
-    title="Plug-and-play: data consistency in the temporal subspace in turn with a denoiser of "
-    "synthetic weighted images (MRI2Qmap, arXiv:2603.11316)",
+    title="Plug-and-play: denoising of synthetic weighted images and data consistency in the temporal "
+    "subspace (MRI2Qmap, arXiv:2603.11316)",
     solve=solve,
     work=work,
     text=text,

@@ -1,4 +1,4 @@
-"""pnp: plug-and-play on the subspace images themselves, without physics."""
+"""pnp: plug-and-play with a denoiser applied to the subspace image itself, without the signal model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,16 +33,16 @@ from mri2qmap_bids.recon.solvers.half_quadratic_splitting import Schedule, plug_
 
 @dataclass(frozen=True)
 class PnpSettings:
-    """How the iteration goes."""
+    """Parameters of the iteration."""
 
     start: LeastSquaresSettings = LeastSquaresSettings()
-    """Of the least-squares image that it starts from."""
+    """Settings of the initial least-squares image."""
     data_steps: int = 8
-    """Most conjugate-gradient steps of a data-consistency step."""
+    """Maximum number of conjugate-gradient steps of a data-consistency step."""
     decay: float = 0.7
-    """Noise that is believed to be in the image, relative to the iteration before."""
+    """Assumed noise of the image, relative to the previous iteration."""
     remaining: float = 0.5
-    """Noise that a denoised image is believed to keep, where it is weighed against the data."""
+    """Assumed fraction of the noise left in a denoised image; sets the weight of the quadratic penalty."""
 
 
 def solve(
@@ -52,7 +52,7 @@ def solve(
     options: ReconOptions,
     record: Record | None = None,
 ) -> Solution:
-    """Half-quadratic splitting with a denoiser of the components, then matching.
+    """Half-quadratic splitting with a denoiser of the components, followed by matching.
 
     References
     ----------
@@ -94,7 +94,7 @@ def solve(
 
 
 def work(options: ReconOptions) -> Work:
-    """Least squares, and a denoising and a data-consistency step an iteration."""
+    """Least squares, and per iteration a denoising and a data-consistency step."""
     n = PNP.n_iterations(options)
     return Work(
         n_normal=_SETTINGS.start.n_normal + n * (_SETTINGS.data_steps + 1),
@@ -105,15 +105,16 @@ def work(options: ReconOptions) -> Work:
 
 
 def text(options: Mapping[str, Any]) -> MethodText:
-    """In the words of a paper."""
+    """Sentences for the methods section."""
     settings = restored(_SETTINGS, options.get("settings"))
     steps, weight = int(options["n_iterations"]), float(options["regularisation"])
     image = (
         ENCODED
         + least_squares_text(settings.start)
-        + f" From there, plug-and-play [@venkatakrishnan2013, @fatania2022]: {iterations_text(steps)} of a "
-        f"learned denoiser of the components ({weights_text(options)} [@zhang2022], told {weight:g} "
-        f"times the noise) and {data_step_text(settings.data_steps)} towards the denoised image."
+        + " Starting from this image, plug-and-play reconstruction [@venkatakrishnan2013, @fatania2022] made "
+        f"{iterations_text(steps)} of denoising of the components by a learned denoiser "
+        f"({weights_text(options)} [@zhang2022], noise level {weight:g} times that of the image) and "
+        f"{data_step_text(settings.data_steps)} towards the denoised image."
     )
     return MethodText(image, error_text(settings.start))
 
@@ -121,14 +122,13 @@ def text(options: Mapping[str, Any]) -> MethodText:
 _SETTINGS = PnpSettings()
 PNP = Method(
     name="pnp",
-    title="Plug-and-play: data consistency in the temporal subspace in turn with a denoiser of its "
-    "components",
+    title="Plug-and-play: denoising of the components of the subspace image and data consistency",
     solve=solve,
     work=work,
     text=text,
     iterations=5,
     regularisation=1.0,
-    weighs="the noise that the denoiser is told",
+    weighs="the noise level given to the denoiser",
     weights="separate",
     curve=Curve("plug and play: data step", "residual"),
     settings=_SETTINGS,

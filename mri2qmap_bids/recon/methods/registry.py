@@ -1,4 +1,4 @@
-"""Reconstruction methods by their names, those of other packages included."""
+"""Reconstruction methods by name, including those of other packages."""
 
 from dataclasses import replace
 from functools import cache
@@ -19,10 +19,10 @@ SUMMARIES = {
     "subspace": "least squares with a smoothness term",
     "gridding": "the density-compensated adjoint",
     "lrtv": "total variation",
-    "llr": "locally low rank",
-    "pnp": "plug-and-play with a denoiser of the subspace images",
+    "llr": "locally low-rank penalty",
+    "pnp": "plug-and-play with a denoiser of the subspace image",
 }
-"""The methods of this package, each in a file of its name, in a few words."""
+"""The methods of this package, each in a file of that name, with a short description."""
 
 
 @cache
@@ -39,7 +39,7 @@ def method_named(name: str) -> "Method":
     Raises
     ------
     ValueError
-        If there is none, or an entry point gives something else.
+        If there is none, or an entry point is not a :class:`Method`.
     """
     from mri2qmap_bids.recon.methods.base import Method
 
@@ -59,7 +59,7 @@ def method_named(name: str) -> "Method":
 
 
 def resolved(options: ReconOptions) -> ReconOptions:
-    """The same options with the method's defaults filled in, and None for what it lacks."""
+    """The same options with the method's defaults filled in; None for options it does not have."""
     method = method_named(options.method)
     return replace(
         options,
@@ -79,14 +79,14 @@ def weights_file(options: ReconOptions) -> Path | None:
 
 
 def sloppy(options: ReconOptions) -> ReconOptions:
-    """The same method quick and rough: a coarse dictionary, few coils, components and steps.
+    """The same method, fast and at low quality: a coarse dictionary, few coils, components and steps.
 
-    Steps that were asked for stay.
+    A number of steps given by the user is kept.
 
     Parameters
     ----------
     options
-        What it is made of.
+        The original options.
     """
     steps = method_named(options.method).iterations
     return replace(

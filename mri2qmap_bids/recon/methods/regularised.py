@@ -1,4 +1,4 @@
-"""Least squares with a regulariser in the place of the smoothness term: what lrtv and llr share."""
+"""Least squares with a regulariser instead of the smoothness term, shared by lrtv and llr."""
 
 import logging
 from collections.abc import Callable
@@ -25,27 +25,27 @@ def regularised(
     name: str,
     record: Record | None = None,
 ) -> PenalisedImage:
-    """Minimise 1/2 |A x - y|_W^2 + weight noise R(x) from the least-squares image on.
+    """Minimise 1/2 |A x - y|_W^2 + weight noise R(x), starting from the least-squares image.
 
     ``noise`` is the standard deviation of the noise in A^H y away from the centre of k-space.
-    Relative to it, one weight holds for data of any unit, noise, size and number of samples.
+    Relative to it, the same weight suits data of any unit, noise level, size and number of samples.
 
     Parameters
     ----------
     start
         From :func:`least_squares`.
     splitting
-        Gives, for an image and weight times noise, R and how it is split off.
+        Returns R and its splitting, for an image and weight times noise.
     weight
-        At least 0; 0 gives the start.
+        At least 0; 0 returns the start.
     n_steps
-        Most steps of alternating directions.
+        Maximum number of ADMM steps.
     tolerance
-        Where they end; see :func:`alternating_directions`.
+        Stopping criterion; see :func:`alternating_directions`.
     name
         Of the method, for the record.
     record
-        Takes notes of time and steps.
+        Records time and steps.
     """
     if weight == 0:
         return start
@@ -68,7 +68,7 @@ def regularised(
         "%s: %d steps%s",
         name,
         solution.n_steps,
-        "" if solution.converged else ", the bound; the criterion is not met",
+        "" if solution.converged else ", the maximum; not converged",
     )
     return replace(
         start,

@@ -29,7 +29,7 @@ _SETTINGS = LeastSquaresSettings()
 
 
 def settings_with(options: ReconOptions) -> LeastSquaresSettings:
-    """The settings with the steps and the weight that are asked for."""
+    """The settings with the steps and the weight of the options."""
     return replace(_SETTINGS, steps=SUBSPACE.n_iterations(options), weight=SUBSPACE.weight(options))
 
 
@@ -68,7 +68,7 @@ def solve(
 
 
 def text(options: Mapping[str, Any]) -> MethodText:
-    """In the words of a paper."""
+    """Sentences for the methods section."""
     settings = replace(
         restored(_SETTINGS, options.get("settings")),
         steps=int(options.get("n_iterations") or 0),

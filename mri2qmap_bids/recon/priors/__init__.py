@@ -1,1 +1,1 @@
-"""What images look like: regularisers and denoising priors."""
+"""Regularisers and denoising priors."""

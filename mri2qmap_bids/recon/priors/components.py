@@ -1,4 +1,4 @@
-"""A prior that denoises the components of the subspace image as they are."""
+"""A prior that denoises the components of the subspace image directly."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ from mri2qmap_bids.recon.denoisers.views import denoise
 
 @dataclass(frozen=True, eq=False)
 class ComponentPrior:
-    """Plug-and-play on the subspace image itself, without physics.
+    """Plug-and-play prior for the subspace image itself, without the signal model.
 
-    Real and imaginary part of every component are brought into 0..1 and denoised as images of
-    one contrast: the only one of a denoiser of separate contrasts, or else the first, the others
-    missing.
+    The real and the imaginary part of every component are scaled to 0..1 and denoised as images of
+    one contrast. With a denoiser of joint contrasts this is the first contrast; the others are
+    marked as missing.
 
     References
     ----------
@@ -26,7 +26,7 @@ class ComponentPrior:
     denoiser: Denoiser
     """The denoiser."""
     noise_scale: float
-    """Noise level given to the denoiser, relative to what is there."""
+    """Noise level given to the denoiser, relative to that of the image."""
 
     def correct(self, image: SubspaceImage, deviation: NoiseDeviation) -> SubspaceImage:
         """The denoised image, shape (rank, *space)."""

@@ -1,4 +1,4 @@
-"""Images whose blocks hold few tissues: the proximal map of the blocks' nuclear norms."""
+"""Locally low rank: the nuclear norms of image blocks, and their proximal map."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from mri2qmap_bids.recon.arrays import SubspaceImage
 
 
 class LocallyLowRank:
-    """Nuclear norms of the blocks of an image, K the identity.
+    """Sum of the nuclear norms of the blocks of an image; K is the identity.
 
     The proximal map is the mean of those of two tilings, one shifted by half a block against the
-    other: that of a convex function between them (their proximal average), in which no voxel lies
-    at an edge of both. Singular values are shortened by the threshold times
-    sqrt(rank) + sqrt(block^n), the largest that noise alone, of a standard deviation of 1, is
-    expected to have in a block.
+    other. This is the proximal map of a convex function between them (their proximal average), and
+    no voxel is at a block edge in both tilings. Singular values are soft-thresholded by the threshold
+    times sqrt(rank) + sqrt(block^n), the expected largest singular value of a block of noise with
+    standard deviation 1.
 
     Parameters
     ----------
@@ -61,13 +61,13 @@ def locally_low_rank_prox(
 ) -> SubspaceImage:
     """argmin over x of 1/2 |x - u|^2 + weight sum over blocks B of |x_B|_*.
 
-    u_B is the rank x block^n matrix of a block's voxels; the blocks lie side by side. With
-    u_B u_B^H = V diag(s^2) V^H, the singular values s are shortened by the weight,
+    u_B is the rank x block^n matrix of a block's voxels; the blocks do not overlap. With
+    u_B u_B^H = V diag(s^2) V^H, the singular values s are soft-thresholded by the weight,
 
         x_B = V diag(max(1 - weight / s, 0)) V^H u_B,
 
-    which takes an eigendecomposition of rank x rank only. The blocks at the image's
-    edges are as small as the shift and the image's size make them.
+    which needs an eigendecomposition of a rank x rank matrix only. Blocks at the image's
+    edges are smaller, depending on the shift and the image's size.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def locally_low_rank_prox(
     block
         Edge of a block [voxel].
     shift
-        How far the first whole block lies inside the image along each axis [voxel], 0 to
-        block - 1; another one every time averages the blocks' edges away.
+        Offset of the first whole block along each axis [voxel], 0 to block - 1; averaging over
+        several shifts reduces artefacts at block edges.
 
     References
     ----------
@@ -90,7 +90,7 @@ def locally_low_rank_prox(
     before = [-start % block for start in shift]
     blocks, counts = _cut(image, block, before)
     matrices = blocks.flatten(2)
-    # In double precision: squaring the singular values costs half of the digits.
+    # In double precision: squaring the singular values loses half of the digits.
     wide = matrices.to(torch.complex128)
     powers, vectors = torch.linalg.eigh(wide @ wide.mH)
     values = powers.clamp_min(torch.finfo(powers.dtype).tiny).sqrt()
@@ -103,7 +103,7 @@ def locally_low_rank_prox(
 def _cut(
     image: torch.Tensor, block: int, before: Sequence[int]
 ) -> tuple[torch.Tensor, tuple[int, ...]]:
-    """Blocks of the image with zeros around, shape (block, rank, *block), and their counts."""
+    """Blocks of the zero-padded image, shape (block, rank, *block), and their counts."""
     after = [-(n + low) % block for n, low in zip(image.shape[1:], before, strict=True)]
     # Pairs count from the last axis backwards.
     pairs = [edge for low, high in zip(before, after, strict=True) for edge in (high, low)][::-1]
@@ -118,7 +118,7 @@ def _cut(
 def _join(
     blocks: torch.Tensor, counts: tuple[int, ...], before: Sequence[int], space: tuple[int, ...]
 ) -> torch.Tensor:
-    """Put the blocks of :func:`_cut` together again, shape (rank, *space)."""
+    """Reassemble the blocks of :func:`_cut`, shape (rank, *space)."""
     n_axes = len(counts)
     order = [n_axes] + [axis for d in range(n_axes) for axis in (d, n_axes + 1 + d)]
     cut = blocks.reshape(*counts, *blocks.shape[1:]).permute(order)

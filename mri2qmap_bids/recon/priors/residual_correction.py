@@ -1,4 +1,4 @@
-"""What maps leave of the image: corrections that only the data can tell."""
+"""Residual correction: a bilateral-weighted Gauss-Newton step where the residual exceeds its noise."""
 
 import itertools
 from dataclasses import replace
@@ -9,48 +9,48 @@ from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, signal_of, tangents
 
-# Standard deviations of a neighbourhood [voxel], wide ones first, and where it ends.
+# Standard deviations of the spatial weights [voxel], widest first, and their cut-off in standard deviations.
 _SCALES = (3.0, 2.0)
 _REACH = 2.0
-# Standard deviations of what counts as alike: in log T1 and in log |m0|.
+# Standard deviations of the range weights of the bilateral filter: in log T1 and in log |m0|.
 _ALIKE = (0.07, 0.2)
-# Squared length of a step in units of its noise (3 on average if there is nothing else) that is
-# taken for noise altogether. The less, the more small lesions keep, and the more noise stays.
+# Squared length of a step, in units of its noise (3 on average for noise alone), below which the step is
+# set to zero. A lower value preserves more of small lesions, and more noise.
 _NOISE = 1.5
 _LARGEST_STEP = 0.5
 _RIDGE = 1e-6
 _TINY = 1e-20
 _VOXELS_AT_ONCE = 65536
 FIELDS = 4 + 10
-"""Numbers of a voxel that are averaged over its neighbours: Re J^H r and half of Re J^H J."""
+"""Values per voxel that are averaged over its neighbours: Re J^H r and the upper triangle of Re J^H J."""
 
 
 def corrected_by_residual(
     maps: TissueMaps, image: SubspaceImage, dictionary: Dictionary, deviation: NoiseDeviation
 ) -> TissueMaps:
-    """Maps moved by what alike neighbours leave of the image beyond its noise.
+    """Residual correction of maps: a bilateral-weighted Gauss-Newton step where the residual exceeds its noise.
 
-    A prior errs in the same way wherever the tissue is the same, noise does not. With r = x - z,
-    z = m0 Phi^H d(theta) the image of the maps, J its derivatives along
+    A prior has the same bias wherever the tissue is the same; noise differs between voxels. With r = x - z,
+    z = m0 Phi^H d(theta) the image predicted from the maps, J its derivatives along
     p = (log T1, log T2, log |m0|, phase), both divided by the deviation of the noise, and
-    weights w that fall with the distance of two voxels and with that of their log T1 and
-    log |m0| (a bilateral filter's), for one width after another
+    bilateral weights w, which decrease with the distance of two voxels and with the difference of
+    their log T1 and log |m0|, for each spatial width in turn
 
         p <- p + g step,  step = (sum w Re J^H J)^-1 sum w Re J^H r,
         g = max(0, 1 - (c / S)^2),  S = step^T C^-1 step over T1, T2 and m0,
 
-    C the covariance of the step if r is but noise. The shrinkage is between that of James and
-    Stein (to the first power) and a threshold: maps stay as they are where the residual is
-    noise, and a clear change of one quantity brings those of the others along, as in a lesion
-    that a prior has flattened.
+    with C the covariance of the step if r is only noise. The shrinkage g is intermediate between
+    that of James and Stein (to the first power) and a hard threshold. Maps are unchanged where the residual is
+    noise; where one quantity changes significantly, the whole step is taken for all of them, as in a lesion
+    whose contrast the prior has reduced.
 
     Parameters
     ----------
     maps
         Shape (*space).
     image
-        Subspace image with the noise that is told, not regularised, or the maps' own image and
-        what it leaves of the data, shape (rank, *space).
+        Unregularised subspace image with noise of this deviation, or the image predicted from the
+        maps plus the residual image of the data, shape (rank, *space).
     dictionary
         Fingerprints on the same device.
     deviation
@@ -84,12 +84,12 @@ def corrected_by_residual(
 
 
 def n_neighbours(dim: int) -> int:
-    """Neighbours of a voxel that are looked at in all, itself among them, in 2 or 3 dimensions."""
+    """Total number of neighbours of a voxel, including itself, over all widths, in 2 or 3 dimensions."""
     return sum(len(_neighbourhood(scale, dim)) for scale in _SCALES)
 
 
 def _neighbourhood(scale: float, dim: int) -> list[tuple[int, ...]]:
-    """Steps to the voxels of a neighbourhood whose standard deviation is ``scale``."""
+    """Offsets of the voxels in a neighbourhood of standard deviation ``scale``."""
     reach = int(_REACH * scale)
     box = itertools.product(range(-reach, reach + 1), repeat=dim)
     return [offset for offset in box if sum(step * step for step in offset) <= reach * reach]
@@ -127,7 +127,7 @@ def _over_alike(
     fields
         Shape (field, *space).
     guides
-        What voxels are compared by, in units of what counts as alike, shape (guide, *space).
+        Guide images of the bilateral filter, in units of their range deviation, shape (guide, *space).
     scale
         Standard deviation of the neighbourhood [voxel].
     """
@@ -154,7 +154,7 @@ def _over_alike(
 
 
 def _gated(mean: torch.Tensor, shrinkage: torch.Tensor) -> torch.Tensor:
-    """Steps of some voxels, less what noise can explain, shape (4, voxel)."""
+    """Gauss-Newton steps of some voxels, shrunk according to their noise, shape (4, voxel)."""
     score, upper = mean[:4].T.double(), mean[4:].T.double()
     rows, columns = torch.triu_indices(4, 4)
     information = upper.new_empty((len(upper), 4, 4))

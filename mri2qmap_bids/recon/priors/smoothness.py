@@ -11,7 +11,7 @@ _FIT_STEPS = 50
 def power_law(shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
     """q(g) = (|g|^2 + 1)^(-(d + 1) / 2), g the frequency in cycles per field of view, d dimensions.
 
-    The energy of an image of smooth regions with edges between them falls so.
+    Model of the power spectrum of images with smooth regions and edges between them.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def energies(
     if noise is None:
         ratio: torch.Tensor = (power / law).flatten(1).double().mean(1).float()
         return ratio
-    # From the lowest frequencies, where there is hardly any noise.
+    # Initial value from the lowest frequencies, where the noise is negligible.
     low = law > torch.quantile(law.flatten()[:: law.numel() // 1_000_000 + 1], 0.98)
     found = []
     for own, other in zip(power, noise, strict=True):
@@ -79,10 +79,10 @@ def energies(
 def smoothness_penalty(
     energy: torch.Tensor, law: torch.Tensor, noise: float, weight: float
 ) -> torch.Tensor:
-    """weight sigma^2 / (a_i q(g)): Tikhonov towards an image as smooth as images with edges are.
+    """weight sigma^2 / (a_i q(g)): Tikhonov term for images with edges (power spectrum a_i q(g)).
 
     With weight 1, |y - A x|^2 / sigma^2 + sum |x_i(g)|^2 / (a_i q(g)) is the negative logarithm of
-    the posterior of a Gaussian image (Wiener's filter, if A were the identity).
+    the posterior of a Gaussian image (a Wiener filter, if A were the identity).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The prior of MRI2Qmap: maps that explain the image and look like routine weighted MRI."""
+"""The prior of MRI2Qmap: a denoiser of weighted images that are synthesised from the maps."""
 
 from dataclasses import dataclass
 
@@ -25,13 +25,14 @@ _VOXELS_AT_ONCE = 262144
 
 @dataclass(frozen=True)
 class PriorOptions:
-    """How the prior treats noise, and how much it does at once."""
+    """Noise parameters and batch sizes of the prior."""
 
     noise_scale: float = 1.0
-    """Noise level given to the denoiser, relative to what is there."""
+    """Noise level given to the denoiser, relative to that of the contrasts."""
     detail: tuple[float, float, float] = (0.04, 0.06, 0.04)
-    """Deviation of log T1, log T2 and log M0 in what no denoiser can know from the surroundings:
-    a denoised map is not believed to be better than that. Zero believes it blindly."""
+    """Standard deviation of log T1, log T2 and log M0 in detail that a denoiser cannot infer: the
+    assumed error of a denoised map where the noise is much larger. Zero: no fusion, the denoised maps
+    are used."""
     voxels_at_once: int = 4096
     """Voxels matched together."""
     slices_at_once: int = 8
@@ -40,23 +41,23 @@ class PriorOptions:
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """A dictionary and a denoiser, which together correct subspace images."""
+    """Denoises subspace images, by a dictionary and a denoiser of contrasts."""
 
     dictionary: Dictionary
     """Fingerprints, on the images' device."""
     denoiser: Denoiser
     """The denoiser; its contrasts are those synthesised, or all if it takes them one by one."""
     options: PriorOptions = PriorOptions()
-    """How it treats noise."""
+    """Noise parameters and batch sizes."""
     b1: QuantityMap | None = None
     """Transmit field of the images' voxels, relative to nominal; None: nominal."""
 
     def maps(self, image: SubspaceImage, deviation: NoiseDeviation) -> TissueMaps:
-        """The corrected maps themselves; see :func:`correct_maps`."""
+        """The denoised and fused maps; see :func:`correct_maps`."""
         return correct_maps(image, deviation, self.dictionary, self.denoiser, self.options, self.b1)
 
     def correct(self, image: SubspaceImage, deviation: NoiseDeviation) -> SubspaceImage:
-        """The image of the corrected maps, z = m0 Phi^H d(theta)."""
+        """The image predicted from the fused maps, z = m0 Phi^H d(theta)."""
         return signal_of(self.maps(image, deviation), self.dictionary)
 
 
@@ -68,14 +69,14 @@ def correct_maps(
     options: PriorOptions,
     b1: QuantityMap | None = None,
 ) -> TissueMaps:
-    """Maps that fit the subspace image and its denoised synthetic contrasts.
+    """Maps fused from the matched subspace image and its denoised synthetic contrasts.
 
-    1. match: theta, m0 from x, and by the Cramer-Rao bound C, the covariance of their errors;
-    2. synthesise the contrasts w_k, whose errors then are |L^T grad w_k| with C = L L^T;
-    3. denoise: v = D(w, sigma), and read theta and m0 off v; 4. fuse both, p from x and q
-    from v in (log T1, log T2, log m0), by their precisions:
+    1. match: theta, m0 from x, and the covariance C of their errors (Cramer-Rao bound);
+    2. synthesise the contrasts w_k, with the noise levels |L^T grad w_k|, C = L L^T;
+    3. denoise: v = D(w, sigma), and compute theta and m0 from v; 4. fuse both, p from x and q
+    from v in (log T1, log T2, log m0), weighted by their precisions:
     (C^-1 + E^-1)^-1 (C^-1 p + E^-1 q), with E = C_ii detail_i^2 / (C_ii + detail_i^2) on the
-    diagonal: a denoised map errs by no more than the noise, and by no more than ``detail``.
+    diagonal: the assumed error of a denoised map exceeds neither the noise nor ``detail``.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def correct_maps(
     denoiser
         The denoiser; its contrasts are those synthesised, or all if it takes them one by one.
     options
-        How noise is treated.
+        Noise parameters and batch sizes.
     b1
         Transmit field relative to nominal, shape (*space); None: nominal.
 
@@ -122,10 +123,10 @@ def correct_maps(
 def maps_of_contrasts(
     contrasts: torch.Tensor, names: tuple[str, ...], dictionary: Dictionary
 ) -> tuple[QuantityMap, QuantityMap, QuantityMap]:
-    """T1, T2 and |M0| that (denoised) contrasts mean.
+    """T1, T2 and |M0| from (denoised) contrasts.
 
-    T1 and T2 from the ratios, M0 from the proton-density-weighted image, which depends on
-    them least.
+    T1 and T2 are computed from the ratios, M0 from the proton-density-weighted image, which depends
+    least on T1 and T2.
 
     Parameters
     ----------
@@ -134,7 +135,7 @@ def maps_of_contrasts(
     names
         Of the contrasts; T1ratio, T2ratio and PDw must be among them.
     dictionary
-        Its range is that of the maps.
+        Its T1 and T2 range limits the maps.
     """
     t1 = t1_of_ratio(contrasts[names.index("T1ratio")])
     t2 = t2_of_ratio(contrasts[names.index("T2ratio")])
@@ -162,7 +163,7 @@ def _fused(
     found: tuple[QuantityMap, QuantityMap, QuantityMap],
     detail: tuple[float, float, float],
 ) -> tuple[QuantityMap, QuantityMap, QuantityMap]:
-    """Both estimates of (T1, T2, |M0|), weighted by their precisions in their logarithms."""
+    """Precision-weighted mean of both estimates of (T1, T2, |M0|), in logarithms."""
     magnitude = first.m0.abs()
     smallest = 1e-6 * float(magnitude.max()) + _TINY
     own = torch.stack([first.t1, first.t2, magnitude]).flatten(1)

@@ -1,4 +1,4 @@
-"""Images that are piecewise constant: total variation and its proximal map."""
+"""Total variation and its proximal map."""
 
 import math
 
@@ -11,7 +11,7 @@ from mri2qmap_bids.recon.frequency import frequency_axes
 class TotalVariation:
     """TV(x) = sum over rank r and voxels p of sqrt(sum_d |x_r(p + e_d) - x_r(p)|^2) as g(K x).
 
-    K are the differences between neighbours, every component on its own; differences across the
+    K takes the differences between neighbours in each component separately; differences across the
     boundary are 0. g is the sum of their lengths.
 
     References
@@ -21,7 +21,7 @@ class TotalVariation:
     """
 
     def parts(self, rank: int) -> list[slice]:
-        """Every component on its own."""
+        """Each component separately."""
         return [slice(i, i + 1) for i in range(rank)]
 
     def analysis(self, image: SubspaceImage) -> torch.Tensor:
@@ -33,7 +33,7 @@ class TotalVariation:
         return _differences_adjoint(split)
 
     def prox(self, split: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
-        """Every voxel's difference shortened by its component's threshold."""
+        """Soft thresholding of the difference vector of every voxel."""
         limits = threshold.view(-1, *[1] * (split.ndim - 2))
         return split * (1 - limits / _lengths(split).clamp_min(1e-30)).clamp_min(0)
 

@@ -1,4 +1,4 @@
-"""Regularised least squares by alternating directions."""
+"""Regularised least squares by the alternating direction method of multipliers (ADMM)."""
 
 import logging
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class Regulariser(Protocol):
     """g(K x) with a linear K and a g whose proximal map is known."""
 
     def parts(self, rank: int) -> list[slice]:
-        """Components that do not know of each other: worked on one part after the other."""
+        """Independent groups of components, which are processed one after the other."""
 
     def analysis(self, image: SubspaceImage) -> torch.Tensor:
         """K x."""
@@ -35,15 +35,14 @@ class Regulariser(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class SplitTerm:
-    """sum_i weight_i g(K x_i), and how K x is split off."""
+    """sum_i weight_i g(K x_i), with the parameters of the splitting z = K x."""
 
     regulariser: Regulariser
     """g and K."""
     weight: torch.Tensor
-    """Of every component, at least 0, shape (rank,)."""
+    """Weight of every component, at least 0, shape (rank,)."""
     penalty: torch.Tensor
-    """rho of every component, positive, shape (rank,). It changes the way to the minimiser, not the
-    minimiser."""
+    """rho of every component, positive, shape (rank,). It changes the convergence, not the minimiser."""
 
 
 def alternating_directions(
@@ -58,33 +57,33 @@ def alternating_directions(
 ) -> Iterate:
     """Minimise 1/2 x^H N x - Re b^H x + sum_i weight_i g(K x_i).
 
-    With z = K x split off, a penalty rho of every component and scaled dual variables u,
+    With the split variable z = K x, a penalty rho of every component and scaled dual variables u,
 
         x <- x + s M r,  r = b + K^H rho (z - u) - (N + K^H rho K) x,
         z <- prox(K x + u, weight / rho),  u <- u + K x - z,
 
-    the step s along M r being the one that minimises the quadratic; K x is over-relaxed. One step
-    is enough since M is close to the inverse and x moves little. Costs N once a step. Ends when
+    with the step s that minimises the quadratic along M r; K x is over-relaxed. One such step per
+    iteration is enough since M is close to the inverse and x changes little. Applies N once per step. Stops when
     |K x - z| and the change of z are both below the tolerance relative to |K x|.
 
     Parameters
     ----------
     normal
-        N as a function of an image, which gives a new array.
+        N as a function of an image, which returns a new array.
     target
         b, shape (rank, *space).
     term
         g, K, the weight and rho.
     preconditioner
-        M, about (N + K^H rho K)^-1.
+        M, an approximation of (N + K^H rho K)^-1.
     start
         First x.
     n_iterations
-        Most steps to take.
+        Maximum number of steps.
     tolerance
-        To end at.
+        Of the stopping criterion.
     watch
-        Told the relative ``step`` of x at every step.
+        Called with the relative ``step`` of x at every step.
 
     References
     ----------
@@ -94,7 +93,7 @@ def alternating_directions(
     regulariser, penalty = term.regulariser, term.penalty
     image = start.clone()
     parts = regulariser.parts(len(start))
-    # Only v = z + u is kept: z = prox(v), which is quick where there are many parts.
+    # Only v = z + u is stored: z = prox(v) is cheap if there are many parts.
     summed = torch.cat([regulariser.analysis(image[part]) for part in parts], 1)
     kept: torch.Tensor | None = None
 

@@ -14,17 +14,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Iterate:
-    """Where a solver ended."""
+    """Result of a solver."""
 
     image: SubspaceImage
     """x."""
     correction: SubspaceImage
-    """What the preconditioner makes of the last linear residual, M (b - N x): about how far its
-    minimiser still is."""
+    """Preconditioned residual of the last linear problem, M (b - N x): approximates the difference to
+    its minimiser."""
     n_steps: int
     """Steps taken."""
     converged: bool
-    """Whether the criterion was met, not the bound on the number of steps."""
+    """Whether the criterion was met before the maximum number of steps."""
 
 
 def conjugate_gradient(
@@ -38,8 +38,8 @@ def conjugate_gradient(
 ) -> Iterate:
     """Solve N x = b for a Hermitian positive operator N.
 
-    With N = A^H W A + penalty and b = A^H W y, the minimiser of |A x - y|^2_W + x^H penalty x. Ends
-    when M (b - N x), an estimate of the distance to it, is short enough in every component.
+    With N = A^H W A + penalty and b = A^H W y, the minimiser of |A x - y|^2_W + x^H penalty x. Stops
+    when the norm of M (b - N x), an estimate of the distance to it, is small enough in every component.
 
     Parameters
     ----------
@@ -48,16 +48,16 @@ def conjugate_gradient(
     target
         b, shape (rank, *space).
     n_iterations
-        Most steps to take.
+        Maximum number of steps.
     start
         First x; None is 0.
     tolerance
-        Length of M (b - N x) to end at: relative to |M b| if it is a number, else in the
-        unit of the image, one for every component, shape (rank,).
+        Norm of M (b - N x) to stop at: relative to |M b| if it is a number, else in the
+        unit of the image, one value per component, shape (rank,).
     preconditioner
-        M, Hermitian and positive, about N^-1; None: the identity.
+        M, Hermitian and positive, an approximation of N^-1; None: the identity.
     watch
-        Told the ``residual`` of every step, |M (b - N x)| relative to |M b|.
+        Called with the ``residual`` of every step, |M (b - N x)| relative to |M b|.
 
     References
     ----------
@@ -96,7 +96,7 @@ def component_lengths(image: torch.Tensor) -> torch.Tensor:
 
 
 def squared_length(image: torch.Tensor) -> torch.Tensor:
-    """|x|^2; of complex images 50 times as quick as a norm of torch's."""
+    """|x|^2; for complex images 50 times as fast as the norm in torch."""
     return torch.vdot(image.flatten(), image.flatten()).real
 
 

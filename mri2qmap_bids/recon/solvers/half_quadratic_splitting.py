@@ -1,4 +1,4 @@
-"""The plug-and-play iteration: a step to the prior, a step to the data, and again."""
+"""The plug-and-play iteration: a denoising step of the prior and a data-consistency step."""
 
 import logging
 from collections.abc import Callable
@@ -13,46 +13,46 @@ from mri2qmap_bids.recon.record import Watch
 from mri2qmap_bids.recon.solvers.conjugate_gradient import conjugate_gradient, squared_length
 
 logger = logging.getLogger(__name__)
-# Distance to the minimiser of a data step at which it ends, relative to the error believed in z.
+# Distance to the minimiser at which a data-consistency step stops, relative to the assumed error of z.
 _ENOUGH = 0.1
 
 
 @runtime_checkable
 class Corrector(Protocol):
-    """All that the iteration needs of a prior."""
+    """Interface of a prior."""
 
     def correct(self, image: SubspaceImage, deviation: NoiseDeviation) -> SubspaceImage:
-        """An image that the prior likes better than one with noise of this deviation."""
+        """The image denoised by the prior, given the standard deviation of its noise."""
 
 
 @dataclass(frozen=True, eq=False)
 class LoopSolution:
-    """Where the iteration ended."""
+    """Result of the iteration."""
 
     image: SubspaceImage
     """x."""
     deviation: NoiseDeviation
-    """s that belongs to it, shape (rank,)."""
+    """Assumed noise s of x, shape (rank,)."""
     correction: SubspaceImage
-    """About what is missing from x to the minimiser of the last data step."""
+    """Estimated difference between x and the minimiser of the last data-consistency step."""
     converged: bool
-    """Whether the last data step met its criterion."""
+    """Whether the last data-consistency step met its criterion."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the iteration moves from the start to the end."""
+    """Parameters of the iteration."""
 
     n_iterations: int
-    """Most iterations."""
+    """Maximum number of iterations."""
     decay: float
-    """Deviation that the image is believed to have, relative to the iteration before."""
+    """Assumed noise deviation of the image, relative to the previous iteration."""
     remaining: float
-    """Deviation that a corrected image is believed to have, relative to the image's."""
+    """r: assumed noise deviation of a denoised image z, relative to that of x."""
     n_steps: int
-    """Most conjugate-gradient steps in each iteration."""
+    """Maximum number of conjugate-gradient steps in each iteration."""
     tolerance: float = 1e-3
-    """Relative change of the corrected image to stop at."""
+    """Relative change of z at which the iteration stops."""
 
 
 def plug_and_play(
@@ -66,14 +66,14 @@ def plug_and_play(
     preconditioner: Callable[[float], Callable[[SubspaceImage], SubspaceImage]] | None = None,
     watch: Watch | None = None,
 ) -> LoopSolution:
-    """Half-quadratic splitting with a prior that is known only through what it does.
+    """Half-quadratic splitting with a prior that is given only by its denoising operator.
 
     Repeat z = correct(x, s); x = argmin |A x - y|^2 / (2 t^2) + |x - z|^2 / (2 (r s)^2) by a few
     conjugate-gradient steps from the last x, until |x - argmin| is below a tenth of r s;
-    s <- decay s. With t the deviation of a sample's
-    real and imaginary part, both terms count by how well they are known, and the pull of
-    the prior, mu = (t / (r s))^2 with the root mean square of s, grows with the inverse
-    square of s. Ends early when z no longer changes.
+    s <- decay s. t is the standard deviation of a sample's
+    real and imaginary part, so each term is weighted by its inverse variance. The weight of the
+    quadratic penalty, mu = (t / (r s))^2 with the root mean square of s, grows with the inverse
+    square of s. Stops early when z no longer changes.
 
     Parameters
     ----------
@@ -93,11 +93,11 @@ def plug_and_play(
     schedule
         Iterations, decay, r and steps.
     preconditioner
-        Gives, for a pull mu, about the inverse of A^H A + mu; None: the identity.
+        Returns, for a weight mu, an approximate inverse of A^H A + mu; None: the identity.
     watch
-        Told of every iteration the ``residual`` of the data step (distance to its minimiser relative
-        to the image), the ``change`` of the
-        corrected image, its ``distance`` from x, and the noise ``level``.
+        Called in every iteration with the ``residual`` of the data-consistency step (distance to its
+        minimiser relative to the image), the relative ``change`` of z, the ``distance`` ||x - z|| / ||x||,
+        and the noise ``level``, the root mean square of s.
 
     References
     ----------
@@ -129,8 +129,8 @@ def plug_and_play(
                 "distance": _relative(image - corrected, image),
             }
             logger.info(
-                "iteration %d: distance of the data step %.4f, change of the corrected image %.4f, "
-                "noise level %.3g, distance from the prior %.4f",
+                "iteration %d: relative distance to the minimiser of the data-consistency step %.4f, relative change "
+                "of z %.4f, noise level given to the denoiser %.3g, ||x - z|| / ||x|| %.4f",
                 iteration + 1,
                 *figures.values(),
             )
