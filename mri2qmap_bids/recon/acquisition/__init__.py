@@ -1,1 +1,1 @@
-"""What the scanner gave: raw files, noise, geometry."""
+"""Raw data: files, noise, trajectory, geometry."""

@@ -1,4 +1,4 @@
-"""How large a scan is, told without reading its samples."""
+"""Size of a scan, from its headers alone."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ class ScanExtent:
     voxel_size: tuple[float, float, float]
     """Along (z, y, x) [m]."""
     encoded_fov: tuple[float, float, float]
-    """Field of view that the encoding tells apart, along (z, y, x) [m]."""
+    """Encoded field of view along (z, y, x) [m]."""
     is_3d: bool
     """Whether the scan is one volume."""
     n_coils: int
@@ -33,7 +33,7 @@ class ScanExtent:
 
 
 def extent_of(scan: RawScan) -> ScanExtent:
-    """Of a scan that has been read."""
+    """Size of a scan that has been read."""
     return ScanExtent(
         matrix=scan.geometry.matrix,
         voxel_size=scan.geometry.voxel_size,
@@ -45,7 +45,7 @@ def extent_of(scan: RawScan) -> ScanExtent:
 
 
 def read_geometry(path: Path, layout: ReadLayout) -> tuple[Geometry, bool]:
-    """The grid of a scan on disk, and whether it is one volume.
+    """Grid of a scan on disk, and whether it is one volume.
 
     Parameters
     ----------
@@ -57,14 +57,14 @@ def read_geometry(path: Path, layout: ReadLayout) -> tuple[Geometry, bool]:
     Raises
     ------
     RawDataError
-        If the file is unreadable, has no imaging data or slices that lie on no grid.
+        If the file is unreadable, has no imaging data, or its slices are not on one grid.
     """
     header, heads, is_3d = _heads(path, layout)
     return place(path, header, heads, is_3d)[0], is_3d
 
 
 def read_extent(path: Path, layout: ReadLayout) -> ScanExtent:
-    """Of a scan on disk.
+    """Size of a scan on disk.
 
     Parameters
     ----------

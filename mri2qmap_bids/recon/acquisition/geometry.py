@@ -1,4 +1,4 @@
-"""Where the reconstructed voxels lie in the patient."""
+"""Position and orientation of the reconstructed volume."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ class Geometry:
     voxel_size: tuple[float, float, float]
     """Distance between voxel centres along (z, y, x) [m]."""
     position: NDArray[np.float64]
-    """Where voxel ``floor(n / 2)`` of every axis lies, LPS [m], shape (3,)."""
+    """Position of the voxel with index ``floor(n / 2)`` along every axis, LPS [m], shape (3,)."""
     read_dir: NDArray[np.float64]
-    """Unit vector of growing x index, LPS."""
+    """Unit vector of increasing x index, LPS."""
     phase_dir: NDArray[np.float64]
-    """Unit vector of growing y index, LPS."""
+    """Unit vector of increasing y index, LPS."""
     slice_dir: NDArray[np.float64]
-    """Unit vector of growing z index, LPS."""
+    """Unit vector of increasing z index, LPS."""
 
 
 def affine(geometry: Geometry) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What an ISMRMRD file says about a scan before its data."""
+"""The header of an ISMRMRD file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ def open_dataset(path: Path) -> tuple[h5py.File, h5py.Group]:
     Raises
     ------
     RawDataError
-        If the file is missing, truncated, no HDF5, or holds no ISMRMRD group.
+        If the file is missing, truncated, not HDF5, or has no ISMRMRD group.
     """
     if path.is_symlink() and not path.exists():
         raise RawDataError(
@@ -72,7 +72,7 @@ def open_dataset(path: Path) -> tuple[h5py.File, h5py.Group]:
 
 
 def read_header(path: Path) -> ScanHeader:
-    """Read the XML header only.
+    """Read only the XML header.
 
     Raises
     ------

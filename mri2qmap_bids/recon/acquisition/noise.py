@@ -1,4 +1,4 @@
-"""Receiver noise: its covariance, and samples made white."""
+"""Receiver noise: covariance and whitening."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Acquisition headers to the grid of the reconstructed volume."""
+"""Grid of the reconstructed volume, from the acquisition headers."""
 
 import logging
 from pathlib import Path
@@ -87,7 +87,9 @@ def place_slices(path: Path, header: ScanHeader, heads: list[Any]) -> tuple[Geom
     order = np.argsort(heights, kind="stable")
     gaps = np.diff(heights[order])
     if len(gaps) and np.ptp(heights) < 1e-9:
-        logger.warning("%s: all slices have one position; stacking them by slice number", path.name)
+        logger.warning(
+            "%s: all slices have the same position; they are stacked by slice number", path.name
+        )
     elif len(gaps):
         if np.ptp(gaps) > 0.02 * gaps.mean():
             raise RawDataError(

@@ -46,16 +46,16 @@ _READ_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class ReadLayout:
-    """How a file's counters and trajectory are to be read."""
+    """How to interpret a file's counters and trajectory."""
 
     n_frames: int
-    """Frames T of the train."""
+    """Number of frames T."""
     frame_counter: str = "contrast"
-    """Which counter holds the frame, one of FRAME_COUNTERS."""
+    """The counter with the frame number, one of FRAME_COUNTERS."""
     trajectory_units: str | None = None
-    """cycles/pixel, cycles/fov or rad/pixel; None tells by magnitude."""
+    """cycles/pixel, cycles/fov or rad/pixel; None: detected from the magnitude."""
     is_3d: bool | None = None
-    """Whether the scan is one volume; None asks the header."""
+    """Whether the scan is one volume; None: taken from the header."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class SliceSamples:
 
 @dataclass(frozen=True, eq=False)
 class RawScan:
-    """One scan as the scanner gave it."""
+    """Raw data of one scan."""
 
     slices: tuple[SliceSamples, ...]
     """One entry per 2D slice, ordered along ``slice_dir``; a single entry for 3D."""
@@ -81,9 +81,9 @@ class RawScan:
     geometry: Geometry
     """The grid to reconstruct."""
     encoded_fov: tuple[float, float, float]
-    """Field of view that the encoding tells apart, along (z, y, x) [m]."""
+    """Encoded field of view along (z, y, x) [m]."""
     n_frames: int
-    """Frames T of the train."""
+    """Number of frames T."""
     is_3d: bool
     """Whether the scan is one volume."""
 
@@ -107,7 +107,7 @@ def read_raw(path: Path, layout: ReadLayout) -> RawScan:
     RawDataError
         If the file is unreadable or incomplete, has no imaging data or no trajectory,
         holds NaN or infinity, its frames do not match ``layout.n_frames``, or its slices
-        do not lie on one grid.
+        are not on one grid.
     """
     header = read_header(path)
     is_3d = header.is_3d if layout.is_3d is None else layout.is_3d
@@ -152,7 +152,7 @@ def _flagged(heads: NDArray[Any], flag: int) -> NDArray[np.bool_]:
 
 
 def imaging_acquisitions(heads: NDArray[Any]) -> NDArray[Any]:
-    """The headers of those acquisitions that hold image data."""
+    """The headers of the acquisitions with image data."""
     chosen: NDArray[Any] = heads[_classify(heads) == "image"]
     return chosen
 
@@ -167,7 +167,7 @@ def _classify(heads: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check(path: Path, heads: NDArray[Any], is_3d: bool) -> None:
-    """Rules that every imaging acquisition's header must keep."""
+    """Check the headers of the imaging acquisitions."""
     if len(heads) == 0:
         raise RawDataError(f"{path}: must hold imaging acquisitions, got none")
     needed = 3 if is_3d else 2
@@ -219,7 +219,7 @@ def _read_noise(
     parts = [_samples(data[int(number)]) for number in chosen]
     dwell_noise = float(heads["sample_time_us"][chosen[0]])
     dwell_image = float(heads["sample_time_us"][kinds == "image"][0])
-    # Noise power grows with bandwidth: a noise scan with another dwell time is rescaled.
+    # Noise power is proportional to bandwidth: a noise scan with another dwell time is rescaled.
     scale = (
         float(np.sqrt(dwell_noise / dwell_image)) if dwell_noise > 0 and dwell_image > 0 else 1.0
     )

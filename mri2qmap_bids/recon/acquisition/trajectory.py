@@ -11,7 +11,7 @@ from mri2qmap_bids.errors import RawDataError
 logger = logging.getLogger(__name__)
 
 TRAJECTORY_UNITS = ("cycles/pixel", "cycles/fov", "rad/pixel")
-# A trajectory may overshoot the edge of k-space a little.
+# Tolerated overshoot of a trajectory beyond the edge of k-space.
 _OVERSHOOT = 1.2
 
 
@@ -33,7 +33,7 @@ def cycles_per_metre(
     matrix, fov
         Encoded matrix and field of view [m] along (x, y, z).
     units
-        One of TRAJECTORY_UNITS; None tells cycles/pixel (within 0.5) from cycles per
+        One of TRAJECTORY_UNITS; None distinguishes cycles/pixel (within 0.5) from cycles per
         field of view (up to half the matrix) by the largest position.
 
     Raises
@@ -63,7 +63,7 @@ def _tell_units(path: Path, largest: float, matrix: int) -> str:
         return "cycles/fov"
     raise RawDataError(
         f"{path}: the trajectory must lie within 0.5 (cycles/pixel) or {matrix / 2:g} (cycles/fov), "
-        f"got up to {largest:.4g}; say which unit it has by the sidecar's MRFTrajectoryUnits "
+        f"got up to {largest:.4g}; set its unit with MRFTrajectoryUnits in the sidecar "
         f"({', '.join(TRAJECTORY_UNITS)})"
     )
 
@@ -75,12 +75,12 @@ def flip_is_needed(
     lengths: NDArray[np.int64],
     reverse: NDArray[np.bool_],
 ) -> bool:
-    """Whether reversed readouts are stored against the direction of their trajectory.
+    """Whether the samples of reversed readouts are stored in the opposite order to their trajectory.
 
-    Writers disagree: some store a reversed readout's samples last to first beside the
-    trajectory of a forward one, others store both as sampled. The signal's energy lies at
-    the centre of k-space, so the order with the smaller sum of |s|^2 |k|^2 is right; where
-    both are as good (symmetric readouts) the flag means what most readers take it for: flip.
+    Conventions differ: some programs store the samples of a reversed readout last to first with the
+    trajectory of a forward one, others store both as sampled. The signal's energy is concentrated at
+    the centre of k-space, so the order with the smaller sum of |s|^2 |k|^2 is used; if
+    both are equally good (symmetric readouts) the samples are flipped, as by most programs.
 
     Parameters
     ----------

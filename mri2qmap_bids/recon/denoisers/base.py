@@ -1,19 +1,19 @@
-"""What the reconstruction asks of a denoiser."""
+"""Interface of a denoiser."""
 
 from typing import Protocol, runtime_checkable
 
 import torch
 
 ANY_CONTRAST = ("any",)
-"""Contrasts of a denoiser that sees one image at a time, whatever it shows."""
-# Features of a voxel at full resolution that a denoiser holds, if it does not tell, and their layers.
+"""Value of ``contrasts`` for a denoiser of single images of any contrast."""
+# Assumed features per voxel at full resolution, and layers, of a denoiser without ``memory(shape)``.
 _FEATURES, _LAYERS = 16, 6
 _REAL = 4.0  # bytes
 
 
 @runtime_checkable
 class DenoiserShape(Protocol):
-    """What the cost of a denoiser depends on."""
+    """Properties of a denoiser that determine its cost."""
 
     @property
     def contrasts(self) -> tuple[str, ...]:
@@ -24,26 +24,26 @@ class DenoiserShape(Protocol):
         """Image sizes must be multiples of this."""
 
     def operations(self, shape: tuple[int, int]) -> float:
-        """Multiplications for one image of this size: of all channels together, or of one."""
+        """Multiplications for one image of this size: for all channels together, or for one."""
 
 
 @runtime_checkable
 class Denoiser(DenoiserShape, Protocol):
-    """Noisy images and the noise level of every voxel to clean images.
+    """Denoises images, given the noise level of every voxel.
 
-    Anything with these members will do: a network of this package, or a wrapper around one of
+    Any object with these members can be used: a network of this package, or a wrapper around one of
     another library.
     """
 
     def forward(self, images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        """Clean images.
+        """Denoised images.
 
         Parameters
         ----------
         images
             Shape (batch, channel, y, x), y and x multiples of ``multiple``; the brightest tissue
-            is about 1. A contrast that is missing is 0, and so is its sigma. Any number of
-            channels where ``contrasts`` is ``ANY_CONTRAST``.
+            is about 1. A missing contrast is 0, and so is its sigma. Any number of
+            channels if ``contrasts`` is ``ANY_CONTRAST``.
         sigma
             Standard deviation of the noise in each voxel, in the images' unit, shape of
             ``images``.
@@ -51,14 +51,14 @@ class Denoiser(DenoiserShape, Protocol):
 
 
 def is_separate(denoiser: DenoiserShape) -> bool:
-    """Whether a denoiser sees one contrast at a time."""
+    """Whether a denoiser processes one contrast at a time."""
     return denoiser.contrasts == ANY_CONTRAST
 
 
 def working_memory(denoiser: DenoiserShape, shape: tuple[int, int]) -> float:
-    """Bytes that a denoiser holds while it works on one image.
+    """Bytes that a denoiser needs for one image.
 
-    Its own ``memory(shape)`` if it has one, else that of 16 features in 6 layers.
+    Its own ``memory(shape)`` if it has one, otherwise that of 16 features in 6 layers.
     """
     own = getattr(denoiser, "memory", None)
     return float(own(shape)) if own else _FEATURES * _LAYERS * shape[0] * shape[1] * _REAL

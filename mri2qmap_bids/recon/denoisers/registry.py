@@ -1,4 +1,4 @@
-"""Weights files, the architectures that they are of, and the weights of the package."""
+"""Weights files, network architectures, and the weights of the package."""
 
 import hashlib
 import json
@@ -25,12 +25,12 @@ an :class:`Architecture`."""
 
 @dataclass(frozen=True)
 class Architecture:
-    """A kind of network that weights may be of."""
+    """A network architecture for weights files."""
 
     shape: Callable[[Mapping[str, Any]], DenoiserShape]
-    """From ``network`` of a card; its parameters and what its cost depends on."""
+    """From ``network`` of a card: the parameters of the network, which also determine its cost."""
     build: Callable[[Any], torch.nn.Module]
-    """A network of that shape, a :class:`Denoiser`, with any weights."""
+    """A network of that shape, a :class:`Denoiser`, with arbitrary weights."""
 
 
 def _unet_shape(network: Mapping[str, Any]) -> UNetShape:
@@ -46,7 +46,7 @@ def architecture_named(tag: str) -> Architecture:
     Raises
     ------
     ValueError
-        If there is none, or an entry point gives something else.
+        If there is none, or an entry point is not an :class:`Architecture`.
     """
     if tag == ARCHITECTURE:
         return _OWN
@@ -65,16 +65,16 @@ def architecture_named(tag: str) -> Architecture:
 def save_denoiser(network: UNet, card: Mapping[str, Any], path: Path) -> None:
     """Write weights as safetensors and, beside them, a JSON card with their checksum.
 
-    They are kept in half precision, which changes a denoised image by less than 1e-3 of its noise.
+    They are stored in half precision, which changes a denoised image by less than 1e-3 of its noise.
 
     Parameters
     ----------
     network
         The trained network.
     card
-        What it was trained on and how well it does; kept as it is.
+        Training data and validation results; written unchanged.
     path
-        The weights' file; the card has the same name with ``.json``.
+        The weights file; the card has the same name with ``.json``.
     """
     tensors = {
         name: value.detach().cpu().half().contiguous()
@@ -102,8 +102,8 @@ def load_denoiser(path: Path, device: torch.device) -> Denoiser:
         raise _no_weights(path, error) from error
     if checksum != expected:
         raise WeightsError(
-            f"{path}: must have the checksum {expected} that its card says, got {checksum}; "
-            "the file is damaged or not the card's"
+            f"{path}: must have the checksum {expected} given in its card, got {checksum}; "
+            "the file is damaged or belongs to another card"
         )
     network = architecture.build(shape)
     try:
@@ -118,7 +118,7 @@ def load_denoiser(path: Path, device: torch.device) -> Denoiser:
 
 
 def denoiser_shape(path: Path) -> DenoiserShape:
-    """What the cost of a denoiser depends on, by the card of its weights alone.
+    """The properties that determine the cost of a denoiser, from the card of its weights alone.
 
     Raises
     ------
@@ -134,13 +134,13 @@ def packaged_weights(name: str) -> Path:
     Parameters
     ----------
     name
-        ``joint`` sees all contrasts of a slice together, ``separate`` one image at a time.
+        ``joint`` denoises all contrasts of a slice together, ``separate`` one image at a time.
     """
     return Path(str(files("mri2qmap_bids.recon.denoisers") / "weights" / f"{name}.safetensors"))
 
 
 def _card(path: Path) -> tuple[Architecture, DenoiserShape, str | None]:
-    """Architecture, shape and checksum from the card beside a weights' file."""
+    """Architecture, shape and checksum from the card beside a weights file."""
     try:
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         architecture = architecture_named(card.get("architecture", ARCHITECTURE))

@@ -1,4 +1,4 @@
-"""The layers of the denoiser: a small residual U-Net over co-registered contrasts or over one."""
+"""Network of the denoiser: a small residual U-Net for co-registered contrasts or for one image."""
 
 import math
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from mri2qmap_bids.recon.denoisers.base import ANY_CONTRAST
 
 ARCHITECTURE = "residual-unet"
 """Tag of this network in the cards of weights."""
-_LAYERS, _REAL = 6, 4.0  # layers that live at once, counted in the code; bytes
+_LAYERS, _REAL = 6, 4.0  # layers in memory at the same time, counted in the code; bytes
 
 
 @dataclass(frozen=True)
 class UNetShape:
-    """All that the layers depend on."""
+    """Parameters of the network."""
 
     contrasts: tuple[str, ...] = ("T1w", "T2w", "PDw", "FLAIR", "T1ratio", "T2ratio")
     """Name of every channel, in order; or ``ANY_CONTRAST``."""
@@ -32,7 +32,7 @@ class UNetShape:
         return self.contrasts == ANY_CONTRAST
 
     def operations(self, shape: tuple[int, int]) -> float:
-        """Multiplications for one image of this size: of all contrasts together, or of one."""
+        """Multiplications for one image of this size: for all contrasts together, or for one."""
         return math.prod(shape) / 4 * self._products()
 
     def memory(self, shape: tuple[int, int]) -> float:
@@ -66,13 +66,13 @@ class UNetShape:
 
 
 class UNet(nn.Module):
-    """Noisy contrasts and the noise level of every voxel to clean contrasts.
+    """Denoises contrasts, given the noise level of every voxel.
 
     D(w, s) = w + U([w, s]), where U is a residual U-Net without bias terms, so that
     D(c w, c s) = c D(w, s) for c > 0: the units of the images do not matter. All channels
-    are seen together, so that an edge in a clear contrast guides a noisy one; or, with the
-    contrasts ``ANY_CONTRAST``, every channel by itself, by the same weights. Squares of
-    2 x 2 voxels enter as channels, which makes the layers four times cheaper.
+    are denoised together, so that an edge in a less noisy contrast guides a noisier one; or, with the
+    contrasts ``ANY_CONTRAST``, every channel separately, with the same weights. Blocks of
+    2 x 2 voxels are rearranged into channels, which makes the layers four times cheaper.
 
     Parameters
     ----------
@@ -110,13 +110,13 @@ class UNet(nn.Module):
         return self.shape.operations(shape)
 
     def forward(self, images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        """Clean contrasts.
+        """Denoised contrasts.
 
         Parameters
         ----------
         images
             Shape (batch, contrast, y, x), y and x multiples of ``shape.multiple``; any number of
-            contrasts where they are separate. A contrast that is missing is 0, and so is its
+            contrasts if they are separate. A missing contrast is 0, and so is its
             sigma.
         sigma
             Standard deviation of the noise in each voxel, in the images' unit, shape of

@@ -1,10 +1,10 @@
-"""How a slice or a volume is shown to a denoiser: in all its views, some slices at a time."""
+"""Denoise a slice or a volume in several orientations and average the results."""
 
 import torch
 
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 
-# Brightest voxel and largest noise that a network sees in training.
+# Largest intensity and noise level in the training of the networks.
 _LARGEST, _NOISIEST = 4.0, 2.0
 
 
@@ -14,28 +14,28 @@ def denoise(
     sigma: torch.Tensor,
     slices_at_once: int = 8,
 ) -> torch.Tensor:
-    """Clean contrasts of a slice or a volume.
+    """Denoised contrasts of a slice or a volume.
 
-    A slice is denoised in all eight ways in which it can be flipped and turned, and the results
+    A slice is denoised in its eight flips and rotations, and the results
     are averaged, so that D(flip w) = flip D(w). A volume is denoised slice by slice in all three
     orientations, and the results are averaged.
 
     Parameters
     ----------
     denoiser
-        Of :func:`load_denoiser`, or any other.
+        From :func:`load_denoiser`, or any other.
     images
         Shape (contrast, *space), real; the brightest tissue about 1, as in training.
     sigma
         Noise level of every voxel in the images' unit, shape of ``images``.
     slices_at_once
-        Slices that the denoiser sees at a time; more need more memory.
+        Slices denoised together; more need more memory.
 
     Returns
     -------
     Shape of ``images``, at least 0.
     """
-    # What no training image holds is cut off: a wild voxel must not upset its neighbours.
+    # Values outside the training range are clipped, so that outliers do not affect their neighbours.
     images, sigma = images.clamp(-_LARGEST, _LARGEST), sigma.clamp(0, _NOISIEST)
     if images.ndim == 3:
         clean = _in_all_views(denoiser, images[:, None], sigma[:, None])[:, 0]
@@ -67,7 +67,7 @@ def _in_all_views(denoiser: Denoiser, stack: torch.Tensor, sigma: torch.Tensor) 
 def _slices(
     denoiser: Denoiser, stack: torch.Tensor, sigma: torch.Tensor, at_once: int
 ) -> torch.Tensor:
-    """Denoise (contrast, slice, y, x) slice by slice."""
+    """Denoise (contrast, slice, y, x) in batches of slices."""
     multiple = denoiser.multiple
     ny, nx = stack.shape[2:]
     padding = (0, -nx % multiple, 0, -ny % multiple)

@@ -1,1 +1,1 @@
-"""How an image becomes k-space: coils, density, Fourier transform."""
+"""The encoding model: coil sensitivities, sampling density, non-uniform Fourier transform."""

@@ -1,4 +1,4 @@
-"""A^H A as seen from k-space: how much the samples say of every frequency of every component."""
+"""Circulant approximation of A^H A: the sampling density of every frequency and component."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -17,7 +17,7 @@ from mri2qmap_bids.recon.encoding.toeplitz import (
 )
 
 _FREQUENCIES_AT_ONCE = 1 << 18
-# Relative to the level: below it a frequency counts as not sampled.
+# Density relative to the level below which a frequency counts as not sampled.
 _UNSAMPLED = 0.2
 
 
@@ -43,8 +43,8 @@ class Circulant:
 
     @property
     def level(self) -> float:
-        """Median of C_11 over all frequencies: how densely k-space is sampled away from its centre."""
-        # Half of the frequencies or more lie in the outer half of k-space.
+        """Median of C_11 over all frequencies: the sampling density away from the centre of k-space."""
+        # At least half of the frequencies are in the outer half of k-space.
         first = self.upper[0].real.flatten()
         return float(first[:: first.numel() // 1_000_000 + 1].median())
 
@@ -69,9 +69,9 @@ def circulant_of(
     encoding
         A.
     operator
-        The kernels; None: they are computed one after the other and not kept.
+        The kernels; None: they are computed one after the other and not stored.
     weights
-        Diagonal of W, shape (sample,), where there are no kernels; None is the identity.
+        Diagonal of W, shape (sample,), used if ``operator`` is None; None is the identity.
 
     References
     ----------
@@ -140,7 +140,7 @@ def inverse(circulant: Circulant, penalty: torch.Tensor) -> Circulant:
     rows, columns = (torch.tensor(index, device=device) for index in zip(*pairs, strict=True))
     flat = upper.flatten(1)
     added = penalty.expand(rank, *upper.shape[1:]).flatten(1)
-    # Rounding makes the weakest directions slightly negative.
+    # Rounding errors can make the smallest eigenvalues slightly negative.
     floor = 1e-6 * float(circulant.diagonal.amax())
     result = torch.empty_like(flat, device=device)
     double = torch.complex128 if upper.is_complex() else torch.float64
@@ -159,9 +159,10 @@ def inverse(circulant: Circulant, penalty: torch.Tensor) -> Circulant:
 def support_penalty(circulant: Circulant) -> torch.Tensor:
     """Tikhonov term of frequencies that were not sampled: max(0, 20 % of the level - C_ii(g)).
 
-    Beyond the samples, e.g. in the corners around a spiral's disc, only the coils' sensitivities
-    hint at the image, with a noise of more than twice that of the rest. The term takes those
-    frequencies to zero, as a density-compensated adjoint does, and leaves the others alone.
+    Outside the sampled region, e.g. in the corners around a spiral's disc, only the coil
+    sensitivities contain information on the image, with more than twice the noise of the other
+    frequencies. The term sets those frequencies to zero, as a density-compensated adjoint does,
+    and does not change the others.
 
     Parameters
     ----------
@@ -187,14 +188,14 @@ def _coil_overlap(encoding: Encoding) -> dict[tuple[int, ...], torch.Tensor]:
             power += torch.fft.fftn(coil * ramp).abs().square()
         grids[parity] = power.to(torch.complex64)
     blocks = _lag_blocks(grids)
-    # sum_r conj(S(r)) S(r + n) is the inverse transform of |FFT S|^2; its conjugate goes with n.
+    # sum_r conj(S(r)) S(r + n) is the inverse transform of |FFT S|^2; lag n needs its conjugate.
     return {block: values.conj() / n_voxels for block, values in blocks.items()}
 
 
 def _lag_blocks(
     grids: dict[tuple[int, ...], torch.Tensor],
 ) -> dict[tuple[int, ...], torch.Tensor]:
-    """Inverse transform of a spectrum on the doubled grid, kept as interleaved grids, by blocks."""
+    """Inverse transform, by blocks, of a spectrum on the doubled grid stored as interleaved grids."""
     shape = next(iter(grids.values())).shape
     parts = {}
     for parity, grid in grids.items():

@@ -1,4 +1,4 @@
-"""Receive coils: how many to carry, and how sensitive each is where."""
+"""Receive coils: compression and sensitivity estimation."""
 
 from collections.abc import Sequence
 
@@ -11,16 +11,16 @@ from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.arrays import CoilMaps, KSpace, SampleWeights, Trajectory, VirtualKSpace
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 
-# The calibration region is solved for on a grid this much larger, as its rim is unreliable.
+# The calibration region is solved for on a grid larger by this factor, as its edge is unreliable.
 _MARGIN = 4 / 3
-# Conjugate-gradient steps; stopping early keeps what the samples do not determine at zero.
+# Conjugate-gradient steps; early stopping keeps undetermined components at zero.
 _N_ITERATIONS = 20
 # Singular values, relative to the largest, below which a kernel counts as noise.
 _NOISE_LEVEL = 0.01
-# Energy, relative to the brightest voxel, below which a voxel is left to its neighbours.
+# Energy, relative to the brightest voxel, below which the map of a voxel is taken from its neighbours.
 _DARK = 0.03
-# Standard deviation [calibration voxel] and share of the ever wider neighbourhoods that
-# carry the maps on to where there is no signal, too weak to matter where there is.
+# Standard deviation [calibration voxel] and weight of the increasingly wide neighbourhoods from which
+# maps are extrapolated to voxels without signal; negligible in voxels with signal.
 _NEIGHBOURHOODS = ((1.0, 1e-2), (2.0, 1e-2), (4.0, 1e-3), (8.0, 1e-3))
 
 
@@ -30,15 +30,15 @@ def compress_coils(
     """Whiten the coils, rotate them onto their principal components and keep the strongest.
 
     K' = U^H W K, where U holds the n_virtual leading eigenvectors of W K K^H W^H. Its columns
-    are orthonormal, so white noise stays white. No whitened copy of all coils is made.
+    are orthonormal, so white noise stays white. No whitened copy of all coils is stored.
 
     Parameters
     ----------
     kspace
         Samples, shape (coil, sample).
     n_virtual
-        Number of virtual coils to keep; with as many as there are coils, or more, they are
-        whitened only.
+        Number of virtual coils to keep; if it is not below the number of coils, they are only
+        whitened.
     whitening
         W, shape (coil, coil); None: the samples are white already.
 
@@ -75,11 +75,11 @@ def estimate_sensitivities(
 
     The centre of k-space is solved for on a Cartesian grid,
     argmin_x sum_j |conj(w_j) (F x)_j - s_j|^2. P projects its patches of n_kernel^dim
-    points onto the patches that stand out of the noise, and the sensitivities S(r) are the
+    points onto the signal subspace of the patches, and the sensitivities S(r) are the
     dominant eigenvector of G(r) = n_kernel^-dim sum_{o,o'} P_{o,o'} exp(2 pi i r (o - o')).
-    They are found on the grid of the centre, carried on smoothly to where there is no
-    signal, given one smooth phase, and interpolated. Neither contrast nor phase of the
-    object enters.
+    They are computed on the grid of the centre, extrapolated smoothly to regions without
+    signal, given a smooth phase, and interpolated to the image grid. They do not depend on the
+    contrast or phase of the object.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def estimate_sensitivities(
     maps = vectors[..., -1].movedim(-1, 0)
     energy = (maps.conj() * _image(centre)).sum(0).abs().square()
     trust = energy / (energy + _DARK * energy.max()).clamp(min=torch.finfo(energy.dtype).tiny)
-    # Inside the object the largest eigenvalue is 1; the power tells it from almost 1.
+    # Inside the object the largest eigenvalue is 1; the power suppresses values just below 1.
     maps = _extended(maps, trust * eigenvalues[..., -1].clamp(0, 1) ** 16)
     splines = [_interpolation(coarse, n) for coarse, n in zip(grid, shape, strict=True)]
     maps = _along_axes(_with_smooth_phase(maps), splines)
@@ -138,7 +138,7 @@ def calibration_region(
     omega, weight = omega[inside] * scale, contrast[inside]
     adjoint = Nufft(omega, low).adjoint
     target = torch.stack([adjoint(samples[inside] * weight) for samples in kspace])
-    # F^H W F is a convolution: its kernel on the doubled grid replaces both transforms.
+    # F^H W F is a convolution: multiplication by the spectrum of its kernel replaces both transforms.
     kernel = Nufft(omega, tuple(2 * n for n in low)).adjoint(weight.abs().square())
     images = _solve(torch.fft.fftn(torch.fft.ifftshift(kernel)).real, target)
     axes = tuple(range(1, images.ndim))
@@ -151,12 +151,12 @@ def calibration_region(
 
 
 def _solve(spectrum: Tensor, target: CoilMaps) -> CoilMaps:
-    """Conjugate gradients for a convolution on the doubled grid, every coil on its own."""
+    """Conjugate gradients for a convolution on the doubled grid, separately for every coil."""
     axes = tuple(range(1, target.ndim))
     cropped = (slice(None), *(slice(n) for n in target.shape[1:]))
     images, residual, direction = torch.zeros_like(target), target, target
     energy = residual.abs().square().sum(axes, keepdim=True)
-    # A coil that has converged stands still: steps on rounding errors would lead it away.
+    # A converged coil is not updated further: steps from rounding errors would diverge.
     enough = 1e-10 * energy
     for _ in range(_N_ITERATIONS):
         padded = torch.fft.fftn(direction, s=tuple(spectrum.shape), dim=axes)
@@ -176,7 +176,7 @@ def _kernel_covariance(centre: CoilMaps, n_kernel: int) -> Tensor:
     sizes = [min(n_kernel, (n + 1) // 2) for n in grid]
     n_points = int(np.prod(sizes))
     projection = _signal_projection(centre, sizes).view(n_coils, n_points, n_coils, n_points)
-    # G depends on a pair of points through their distance alone: sum the pairs of each.
+    # G depends on a pair of points only through their distance: sum over pairs of equal distance.
     lags = [2 * n - 1 for n in sizes]
     points = np.stack(np.unravel_index(np.arange(n_points), sizes))
     distance = points[:, :, None] - points[:, None] + np.array(sizes)[:, None, None] - 1
@@ -202,7 +202,7 @@ def _signal_projection(centre: CoilMaps, sizes: Sequence[int]) -> Tensor:
 
 
 def _extended(maps: CoilMaps, trust: Tensor) -> CoilMaps:
-    """Unit maps that follow their trusted neighbours where they are not trusted themselves."""
+    """Unit maps, extrapolated from reliable neighbours where they are unreliable (``trust`` near 0)."""
     n_coils = maps.shape[0]
     outer = (maps[:, None] * maps[None].conj() * trust).flatten(0, 1)
     total = outer.clone()
@@ -214,10 +214,10 @@ def _extended(maps: CoilMaps, trust: Tensor) -> CoilMaps:
 
 
 def _with_smooth_phase(maps: CoilMaps) -> CoilMaps:
-    """Carry one phase from the central voxel outwards, axis after axis.
+    """Propagate the phase from the central voxel outwards, axis by axis.
 
-    Referring every voxel to one coil would leave a phase vortex wherever that coil is
-    blind. Making each voxel's vector agree in phase with its inner neighbour does not.
+    A phase reference to one coil would give a phase singularity where that coil has no
+    sensitivity. Aligning the phase of each voxel's vector with its inner neighbour avoids this.
     """
     for axis in range(1, maps.ndim):
         n = maps.shape[axis]
@@ -272,8 +272,8 @@ def _along_axes(maps: Tensor, matrices: Sequence[np.ndarray]) -> Tensor:
 def _eigen(hermitian: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors, weakest first.
 
-    In double precision: single-precision solvers give up on matrices of very low rank, as
-    those of data without noise are.
+    In double precision: single-precision solvers fail for matrices of very low rank, as
+    those of noise-free data.
     """
     values, vectors = torch.linalg.eigh(hermitian.to(torch.complex128))
     return values.to(torch.float32), vectors.to(hermitian.dtype)

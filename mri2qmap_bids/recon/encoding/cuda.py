@@ -1,9 +1,9 @@
-"""CUDA's libraries for cufinufft, whose version of CUDA may be another one than torch's."""
+"""CUDA libraries for cufinufft, whose CUDA version may differ from that of torch."""
 
 import ctypes
 from importlib.metadata import PackageNotFoundError, files
 
-# Python packages of the extra "gpu", and in each what cufinufft is linked with.
+# Python packages of the extra "gpu", and the library in each that cufinufft is linked with.
 _LIBRARIES = {
     "nvidia-cuda-runtime-cu12": "libcudart.so.12",
     "nvidia-cufft-cu12": "libcufft.so.11",
@@ -11,10 +11,10 @@ _LIBRARIES = {
 
 
 def load_cuda_libraries() -> None:
-    """Load what cufinufft is linked with, before it is imported.
+    """Load the libraries that cufinufft is linked with, before it is imported.
 
-    The dynamic loader does not look where pip puts these libraries. Without the packages it may
-    still find those of a CUDA toolkit.
+    The dynamic loader does not search the folders where pip installs these libraries. Without the
+    packages it may still find those of a CUDA toolkit.
     """
     for package, library in _LIBRARIES.items():
         try:

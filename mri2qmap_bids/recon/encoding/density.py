@@ -1,4 +1,4 @@
-"""How densely k-space is sampled."""
+"""Sampling density compensation."""
 
 import torch
 
@@ -9,10 +9,10 @@ _ITERATIONS = 10
 
 
 def density_compensation(omega: Trajectory, shape: tuple[int, ...]) -> SampleWeights:
-    """Weights that make the sampling density even.
+    """Density-compensation weights.
 
-    Fixed point of w <- w / (C w), where C interpolates at the samples what it
-    spread from them with the gridding kernel; scaled so that a fully sampled
+    Fixed point of w <- w / (C w), where C spreads the samples onto a grid with the gridding
+    kernel and interpolates the result at the samples; scaled so that a fully sampled
     trajectory has A^H W A = 1 for A without 1/n factors, i.e. the weights sum to
     the k-space area per image voxel.
 
@@ -38,5 +38,5 @@ def density_compensation(omega: Trajectory, shape: tuple[int, ...]) -> SampleWei
     for _ in range(_ITERATIONS):
         gridded = spreading.adjoint(weights.to(torch.complex64))
         weights = weights / spreading.forward(gridded).abs().clamp_min(1e-12)
-    # The response at the origin of a point at the origin is the sum of the weights: make it 1.
+    # The point-spread function at the origin is the sum of the weights; normalise it to 1.
     return weights / weights.sum()

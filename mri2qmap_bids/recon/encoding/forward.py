@@ -19,7 +19,7 @@ from mri2qmap_bids.recon.encoding.nufft import Nufft
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """All that A = F S Phi is made of; all tensors on one device."""
+    """Trajectory, temporal basis and coil sensitivities of A = F S Phi, on one device."""
 
     omega: Trajectory
     """Positions [rad/voxel], shape (sample, dim), columns in array order (z, y, x)."""
@@ -54,7 +54,7 @@ def forward(encoding: Encoding, image: SubspaceImage) -> KSpace:
 
 
 def forward_by_coil(encoding: Encoding, image: SubspaceImage) -> Iterator[torch.Tensor]:
-    """:func:`forward`, one coil's samples after the other, so that few are held at once."""
+    """:func:`forward`, one coil's samples after the other, to save memory."""
     nufft = Nufft(encoding.omega, encoding.shape)
     for coil in encoding.coils:
         yield _forward_coil(encoding, nufft, image, coil)

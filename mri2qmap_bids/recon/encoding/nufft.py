@@ -29,7 +29,7 @@ class Nufft:
     shape
         Image shape, in the order of omega's columns.
     tolerance
-        Relative error asked of the transform.
+        Requested relative error of the transform.
     spread_only
         Leave out the Fourier transform: grid with the spreading kernel, and
         interpolate with it.
@@ -83,7 +83,7 @@ class Nufft:
         settings["upsampfac"] = _UPSAMPLING if self.tolerance >= 1e-5 else 2.0
         if self.spread_only:
             settings |= {"spreadinterponly": 1, "upsampfac": 2.0}
-        # It warns of more threads than OMP_NUM_THREADS says, which is as it was asked for.
+        # finufft would warn if there are more threads than OMP_NUM_THREADS; here that is intended.
         threads = torch.get_num_threads()
         plan = finufft.Plan(kind, self.shape, nthreads=threads, showwarn=0, **settings)
         plan.setpts(*[_within_one_period(column.numpy()) for column in columns])

@@ -1,4 +1,4 @@
-"""An approximate inverse of A^H A + penalty, for solvers to take few steps with."""
+"""Preconditioner: an approximate inverse of A^H A + penalty."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,9 @@ from mri2qmap_bids.recon.encoding.circulant import Circulant, inverse
 from mri2qmap_bids.recon.encoding.toeplitz import mix
 
 _SOFTENING, _LEAST = 0.3, 0.05
-"""Added to the circulant's matrices, relative to C_11 between a twentieth of its median and the median:
-directions that coils alone tell apart look unsampled to a circulant, and their inverse would be far
-too large."""
+"""Constant added to the circulant's matrices, relative to C_11 clamped between a twentieth of its median
+and the median: directions resolved only by the coil sensitivities appear unsampled in the circulant,
+and their inverse would be far too large."""
 
 
 def preconditioner(
@@ -22,10 +22,10 @@ def preconditioner(
 ) -> Callable[[SubspaceImage], SubspaceImage]:
     """M = (B + sum_c S_c^H B S_c) / 2 with B = (C + penalty + softening)^-1.
 
-    B is the inverse where coils do not matter: right if k-space is sampled about evenly, but poor
-    beside a dense centre, whose weight the coils smear over its neighbours in C. The second term
-    is the inverse where every coil image is sampled well (S is an isometry), and right there. Their
-    mean needs few steps on both. M is Hermitian and positive.
+    B alone is a good approximation if k-space is sampled about uniformly, but a poor one near a
+    densely sampled centre, whose weight the coil sensitivities spread over neighbouring frequencies
+    in C. The second term is a good approximation where every coil image is sampled well (S is an
+    isometry). Their mean needs few steps in both cases. M is Hermitian and positive.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def preconditioner(
     penalty
         Added to A^H A, of every component and frequency, broadcast to (rank, *space).
     coils_at_once
-        Coils that are worked on together.
+        Coils processed together.
 
     References
     ----------
@@ -51,7 +51,7 @@ def preconditioner(
     def apply(image: SubspaceImage) -> SubspaceImage:
         axes = tuple(range(2, image.ndim + 1))
         result = torch.zeros_like(image)
-        # The first batch holds the image itself, as if seen by a coil of sensitivity 1.
+        # The first batch is B itself, as for a coil of sensitivity 1.
         batches = [torch.ones_like(coils[:1]), *torch.split(coils, coils_at_once)]
         for batch in batches:
             seen = batch[:, None]

@@ -1,4 +1,4 @@
-"""How fine a detail the samples tell, and what a linear reconstruction keeps of it."""
+"""Resolution of the sampling and of a linear reconstruction."""
 
 import numpy as np
 import torch
@@ -12,16 +12,16 @@ _FINE = 64  # points of a profile in each voxel
 def empty_shells(
     omega: Trajectory, shape: tuple[int, ...], voxel_size: tuple[float, ...]
 ) -> list[str]:
-    """What to say of shells of k-space without a sample; nothing where there is none.
+    """Warnings for shells of k-space without samples; empty if there are none.
 
     Parameters
     ----------
     omega
-        Positions [rad/voxel], shape (sample, dim), inside the grid's band.
+        Positions [rad/voxel], shape (sample, dim), within the k-space extent of the grid.
     shape
-        Of the grid: shells are at least as thick as a step of its k-space.
+        Shape of the grid; shells are at least as thick as a step of its k-space.
     voxel_size
-        Along the columns [m].
+        Voxel size along the columns [m].
     """
     n_shells = max(2, min(_MOST_SHELLS, min(n for n in shape if n > 1) // 2))
     radius = torch.linalg.vector_norm(omega, dim=1) / torch.pi
@@ -36,22 +36,22 @@ def empty_shells(
         share = max(last, 1) / n_shells
         left = " x ".join(f"{1e3 * size / share:.2g}" for size in reversed(voxel_size))
         messages.append(
-            f"k-space is empty beyond {100 * share:.0f} % of the matrix's extent: the resolution "
-            f"left is about {left} mm, not that of the voxels"
+            f"k-space is empty beyond {100 * share:.0f} % of the extent set by the matrix size: the "
+            f"resolution is about {left} mm, not that of the voxels"
         )
     holes = [int(i) for i in torch.nonzero(~filled[:last]).flatten()]
     if holes:
         low, high = holes[0] / n_shells, (holes[-1] + 1) / n_shells
         messages.append(
             f"k-space has no samples in {len(holes)} of {n_shells} shells between "
-            f"{100 * low:.0f} and {100 * high:.0f} % of the matrix's extent: structures of "
+            f"{100 * low:.0f} and {100 * high:.0f} % of the extent set by the matrix size: structures of "
             f"{1e3 * min(voxel_size) / high:.2g} mm and more may be missing or distorted"
         )
     return messages
 
 
 def point_spread_widths(response: torch.Tensor) -> tuple[float, ...]:
-    """Full width at half maximum of the point spread along every axis [voxel].
+    """Full width at half maximum of the point-spread function along every axis [voxel].
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The normal operator A^H W A as convolutions, without touching a sample again."""
+"""The normal operator A^H W A as convolutions (Toeplitz embedding)."""
 
 import math
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from mri2qmap_bids.recon.encoding.forward import Encoding
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 
 Storage = Literal["single", "half", "host"]
-"""How kernels are kept: on the device in single or half precision, or in the host's memory."""
+"""Storage of the kernels: on the device in single or half precision, or in the host's memory."""
 
-# Largest number that half precision is asked to hold: far from its limit of 65504.
+# Largest value stored in half precision: far from its limit of 65504.
 _HALF_RANGE = 1024.0
 
 
@@ -22,18 +22,18 @@ _HALF_RANGE = 1024.0
 class ToeplitzNormal:
     """Spectra of the r x r convolution kernels of A^H W A on the doubled grid.
 
-    The doubled grid's frequencies f = 2 g + q are kept as 2^dim interleaved grids
+    The doubled grid's frequencies f = 2 g + q are stored as 2^dim interleaved grids
     q of the image's own size, so that applying the operator needs no padding.
     """
 
     spectra: torch.Tensor
     """Kernels of the pairs i <= j, shape (2^dim, pair, *space); real for a real basis."""
     scales: tuple[float, ...]
-    """What the stored numbers of each pair are multiplied by."""
+    """Factor by which the stored values of each pair are multiplied."""
     coils: CoilMaps
     """Sensitivities S, shape (coil, *space)."""
     coils_at_once: int = 1
-    """Coils that are worked on together."""
+    """Coils processed together."""
 
     def grids(self, pair: int, device: torch.device) -> dict[tuple[int, ...], torch.Tensor]:
         """A pair's spectrum by interleaved grid q, complex64 on a device."""
@@ -63,13 +63,13 @@ def toeplitz_normal(
     weights
         Diagonal of W, shape (sample,); None is the identity.
     storage
-        How to keep the kernels. Half precision changes a solution by about 1e-3; the host's
+        Storage of the kernels. Half precision changes a solution by about 1e-3; the host's
         memory costs a transfer of all kernels each time the operator is applied.
     by_blocks
         Transform to 2^dim blocks of the doubled grid one after the other, in a 2^dim-th of the
         memory and 2^dim times the time.
     coils_at_once
-        Coils that :func:`apply` works on together.
+        Coils that :func:`apply` processes together.
 
     References
     ----------
@@ -81,7 +81,7 @@ def toeplitz_normal(
     kernels = _Blocks(encoding, shape) if by_blocks else _Whole(encoding, shape)
     pairs = frequency_pairs(encoding.basis.shape[1])
     kept = _kept_type(storage, real)
-    # A complex number of half precision is kept as two real ones.
+    # A complex number in half precision is stored as two real ones.
     parts = (2,) if storage == "half" and not real else ()
     spectra = torch.empty(
         (2 ** len(shape), len(pairs), *shape, *parts),
@@ -152,7 +152,7 @@ class _Whole:
 class _Blocks:
     """Spectra by a transform to each of the 2^dim blocks [0, N) and [-N, 0) of the doubled grid.
 
-    K_q(g) = FFT_N of sum over blocks of p(n) ramp_q(n), all blocks laid upon one another.
+    K_q(g) = FFT_N of sum over blocks of p(n) ramp_q(n), with all blocks superimposed.
     """
 
     def __init__(self, encoding: Encoding, shape: tuple[int, ...]) -> None:
@@ -222,7 +222,7 @@ def mix(
     images
         Spectra of images, shape (coil, rank, *space).
     scales
-        What the stored numbers of each pair are multiplied by; None: 1.
+        Factor by which the stored values of each pair are multiplied; None: 1.
     """
     mixed = torch.zeros_like(images)
     rank = images.shape[1]
@@ -236,7 +236,7 @@ def mix(
 
 
 def frequency_pairs(rank: int) -> list[tuple[int, int]]:
-    """Elements (i, j), i <= j, of a Hermitian rank x rank matrix, in the order they are kept in."""
+    """Elements (i, j), i <= j, of a Hermitian rank x rank matrix, in storage order."""
     return [(i, j) for j in range(rank) for i in range(j + 1)]
 
 

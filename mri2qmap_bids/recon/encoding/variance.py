@@ -1,4 +1,4 @@
-"""How far the samples are from what an image says they should be, and what weight they deserve."""
+"""Residual variance of the samples, and the sample weights that follow from it."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from mri2qmap_bids.recon.arrays import SampleWeights, SubspaceImage, Trajectory,
 from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil
 
 _N_SHELLS = 16
-# Shells whose variance is that of the quietest quarter, within this factor, have noise alone.
+# Shells whose variance is within this factor of the noise variance are assumed to have noise alone.
 _ALIKE = 1.2
 
 
@@ -18,10 +18,10 @@ class ShellVariance:
     """Mean squared residual of a complex sample in each shell of k-space."""
 
     values: torch.Tensor
-    """Of shells of equal thickness from the centre to the grid's edge, shape (shell,); the variance
-    of the noise where a shell has no samples."""
+    """Variance in shells of equal thickness from the centre to the edge of k-space, shape (shell,); that of
+    the noise where a shell has no samples."""
     noise: float
-    """Standard deviation of the noise of a complex sample: of the quietest quarter of shells."""
+    """Standard deviation of the noise of a complex sample: from the lower quartile over shells."""
 
 
 def residual_variance(
@@ -29,8 +29,8 @@ def residual_variance(
 ) -> ShellVariance:
     """Variance of y - A x by the distance from the centre of k-space.
 
-    Noise is as strong everywhere; errors of the model (coil sensitivities, partial volumes, what the
-    subspace leaves out) are in proportion to the signal, and so largest at the centre.
+    The noise is the same everywhere; model errors (coil sensitivities, partial volumes, signal
+    outside the subspace) are proportional to the signal, and therefore largest at the centre.
 
     Parameters
     ----------
@@ -56,19 +56,19 @@ def residual_variance(
 def sample_weights(omega: Trajectory, variance: ShellVariance) -> SampleWeights | None:
     """Inverse variance of every sample relative to that of the noise, at most 1.
 
-    With them least squares are generalised least squares (Aitken 1936): what the model cannot
-    explain at the centre of k-space does not outweigh the rest.
+    With these weights, least squares become generalised least squares (Aitken 1936): the model error
+    at the centre of k-space does not outweigh the rest.
 
     Parameters
     ----------
     omega
         Positions [rad/voxel], shape (sample, dim).
     variance
-        Of the shells.
+        Residual variance of the shells.
 
     Returns
     -------
-    Shape (sample,); None if all are 1, since the noise explains every shell.
+    Shape (sample,); None if all are 1, since every shell has noise alone.
     """
     ratio = (variance.values / variance.noise**2).float()
     ratio = torch.where(ratio < _ALIKE, torch.ones_like(ratio), ratio)

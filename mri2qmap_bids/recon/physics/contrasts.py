@@ -44,9 +44,9 @@ DENOISED_CONTRASTS: dict[str, Contrast] = {
     "T1ratio": Contrast("spoiled_gradient_echo", 0.018, 0.0, flip_angle=0.4363, normalised=True),
     "T2ratio": Contrast("spin_echo", 1e6, 0.075, normalised=True),
 }
-"""What the denoiser sees: the routine images, and the ratios T1w/PDw and T2w/PDw in their ideal
-form, which depend on T1 alone and on T2 alone. In a ratio the errors that its two images
-share are gone, so T1 and T2 are known better from it than from the images one by one."""
+"""Input of the denoiser: the routine images, and the ratios T1w/PDw and T2w/PDw in their ideal
+form, which depend on T1 alone and on T2 alone. Errors common to both images cancel in the ratio,
+so it determines T1 and T2 more precisely than the single images do."""
 
 
 def synthesise(
@@ -116,9 +116,9 @@ def t2_of_ratio(values: torch.Tensor) -> torch.Tensor:
 
 
 def white_of(images: torch.Tensor, names: tuple[str, ...]) -> torch.Tensor:
-    """A value that the brightest tissue has in each contrast, to scale it by.
+    """Scale of each contrast: the intensity of the brightest tissue.
 
-    The 98th percentile of what is not dark; for a normalised contrast a constant of its own.
+    The 98th percentile of voxels that are not dark; for a normalised contrast a constant.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def white_of(images: torch.Tensor, names: tuple[str, ...]) -> torch.Tensor:
 
 
 def _bright(values: torch.Tensor) -> torch.Tensor:
-    # Quantiles of more than some millions of values are refused: a sample does.
+    # torch does not compute quantiles of many millions of values; a subsample is enough.
     sample = values[:: values.numel() // 1_000_000 + 1]
     seen = sample[sample > 0.1 * torch.quantile(sample, 0.99)]
     return torch.quantile(seen, 0.98) if seen.numel() else torch.ones((), device=values.device)

@@ -1,4 +1,4 @@
-"""A grid of tissues, their fingerprints and the subspace that holds them, cached on disk."""
+"""The dictionary: a grid of tissues, their fingerprints and the temporal subspace; cached on disk."""
 
 import fcntl
 import hashlib
@@ -21,10 +21,10 @@ from mri2qmap_bids.recon.physics.subspace import temporal_basis
 
 logger = logging.getLogger(__name__)
 
-# Raised whenever the same sequence and grid would give other fingerprints.
+# To be increased whenever the same sequence and grid give other fingerprints.
 _PHYSICS_VERSION = 2
 B1_STEP = 0.05
-"""Between the transmit fields of a dictionary; the atoms are interpolated between them."""
+"""Step between the transmit fields of a dictionary; atoms are interpolated between them."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ class TissueGrid:
 
 @dataclass(frozen=True, eq=False)
 class AtomGrid:
-    """What voxels are matched to, on the whole T1 x T2 grid.
+    """Atoms on the whole T1 x T2 grid, for matching.
 
-    Atoms run over T2 fastest, over B1 slowest. The grid is a full rectangle, so that every
-    atom has neighbours to interpolate between; ``physical`` says where T1 >= T2.
+    Atoms are ordered with T2 fastest and B1 slowest. The grid is a full rectangle, so that every
+    atom has neighbours for interpolation; ``physical`` marks those with T1 >= T2.
     """
 
     t1: torch.Tensor
@@ -64,7 +64,7 @@ class AtomGrid:
     t2: torch.Tensor
     """Grid values [s], shape (n_t2,)."""
     atoms: CompressedFingerprints
-    """Phi^H d (and perhaps more) for every grid point, shape (n_b1 * n_t1 * n_t2, rank)."""
+    """Phi^H d (and possibly further components) for every grid point, shape (n_b1 * n_t1 * n_t2, rank)."""
     b1: torch.Tensor = field(default_factory=lambda: torch.ones(1), kw_only=True)
     """Transmit fields relative to nominal, shape (n_b1,)."""
 
@@ -76,7 +76,7 @@ class AtomGrid:
 
 @dataclass(frozen=True, eq=False)
 class Dictionary(AtomGrid):
-    """Compressed fingerprints and the subspace that holds them."""
+    """Compressed fingerprints and their temporal subspace."""
 
     basis: Basis
     """Phi, orthonormal columns, shape (frame, rank)."""
@@ -96,9 +96,9 @@ class Dictionary(AtomGrid):
 
 
 def transmit_fields(b1: NDArray[np.floating]) -> tuple[float, ...]:
-    """Evenly spaced values that cover a B1 map, the same for all maps of about the same range.
+    """Evenly spaced values that cover a B1 map, equal for all maps of about the same range.
 
-    The lowest and highest half per cent of its voxels are left out.
+    The lowest and highest half per cent of its voxels are ignored.
 
     Parameters
     ----------
@@ -126,15 +126,15 @@ def build_dictionary(
     Parameters
     ----------
     sequence
-        The train to simulate.
+        The pulse sequence to simulate.
     grid
         Relaxation times.
     rank
-        Dimension r of the subspace; None keeps the smallest r that holds ``energy``.
+        Dimension r of the subspace; None takes the smallest r that contains ``energy``.
     energy
         Fraction of the fingerprints' energy to keep, 0..1.
     device
-        Where to simulate; None is the CPU.
+        Device of the simulation; None is the CPU.
     """
     t1, t2 = grid.t1, grid.t2
     b1 = torch.tensor(grid.b1)
@@ -161,11 +161,11 @@ def cached_dictionary(
     cache_dir: Path,
     device: torch.device | None = None,
 ) -> Path:
-    """Path of the dictionary's file, built only if it is not there yet.
+    """Path of the dictionary's file, which is built if it does not exist.
 
-    The file is named by a hash of all that determines it, and appears whole or
-    not at all, so that processes can share the directory. One of several that want the
-    same dictionary builds it, the others wait.
+    The file name contains a hash of everything the dictionary depends on. The file is written
+    atomically, so that processes can share the directory. If several need the same dictionary,
+    one builds it and the others wait.
     """
     path = dictionary_path(sequence, grid, rank, energy, cache_dir)
     with _alone(path):
@@ -174,7 +174,7 @@ def cached_dictionary(
             return path
         dictionary = build_dictionary(sequence, grid, rank, energy, device)
         logger.info(
-            "Dictionary: %d atoms, %d frames, rank %d holds %.4f %% of the energy",
+            "Dictionary: %d atoms, %d frames, rank %d with %.4f %% of the energy",
             len(dictionary.atoms),
             sequence.n_frames,
             dictionary.basis.shape[1],
@@ -187,7 +187,7 @@ def cached_dictionary(
 def dictionary_path(
     sequence: PulseSequence, grid: TissueGrid, rank: int | None, energy: float, cache_dir: Path
 ) -> Path:
-    """Where :func:`cached_dictionary` keeps it, there or not."""
+    """Path used by :func:`cached_dictionary`, whether the file exists or not."""
     return cache_dir / f"dictionary-{fingerprint_of(sequence, grid, rank, energy)}.safetensors"
 
 
@@ -213,17 +213,17 @@ def load_dictionary(path: Path) -> Dictionary:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Wait until no other process makes a file; the end of a process frees it."""
+    """Lock a file against other processes that make it; released when the process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_suffix(".lock")
     with lock.open("w") as file:
-        # Without locks, as on some network file systems, the work is only done twice.
+        # Without file locks, as on some network file systems, the work is merely done twice.
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield
         finally:
-            # Who waits for this file finds the dictionary; who comes later does not wait.
+            # Waiting processes then find the dictionary; later ones need no lock.
             lock.unlink(missing_ok=True)
 
 

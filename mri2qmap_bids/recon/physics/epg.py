@@ -1,7 +1,7 @@
 """Fingerprints of tissues, by extended phase graphs.
 
-The state machine, its kernels for CPU and GPU, is torchsim's; this module says
-which events one of our sequences plays, and is the only one that knows torchsim.
+The simulation with its kernels for CPU and GPU is that of torchsim; this module translates a
+:class:`PulseSequence` into its events, and is the only one that depends on torchsim.
 """
 
 from typing import Any
@@ -13,9 +13,9 @@ from torchsim.sequence import Delay, Dephase, Excitation, Inversion, Operator, R
 from mri2qmap_bids.recon.arrays import Fingerprints
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 
-# Below 100 configuration orders a long train of a tissue with T2 near T1 is wrong by per cents.
+# With fewer than 100 configuration orders, long sequences have errors of per cents where T2 is near T1.
 N_STATES = 100
-# The signal of a shot and of the one before it, for the slowest tissue, relative to its largest value.
+# Largest change of the signal from one shot to the next, for the slowest tissue, relative to its maximum.
 STEADY_STATE_TOLERANCE = 1e-4
 _MAX_SHOTS = 64
 
@@ -30,7 +30,7 @@ class _FingerprintTrain(Simulator):  # type: ignore[misc]
     def layout(self, *, sequence: PulseSequence) -> list[Operator]:
         parts: list[Operator] = []
         if sequence.inversion_time is not None:
-            # An inversion module crushes what it leaves in the transverse plane.
+            # An inversion module spoils the remaining transverse magnetisation.
             parts += [Inversion(), Spoil(), Delay(sequence.inversion_time)]
         spoiled = sequence.kind == "FISP"
         for flip, phase, tr, te in zip(
@@ -54,24 +54,24 @@ def simulate(
     b1: torch.Tensor | float = 1.0,
     n_states: int = N_STATES,
 ) -> Fingerprints:
-    """Signal of each tissue at every echo of the train.
+    """Signal of each tissue at every echo of the pulse sequence.
 
     d_t = F0 at the echo of frame t, demodulated by the phase of its excitation,
-    for unit equilibrium magnetisation. With ``preparation_time`` the train is
-    repeated until it no longer changes (periodic steady state); without, it
+    for unit equilibrium magnetisation. With ``preparation_time`` the sequence is
+    repeated until the signal no longer changes (periodic steady state); without, it
     starts from equilibrium. With a slice profile, the mean over the profile.
     A signal that is real up to one constant phase is returned as real.
 
     Parameters
     ----------
     sequence
-        The train.
+        The pulse sequence.
     t1, t2
         Relaxation times [s], shape (atom,).
     b1
         Transmit field relative to nominal, scalar or shape (atom,).
     n_states
-        Configuration orders kept.
+        Number of configuration orders.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def _play(
     sequence: PulseSequence, t1: Any, t2: Any, b1: Any, n_states: int, n_shots: int
 ) -> torch.Tensor:
     """The echoes of the last of ``n_shots`` shots, shape (atom, frame)."""
-    # A balanced train winds nothing on: order zero is its whole state.
+    # A balanced sequence does not dephase: order zero is its whole state.
     states = n_states if sequence.kind == "FISP" else 1
     train = _FingerprintTrain(sequence=sequence, states=states, repetitions=n_shots)
     b1 = torch.as_tensor(b1, dtype=t1.dtype, device=t1.device)
@@ -103,7 +103,7 @@ def _play(
 
 
 def _shots_to_steady_state(sequence: PulseSequence, n_states: int) -> int:
-    """How many shots until the slowest tissue repeats itself."""
+    """Number of shots until the slowest tissue is in the periodic steady state."""
     if sequence.preparation_time is None:
         return 1
     slowest = (torch.tensor([5.0]), torch.tensor([2.0]))
@@ -117,7 +117,7 @@ def _shots_to_steady_state(sequence: PulseSequence, n_states: int) -> int:
 
 
 def _real_if_possible(signal: torch.Tensor) -> torch.Tensor:
-    """Drop an imaginary part that is only one constant phase for all atoms and frames."""
+    """Return a real signal if it is real up to one constant phase for all atoms and frames."""
     if not signal.is_complex():
         return signal
     phase = (signal**2).sum().sqrt()

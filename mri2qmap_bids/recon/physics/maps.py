@@ -22,12 +22,12 @@ class QuantitativeMaps:
     affine: NDArray[np.float64]
     """Voxel indices (x, y, z) to world coordinates, RAS+ [m], shape (4, 4)."""
     t1_std: NDArray[np.float32] | None = None
-    """Standard deviation of T1's error [s]; None: not known."""
+    """Standard deviation of the error of T1 [s]; None: unknown."""
     t2_std: NDArray[np.float32] | None = None
-    """Standard deviation of T2's error [s]; None: not known."""
+    """Standard deviation of the error of T2 [s]; None: unknown."""
     resolution: NDArray[np.float64] | None = None
-    """Full width at half maximum of the least-squares image's point spread along the encoded axes
-    ([z,] y, x) [m], shape (2,) or (3,); None: not known."""
+    """Full width at half maximum of the point-spread function of the least-squares image along the encoded
+    axes ([z,] y, x) [m], shape (2,) or (3,); None: unknown."""
 
 
 def save_maps(maps: QuantitativeMaps, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where there is tissue."""
+"""Mask of the tissue."""
 
 import numpy as np
 import torch
@@ -8,16 +8,16 @@ from skimage.filters import threshold_otsu
 
 # Radius of the opening that removes specks [m].
 _BRIDGE = 1.5e-3
-# Components smaller than this part of the largest are noise.
+# Components smaller than this fraction of the largest are discarded as noise.
 _SPECK = 0.01
 
 
 def brain_mask(m0: torch.Tensor, voxel_size: tuple[float, float, float]) -> NDArray[np.bool_]:
-    """Where the signal is strong, without specks and holes: the head, or a stripped brain.
+    """Mask of voxels with strong signal: the head, or a skull-stripped brain.
 
-    |m0| is smoothed, split in two by Otsu's threshold and opened by a ball against specks.
-    Components of at least a hundredth of the largest are kept (scalp parted from the brain
-    by a dark skull among them), grown back and filled slice by slice.
+    |m0| is smoothed, thresholded by Otsu's method and opened with a ball to remove specks.
+    Components of at least a hundredth of the largest are kept (including scalp that is separated
+    from the brain by a dark skull), dilated back, and their holes filled slice by slice.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def brain_mask(m0: torch.Tensor, voxel_size: tuple[float, float, float]) -> NDAr
     Otsu, A threshold selection method (1979), doi:10.1109/TSMC.1979.4310076.
     """
     magnitude = m0.abs().cpu().numpy().astype(np.float32)
-    # A few voxels with a nearly dark matched atom get a huge m0; they must not set the scale.
+    # Voxels matched to an atom of almost no signal can get a huge m0; they must not set the scale.
     magnitude = np.minimum(magnitude, np.quantile(magnitude, 0.98))
     smooth = ndimage.gaussian_filter(magnitude, [0.8e-3 / size for size in voxel_size])
     if np.ptp(smooth) == 0:
@@ -49,7 +49,7 @@ def brain_mask(m0: torch.Tensor, voxel_size: tuple[float, float, float]) -> NDAr
 
 
 def _ball(radius: float, voxel_size: tuple[float, float, float]) -> NDArray[np.bool_]:
-    """A ball on the voxel grid; flat along axes whose voxels are larger than it."""
+    """A ball on the voxel grid; flat along axes with voxels larger than its radius."""
     reach = [int(radius / size) for size in voxel_size]
     axes = np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij")
     distance = sum((axis * size) ** 2 for axis, size in zip(axes, voxel_size, strict=True))

@@ -1,4 +1,4 @@
-"""Subspace image to nearest tissue, voxel by voxel."""
+"""Dictionary matching: the tissue of every voxel of a subspace image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mri2qmap_bids.recon.physics.dictionary import AtomGrid
 
 _VOXELS_AT_ONCE = 4096
 _REFINEMENT_STEPS = 8
-# The search looks at every so manieth T1 and T2 first, then at all atoms around the best.
+# The search compares every third T1 and T2 first, then all atoms around the best of these.
 _STRIDE = 3
 
 
@@ -23,15 +23,15 @@ class TissueMaps:
     t2: QuantityMap
     """[s]"""
     m0: ComplexMap
-    """Complex scale: the signal is m0 times the unit-magnetisation fingerprint."""
+    """Complex scale: the signal is m0 times the fingerprint for unit magnetisation."""
     correlation: QuantityMap
     """|<d, x>| / (|d| |x|) at the matched tissue, 0..1."""
     b1: QuantityMap | None = None
-    """Transmit field that was known, relative to nominal; None: nominal."""
+    """Transmit field used, relative to nominal; None: nominal."""
 
 
 def each_map(maps: TissueMaps, function: Callable[[torch.Tensor], torch.Tensor]) -> TissueMaps:
-    """Every map through one function, e.g. one that picks voxels."""
+    """Apply a function to every map, e.g. one that selects voxels."""
     return TissueMaps(
         t1=function(maps.t1),
         t2=function(maps.t2),
@@ -54,8 +54,8 @@ def match(
     min over theta, m0 of |x - m0 Phi^H d(theta)|^2: the atom with the largest
     |<a, x>| / |a| first, then, with ``refine``, Gauss-Newton steps between the
     grid points on the biquadratic interpolant of the nearest 3 x 3 atoms in
-    (log T1, log T2), m0 eliminated (variable projection), within T2 <= T1. Where B1 is
-    known the atoms are those of the nearest B1 of the grid, then with ``refine`` the quadratic
+    (log T1, log T2), m0 eliminated (variable projection), with T2 <= T1. With a B1 map,
+    the atoms are those of the nearest B1 of the grid, and with ``refine`` the quadratic
     interpolant of the nearest three.
 
     Parameters
@@ -65,12 +65,12 @@ def match(
     dictionary
         Atoms with as many components as the image, same device.
     refine
-        Whether to search between the grid points.
+        Whether to refine between the grid points.
     exhaustive
-        Whether to look at every atom. If not, four times faster and the same for 99.9 % of
-        voxels with signal.
+        Whether to compare every atom. If not, the search is four times faster, with the same
+        result for 99.9 % of voxels with signal.
     voxels_at_once
-        More need more memory.
+        Voxels matched together; more need more memory.
     b1
         Transmit field relative to nominal, shape (*space); None: nominal everywhere.
 
@@ -111,7 +111,7 @@ def match(
 
 
 def signal_of(maps: TissueMaps, dictionary: AtomGrid) -> SubspaceImage:
-    """The subspace image that maps give, m0 Phi^H d(T1, T2), interpolated as in :func:`match`.
+    """The subspace image predicted from maps, m0 Phi^H d(T1, T2), interpolated as in :func:`match`.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def _search(voxels: torch.Tensor, normalised: torch.Tensor, shape: tuple[int, in
     rows, columns = (torch.arange(_STRIDE // 2, n, _STRIDE, device=device) for n in shape)
     coarse = (rows[:, None] * shape[1] + columns).reshape(-1)
     best = coarse[_nearest(voxels, normalised[coarse])]
-    # Half as far again as the next coarse atom, which might only just have lost.
+    # The range includes half of the way beyond the next coarse atoms, which may be almost as good.
     reach = torch.arange(-_STRIDE - _STRIDE // 2, _STRIDE + _STRIDE // 2 + 1, 1, device=device)
     row = (best // shape[1])[:, None] + reach
     column = (best % shape[1])[:, None] + reach
@@ -196,7 +196,7 @@ def _nearest(voxels: torch.Tensor, normalised: torch.Tensor) -> torch.Tensor:
 def _scaled(
     voxels: torch.Tensor, index: torch.Tensor, layer: torch.Tensor, dictionary: AtomGrid
 ) -> tuple[torch.Tensor, ...]:
-    """T1, T2, m0 and correlation at the grid points themselves."""
+    """T1, T2, m0 and correlation at the grid points."""
     n_t2 = len(dictionary.t2)
     atoms = dictionary.atoms[layer * (len(dictionary.t1) * n_t2) + index]
     m0, correlation = _project(voxels, atoms)
@@ -230,7 +230,7 @@ def _stencil_at(
     Rows, columns and fields are positions along T1, T2 and B1.
     """
     shape = len(dictionary.t1), len(dictionary.t2)
-    # The stencil stays inside the grid; a position on the grid's edge is off its centre.
+    # The stencil stays inside the grid; for a position at the edge of the grid it is not centred.
     centre_row = row.round().clamp(1, shape[0] - 2)
     centre_column = column.round().clamp(1, shape[1] - 2)
     offsets = torch.arange(-1, 2, device=row.device)
@@ -266,7 +266,7 @@ def _gauss_newton_step(
     uv = (along_u.conj() * along_v).real.sum(1)
     ru = (along_u.conj() * residual).real.sum(1)
     rv = (along_v.conj() * residual).real.sum(1)
-    # A whisker on the diagonal keeps voxels without signal finite.
+    # A small diagonal term keeps voxels without signal finite.
     damping = 1e-6 * (uu + vv) + 1e-12
     uu, vv = uu + damping, vv + damping
     determinant = uu * vv - uv * uv
@@ -276,7 +276,7 @@ def _gauss_newton_step(
 
 
 def _project(voxels: torch.Tensor, atoms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Complex scale of each voxel's atom, and their correlation."""
+    """Complex scale of each voxel's atom, and its correlation with the voxel."""
     power = atoms.abs().square().sum(1).clamp_min(1e-30)
     product = (atoms.conj() * voxels).sum(1)
     length = torch.linalg.vector_norm(voxels, dim=1).clamp_min(1e-30)
@@ -313,7 +313,7 @@ def _last_physical(row: torch.Tensor, dictionary: AtomGrid) -> torch.Tensor:
 
 
 def _field_position(dictionary: AtomGrid, b1: torch.Tensor | None, n_voxels: int) -> torch.Tensor:
-    """Where the voxels lie among the grid's B1 values, in steps from its first, shape (voxel,)."""
+    """Position of the voxels' B1 on the B1 grid, in steps from its first value, shape (voxel,)."""
     fields = dictionary.b1
     if b1 is None:
         b1 = torch.ones(n_voxels, dtype=fields.dtype, device=fields.device)
@@ -322,5 +322,5 @@ def _field_position(dictionary: AtomGrid, b1: torch.Tensor | None, n_voxels: int
 
 
 def _position(values: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Where values lie on a logarithmic grid, in steps from its first; the inverse of ``_geometric``."""
+    """Position of values on a logarithmic grid, in steps from its first value; inverse of ``_geometric``."""
     return torch.log(wanted / values[0]) / torch.log(values[1] / values[0])

@@ -1,4 +1,4 @@
-"""The pulse sequence of the fingerprint: what the scanner played in one train."""
+"""The pulse sequence: flip angles and timing of one train of excitations."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,11 +11,11 @@ SequenceKind = Literal["FISP", "bSSFP"]
 
 @dataclass(frozen=True, eq=False)
 class PulseSequence:
-    """One train of T excitations, as played in every shot.
+    """One train of T excitations, repeated in every shot.
 
     Frame t is excited, read at its echo time and ends after its repetition
-    time. FISP winds one gradient-spoiling moment after each echo; bSSFP winds
-    none. The receiver follows the phase of its own excitation, so the signal
+    time. FISP has one dephasing (spoiling) gradient after each echo; bSSFP has
+    none. The receiver phase follows that of the excitation, so the signal
     of frame t is demodulated by ``rf_phase[t]``.
     """
 

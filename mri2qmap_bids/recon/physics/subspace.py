@@ -18,13 +18,13 @@ def temporal_basis(
     fingerprints
         Shape (atom, frame).
     rank
-        Number of columns; None takes the fewest that hold ``energy``.
+        Number of columns; None takes the fewest that contain ``energy``.
     energy
         Fraction of the squared norm of all fingerprints to keep, 0..1.
 
     Returns
     -------
-    Basis, shape (frame, rank), and the fraction of energy it holds.
+    Basis, shape (frame, rank), and the fraction of energy it contains.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""How noise in the subspace image becomes noise in T1, T2 and M0."""
+"""Propagation of noise from the subspace image to T1, T2 and M0 (Cramer-Rao bound)."""
 
 import torch
 
@@ -6,7 +6,7 @@ from mri2qmap_bids.recon.arrays import NoiseDeviation, QuantityMap
 from mri2qmap_bids.recon.physics.dictionary import AtomGrid
 from mri2qmap_bids.recon.physics.matching import TissueMaps, tangents
 
-# Added to the information matrix, relative to its mean diagonal: keeps blind spots finite.
+# Added to the information matrix, relative to its mean diagonal, to keep its inverse finite.
 _RIDGE = 1e-6
 _VOXELS_AT_ONCE = 65536
 
@@ -27,7 +27,7 @@ def noise_factors(
     Parameters
     ----------
     maps
-        Where to evaluate it; any shape (*space).
+        Maps at which to evaluate it; any shape (*space).
     dictionary
         The fingerprints.
     deviation
@@ -54,9 +54,9 @@ def noise_factors(
 def time_deviations(
     maps: TissueMaps, dictionary: AtomGrid, deviation: NoiseDeviation
 ) -> tuple[QuantityMap, QuantityMap]:
-    """Standard deviations of T1 and T2 [s] that noise in the subspace image means.
+    """Standard deviations of T1 and T2 [s] for noise in the subspace image.
 
-    By :func:`noise_factors`, T sqrt(C_TT) / |M0|, and at most the longest time of
+    From :func:`noise_factors`, T sqrt(C_TT) / |M0|, limited to the longest relaxation time of
     the grid.
 
     Parameters
@@ -77,7 +77,7 @@ def time_deviations(
 
 
 def _factors(atom: torch.Tensor, along_t1: torch.Tensor, along_t2: torch.Tensor) -> torch.Tensor:
-    """L for atoms and their slopes, each of shape (voxel, rank)."""
+    """L for atoms and their derivatives, each of shape (voxel, rank)."""
     columns = torch.stack([along_t1, along_t2, atom], dim=-1).to(torch.complex64)
     columns = torch.cat([columns, 1j * columns[..., 2:]], dim=-1)
     information = (columns.mH @ columns).real.double()

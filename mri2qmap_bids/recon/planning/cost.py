@@ -1,4 +1,4 @@
-"""What a reconstruction costs in memory and time."""
+"""Cost model: memory and time of a reconstruction."""
 
 import math
 from collections.abc import Callable
@@ -16,28 +16,28 @@ _COMPLEX, _REAL = 8.0, 4.0  # bytes
 _HOST_BASE, _GPU_BASE = 0.7e9, 0.6e9
 # Oversampling of the non-uniform transforms' grids along every axis.
 _CPU_GRID, _GPU_GRID = 1.25, 2.0
-# Arrays that live at once, counted in the code; benchmarks/speed/memory.py checks their sum.
-_GRADIENT_COPIES = 5  # images that a solver keeps
-_CIRCULANTS = 2.5  # circulant matrices of A^H A, of a preconditioner, and while one is made
-_CIRCULANTS_ON_GPU = 1.2  # those of A^H A are the host's
-_DENSITY_PASSES = 20  # spreading and interpolating on the way to the density
-_PRIOR_NUMBERS = 70  # real numbers a voxel of contrasts, covariances and maps
-_SEARCHED_AROUND = 81  # atoms that a search looks at after the coarse ones
-_COARSE = 9  # one in so many atoms is a coarse one
-_STENCIL = 54  # complex components that refining a match holds
+# Arrays that exist at the same time, counted in the code; benchmarks/speed/memory.py checks their sum.
+_GRADIENT_COPIES = 5  # images held by a solver
+_CIRCULANTS = 2.5  # circulant matrices of A^H A, of a preconditioner, and scratch
+_CIRCULANTS_ON_GPU = 1.2  # those of A^H A are in the host's memory
+_DENSITY_PASSES = 20  # spreading and interpolation for the density compensation
+_PRIOR_NUMBERS = 70  # real numbers per voxel of contrasts, covariances and maps
+_SEARCHED_AROUND = 81  # atoms compared in the second step of a search
+_COARSE = 9  # one in 9 atoms is compared in the first step
+_STENCIL = 54  # complex components needed to refine a match
 _REFINEMENT_STEPS = 8
 _CONTRASTS = len(DENOISED_CONTRASTS)
-# Seconds to begin an operation (waking threads, launching a kernel), and how many of them A^H A has
-# beside the products with the kernels.
+# Overhead of an operation (waking threads, launching a kernel) [s], and their number in A^H A in addition
+# to the products with the kernels.
 _OPERATION, _OTHER_OPERATIONS = 5e-5, 8
-_RESIDUAL_MAPS = 12  # held while the residual corrects maps
-_VIEWS = {2: 8, 3: 3}  # ways in which a slice, or a volume, is shown to the network
-_DISK = 1e9  # bytes a second
+_RESIDUAL_MAPS = 12  # maps held during the residual correction
+_VIEWS = {2: 8, 3: 3}  # orientations in which a slice, or a volume, is denoised
+_DISK = 1e9  # bytes per second
 
 
 @dataclass(frozen=True)
 class ProblemSize:
-    """All that cost depends on; slices are worked on one after the other."""
+    """The quantities that cost depends on; slices are processed one after the other."""
 
     shape: tuple[int, ...]
     """Voxels of one slice or volume, along (z,) y, x, encoded field of view."""
@@ -81,10 +81,10 @@ class ProblemSize:
 
 @dataclass(frozen=True)
 class SplitCost:
-    """What the split variables of alternating directions take."""
+    """Cost of the split variables of ADMM."""
 
     held: float
-    """Bytes from step to step."""
+    """Bytes held between steps."""
     scratch: float
     """Bytes while the proximal map is computed."""
     moved: float
@@ -93,27 +93,27 @@ class SplitCost:
 
 @dataclass(frozen=True)
 class Work:
-    """What a method does to a scan, at most: its cost follows from this and the problem's size."""
+    """Upper bound of the work of a method; with the problem's size it determines the cost."""
 
     n_normal: int = 0
-    """Applications of A^H A; 0: nothing is solved for."""
+    """Applications of A^H A; 0: no linear problem is solved."""
     n_prox: int = 0
-    """Steps of alternating directions."""
+    """ADMM steps."""
     split: Callable[[ProblemSize], SplitCost] | None = None
-    """What each of them takes."""
+    """Cost of their split variables."""
     n_denoise: int = 0
-    """Times that a denoising prior is applied."""
+    """Applications of a denoising prior."""
     n_images: Callable[[ProblemSize], int] | None = None
-    """Images that are denoised one by one each time; None: all contrasts of a voxel together."""
+    """Images denoised one by one in each application; None: all contrasts together."""
     n_match: int = 1
-    """Times that every voxel is matched."""
+    """Number of times that every voxel is matched."""
     corrects_residual: bool = False
-    """Whether maps are corrected by the residual in the end."""
+    """Whether the method ends with a residual correction."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What a device does in a second."""
+    """Operations of a device per second."""
 
     fft: float
     """Points times log2 points of a complex Fourier transform."""
@@ -124,12 +124,12 @@ class Rates:
     spread: float
     """Samples spread onto a grid, or interpolated from it."""
     link: float = 1.2e10
-    """Bytes between host and device."""
+    """Bytes transferred between host and device."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to compute with."""
+    """Memory and speed of the machine."""
 
     is_gpu: bool
     """Whether the device is a GPU, with memory of its own."""
@@ -138,7 +138,7 @@ class Machine:
     device_memory: float
     """Bytes that may be used; the host's on a CPU."""
     rates: Rates
-    """How fast it is."""
+    """Speed of the device."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,9 @@ class Stage:
     """One part of a reconstruction."""
 
     name: str
-    """What is done."""
+    """Name of the stage."""
     host: float
-    """Peak of the host's memory [byte]; 0 where all is the device's."""
+    """Peak of the host's memory [byte]; 0 if the device is the CPU."""
     device: float
     """Peak of the device's memory [byte]."""
     seconds: float
@@ -157,14 +157,14 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to reconstruct: what is kept where, and how much is done at once."""
+    """How to reconstruct: storage and batch sizes."""
 
     normal: Literal["toeplitz", "transforms"] = "toeplitz"
-    """A^H A by convolutions, or by non-uniform transforms each time."""
+    """A^H A by convolutions, or by non-uniform Fourier transforms in every application."""
     storage: Storage = "single"
-    """Where and how Toeplitz kernels are kept."""
+    """Storage of Toeplitz kernels."""
     by_blocks: bool = False
-    """Whether they are set up in blocks."""
+    """Whether they are computed in blocks."""
     coils_at_once: int = 1
     """Coils in one application of A^H A."""
     voxels_at_once: int = 4096
@@ -172,7 +172,7 @@ class Plan:
     slices_at_once: int = 8
     """Slices denoised together."""
     stages: tuple[Stage, ...] = ()
-    """What each part costs."""
+    """Cost of each part."""
 
     @property
     def host(self) -> float:
@@ -195,7 +195,9 @@ class Plan:
             "half": "Toeplitz kernels in half precision",
             "host": "Toeplitz kernels streamed from the host",
         }
-        how = kernels[self.storage] if self.normal == "toeplitz" else "non-uniform transforms"
+        how = (
+            kernels[self.storage] if self.normal == "toeplitz" else "non-uniform Fourier transforms"
+        )
         blocks = ", set up in blocks" if self.by_blocks and self.normal == "toeplitz" else ""
         host = f"{self.host / 1e9:.1f} GB" if self.host else ""
         device = f"{self.device / 1e9:.1f} GB" + (" on the GPU" if self.host else "")
@@ -214,11 +216,11 @@ def stages(size: ProblemSize, work: Work, machine: Machine, plan: Plan) -> tuple
     size
         The problem.
     work
-        What the method does.
+        Work of the method.
     machine
         Memory and speed.
     plan
-        How it is done; its own stages are not looked at.
+        Storage and batch sizes; its stages are not used.
     """
     account = _Account(size, work, machine, plan)
     parts = [account.reading(), account.sensitivities(), account.projection()]
@@ -268,7 +270,7 @@ class _Account:
 
     @property
     def fixed(self) -> float:
-        """Samples, positions, sensitivities and dictionary, there all the time."""
+        """Samples, positions, sensitivities and dictionary, which are held all the time."""
         size = self.size
         maps = size.n_coils * size.n_voxels * _COMPLEX
         return (
@@ -307,7 +309,7 @@ class _Account:
 
     @property
     def state(self) -> float:
-        """All that is there while a solver runs, but what one of its steps takes."""
+        """Memory held while a solver runs, without the scratch memory of a step."""
         return self.fixed + self.held + self.circulants + (1 + _GRADIENT_COPIES) * self.image
 
     def fft(self, oversampling: float = 1.0) -> float:
@@ -341,10 +343,10 @@ class _Account:
         return self.stage("coil sensitivities", self.fixed + space, seconds)
 
     def projection(self) -> Stage:
-        """A^H y, that of the noise, and A x once."""
+        """A^H y, the same for noise, and A x once."""
         doubled = 2**self.dim * self.size.n_voxels * _COMPLEX
         space = max(self.fine_grid, 1.5 * doubled) + 2 * self.image + 3 * self.one_coil
-        # The data twice, their noise, and what the image predicts.
+        # The data twice, their noise, and the prediction of the image.
         seconds = 4 * self.size.n_coils * self.size.rank * self.nufft()
         seconds += _DENSITY_PASSES * self.size.n_samples / self.machine.rates.spread
         return self.stage("adjoint of the data", self.fixed + space, seconds)
@@ -372,7 +374,7 @@ class _Account:
         else:
             space = self.fine_grid + 3 * self.image + 3 * self.one_coil
         split = self.work.split(size) if self.work.split else SplitCost(0.0, 0.0, 0.0)
-        # The preconditioner takes one grid of every coil, and one more.
+        # The preconditioner transforms one grid of every coil, and one more.
         once *= 1 + (1 + 1 / size.n_coils) / 2**self.dim
         seconds = self.work.n_normal * once + self.work.n_prox * split.moved / rates.stream
         return self.stage("solve", self.state + split.held + max(space, split.scratch), seconds)
@@ -405,7 +407,7 @@ class _Account:
         return self.stage("denoise", self.state + prior + features, seconds)
 
     def residual(self) -> Stage:
-        """Every field of a voxel, and of all its neighbours, twice: a product and a sum."""
+        """A product and a sum for every field of a voxel and of all its neighbours."""
         voxels = self.size.n_voxels * _REAL
         kept = (2 * FIELDS + _RESIDUAL_MAPS) * voxels + 3 * self.image
         moved = 5 * FIELDS * voxels * n_neighbours(self.dim)

@@ -1,4 +1,4 @@
-"""The way to reconstruct that fits the machine."""
+"""Choice of a reconstruction plan that fits the machine."""
 
 import logging
 import math
@@ -22,14 +22,14 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 _COMPLEX = 8  # bytes
-# Of the trial of spreading: so many samples that the transform's Fourier part does not count.
+# Trial of spreading: so many samples that the time of the Fourier transform is negligible.
 _TRIAL_GRID = {2: (64, 64), 3: (24, 24, 24)}
 _TRIAL_SAMPLES = {"cpu": 100_000, "cuda": 4_000_000}
-# (coils, voxels, slices) at once, from large steps to small ones.
+# (coils, voxels, slices) processed at once, from large batches to small ones.
 _GPU_STEPS = ((8, 65536, 32), (2, 16384, 8), (1, 4096, 2))
 _CPU_STEPS = ((1, 4096, 8), (1, 1024, 1))
-# Bytes of images that are best worked on together: less wakes threads for little, more leaves the
-# cache.
+# Bytes of images that are best processed together: less has too much threading overhead, more exceeds
+# the cache.
 _CPU_BATCH = 10e6
 
 
@@ -40,27 +40,27 @@ class MemoryLimits:
     host_gb: float | None = None
     """[GB]"""
     gpu_gb: float | None = None
-    """Of the GPU [GB]."""
+    """GPU memory [GB]."""
     least: bool = False
-    """Whether to need as little as possible, not to be as quick as possible."""
+    """Whether to minimise memory instead of time."""
 
 
 def plans(size: ProblemSize, work: Work, machine: Machine) -> list[Plan]:
-    """Every way that fits the memory, quickest first.
+    """All plans that fit the memory, fastest first.
 
     Parameters
     ----------
     size
         The problem.
     work
-        What the method does.
+        Computational work of the method.
     machine
         Memory and speed.
 
     Raises
     ------
     MemoryLimitError
-        If no way fits; it names the least that is needed and what there is.
+        If no plan fits; the message gives the memory needed and available.
     """
     ways = [Plan("transforms")]
     storages: tuple[Storage, ...] = ("single", "half")
@@ -69,7 +69,7 @@ def plans(size: ProblemSize, work: Work, machine: Machine) -> list[Plan]:
     ways += [Plan("toeplitz", s, b) for s, b in product(storages, (False, True))]
     if not work.n_normal:
         ways = [Plan("transforms")]
-    # The same way in smaller steps needs less.
+    # Smaller batches need less memory.
     together = int(_CPU_BATCH / (size.rank * size.n_voxels * _COMPLEX))
     many = (min(max(together, 1), size.n_coils), *_CPU_STEPS[0][1:])
     steps = _GPU_STEPS if machine.is_gpu else tuple(dict.fromkeys((many, *_CPU_STEPS)))
@@ -85,17 +85,17 @@ def plans(size: ProblemSize, work: Work, machine: Machine) -> list[Plan]:
     if not fitting:
         least = min(priced, key=lambda p: (p.device, p.host))
         raise MemoryLimitError(_refusal(size, machine, least))
-    # Half precision is for want of memory, not of time.
+    # Half precision is used only to save memory, not time.
     exact = [p for p in fitting if p.storage != "half"]
     rough = [p for p in fitting if p.storage == "half"]
     return sorted(exact, key=_preference) + sorted(rough, key=_preference)
 
 
 def measured_rates(device: torch.device, dim: int) -> Rates:
-    """How fast this machine is, by a tenth of a second's trial of each kind of work.
+    """Speed of this machine, measured for a tenth of a second per kind of operation.
 
-    On a CPU with all threads and with one, and the better counts: beside other busy programs, small
-    trials wait for their threads many times longer than they work, and real ones do not.
+    On a CPU with all threads and with one, taking the better result: on a busy machine, short
+    trials wait for their threads much longer than they compute, unlike a real reconstruction.
 
     Parameters
     ----------
@@ -166,18 +166,18 @@ def machine_of(device: torch.device, dim: int, limits: MemoryLimits) -> Machine:
 
 
 def first_that_fits(work: Callable[[Plan], Result], ways: list[Plan]) -> tuple[Result, list[Plan]]:
-    """Work by the first plan; where memory runs out all the same, by the next that needs less.
+    """Run with the first plan; if memory runs out nevertheless, with the next smaller one.
 
     Parameters
     ----------
     work
-        What to do.
+        Function of a plan to run.
     ways
         Plans, the best first.
 
     Returns
     -------
-    What the work gives, and the plans from the one that worked on.
+    The result, and the plans from the successful one onwards.
 
     Raises
     ------
@@ -191,13 +191,13 @@ def first_that_fits(work: Callable[[Plan], Result], ways: list[Plan]) -> tuple[R
             if not _is_out_of_memory(error):
                 raise
             reason = " ".join(str(error).split())
-        # Out of the handler, which would keep the failed work's arrays alive.
+        # Outside the handler, which would keep the arrays of the failed run alive.
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         smaller = [way for way in ways[1:] if way.device < ways[0].device]
         if not smaller:
             raise MemoryLimitError(f"memory ran out with the smallest plan ({ways[0]}): {reason}")
-        logger.warning("Memory ran out (%s); going on with the plan: %s", reason, smaller[0])
+        logger.warning("Memory ran out (%s); continuing with the plan: %s", reason, smaller[0])
         ways = smaller
 
 
@@ -206,7 +206,7 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def _preference(plan: Plan) -> tuple[float, float]:
-    # Two per cent of predicted time are not worth memory.
+    # Differences below two per cent of predicted time do not justify more memory.
     return float(round(math.log(max(plan.seconds, 1e-3)) / 0.02)), plan.device
 
 
@@ -227,7 +227,7 @@ def _refusal(size: ProblemSize, machine: Machine, least: Plan) -> str:
 
 
 def _quickest(work: Callable[[], object], device: torch.device, repeats: int = 5) -> float:
-    """Least time of a few tries, the first not counted."""
+    """Shortest time of a few trials, without the first."""
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()

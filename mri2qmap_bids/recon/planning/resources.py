@@ -1,4 +1,4 @@
-"""What this process may use of the machine."""
+"""Cores and memory available to this process."""
 
 import os
 import resource
@@ -27,12 +27,12 @@ def available_memory_gb() -> float:
 
 
 def usable_memory_gb() -> float:
-    """Memory to use where nothing is said: nine tenths of what is available [GB]."""
+    """Default memory to use: nine tenths of the available memory [GB]."""
     return 0.9 * available_memory_gb()
 
 
 def peak_memory_gb() -> float:
-    """Most memory that this process has held so far [GB]."""
+    """Peak memory of this process so far [GB]."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9
 
