@@ -107,7 +107,7 @@ def report_rules(_: str) -> str:
     from mri2qmap_bids.report.rules import RULES
 
     rows = "\n".join(f"| {rule.name} | {rule.question} | {rule.limits} |" for rule in RULES)
-    return f"| check | what is asked | limits |\n|---|---|---|\n{rows}"
+    return f"| check | what is measured | limits |\n|---|---|---|\n{rows}"
 
 
 def tissue_limits(_: str) -> str:

@@ -1,4 +1,4 @@
-"""Tables over all runs of a derivative dataset: what each region holds, and who stands out."""
+"""Tables over all runs of a derivative dataset: statistics per region, and outliers."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 UNITS = {output.suffix: output.unit for output in QUANTITIES} | {"R1map": "1/s", "R2map": "1/s"}
 """Measures, one table each, and their units."""
 TISSUE = "tissue"
-"""Name of the segmentation that is told from the maps."""
+"""Name of the segmentation that is computed from T1."""
 MASK = "mask"
 """Region of all voxels that have maps."""
 _RATES = {"R1map": "T1map", "R2map": "T2map"}
@@ -49,8 +49,8 @@ COLUMNS = {
     "acquisition": "Acquisition label without acq-; n/a: the file name has none",
     "reconstruction": "Reconstruction label without rec-; n/a: the file name has none",
     "run": "Run index without run-; n/a: the file name has none",
-    "segmentation": f"Where the regions come from: {TISSUE} (told from T1 by the limits that the "
-    "documentation states), or the name of a dataset given by --derivatives",
+    "segmentation": f"Where the regions come from: {TISSUE} (classified from T1 by the limits given in "
+    "the documentation), or the name of a dataset given by --derivatives",
     "region": f"Region of the segmentation; of {TISSUE}: WM (white matter), GM (grey matter), CSF "
     f"(cerebrospinal fluid), {MASK} (all voxels that have maps)",
     "n_voxels": "Number of voxels of the region that have maps",
@@ -136,7 +136,7 @@ def write_group_tables(
         )
     runs = [run for run in runs if (filters or GroupFilters()).keep(run)]
     if not runs:
-        raise NothingSelectedError(f"{output_dir}: the filters must leave maps, got none")
+        raise NothingSelectedError(f"{output_dir}: the filters must select maps, got none")
     rows, problems = [], []
     summarise = partial(_rows_or_problem, output_dir, derivatives, cache_dir)
     with ThreadPoolExecutor(n_threads) as pool:
@@ -175,7 +175,7 @@ def _write_table(rows: pd.DataFrame, measure: str, output_dir: Path) -> Path:
     }
     for name in _STATISTICS:
         described[name]["Units"] = UNITS[measure]
-    described["outlier"]["Levels"] = {"true": "Stands out", "false": "Does not"}
+    described["outlier"]["Levels"] = {"true": "Outlier", "false": "Not an outlier"}
     write_json(path.with_suffix(".json"), described)
     return path
 
@@ -200,7 +200,7 @@ def _rows_or_problem(
     try:
         write_text(path, json.dumps(rows))
     except OutputError as error:
-        logger.debug("%s: nothing is kept for the next call: %s", _name(run), error)
+        logger.debug("%s: the summary is not cached: %s", _name(run), error)
     return rows, None
 
 

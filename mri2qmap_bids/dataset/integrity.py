@@ -49,7 +49,7 @@ def missing(path: Path) -> str | None:
     """What to do about a link whose target is not there, as DataLad leaves them; else None."""
     if path.exists() or not path.is_symlink():
         return None
-    return f"{path}: must have its content, got a link to nothing; try: datalad get {path}"
+    return f"{path}: must have its content, got a link without target; try: datalad get {path}"
 
 
 def describes(sidecar: Path, path: Path) -> bool:

@@ -140,7 +140,7 @@ def find_runs(
             problems.append((f"sub-{label}", _one_line(error)))
     if not runs and not problems and filters.entities:
         raise NothingSelectedError(
-            f"{bids_dir}: --bids-filter-file must leave some run, got none for "
+            f"{bids_dir}: --bids-filter-file must select some run, got none for "
             f"{json.dumps(dict(filters.entities))}"
         )
     if not runs and not problems:

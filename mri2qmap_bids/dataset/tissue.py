@@ -1,4 +1,4 @@
-"""Tissue classes told from T1, by what T1 is known to be at the field strength."""
+"""Tissue classes from T1, by literature values at the field strength."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Lines and bars: histograms, trains, steps and residuals."""
+"""Line and bar plots: histograms, pulse sequence, convergence and residuals."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ from mri2qmap_bids.report.literature import Literature
 from mri2qmap_bids.report.picture import INK, SERIES
 
 _TISSUE_COLOURS = {"white matter": SERIES[0], "grey matter": SERIES[1]}
-# Margins, in shares of the figure.
+# Margins, relative to the figure.
 _PAIR = {"left": 0.07, "right": 0.985, "top": 0.97, "bottom": 0.2, "wspace": 0.2}
 _SINGLE = {"left": 0.17, "right": 0.97, "top": 0.96, "bottom": 0.2}
 
@@ -23,14 +23,14 @@ _SINGLE = {"left": 0.17, "right": 0.97, "top": 0.96, "bottom": 0.2}
 def histograms(
     t1: NDArray[np.floating], t2: NDArray[np.floating], literature: Literature | None
 ) -> Figure:
-    """How often T1 and T2 occur, over what healthy tissue has.
+    """Histograms of T1 and T2, with literature ranges of healthy tissue.
 
     Parameters
     ----------
     t1, t2
         Values inside the mask [s].
     literature
-        Ranges to mark; None: none known at this field strength.
+        Ranges to mark; None: no values at this field strength.
     """
     figure = Figure((8.4, 2.6))
     left, right = figure.subplots(1, 2, gridspec_kw=_PAIR)
@@ -87,11 +87,11 @@ def train(sequence: PulseSequence) -> Figure:
 
 
 def basis(columns: NDArray[np.floating] | NDArray[np.complexfloating]) -> Figure:
-    """The first time courses of the subspace."""
+    """The first basis functions of the temporal subspace."""
     figure = Figure((4.2, 2.4))
     axes = figure.subplots(gridspec_kw=_SINGLE)
     for number, course in enumerate(columns.T[: len(SERIES)]):
-        # The sign of a singular vector means nothing.
+        # The sign of a singular vector is arbitrary.
         real = course.real * (np.sign(course.real.sum()) or 1)
         axes.plot(real, color=SERIES[number], label=str(number + 1), lw=1.1)
     axes.set_xlabel("frame")
@@ -125,7 +125,7 @@ def coil_noise(noise: CoilNoise) -> Figure:
 
 
 def convergence(steps: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure | None:
-    """How much each solver changes from step to step; None where none iterates."""
+    """Convergence curve of each solver; None if none iterates."""
     curves = {name: method_named(name).curve for name in steps if name in method_names()}
     drawn = {name: curve for name, curve in curves.items() if curve and len(steps[name]) > 1}
     if not drawn:
@@ -151,7 +151,7 @@ def convergence(steps: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure | 
 
 
 def residuals(residual: Residual) -> Figure:
-    """What the maps leave of the samples: over the frames, and over k-space."""
+    """Residual of the samples over the frames and over k-space."""
     figure = Figure((8.4, 2.4))
     left, right = figure.subplots(1, 2, sharey=True, gridspec_kw=_PAIR)
     level = residual.noise or 1.0
@@ -161,7 +161,7 @@ def residuals(residual: Residual) -> Figure:
     left.set_ylabel("residual / noise")
     edges = np.linspace(0, 100, len(residual.radii) + 1)
     right.stairs(residual.radii / level, edges, color=SERIES[0], lw=1.4, baseline=None)
-    right.set_xlabel("distance from the centre of k-space [% of the grid's edge]")
+    right.set_xlabel("distance from the centre of k-space [% of its extent]")
     for axes in (left, right):
         axes.axhline(1, color=INK, lw=0.8, ls=":")
     left.set_ylim(0, max(2.0, left.get_ylim()[1]))
@@ -169,7 +169,7 @@ def residuals(residual: Residual) -> Figure:
 
 
 def fingerprints(diagnostics: Diagnostics, chosen: Sequence[int], names: Sequence[str]) -> Figure:
-    """Fingerprints of some voxels against those that their maps predict."""
+    """Fingerprints of some voxels, and those predicted from their maps."""
     prints = diagnostics.part.fingerprints
     n_columns = 3
     n_rows = -(-len(chosen) // n_columns)
@@ -203,10 +203,10 @@ def fingerprints(diagnostics: Diagnostics, chosen: Sequence[int], names: Sequenc
 def time_courses(
     columns: NDArray[np.floating] | NDArray[np.complexfloating], prints: Fingerprints, index: int
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Signals of a voxel over the frames: the data's, and those that its maps predict.
+    """Signals of a voxel over the frames: of the image, and predicted from its maps.
 
-    With a real basis the phase of M0 is taken off and the real part shown, so that an
-    inversion is seen; with a complex one the magnitude.
+    With a real basis the phase of M0 is removed and the real part returned, so that an
+    inversion is visible; with a complex basis the magnitude.
     """
     data, model = columns @ prints.data[index], columns @ prints.model[index]
     if np.iscomplexobj(columns):

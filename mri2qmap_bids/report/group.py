@@ -1,4 +1,4 @@
-"""All runs of a dataset on one page: a table, and a plot of every measure."""
+"""Group report: one page with a table of all runs and a plot of every quantity."""
 
 import json
 import time
@@ -40,13 +40,13 @@ class Point:
     label: str
     """Run and value."""
     link: str
-    """Its report; empty: there is none."""
+    """Its report; empty if there is none."""
     is_outlier: bool
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One measure over the regions of one segmentation."""
+    """One quantity over the regions of one segmentation."""
 
     measure: str
     segmentation: str
@@ -108,7 +108,7 @@ def write_group_report(output_dir: Path) -> Path:
 def _rows(
     output_dir: Path, tables: Mapping[str, pd.DataFrame]
 ) -> Iterable[tuple[str, str, list[str], list[str]]]:
-    """Name, link, medians of T1 and T2 in grey and white matter [ms], and what stands out."""
+    """Name, link, medians of T1 and T2 in grey and white matter [ms], and outliers."""
     first = tables["T1map"]
     for keys, _ in first.groupby(list(_KEYS), dropna=False, sort=False):
         run = _entities(dict(zip(_KEYS, keys, strict=True)))
@@ -142,7 +142,7 @@ def _plot(output_dir: Path, measure: str, segmentation: str, rows: pd.DataFrame)
     values = factor * rows["median"].dropna()
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     margin = 0.08 * (high - low) or max(abs(high), 1.0) * 0.1
-    # Fluid must not press the tissues flat.
+    # Logarithmic if fluid would otherwise compress the range of the tissues.
     scale = np.log if low > 0 and high > 2.5 * low else np.asarray
     low, high = (low / 1.08, high * 1.08) if scale is np.log else (low - margin, high + margin)
     bottom, top = float(scale(low)), float(scale(high))
@@ -158,7 +158,7 @@ def _plot(output_dir: Path, measure: str, segmentation: str, rows: pd.DataFrame)
         own = rows[(rows.region == region) & rows["median"].notna()]
         for number, row in enumerate(own.to_dict("records")):
             run = _entities(row)
-            # Spread by the order of the runs, so that no two lie on one another.
+            # Spread horizontally in the order of the runs, so that points do not overlap.
             aside = ((number + 0.5) / len(own) - 0.5) * 0.7 * _COLUMN
             value = factor * float(row["median"])
             points.append(
@@ -204,7 +204,7 @@ def _name(run: Mapping[str, str]) -> str:
 
 
 def _link(output_dir: Path, run: Mapping[str, str]) -> str:
-    """The part of a report that is about a run; empty where there is none."""
+    """Link to the section of a run in a report; empty if there is none."""
     for page in (Page(run["sub"]), Page(run["sub"], run.get("ses"))):
         if (output_dir / page.file).is_file():
             return f"{page.file}#{_name(run).replace('_', '-')}"

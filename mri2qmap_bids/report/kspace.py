@@ -1,4 +1,4 @@
-"""Pictures of how k-space was sampled, and of the coils."""
+"""Figures of the k-space sampling."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ def sampling(found: Sampling) -> Figure:
 
 
 def _readouts(axes: Axes, found: Sampling) -> None:
-    """The first few readouts, each in its colour."""
+    """The first few readouts, in different colours."""
     starts = np.flatnonzero(np.diff(found.readout_frames, prepend=-1))
     for number, start in enumerate(starts[:_SHOWN_READOUTS]):
         stop = starts[number + 1] if number + 1 < len(starts) else len(found.readouts)

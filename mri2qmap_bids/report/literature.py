@@ -1,4 +1,4 @@
-"""What healthy tissue has, by the literature."""
+"""Relaxation times of healthy tissue from the literature."""
 
 from dataclasses import dataclass
 
@@ -17,16 +17,16 @@ class TissueRange:
 
 @dataclass(frozen=True)
 class Literature:
-    """Ranges at one field strength, and where they are from."""
+    """Ranges at one field strength, with their sources."""
 
     field_strength: float
     """[T]"""
     ranges: tuple[TissueRange, ...]
     """By tissue."""
     source: str
-    """What the ends of the ranges are."""
+    """Sources of the two ends of the ranges."""
     doi: tuple[str, ...]
-    """Of the sources."""
+    """DOIs of the sources."""
 
 
 _STANISZ = "10.1002/mrm.20605"
@@ -56,9 +56,9 @@ _KNOWN = (
 
 
 def literature_at(field_strength: float | None) -> Literature | None:
-    """Ranges at a field strength; None where none are known.
+    """Ranges at a field strength; None if there are no values.
 
-    Values of one tissue at one field differ much between methods: by Bojorquez et al., What
+    Values of one tissue at one field strength differ widely between methods: according to Bojorquez et al., What
     are normal relaxation times of tissues at 3 T? (2017), doi:10.1016/j.mri.2016.08.021, from
     0.70 to 1.74 s for T1 of white matter.
 

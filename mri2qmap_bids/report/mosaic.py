@@ -1,4 +1,4 @@
-"""Many planes of one map in a picture."""
+"""Mosaic of several planes of a map."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -27,9 +27,9 @@ class Tile:
 
     view: View
     index: int
-    """Where along the view's axis."""
+    """Index along the view's axis."""
     label: str
-    """Where in the world."""
+    """World coordinate."""
 
 
 Layout = tuple[tuple[Tile, ...], ...]
@@ -74,7 +74,7 @@ def single_layout(
 def planes_of(
     volume: NDArray[np.floating], mask: NDArray[np.bool_], layout: Layout
 ) -> list[list[NDArray[np.floating]]]:
-    """The values of every tile, NaN outside the mask, cropped to the mask and turned for the eye."""
+    """The values of every tile, NaN outside the mask, cropped to the mask and in display orientation."""
     box = _bounds(mask)
     rows = []
     for tiles in layout:
@@ -92,7 +92,7 @@ def planes_of(
 def cropped(
     plane: NDArray[np.floating], mask: NDArray[np.bool_], tile: Tile
 ) -> NDArray[np.floating]:
-    """A plane that is no part of a volume at hand, in the same cut and view as :func:`planes_of`."""
+    """A single plane, cropped and oriented as by :func:`planes_of`."""
     axis = tile.view.axis
     kept = tuple(part for a, part in enumerate(_bounds(mask)) if a != axis)
     inside = np.take(mask, tile.index, axis)[kept]
@@ -101,12 +101,12 @@ def cropped(
 
 
 def draw(rows: list[list[NDArray[np.floating]]], layout: Layout, scale: Scale) -> Image.Image:
-    """The picture: tiles with their places, and the colour bar.
+    """The picture: tiles with their coordinates, and the colour bar.
 
     Parameters
     ----------
     rows
-        Values of every tile, as the map has them.
+        Values of every tile, in the unit of the map.
     layout
         The tiles.
     scale
@@ -143,7 +143,7 @@ def draw(rows: list[list[NDArray[np.floating]]], layout: Layout, scale: Scale) -
 
 
 def _draw_bar(picture: Image.Image, left: int, scale: Scale) -> None:
-    """The colour bar with its values, and what it is of."""
+    """The colour bar with ticks and label."""
     length = min(320, picture.height - 24)
     top, wide = (picture.height - length) // 2, 14
     ramp = scale.colormap(np.linspace(1, 0, length)[:, None], bytes=True)[..., :3]
@@ -163,12 +163,12 @@ def _draw_bar(picture: Image.Image, left: int, scale: Scale) -> None:
 
 @cache
 def _font() -> ImageFont.FreeTypeFont:
-    """The font that matplotlib brings along, so that no other need be there."""
+    """The font shipped with matplotlib, so that no other is needed."""
     return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 11)
 
 
 def _sizes(shapes: list[tuple[int, ...]], tiles: tuple[Tile, ...]) -> list[tuple[int, int]]:
-    """Pixels (rows, columns) of each tile of a row, on one scale of pixels per millimetre."""
+    """Pixels (rows, columns) of each tile of a row, with the same number of pixels per millimetre."""
     extents = [
         (shape[0] * tile.view.spacing[0], shape[1] * tile.view.spacing[1])
         for shape, tile in zip(shapes, tiles, strict=True)
@@ -179,7 +179,7 @@ def _sizes(shapes: list[tuple[int, ...]], tiles: tuple[Tile, ...]) -> list[tuple
 
 
 def _sides(view: View) -> tuple[str, str]:
-    """What is on the left and on the right of a view."""
+    """Anatomical labels of the left and the right side of a view."""
     return ("P", "A") if view.name == "sagittal" else ("L", "R")
 
 
@@ -200,7 +200,7 @@ def _tile(axis: int, index: int, shape: tuple[int, ...], affine: NDArray[np.floa
 
 
 def _bounds(mask: NDArray[np.bool_], margin: int = 2) -> tuple[slice, slice, slice]:
-    """The smallest box that holds the mask, and a little more."""
+    """Bounding box of the mask, with a margin."""
     if not mask.any():
         z, y, x = (slice(0, n) for n in mask.shape)
         return z, y, x

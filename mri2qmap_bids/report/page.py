@@ -1,4 +1,4 @@
-"""One participant's runs as one page that needs nothing else."""
+"""Participant report: all runs on one self-contained page."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -34,19 +34,19 @@ from mri2qmap_bids.report.scales import Scale
 
 @dataclass(frozen=True)
 class Comparison:
-    """One map at the start of the loop and at its end."""
+    """One map from the initial image and from the final image of a plug-and-play method."""
 
     name: str
     """T1 or T2."""
     start: Picture
-    """The image that the loop started from."""
+    """Map of the initial image."""
     end: Picture
     """The map that was written."""
 
 
 @dataclass(frozen=True)
 class RunSection:
-    """All that the page shows of one run."""
+    """Content of the page for one run."""
 
     run: Run
     anchor: str
@@ -55,7 +55,7 @@ class RunSection:
     """The worst of its checks."""
     checks: tuple[Check, ...]
     facts: tuple[tuple[str, str], ...]
-    """What was run, in words."""
+    """Parameters of the run, as text."""
     maps: tuple[tuple[str, Picture], ...]
     """Mosaics by name."""
     histogram: Picture
@@ -63,13 +63,13 @@ class RunSection:
     comparisons: tuple[Comparison, ...] = ()
     probe: Probe | None = None
     pictures: dict[str, Picture] = field(default_factory=dict)
-    """Everything else, by name."""
+    """All other figures, by name."""
     files: tuple[tuple[str, str], ...] = ()
     """Name and relative path of every map."""
 
     @property
     def medians(self) -> tuple[str, str]:
-        """Of T1 and T2 in the mask [ms]."""
+        """Medians of T1 and T2 in the mask [ms]."""
         if not self.run.mask.any():
             return "-", "-"
         t1, t2 = (1e3 * float(np.median(v[self.run.mask])) for v in (self.run.t1, self.run.t2))
@@ -77,7 +77,7 @@ class RunSection:
 
     @property
     def times(self) -> list[tuple[str, float]]:
-        """Every stage and how long it took [s]."""
+        """Every stage with its time [s]."""
         before = self.run.conditions.seconds if self.run.conditions else {}
         found = self.run.diagnostics.seconds if self.run.diagnostics else {}
         return [*before.items(), *found.items()]
@@ -91,7 +91,7 @@ def write_report(output_dir: Path, page: Page) -> Path:
     output_dir
         Root of the derivative dataset.
     page
-        Whose runs.
+        The page to write.
 
     Raises
     ------
@@ -130,13 +130,13 @@ def write_report(output_dir: Path, page: Page) -> Path:
     path = output_dir / page.file
     write_text(path, text)
     if page.session is not None:
-        # From a time when all sessions fitted on one page.
+        # Remove an earlier page of all sessions.
         (output_dir / Page(page.participant).file).unlink(missing_ok=True)
     return path
 
 
 def environment() -> jinja2.Environment:
-    """Templates that escape what they are given, and refuse what they are not."""
+    """Templates with autoescape and strict undefined variables."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("mri2qmap_bids.report"),
         autoescape=True,
@@ -147,13 +147,13 @@ def environment() -> jinja2.Environment:
 
 
 def page_part(name: str) -> Markup:
-    """A part of the page that is taken as it is."""
+    """A part of the page that is inserted unchanged."""
     folder = files("mri2qmap_bids.report") / "templates"
     return Markup((folder / name).read_text(encoding="utf-8"))
 
 
 def _methods(sections: Sequence[RunSection], output_dir: Path) -> Markup:
-    """What was done, in words for a paper."""
+    """The methods section."""
     works = [work_of(section.run.entities, output_dir) for section in sections]
     known = [work for work in works if work is not None]
     return Markup(methods_text(known).html) if known else Markup("")
@@ -195,7 +195,7 @@ def _section(run: Run, output_dir: Path) -> RunSection:
 
 
 def _maps(run: Run, output_dir: Path) -> Iterable[tuple[str, Picture]]:
-    """The mosaics, all with the same planes at the same places."""
+    """The mosaics, all with the same planes."""
     layout = layout_of(run.mask, run.affine, run.is_3d)
     shown: list[tuple[str, str, str, NDArray[Any], Scale]] = [
         ("T1", "T1map", "mosaic", run.t1, scales.T1),
@@ -220,7 +220,7 @@ def _maps(run: Run, output_dir: Path) -> Iterable[tuple[str, Picture]]:
 
 
 def _comparisons(run: Run, output_dir: Path) -> Iterable[Comparison]:
-    """Start and end of a loop in the planes that the start was kept in."""
+    """Maps of the initial and the final image, in the planes stored for the initial image."""
     planes = run.diagnostics.part.planes if run.diagnostics else ()
     if not planes or planes[0].start_t1 is None:
         return
@@ -232,7 +232,7 @@ def _comparisons(run: Run, output_dir: Path) -> Iterable[Comparison]:
         for desc, values in (("start", starts), ("end", ends)):
             row = [cropped(v, run.mask, tile) for v, tile in zip(values, layout[0], strict=True)]
             path = figure_path(run.entities, f"{name}map", ".png", desc)
-            alt = f"{name} at the {desc} of the loop"
+            alt = f"{name} of the {'initial' if desc == 'start' else 'final'} image"
             drawn.append(image_picture(draw([row], layout, scale), output_dir, path, alt))
         yield Comparison(name, *drawn)
 
@@ -240,11 +240,14 @@ def _comparisons(run: Run, output_dir: Path) -> Iterable[Comparison]:
 def _pictures(
     run: Run, diagnostics: Diagnostics, probe: Probe | None, output_dir: Path
 ) -> dict[str, Picture]:
-    """Everything that comes from the diagnostics."""
+    """All figures from the diagnostics."""
     part = diagnostics.part
     drawings = {
-        "train": (curves.train(diagnostics.sequence), "Flip angles and times of the train"),
-        "basis": (curves.basis(diagnostics.basis), "Time courses of the subspace"),
+        "train": (
+            curves.train(diagnostics.sequence),
+            "Flip angles and times of the pulse sequence",
+        ),
+        "basis": (curves.basis(diagnostics.basis), "Basis functions of the temporal subspace"),
         "sampling": (kspace.sampling(part.sampling), "Readouts and sampling density"),
         "residual": (curves.residuals(part.residual), "Residual over frames and over k-space"),
     }
@@ -256,7 +259,7 @@ def _pictures(
     if probe is not None:
         drawings["fingerprints"] = (
             curves.fingerprints(diagnostics, originals(run, probe), probe.names),
-            "Fingerprints of some voxels and of their maps",
+            "Fingerprints of some voxels, and those predicted from their maps",
         )
     found = {
         name: drawn_picture(figure, output_dir, figure_path(run.entities, "MRF", ".svg", name), alt)
@@ -294,7 +297,7 @@ def _coils(run: Run, diagnostics: Diagnostics, output_dir: Path) -> Picture:
 
 
 def _facts(run: Run) -> Iterable[tuple[str, str]]:
-    """What was run, in a few words."""
+    """Parameters of the run, as text."""
     sidecar = run.sidecar
     yield "Method", str(sidecar.get("ReconMethodName", "not known"))
     z, y, x = run.mask.shape
@@ -328,7 +331,7 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
         yield "Peak memory", f"{run.conditions.peak_memory_gb:.2f} GB"
     sources = sidecar.get("Sources")
     if sources:
-        yield "Made from", ", ".join(map(str, sources))
+        yield "Sources", ", ".join(map(str, sources))
 
 
 def _files(run: Run, output_dir: Path) -> Iterable[tuple[str, str]]:
@@ -341,7 +344,7 @@ def _files(run: Run, output_dir: Path) -> Iterable[tuple[str, str]]:
 
 
 def _references(sections: Sequence[RunSection]) -> list[tuple[str, str]]:
-    """Text and address of what the page itself leans on."""
+    """Text and address of the references of the page itself."""
     found = [
         (
             "Fuderer et al., Color-map recommendation for MR relaxometry maps (2024)",

@@ -1,4 +1,4 @@
-"""Figures as files beside the maps, and inside the page."""
+"""Figures as files and embedded in the page."""
 
 import base64
 import io
@@ -18,10 +18,10 @@ from mri2qmap_bids.atomic import write_atomically, write_text
 
 _WEBP_QUALITY = 86
 INK = "#1a1b1c"
-"""Text and axes: in the page, the colour of its text."""
+"""Colour of text and axes; in the page, the text colour of the page."""
 SERIES = ("#0063a6", "#c44e00", "#00795c", "#8a4ea3")
-"""Lines: in the page, colours that suit its background. Blue, vermilion, green and purple
-differ for colour-blind eyes, in lightness too."""
+"""Colours of lines; in the page, colours that suit its background. Blue, vermilion, green and purple
+can be distinguished by colour-blind readers, also by lightness."""
 
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -44,7 +44,7 @@ _STYLE: dict[str, Any] = {
 
 
 def style(more: Mapping[str, Any] | None = None) -> AbstractContextManager[None]:
-    """The look of every drawn figure, to draw inside."""
+    """Context with the style of all figures."""
     chosen: Any = {**_STYLE, **(more or {})}
     return mpl.rc_context(chosen)
 
@@ -54,17 +54,17 @@ class Picture:
     """One figure of the page."""
 
     markup: Markup
-    """An image or an SVG, whole in itself."""
+    """A self-contained image or SVG."""
     file: str
-    """The same as a file, relative to the page."""
+    """Path of the same figure as a file, relative to the page."""
     caption: str = ""
-    """What it shows."""
+    """Caption."""
 
 
 def image_picture(
     image: Image.Image, output_dir: Path, path: Path, alt: str, caption: str = ""
 ) -> Picture:
-    """Write an image as PNG and show it in the page in a smaller form.
+    """Write an image as PNG, and embed it in the page in compressed form.
 
     Parameters
     ----------
@@ -73,16 +73,16 @@ def image_picture(
     output_dir, path
         Root of the dataset, and the file below it.
     alt
-        What it shows, for those who do not see it.
+        Alternative text.
     caption
-        Below it in the page.
+        Caption in the page.
     """
     write_atomically(output_dir / path, image.save)
     return Picture(image_markup(image, alt), path.as_posix(), caption)
 
 
 def image_markup(image: Image.Image, alt: str, extra: str = "") -> Markup:
-    """An ``img`` that holds its own data."""
+    """An ``img`` element with embedded data."""
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=_WEBP_QUALITY, method=3)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
@@ -94,14 +94,14 @@ def image_markup(image: Image.Image, alt: str, extra: str = "") -> Markup:
 def drawn_picture(
     figure: Figure, output_dir: Path, path: Path, alt: str, caption: str = ""
 ) -> Picture:
-    """Write a figure as SVG and show it in the page in the page's own colours.
+    """Write a figure as SVG, and embed it in the page with the colours of the page.
 
     Parameters
     ----------
     figure
         Drawn inside :func:`style`.
     output_dir, path, alt, caption
-        As of :func:`image_picture`.
+        As for :func:`image_picture`.
     """
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -126,7 +126,7 @@ def _inline(text: str, name: str, alt: str) -> Markup:
     for number, colour in enumerate(SERIES, 1):
         text = text.replace(colour, f"var(--series-{number})")
     text = re.sub(r"font(-family)?: ([^;\"]*?)'DejaVu Sans'[^;\"]*", r"font\1: \2sans-serif", text)
-    # The white sheet behind the figure.
+    # The white background of the figure.
     text = re.sub(r'<g id="[^"]*-patch_1">.*?</g>', "", text, count=1, flags=re.DOTALL)
     text = re.sub(r"fill: #ffffff", "fill: none", text)
     box = re.search(r'viewBox="([^"]+)"', text)

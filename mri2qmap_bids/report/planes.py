@@ -1,4 +1,4 @@
-"""Planes of a volume as they are looked at: left is left, anterior or superior is up."""
+"""Display orientation of planes: the left of the patient is on the left, anterior or superior is up."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _LETTERS = ("x", "y", "z")
 
 @dataclass(frozen=True)
 class View:
-    """How a plane normal to an array axis is turned for the eye."""
+    """Display orientation of a plane normal to an array axis."""
 
     axis: int
     """Array axis (z, y, x) that it is normal to."""
@@ -27,10 +27,10 @@ class View:
     left: bool
     """Whether columns are then reversed."""
     spacing: tuple[float, float]
-    """Distance of rows and of columns, as they are looked at [mm]."""
+    """Distance of rows and of columns in display orientation [mm]."""
 
     def turned(self, plane: NDArray[np.floating]) -> NDArray[np.floating]:
-        """A plane (row, column) of the array as it is looked at."""
+        """A plane (row, column) of the array in display orientation."""
         image = plane.T if self.transposed else plane
         image = image[::-1] if self.up else image
         return image[:, ::-1] if self.left else image
@@ -50,7 +50,7 @@ def view_of(axis: int, affine: NDArray[np.float64]) -> View:
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     world = {2 - index: (int(row[0]), row[1] > 0) for index, row in enumerate(orientation)}
     rows, columns = (a for a in range(3) if a != axis)
-    # Upwards goes the higher world axis (z before y before x).
+    # The vertical axis is the higher world axis (z before y before x).
     transposed = world[rows][0] < world[columns][0]
     if transposed:
         rows, columns = columns, rows

@@ -1,4 +1,4 @@
-"""Fingerprints to pick in a map: what the page's script draws."""
+"""Data for the interactive fingerprint plot of the page."""
 
 import json
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ _QUANTILES = (0.05, 0.2, 0.4, 0.6, 0.8, 0.95)
 
 @dataclass(frozen=True)
 class Probe:
-    """A map to pick voxels in, and their fingerprints."""
+    """A map in which voxels can be selected, and their fingerprints."""
 
     image: Markup
     """The T1 map of one plane."""
     data: Markup
-    """JSON: places, values and signals of voxels."""
+    """JSON: positions, values and signals of voxels."""
     chosen: tuple[int, ...]
-    """Voxels shown first, from short T1 to long."""
+    """Preselected voxels, from short T1 to long."""
     names: tuple[str, ...]
-    """Their values in words."""
+    """Their T1 and T2 as text."""
 
 
 def probe_of(run: Run) -> Probe | None:
@@ -78,14 +78,14 @@ def probe_of(run: Run) -> Probe | None:
 
 
 def originals(run: Run, probe: Probe) -> list[int]:
-    """Which of the diagnostics' fingerprints the probe's chosen ones are."""
+    """Indices of the preselected voxels among the diagnostics' fingerprints."""
     return [json.loads(str(probe.data))["id"][i] for i in probe.chosen]
 
 
 def _content(
     run: Run, prints: Fingerprints, kept: list[int], where: list[list[float]]
 ) -> dict[str, Any]:
-    """Places in the picture (0..1), values [ms], and coefficients of the subspace."""
+    """Positions in the picture (0..1), values [ms], and subspace coefficients."""
     assert run.diagnostics is not None
     columns = run.diagnostics.basis
     step = max(1, -(-len(columns) // _MOST_FRAMES))
@@ -118,7 +118,7 @@ def _content(
 
 
 def _rounded(values: NDArray[np.floating]) -> list[list[float]]:
-    """Four digits of the largest value."""
+    """Round to four digits of the largest value."""
     top = float(np.abs(values).max()) or 1.0
     digits = max(0, 4 - int(np.ceil(np.log10(top))))
     rounded: list[list[float]] = np.round(values.astype(np.float64), digits).tolist()

@@ -1,4 +1,4 @@
-"""When a run is good, wants a look, or is bad: every rule of the traffic light."""
+"""The rules of the traffic light: limits at which a run is rated good, look or bad."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,34 +11,34 @@ from mri2qmap_bids.report.run import Run
 
 Level = Literal["good", "look", "bad"]
 _ORDER: tuple[Level, ...] = ("good", "look", "bad")
-# Within so much of an end of the dictionary a value counts as being at it.
+# Relative distance from an end of the dictionary within which a value counts as being at it.
 _AT_THE_END = 0.01
-# T1 that brain tissue other than fluid has at any common field strength [s].
+# Range of T1 of brain tissue other than fluid at all common field strengths [s].
 _TISSUE_T1 = (0.4, 2.2)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One question to a run, with the answers that are not good."""
+    """One quality measure of a run, with its limits."""
 
     name: str
-    """Short."""
+    """Short name."""
     question: str
-    """In plain words, with what to do."""
+    """What is measured, and what to do."""
     unit: str
     """Of the measured value: %, or empty."""
     look: float
-    """From here on somebody should look."""
+    """Limit from which the maps should be inspected."""
     bad: float
-    """From here on the maps should not be used as they are; infinite: never."""
+    """Limit from which the maps should not be used as they are; infinite: never."""
     measure: Callable[[Run], float | None]
-    """The run's value; None: cannot be told for this run."""
+    """Value of a run; None: not available for this run."""
     falling: bool = False
-    """Whether small values, not large ones, are bad."""
+    """Whether small values are bad instead of large ones."""
 
     @property
     def limits(self) -> str:
-        """The limits in words."""
+        """The limits as text."""
         sign = "<" if self.falling else "≥"
         words = f"look {sign} {_number(self.look, self.unit)}"
         if np.isfinite(self.bad):
@@ -48,13 +48,13 @@ class Rule:
 
 @dataclass(frozen=True)
 class Check:
-    """A rule's answer for one run."""
+    """Result of a rule for one run."""
 
     rule: Rule
     level: Level | None
-    """None: cannot be told."""
+    """None: not available."""
     value: float | None
-    """What was measured."""
+    """Measured value."""
 
     @property
     def text(self) -> str:
@@ -63,12 +63,12 @@ class Check:
 
 
 def check(run: Run) -> tuple[Check, ...]:
-    """Every rule's answer."""
+    """Results of all rules."""
     return tuple(_answer(rule, run) for rule in RULES)
 
 
 def worst(levels: Sequence[Level | None]) -> Level:
-    """The level of several together.
+    """The worst of several levels.
 
     >>> worst(["good", None, "look"])
     'look'
@@ -77,7 +77,7 @@ def worst(levels: Sequence[Level | None]) -> Level:
 
 
 def level_of(rule: Rule, value: float) -> Level:
-    """A value's level."""
+    """Level of a value."""
 
     def reached(limit: float) -> bool:
         return value < limit if rule.falling else value >= limit
@@ -112,7 +112,7 @@ def _coverage(run: Run) -> float | None:
 
 
 def _noise_ratio(run: Run) -> float | None:
-    """Only whitened coils say how much noise to expect; a gridded image explains no samples."""
+    """Residual noise; needs whitened coils, and an image that fits the samples (not gridding)."""
     if run.diagnostics is None or run.diagnostics.coil_noise is None:
         return None
     name = run.conditions.options.get("method") if run.conditions is not None else None
@@ -122,7 +122,7 @@ def _noise_ratio(run: Run) -> float | None:
 
 
 def _energy_left(run: Run) -> float | None:
-    """Largest share of a shell's energy that the last solve left [%]."""
+    """Largest share of the energy of a k-space shell in the residual of the last solve [%]."""
     if run.diagnostics is None or run.diagnostics.part.convergence is None:
         return None
     return 100 * run.diagnostics.part.convergence.worst
@@ -164,29 +164,29 @@ def _n_warnings(run: Run) -> float | None:
 RULES: tuple[Rule, ...] = (
     Rule(
         "Tissue",
-        "Share of the mask with a T1 that brain tissue has "
-        f"({1e3 * _TISSUE_T1[0]:.0f}-{1e3 * _TISSUE_T1[1]:.0f} ms). Little of it: a wrong sequence "
-        "in the sidecar, a phantom, or a scan that failed.",
+        "Share of the mask with T1 in the range of brain tissue "
+        f"({1e3 * _TISSUE_T1[0]:.0f}-{1e3 * _TISSUE_T1[1]:.0f} ms). Low: a wrong sequence "
+        "in the sidecar, a phantom, or a failed scan.",
         "%", 60, 30, _plausible, falling=True,
     ),
     Rule(
         "T1 at the grid's lower end",
-        "Share of voxels whose T1 is the shortest of the dictionary. Many: the model does not fit.",
+        "Share of voxels whose T1 is at the lower end of the dictionary. High: the model does not fit.",
         "%", 2, 10, lambda run: _at_the_ends(run, "t1", 0),
     ),
     Rule(
         "T1 at the grid's upper end",
-        "Share of voxels whose T1 is the longest of the dictionary. Fluid may be there.",
+        "Share of voxels whose T1 is at the upper end of the dictionary. Expected in fluid.",
         "%", 5, 20, lambda run: _at_the_ends(run, "t1", 1),
     ),
     Rule(
         "T2 at the grid's lower end",
-        "Share of voxels whose T2 is the shortest of the dictionary. Many: the model does not fit.",
+        "Share of voxels whose T2 is at the lower end of the dictionary. High: the model does not fit.",
         "%", 2, 10, lambda run: _at_the_ends(run, "t2", 0),
     ),
     Rule(
         "T2 at the grid's upper end",
-        "Share of voxels whose T2 is the longest of the dictionary. Fluid may be there.",
+        "Share of voxels whose T2 is at the upper end of the dictionary. Expected in fluid.",
         "%", 5, 20, lambda run: _at_the_ends(run, "t2", 1),
     ),
     Rule(
@@ -196,24 +196,25 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "Residual against noise",
-        "Noise that the maps leave in the samples, relative to that of the noise scan. Far above 1: "
+        "Standard deviation of the residual of the samples, relative to the noise scan. Far above 1: "
         "motion, a wrong trajectory or a wrong sequence.",
         "", 1.5, 3, _noise_ratio,
     ),
     Rule(
         "Misfit of the fingerprints",
-        "Median distance of a voxel's fingerprint from that of its maps, relative to its length.",
+        "Median norm of the difference between a voxel's fingerprint in the subspace and the one predicted from "
+        "its maps, relative to the norm of the fingerprint.",
         "%", 25, 60, _misfit,
     ),
     Rule(
         "Convergence",
-        "Energy that the solver has left in the worst shell of k-space, relative to the image's. Much: "
-        "more steps, or another weight.",
+        "Energy of the solver's residual in the worst shell of k-space, relative to that of the image. High: "
+        "use more iterations, or another weight.",
         "%", 5, 25, _energy_left,
     ),
     Rule(
         "Coverage of k-space",
-        "Share of the grid's k-space that at least one frame has sampled.",
+        "Share of the k-space of the reconstruction grid that was sampled in at least one frame.",
         "%", 90, 60, _coverage, falling=True,
     ),
     Rule(
@@ -222,4 +223,4 @@ RULES: tuple[Rule, ...] = (
         "", 1, float("inf"), _n_warnings,
     ),
 )  # fmt: skip
-"""In the order in which they are shown."""
+"""In display order."""

@@ -1,4 +1,4 @@
-"""One run as its derivatives on disk tell it."""
+"""One run, read from its derivatives on disk."""
 
 import json
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class Run:
     sidecar: Mapping[str, Any]
     """That of the T1 map."""
     diagnostics: Diagnostics | None
-    """None: the maps are of a version that kept none, or they were deleted."""
+    """None: the maps were made by a version that wrote none, or the file was deleted."""
     conditions: Conditions | None
     """None: as above."""
 
@@ -62,7 +62,7 @@ class Run:
 
     @property
     def field_strength(self) -> float | None:
-        """[T]; None: not known."""
+        """[T]; None: unknown."""
         value = self.sidecar.get("MagneticFieldStrength")
         return float(value) if isinstance(value, int | float) else None
 
@@ -115,7 +115,7 @@ def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
 
 
 def _diagnostics(path: Path) -> Diagnostics | None:
-    """None where they are missing, or of another version."""
+    """None if they are missing, or of another version."""
     try:
         return load_diagnostics(path)
     except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""The colours of every map: the same for all participants."""
+"""Colour scales of the maps, the same for all participants."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Scale:
-    """How values become colours."""
+    """A colour scale."""
 
     label: str
     """Quantity and unit."""
@@ -24,11 +24,11 @@ class Scale:
     high: float
     """Value of the last colour."""
     logarithmic: bool = False
-    """Whether equal ratios, rather than equal differences, look equally different."""
+    """Whether the scale is logarithmic."""
     factor: float = 1.0
-    """What the map's own values are multiplied by to be in the label's unit."""
+    """Factor from the map's unit to the label's unit."""
     ticks: tuple[float, ...] = ()
-    """Values to write beside the colour bar; none: chosen by size."""
+    """Ticks of the colour bar; empty: chosen automatically."""
 
     @property
     def colormap(self) -> Colormap:
@@ -63,7 +63,7 @@ RESIDUAL = Scale("residual / noise", "cividis", 0, 4, ticks=(0, 1, 2, 3, 4))
 
 
 def own_scale(label: str, values: NDArray[np.floating]) -> Scale:
-    """A grey scale of an image without a physical unit: its white is what its brightest have.
+    """Grey scale of an image without a physical unit; white is the 99th percentile.
 
     Parameters
     ----------

@@ -73,7 +73,9 @@ def load_folder(folder: Path, contrasts: Sequence[str]) -> list[Slice]:
     for path in sorted(folder.rglob("*.nii*")):
         contrast = contrast_of(path)
         if contrast is None or contrast not in contrasts:
-            logger.warning("%s: skipped: its name tells no contrast of %s", path, list(contrasts))
+            logger.warning(
+                "%s: skipped: its file name contains no contrast of %s", path, list(contrasts)
+            )
             continue
         stem = re.sub(_NAMES[contrast], "", _plain(path), flags=re.IGNORECASE)
         found.setdefault(f"{path.parent}/{stem}", {})[contrast] = path

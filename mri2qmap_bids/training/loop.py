@@ -118,8 +118,8 @@ def train(
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         if state.get("made_by") != made_by:
             raise UsageError(
-                f"{checkpoint}: must be of the same training to be gone on with, "
-                f"{made_by}, got {state.get('made_by')}; remove it to begin anew"
+                f"{checkpoint}: must be of the same training to be continued, "
+                f"{made_by}, got {state.get('made_by')}; remove it to start again"
             )
         for part, name in (
             (network, "network"),
@@ -129,7 +129,7 @@ def train(
         ):
             part.load_state_dict(state[name])  # type: ignore[attr-defined]
         history, first = json.loads(state["history"]), int(state["step"])
-        logger.info("%s: going on at step %d", checkpoint, first)
+        logger.info("%s: continuing at step %d", checkpoint, first)
     start = time.monotonic()
     for step in tqdm(
         range(first, options.n_steps), initial=first, total=options.n_steps, mininterval=10

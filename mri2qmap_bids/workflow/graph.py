@@ -99,19 +99,19 @@ def _report_node(page: Page, settings: Settings) -> Node:
 def init_mri2qmap_wf(
     settings: Settings, name: str = "mri2qmap_wf", memory_gb: float = _UNKNOWN_MEMORY_GB
 ) -> Workflow:
-    """Raw file and sidecar of one run to its derivatives, alone or inside another pipeline.
+    """Workflow from raw file and sidecar of one run to its derivatives, alone or inside another pipeline.
 
-    The derivatives are written below ``settings.output_dir``; the files that make it a BIDS dataset
-    are left to whoever owns it. Nothing is read or written before the workflow runs.
+    The derivatives are written below ``settings.output_dir``, without the files that make it a BIDS
+    dataset, such as ``dataset_description.json``. Nothing is read or written before the workflow runs.
 
     Parameters
     ----------
     settings
-        Output and work directory, resources and method; the fields that select runs do not count.
+        Output and work directory, resources and method; the fields that select runs are ignored.
     name
         Of the workflow.
     memory_gb
-        What the scheduler sets aside for the reconstruction [GB].
+        Memory that the scheduler reserves for the reconstruction [GB].
 
     Inputs
     ------

@@ -87,7 +87,7 @@ def tell_failures(pages: Sequence[Page], failures: Iterable[Failure]) -> int:
     found = [(page, failed[page.node]) for page in pages if page.node in failed]
     for page, failure in found:
         logger.error(
-            "%s: report failed, which costs no maps: %s [%s]",
+            "%s: report failed, maps are not affected: %s [%s]",
             page.name,
             failure.reason,
             failure.crash_file,

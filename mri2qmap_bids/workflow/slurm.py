@@ -28,8 +28,8 @@ class SlurmPlugin(Remembering, SLURMPlugin):  # type: ignore[misc]
     def __init__(self, plugin_args: dict[str, Any]) -> None:
         if shutil.which("sbatch") is None:
             raise UsageError(
-                "--use-plugin SLURM must be given where Slurm's sbatch is, got none on the PATH; in "
-                "a container, submit one container a participant instead"
+                "--use-plugin SLURM must be used where Slurm's sbatch is installed, got none on the PATH; "
+                "with containers, submit one container per participant instead"
             )
         # Nipype names jobs by it, and stops where it is not set.
         os.environ.setdefault("LOGNAME", getpass.getuser())

@@ -224,7 +224,7 @@ def test_filters_keep_what_they_name(tmp_path):
         write(tmp_path, entities)
     write_group_tables(tmp_path, GroupFilters(participants=("01",), runs=("1",)))
     assert set(read(tmp_path).run) == {"01"}
-    with pytest.raises(NothingSelectedError, match="must leave maps"):
+    with pytest.raises(NothingSelectedError, match="must select maps"):
         write_group_tables(tmp_path, GroupFilters(participants=("09",)))
 
 

@@ -95,7 +95,7 @@ def test_bad_filter_files_are_refused(dataset, tmp_path_factory):
         file.write_text(content)
         with pytest.raises(UsageError, match=text):
             read_filter_file(file)
-    with pytest.raises(NothingSelectedError, match="--bids-filter-file must leave some run"):
+    with pytest.raises(NothingSelectedError, match="--bids-filter-file must select some run"):
         find_runs(dataset, Filters(entities={"session": "zz"}))
 
 

@@ -142,7 +142,7 @@ def test_a_report_that_fails_costs_no_maps_and_is_said(copied, tmp_path, capfd):
     assert reports_only(copied, tmp_path / "w") == 1
     errors = [line for line in capfd.readouterr().err.splitlines() if " ERROR " in line]
     assert len(errors) == 1
-    assert "sub-01: report failed, which costs no maps" in errors[0]
+    assert "sub-01: report failed, maps are not affected" in errors[0]
     assert broken.name in errors[0]
     assert (copied / "sub-02.html").is_file()
 

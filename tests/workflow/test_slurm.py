@@ -57,7 +57,7 @@ def test_a_reconstruction_asks_for_the_memory_of_the_command_line(small_dataset,
 def test_without_slurm_one_line_says_so(small_dataset, tmp_path, plugin_file, monkeypatch, capfd):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert call(small_dataset, tmp_path, "--use-plugin", plugin_file) == 64
-    assert "must be given where Slurm's sbatch is" in capfd.readouterr().err
+    assert "must be used where Slurm's sbatch is" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def _search(voxels: torch.Tensor, normalised: torch.Tensor, shape: tuple[int, in
     rows, columns = (torch.arange(_STRIDE // 2, n, _STRIDE, device=device) for n in shape)
     coarse = (rows[:, None] * shape[1] + columns).reshape(-1)
     best = coarse[_nearest(voxels, normalised[coarse])]
-    # The range includes half of the way beyond the next coarse atoms, which may be almost as good.
+    # 1.5 times the distance to the next coarse atoms, which may be almost as good as the best.
     reach = torch.arange(-_STRIDE - _STRIDE // 2, _STRIDE + _STRIDE // 2 + 1, 1, device=device)
     row = (best // shape[1])[:, None] + reach
     column = (best % shape[1])[:, None] + reach
