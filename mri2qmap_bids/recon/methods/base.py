@@ -148,5 +148,6 @@ def restored(default: Settings, values: Mapping[str, Any] | None) -> Settings:
         if is_dataclass(own):
             changes[name] = restored(own, value)
         elif own is not None:
-            changes[name] = tuple(value) if isinstance(value, list) else value
+            # JSON knows neither tuples nor, in other hands, 1.0 from 1.
+            changes[name] = tuple(value) if isinstance(value, list) else type(own)(value)
     return replace(default, **changes)  # type: ignore[type-var]
