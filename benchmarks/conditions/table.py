@@ -32,30 +32,33 @@ def main() -> None:
     for row in map(json.loads, words.rows.read_text().splitlines()):
         by_condition[row["condition"]][row["method"]] = row
     lines = [
-        "| condition | noise | floor | gridding | subspace | lrtv, best weight | llr, best weight | "
-        "mri2qmap | mri2qmap, even tissue | distance to the converged image: subspace, lrtv [%] |",
-        "|" + "---|" * 10,
+        "| condition | noise | floor | subspace | lrtv, best weight | llr, best weight | mri2qmap | "
+        "mri2qmap, even tissue | distance to the converged image: subspace, lrtv [%] |",
+        "|" + "---|" * 9,
     ]
     for condition, rows in by_condition.items():
         cells = [condition.strip(), f"{next(iter(rows.values()))['noise']:g}"]
-        for name in ("floor", "gridding", "subspace", "lrtv", "llr", "mri2qmap"):
+        for name in ("floor", "subspace", "lrtv", "llr", "mri2qmap"):
             row = best(rows, name)
             weight = f" ({row['method'].partition(':')[2]})" if row and ":" in row["method"] else ""
             cells.append(f"{row['T1']:.2f} / {row['T2']:.2f}{weight}" if row else "")
         row = rows.get("mri2qmap")
         cells.append(f"{row['T1_even']:.2f} / {row['T2_even']:.2f}" if row else "")
-        found = [rows.get(m, {}).get("distance") for m in ("subspace", "lrtv:0.5")]
-        cells.append(", ".join("" if v is None else f"{100 * v:.2f}" for v in found))
+        distances = [rows.get(m, {}).get("distance") for m in ("subspace", "lrtv:0.5")]
+        cells.append(", ".join("" if v is None else f"{100 * v:.2f}" for v in distances))
         lines.append("| " + " | ".join(cells) + " |")
     head = words.table.read_text().partition("<!-- table -->")[0] if words.table.exists() else ""
     words.table.write_text(head + "<!-- table -->\n\n" + "\n".join(lines) + "\n")
     figure, axes = plt.subplots(1, 2, figsize=(11, 0.35 * len(by_condition) + 1.2), sharey=True)
     for axis, quantity in zip(axes, ("T1", "T2"), strict=True):
         for name in _SHOWN:
-            found_rows = [best(rows, name) for rows in by_condition.values()]
-            values = [row[quantity] if row else None for row in found_rows]
+            shown = [best(rows, name) for rows in by_condition.values()]
+            values = [row[quantity] if row and row[quantity] > 0.01 else None for row in shown]
             axis.plot(values, range(len(values)), "o", label=name, ms=5)
         axis.set_xscale("log")
+        ticks = (0.2, 0.5, 1, 2, 5, 10)
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.minorticks_off()
         axis.set_xlabel(f"{quantity} error in grey and white matter [%]")
         axis.grid(alpha=0.3)
     axes[0].set_yticks(range(len(by_condition)), [name.strip() for name in by_condition])
