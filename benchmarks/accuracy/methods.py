@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.cases import Problem
 from benchmarks.cfl import read_cfl, write_cfl
+from mri2qmap_bids.recon.denoisers.registry import load_denoiser
 from mri2qmap_bids.recon.device import find_device
 from mri2qmap_bids.recon.grid import tissue_grid
-from mri2qmap_bids.recon.methods.base import Solution
+from mri2qmap_bids.recon.methods.base import Matcher, Solution
+from mri2qmap_bids.recon.methods.registry import method_named, weights_file
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match

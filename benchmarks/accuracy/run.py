@@ -67,6 +67,7 @@ def planned(part: str, case: Case) -> dict[str, tuple[float | str | None, ...]]:
         settings["gridding"] = (None,)
     if part == "main" and (case.acceleration, case.noise) in (UNIFORM[1], DENSE_CENTRE[1]):
         settings["bart"] = BART
+        settings["lrtv"] = (*WEIGHTS["lrtv"], 2.0)
     return settings
 
 

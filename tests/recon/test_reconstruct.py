@@ -216,7 +216,8 @@ def test_a_gpu_that_is_not_there_is_said():
 
 def solution_with(maps, deviation, prior=None):
     error = None if prior is None else prior_error(maps, prior, MRI2QMAP.settings)
-    return Solution(maps, deviation, torch.zeros(1, 1, dtype=torch.complex64), prior_error=error)
+    image = torch.zeros(len(deviation), *maps.t1.shape, dtype=torch.complex64)
+    return Solution(maps, deviation, image, prior_error=error)
 
 
 def test_uncertainty_of_a_prior_is_its_detail_where_noise_is_strong():

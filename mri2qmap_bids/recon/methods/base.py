@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, TypeVar
 
+import torch
+
 from mri2qmap_bids.recon.arrays import NoiseDeviation, QuantityMap, SubspaceImage
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.grid import centre
@@ -71,7 +73,7 @@ class Solution:
     encoded grid; None for gridding."""
     converged: bool = True
     """Whether that problem's solver met its criterion."""
-    prior_error: tuple[QuantityMap, QuantityMap] | None = None
+    prior_error: tuple[torch.Tensor, torch.Tensor] | None = None
     """Standard deviation of the prior's error in T1 and T2 [s]; None: no prior, or its error is not
     estimated."""
 
