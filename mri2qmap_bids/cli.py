@@ -29,6 +29,7 @@ from mri2qmap_bids.errors import (
     OutputError,
     UsageError,
 )
+from mri2qmap_bids.help_formatter import HelpFormatter
 from mri2qmap_bids.logs import configure_logging
 from mri2qmap_bids.recon.methods.registry import (
     SUMMARIES,
@@ -70,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="mri2qmap",
         description="Reconstruct T1, T2 and M0 maps from raw MR Fingerprinting data in a BIDS dataset.",
-        formatter_class=_Help,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("bids_dir", type=Path, help="root of the raw BIDS dataset")
@@ -81,15 +82,6 @@ def build_parser() -> argparse.ArgumentParser:
     _add_reconstruction(parser.add_argument_group("reconstruction"))
     _add_resources(parser.add_argument_group("resources"))
     return parser
-
-
-class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Help that shows a default only if there is one."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, False, []):
-            return action.help
-        return super()._get_help_string(action)
 
 
 def _add_selection(group: argparse._ArgumentGroup) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.errors import Mri2QmapError
+from mri2qmap_bids.help_formatter import HelpFormatter
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
             name,
             help=command.summary,
             description=command.summary,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=HelpFormatter,
         )
         command.add_arguments(subparser)
     return parser

@@ -267,7 +267,7 @@ def test_what_help_says_of_defaults_is_so(capsys):
     with pytest.raises(SystemExit):
         tools.main(["simulate", "--help"])
     said = " ".join(capsys.readouterr().out.split())
-    assert f"default {POINT_SPREAD:g}; 0: sharp" in said
+    assert f"default {POINT_SPREAD:g}; 0: no blur" in said
     assert f"default {Readout().sample_spacing:g}" in said
 
 
