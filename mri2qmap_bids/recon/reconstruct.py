@@ -121,6 +121,7 @@ def reconstruct_and_diagnose(
         If there is no such method, or the transmit field has another shape or is not positive and
         finite.
     """
+    weights = weights_file(options)  # an unknown method is refused before anything is computed
     device, record = find_device(options.device), Record()
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
     fields = field_of_slices(b1, geometry, scan.is_3d, device)
@@ -128,7 +129,6 @@ def reconstruct_and_diagnose(
         with record.stage("dictionary"):
             grid = tissue_grid(options, b1)
             dictionary = build_dictionary(sequence, grid, options.rank, options.energy, device)
-    weights = weights_file(options)
     if denoiser is None and weights is not None:
         denoiser = load_denoiser(weights, device)
     whole = _Whole(

@@ -5,6 +5,7 @@ import torch
 
 from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
 from mri2qmap_bids.recon.encoding.forward import Encoding
+from mri2qmap_bids.simulate.phantom import DigitalBrain
 
 
 def raw_scan(acquired, geometry):
@@ -24,6 +25,18 @@ def raw_scan(acquired, geometry):
         n_frames=n_frames,
         is_3d=False,
     )
+
+
+def disc_brain(n, fov, radius):
+    """A disc of grey matter with islands of white matter, n x n voxels over a field of view [m]."""
+    y, x = np.mgrid[:n, :n] - n // 2
+    labels = (np.hypot(x, y) < radius).astype(np.uint8)
+    labels[(labels > 0) & ((x // 7 + y // 6) % 2 == 0)] = 2
+    labels = labels[None]
+    t1 = np.choose(labels, [0, 1.4, 0.85]).astype(np.float32)
+    t2 = np.choose(labels, [0, 0.09, 0.06]).astype(np.float32)
+    m0 = np.choose(labels, [0, 0.9, 0.7]).astype(np.complex64)
+    return DigitalBrain(t1, t2, m0, labels, (5e-3, fov / n, fov / n))
 
 
 def random_encoding(

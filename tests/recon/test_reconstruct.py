@@ -12,8 +12,9 @@ from helpers.trains import train
 from scipy.spatial.transform import Rotation
 
 from mri2qmap_bids.errors import DeviceError
-from mri2qmap_bids.recon.acquisition.geometry import affine
-from mri2qmap_bids.recon.acquisition.raw import ReadLayout, read_raw
+from mri2qmap_bids.recon import reconstruct as reconstruct_module
+from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
+from mri2qmap_bids.recon.acquisition.raw import RawScan, ReadLayout, read_raw
 from mri2qmap_bids.recon.device import find_device
 from mri2qmap_bids.recon.grid import centre, resize, tissue_grid, widened
 from mri2qmap_bids.recon.methods.base import Solution
@@ -212,6 +213,14 @@ def test_a_gpu_that_is_not_there_is_said():
     with pytest.raises(DeviceError, match=r"device must be a GPU that is there, got cuda:77"):
         find_device("cuda:77")
     assert find_device("cpu") == torch.device("cpu")
+
+
+def test_an_unknown_method_is_refused_before_anything_is_computed(monkeypatch):
+    geometry = Geometry((1, 8, 8), (5e-3,) * 3, np.zeros(3), *np.eye(3))
+    scan = RawScan((), None, geometry, (5e-3, 0.04, 0.04), SEQUENCE.n_frames, False)
+    monkeypatch.setattr(reconstruct_module, "build_dictionary", None)
+    with pytest.raises(ValueError, match=r"method must be one of .*llr.*, got 'lrtvv'"):
+        reconstruct(scan, SEQUENCE, replace(OPTIONS, method="lrtvv"))
 
 
 def solution_with(maps, deviation, prior=None):

@@ -121,8 +121,6 @@ class Method:
     """Default maximum number of iterations; None: it does not iterate."""
     regularisation: float | None = None
     """Default weight; None: the method has no weight."""
-    weighs: str = ""
-    """The term that the weight multiplies."""
     weights: str | None = None
     """Name of the packaged weights that its denoiser uses by default; None: it has no denoiser."""
     curve: Curve | None = None

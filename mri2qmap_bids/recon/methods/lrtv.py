@@ -1,44 +1,22 @@
 """lrtv: least squares in the temporal subspace with total variation."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
-from mri2qmap_bids.recon.denoisers.base import Denoiser
-from mri2qmap_bids.recon.methods.base import (
-    Curve,
-    Matcher,
-    Method,
-    MethodText,
-    Solution,
-    restored,
+from mri2qmap_bids.recon.methods.base import Curve
+from mri2qmap_bids.recon.methods.least_squares import LeastSquaresSettings, PenalisedImage
+from mri2qmap_bids.recon.methods.regularised import (
+    Regularisation,
+    Splitting,
+    regularised_method,
 )
-from mri2qmap_bids.recon.methods.least_squares import (
-    LeastSquaresSettings,
-    PenalisedImage,
-    least_squares,
-)
-from mri2qmap_bids.recon.methods.regularised import Splitting, regularised
-from mri2qmap_bids.recon.methods.sentences import (
-    ENCODED,
-    error_text,
-    least_squares_text,
-    penalty_text,
-)
-from mri2qmap_bids.recon.methods.subspace import solution_of
-from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.cost import ProblemSize, SplitCost, Work
+from mri2qmap_bids.recon.planning.cost import ProblemSize, SplitCost
 from mri2qmap_bids.recon.priors.total_variation import (
     TotalVariation,
     differences_spectrum,
     mean_difference,
 )
-from mri2qmap_bids.recon.problem import InverseProblem
-from mri2qmap_bids.recon.record import Record
 from mri2qmap_bids.recon.solvers.alternating_directions import SplitTerm
 
-PENALTY = "total variation of the subspace images [@rudin1992]"
 _COPIES = 6  # arrays of the differences of one component, each with an image for every axis
 
 
@@ -58,37 +36,8 @@ class LrtvSettings:
     equally, 1 is the maximum-likelihood weight for exponentially distributed differences."""
 
 
-def lrtv_image(
-    problem: InverseProblem,
-    settings: LrtvSettings,
-    weight: float,
-    n_steps: int,
-    random_seed: int = 0,
-    record: Record | None = None,
-) -> PenalisedImage:
-    """Minimise 1/2 |A x - y|_W^2 + weight noise sum_i w_i TV(x_i), w_i >= 1 larger for weaker components.
-
-    Parameters
-    ----------
-    problem
-        From :func:`inverse_problem`.
-    settings
-        Weights of the term, and parameters of the splitting.
-    weight
-        At least 0, relative to the noise.
-    n_steps
-        Maximum number of ADMM steps.
-    random_seed
-        Seed of the sample of the least-squares image's error.
-    record
-        Records time and steps.
-    """
-    start = least_squares(problem, settings.start, random_seed, record)
-    splitting = partial(_splitting, settings=settings)
-    return regularised(start, splitting, weight, n_steps, settings.tolerance, "lrtv", record)
-
-
 def _splitting(start: PenalisedImage, weight: float, settings: LrtvSettings) -> Splitting:
+    """sum_i w_i TV(x_i), with w_i larger for weaker components."""
     steps = mean_difference(start.image)
     steps = steps.clamp_min(1e-6 * float(steps.max()))
     weights = weight * (steps.max() / steps) ** settings.difference_power
@@ -97,7 +46,7 @@ def _splitting(start: PenalisedImage, weight: float, settings: LrtvSettings) -> 
     return SplitTerm(TotalVariation(), weights, penalty), spectrum
 
 
-def split_cost(size: ProblemSize) -> SplitCost:
+def _cost(size: ProblemSize) -> SplitCost:
     """Split variables are kept between steps; components are processed one by one."""
     dim = len(size.shape)
     return SplitCost(
@@ -107,51 +56,18 @@ def split_cost(size: ProblemSize) -> SplitCost:
     )
 
 
-def image_with(
-    problem: InverseProblem, options: ReconOptions, record: Record | None = None
-) -> PenalisedImage:
-    """:func:`lrtv_image` with the method's settings."""
-    weight, n_steps = LRTV.weight(options), LRTV.n_iterations(options)
-    return lrtv_image(problem, _SETTINGS, weight, n_steps, options.random_seed, record)
-
-
-def solve(
-    problem: InverseProblem,
-    matcher: Matcher,
-    denoiser: Denoiser | None,
-    options: ReconOptions,
-    record: Record | None = None,
-) -> Solution:
-    """Match the image of :func:`lrtv_image`."""
-    return solution_of(image_with(problem, options, record), matcher, record)
-
-
-def work(options: ReconOptions) -> Work:
-    """Least squares, and one application of A^H A per step."""
-    n_steps = LRTV.n_iterations(options)
-    return Work(_SETTINGS.start.n_normal + n_steps + 1, n_steps, split_cost)
-
-
-def text(options: Mapping[str, Any]) -> MethodText:
-    """Sentences for the methods section."""
-    start = restored(_SETTINGS, options.get("settings")).start
-    weight, n_steps = float(options["regularisation"]), int(options["n_iterations"])
-    image = ENCODED + least_squares_text(start) + penalty_text(PENALTY, weight, n_steps)
-    return MethodText(image, error_text(start))
-
-
-_SETTINGS = LrtvSettings()
-LRTV = Method(
+LRTV_REGULARISATION = Regularisation(
     name="lrtv",
+    penalty="total variation of the subspace images [@rudin1992]",
+    settings=LrtvSettings(),
+    splitting=_splitting,
+    cost=_cost,
+)
+LRTV = regularised_method(
+    LRTV_REGULARISATION,
     title="Least squares in the temporal subspace with total variation, by the alternating direction "
     "method of multipliers",
-    solve=solve,
-    work=work,
-    text=text,
-    image=image_with,
-    iterations=40,
-    regularisation=0.5,
-    weighs="total variation",
     curve=Curve("total variation: step", "step"),
-    settings=_SETTINGS,
+    iterations=40,
+    weight=0.5,
 )

@@ -1,7 +1,7 @@
 """mri2qmap: plug-and-play with a denoiser of synthetic weighted images."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,7 +19,8 @@ from mri2qmap_bids.recon.methods.base import (
     restored,
 )
 from mri2qmap_bids.recon.methods.least_squares import PenalisedImage
-from mri2qmap_bids.recon.methods.lrtv import PENALTY, LrtvSettings, lrtv_image, split_cost
+from mri2qmap_bids.recon.methods.lrtv import LRTV_REGULARISATION, LrtvSettings
+from mri2qmap_bids.recon.methods.regularised import regularised_image, regularised_work
 from mri2qmap_bids.recon.methods.sentences import (
     ENCODED,
     data_step_text,
@@ -109,9 +110,9 @@ def solve_with(
 ) -> Solution:
     """:func:`solve` with other settings."""
     record = record or Record()
-    start = lrtv_image(
+    start = regularised_image(
         problem,
-        settings.start,
+        replace(LRTV_REGULARISATION, settings=settings.start),
         settings.start_weight,
         settings.start_steps,
         options.random_seed,
@@ -174,7 +175,7 @@ def image_with_residual(
     Parameters
     ----------
     start
-        From :func:`lrtv_image`.
+        The lrtv image.
     maps
         On the encoded grid.
     dictionary
@@ -228,11 +229,11 @@ def prior_error(
 def work(options: ReconOptions) -> Work:
     """lrtv, per iteration a denoising and a data-consistency step, and both once more for the residual."""
     n, settings = MRI2QMAP.n_iterations(options), _SETTINGS
-    start = settings.start.start.n_normal + settings.start_steps + 1
-    return Work(
-        n_normal=start + (n + 1) * (settings.data_steps + 1),
-        n_prox=settings.start_steps,
-        split=split_cost,
+    lrtv = replace(LRTV_REGULARISATION, settings=settings.start)
+    start = regularised_work(lrtv, settings.start_steps)
+    return replace(
+        start,
+        n_normal=start.n_normal + (n + 1) * (settings.data_steps + 1),
         n_denoise=n + 1,
         n_match=n + 1,
         corrects_residual=True,
@@ -246,7 +247,7 @@ def text(options: Mapping[str, Any]) -> MethodText:
     image = (
         ENCODED
         + least_squares_text(least_squares)
-        + penalty_text(PENALTY, settings.start_weight, settings.start_steps)
+        + penalty_text(LRTV_REGULARISATION.penalty, settings.start_weight, settings.start_steps)
         + " Starting from this image, plug-and-play reconstruction [@venkatakrishnan2013] after MRI2Qmap "
         f"[@golbabaee2026] with half-quadratic splitting [@zhang2022] made {iterations_text(steps)} of "
         "matching, synthesis of weighted images, their denoising by a learned denoiser "

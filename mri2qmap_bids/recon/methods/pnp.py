@@ -128,7 +128,6 @@ PNP = Method(
     text=text,
     iterations=5,
     regularisation=1.0,
-    weighs="the noise level given to the denoiser",
     weights="separate",
     curve=Curve("plug and play: data step", "residual"),
     settings=_SETTINGS,

@@ -1,12 +1,32 @@
-"""Least squares with a regulariser instead of the smoothness term, shared by lrtv and llr."""
+"""Least squares with a regulariser instead of the smoothness term: what lrtv and llr share."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
-from mri2qmap_bids.recon.methods.least_squares import PenalisedImage
+from mri2qmap_bids.recon.denoisers.base import Denoiser
+from mri2qmap_bids.recon.methods.base import (
+    Curve,
+    Matcher,
+    Method,
+    MethodText,
+    Solution,
+    restored,
+)
+from mri2qmap_bids.recon.methods.least_squares import PenalisedImage, least_squares
+from mri2qmap_bids.recon.methods.sentences import (
+    ENCODED,
+    error_text,
+    least_squares_text,
+    penalty_text,
+)
+from mri2qmap_bids.recon.methods.subspace import solution_of
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.planning.cost import ProblemSize, SplitCost, Work
+from mri2qmap_bids.recon.problem import InverseProblem
 from mri2qmap_bids.recon.record import Record
 from mri2qmap_bids.recon.solvers.alternating_directions import SplitTerm, alternating_directions
 
@@ -16,13 +36,29 @@ Splitting = tuple[SplitTerm, torch.Tensor]
 """A term, and K^H K of its analysis operator by frequency, shape (*space) or ()."""
 
 
-def regularised(
-    start: PenalisedImage,
-    splitting: Callable[[PenalisedImage, float], Splitting],
+@dataclass(frozen=True)
+class Regularisation:
+    """A regulariser and all that a method with it depends on."""
+
+    name: str
+    """Of the method."""
+    penalty: str
+    """The regulariser in the words of a paper."""
+    settings: Any
+    """A frozen dataclass with ``start`` (:class:`LeastSquaresSettings`) and ``tolerance`` of ADMM."""
+    splitting: Callable[[PenalisedImage, float, Any], Splitting]
+    """The regulariser and its splitting, from the least-squares image, weight times noise and the
+    settings."""
+    cost: Callable[[ProblemSize], SplitCost]
+    """Of one ADMM step's split variables."""
+
+
+def regularised_image(
+    problem: InverseProblem,
+    regularisation: Regularisation,
     weight: float,
     n_steps: int,
-    tolerance: float,
-    name: str,
+    random_seed: int = 0,
     record: Record | None = None,
 ) -> PenalisedImage:
     """Minimise 1/2 |A x - y|_W^2 + weight noise R(x), starting from the least-squares image.
@@ -32,27 +68,27 @@ def regularised(
 
     Parameters
     ----------
-    start
-        From :func:`least_squares`.
-    splitting
-        Returns R and its splitting, for an image and weight times noise.
+    problem
+        From :func:`inverse_problem`.
+    regularisation
+        R, its splitting and its settings.
     weight
-        At least 0; 0 returns the start.
+        At least 0; 0 returns the least-squares image.
     n_steps
         Maximum number of ADMM steps.
-    tolerance
-        Stopping criterion; see :func:`alternating_directions`.
-    name
-        Of the method, for the record.
+    random_seed
+        Seed of the sample of the least-squares image's error.
     record
         Records time and steps.
     """
+    record, settings, name = record or Record(), regularisation.settings, regularisation.name
+    start = least_squares(problem, settings.start, random_seed, record)
     if weight == 0:
         return start
-    record = record or Record()
     with record.stage(name):
         problem = start.problem
-        term, spectrum = splitting(start, weight * start.noise * problem.circulant.level**0.5)
+        scaled = weight * start.noise * problem.circulant.level**0.5
+        term, spectrum = regularisation.splitting(start, scaled, settings)
         shaped = term.penalty.view(-1, *[1] * (start.image.ndim - 1)) * spectrum
         solution = alternating_directions(
             problem.normal,
@@ -61,7 +97,7 @@ def regularised(
             problem.preconditioner(shaped),
             start.image,
             n_steps,
-            tolerance=tolerance,
+            tolerance=settings.tolerance,
             watch=record.watch(name),
         )
     logger.info(
@@ -76,3 +112,64 @@ def regularised(
         correction=solution.correction,
         converged=solution.converged,
     )
+
+
+def regularised_method(
+    regularisation: Regularisation, title: str, curve: Curve, iterations: int, weight: float
+) -> Method:
+    """The method that matches the image of :func:`regularised_image`.
+
+    Parameters
+    ----------
+    regularisation
+        The regulariser.
+    title, curve, iterations, weight
+        As of :class:`Method`; ``weight`` is its ``regularisation``.
+    """
+    settings = regularisation.settings
+
+    def image(
+        problem: InverseProblem, options: ReconOptions, record: Record | None = None
+    ) -> PenalisedImage:
+        weight, n_steps = method.weight(options), method.n_iterations(options)
+        return regularised_image(
+            problem, regularisation, weight, n_steps, options.random_seed, record
+        )
+
+    def solve(
+        problem: InverseProblem,
+        matcher: Matcher,
+        denoiser: Denoiser | None,
+        options: ReconOptions,
+        record: Record | None = None,
+    ) -> Solution:
+        return solution_of(image(problem, options, record), matcher, record)
+
+    def work(options: ReconOptions) -> Work:
+        return regularised_work(regularisation, method.n_iterations(options))
+
+    def text(options: Mapping[str, Any]) -> MethodText:
+        start = restored(settings, options.get("settings")).start
+        weight, n_steps = float(options["regularisation"]), int(options["n_iterations"])
+        penalty = penalty_text(regularisation.penalty, weight, n_steps)
+        return MethodText(ENCODED + least_squares_text(start) + penalty, error_text(start))
+
+    method = Method(
+        name=regularisation.name,
+        title=title,
+        solve=solve,
+        work=work,
+        text=text,
+        image=image,
+        iterations=iterations,
+        regularisation=weight,
+        curve=curve,
+        settings=settings,
+    )
+    return method
+
+
+def regularised_work(regularisation: Regularisation, n_steps: int) -> Work:
+    """Least squares, and one application of A^H A per step."""
+    start = regularisation.settings.start.n_normal
+    return Work(start + n_steps + 1, n_steps, regularisation.cost)

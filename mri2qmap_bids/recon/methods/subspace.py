@@ -87,7 +87,6 @@ SUBSPACE = Method(
     image=subspace_image,
     iterations=_SETTINGS.steps,
     regularisation=_SETTINGS.weight,
-    weighs="the smoothness term",
     curve=Curve("least squares: residual", "residual"),
     settings=_SETTINGS,
 )

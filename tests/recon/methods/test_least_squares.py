@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers.images import image_of
 from helpers.laws import relative_error
-from helpers.scans import raw_scan
+from helpers.scans import disc_brain, raw_scan
 from helpers.trains import train
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
@@ -26,7 +26,6 @@ from mri2qmap_bids.recon.reconstruct import reconstruct
 from mri2qmap_bids.recon.solvers.conjugate_gradient import component_lengths, conjugate_gradient
 from mri2qmap_bids.simulate.acquire import acquire
 from mri2qmap_bids.simulate.coils import coil_maps
-from mri2qmap_bids.simulate.phantom import DigitalBrain
 from mri2qmap_bids.simulate.trajectory import Readout, SpiralDensity, make_trajectory
 
 N, FOV, N_FRAMES = 32, 0.2, 60
@@ -45,15 +44,7 @@ def dictionary():
 
 @pytest.fixture(scope="module")
 def brain():
-    """A disc of grey matter with islands of white matter."""
-    y, x = np.mgrid[:N, :N] - N // 2
-    labels = (np.hypot(x, y) < 13).astype(np.uint8)
-    labels[(labels > 0) & ((x // 7 + y // 6) % 2 == 0)] = 2
-    labels = labels[None]
-    t1 = np.choose(labels, [0, 1.4, 0.85]).astype(np.float32)
-    t2 = np.choose(labels, [0, 0.09, 0.06]).astype(np.float32)
-    m0 = np.choose(labels, [0, 0.9, 0.7]).astype(np.complex64)
-    return DigitalBrain(t1, t2, m0, labels, (5e-3, FOV / N, FOV / N))
+    return disc_brain(N, FOV, 13)
 
 
 def scan_of(brain, noise):

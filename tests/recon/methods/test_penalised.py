@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers.scans import raw_scan
+from helpers.scans import disc_brain, raw_scan
 from helpers.trains import train
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
@@ -16,7 +16,6 @@ from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.reconstruct import reconstruct
 from mri2qmap_bids.simulate.acquire import acquire
 from mri2qmap_bids.simulate.coils import coil_maps
-from mri2qmap_bids.simulate.phantom import DigitalBrain
 from mri2qmap_bids.simulate.scan import ScanOptions, simulate_scan, tissue_labels
 from mri2qmap_bids.simulate.sequences import make_sequence
 from mri2qmap_bids.simulate.trajectory import make_trajectory
@@ -30,14 +29,7 @@ PLAIN = replace(OPTIONS, method="subspace", regularisation=0.0)
 @pytest.fixture(scope="module")
 def disc():
     """A disc of grey matter with islands of white matter, and its noisy scan."""
-    y, x = np.mgrid[:N, :N] - N // 2
-    labels = (np.hypot(x, y) < 16).astype(np.uint8)
-    labels[(labels > 0) & ((x // 7 + y // 6) % 2 == 0)] = 2
-    labels = labels[None]
-    t1 = np.choose(labels, [0, 1.4, 0.85]).astype(np.float32)
-    t2 = np.choose(labels, [0, 0.09, 0.06]).astype(np.float32)
-    m0 = np.choose(labels, [0, 0.9, 0.7]).astype(np.complex64)
-    brain = DigitalBrain(t1, t2, m0, labels, (5e-3, FOV / N, FOV / N))
+    brain = disc_brain(N, FOV, 16)
     trajectory = make_trajectory("spiral", (N, N), SEQUENCE.n_frames, 4.0, None)
     coils = coil_maps((1, N, N), False, 4, 0)
     acquired = acquire(brain, SEQUENCE, trajectory, coils, noise=1.0, seed=0)
