@@ -29,13 +29,13 @@ def resize(geometry: Geometry, matrix: tuple[int, int, int] | None, is_3d: bool)
 def resized(
     matrix: tuple[int, int, int],
     voxel_size: tuple[float, float, float],
-    wanted: tuple[int, int, int] | None,
+    target: tuple[int, int, int] | None,
     is_3d: bool,
 ) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
     """Voxels and their size for another matrix over the same field of view."""
-    if wanted is None:
+    if target is None:
         return matrix, voxel_size
-    new = wanted if is_3d else (matrix[0], *wanted[1:])
+    new = target if is_3d else (matrix[0], *target[1:])
     z, y, x = (size * old / n for size, old, n in zip(voxel_size, matrix, new, strict=True))
     return new, (z, y, x)
 
@@ -54,17 +54,17 @@ def centre(image: torch.Tensor, matrix: tuple[int, ...]) -> torch.Tensor:
     """The central voxels of (..., *space); the origin (voxel ``floor(n / 2)``) stays the origin."""
     full = image.shape[-len(matrix) :]
     starts = [whole // 2 - n // 2 for whole, n in zip(full, matrix, strict=True)]
-    kept = tuple(slice(start, start + n) for start, n in zip(starts, matrix, strict=True))
-    part: torch.Tensor = image[(Ellipsis, *kept)]  # type: ignore[index]
+    centre_part = tuple(slice(start, start + n) for start, n in zip(starts, matrix, strict=True))
+    part: torch.Tensor = image[(Ellipsis, *centre_part)]  # type: ignore[index]
     return part
 
 
 def widened(b1: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     """A field on more voxels, extended by its edge values. The inverse of ``centre``."""
     margins: list[int] = []
-    for full, kept in zip(reversed(shape), reversed(b1.shape), strict=True):
-        start = full // 2 - kept // 2
-        margins += [start, full - kept - start]
+    for full, inner in zip(reversed(shape), reversed(b1.shape), strict=True):
+        start = full // 2 - inner // 2
+        margins += [start, full - inner - start]
     padded: torch.Tensor = torch.nn.functional.pad(b1[None, None], margins, mode="replicate")
     return padded[0, 0]
 
