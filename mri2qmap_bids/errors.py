@@ -9,6 +9,7 @@ Mri2QmapError                    exit code 1
 ├── OutputError                  73   the output cannot be written
 ├── SidecarError                  1   a run's metadata are invalid
 ├── RawDataError                  1   a run's k-space file is invalid
+├── PulseqError                   1   a Pulseq file is invalid or not understood
 ├── WeightsError                  1   a denoiser's weights cannot be used
 ├── MemoryLimitError              1   a run needs more memory than allowed
 └── DeviceError                   1   the requested device is not available
@@ -65,6 +66,10 @@ class SidecarError(Mri2QmapError):
 
 class RawDataError(Mri2QmapError):
     """A run's raw k-space file is unreadable or invalid."""
+
+
+class PulseqError(Mri2QmapError):
+    """A Pulseq file is invalid, or plays what is not understood."""
 
 
 class WeightsError(Mri2QmapError):

@@ -1,0 +1,1 @@
+"""Pulseq files: their events, timing, flip angles and k-space trajectory."""
