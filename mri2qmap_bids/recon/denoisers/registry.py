@@ -105,9 +105,12 @@ def load_denoiser(path: Path, device: torch.device) -> Denoiser:
             f"{path}: must have the checksum {expected} given in its card, got {checksum}; "
             "the file is damaged or belongs to another card"
         )
-    network = architecture.build(shape)
+    # Without memory until the file has proved to have all weights.
+    with torch.device("meta"):
+        network = architecture.build(shape)
     try:
-        network.load_state_dict(load_file(path))
+        weights = {name: values.float() for name, values in load_file(path).items()}
+        network.load_state_dict(weights, assign=True)
     except (RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise WeightsError(f"{path}: must fit the network of its card, got: {reason}") from error
@@ -139,12 +142,15 @@ def packaged_weights(name: str) -> Path:
     return Path(str(files("mri2qmap_bids.recon.denoisers") / "weights" / f"{name}.safetensors"))
 
 
-def _card(path: Path) -> tuple[Architecture, DenoiserShape, str | None]:
+def _card(path: Path) -> tuple[Architecture, DenoiserShape, str]:
     """Architecture, shape and checksum from the card beside a weights file."""
     try:
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         architecture = architecture_named(card.get("architecture", ARCHITECTURE))
-        return architecture, architecture.shape(card["network"]), card.get("sha256")
+        checksum = card["sha256"]
+        if not isinstance(checksum, str):
+            raise ValueError(f"sha256 must be a text, got {checksum!r}")
+        return architecture, architecture.shape(card["network"]), checksum
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _no_weights(path, error) from error
 

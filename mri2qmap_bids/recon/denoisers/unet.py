@@ -15,7 +15,13 @@ _LAYERS, _REAL = 6, 4.0  # layers in memory at the same time, counted in the cod
 
 @dataclass(frozen=True)
 class UNetShape:
-    """Parameters of the network."""
+    """Parameters of the network.
+
+    Raises
+    ------
+    ValueError
+        If the contrasts are no names, or a number is not whole or out of range.
+    """
 
     contrasts: tuple[str, ...] = ("T1w", "T2w", "PDw", "FLAIR", "T1ratio", "T2ratio")
     """Name of every channel, in order; or ``ANY_CONTRAST``."""
@@ -25,6 +31,14 @@ class UNetShape:
     """Resolutions, the first half that of the image and each half of the one above."""
     n_blocks: int = 2
     """Residual blocks at every level, going down and going up."""
+
+    def __post_init__(self) -> None:
+        if not self.contrasts or not all(isinstance(name, str) for name in self.contrasts):
+            raise ValueError(f"contrasts must be names, got {self.contrasts!r}")
+        for name, most in (("width", 4096), ("n_levels", 8), ("n_blocks", 64)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+                raise ValueError(f"{name} must be a whole number from 1 to {most}, got {value!r}")
 
     @property
     def separate(self) -> bool:
