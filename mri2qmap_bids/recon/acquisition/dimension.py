@@ -71,7 +71,7 @@ def dimension_of(
             + (
                 "a third component (kz) that varies"
                 if encodes
-                else "a trajectory that must carry a third component (kz) that varies, but does not"
+                else "no third component (kz) that varies, which a 3D scan must carry"
             )
         )
     if encodes and nz < 2:

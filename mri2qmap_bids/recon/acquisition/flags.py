@@ -58,15 +58,14 @@ def _unnamed(numbers: Iterable[int], name: str, meaning: str) -> Iterable[Flag]:
         yield Flag(number, f"{name}{position}", Role.IMAGE, meaning)
 
 
-_UNDEFINED = "not defined by the standard"
-_SITE = "defined by the site; a warning if some image lines have it and others do not"
+_OPEN = "a warning if some image lines have it and others do not"
 
 FLAGS = (
     *_edges(),
     Flag(19, "IS_NOISE_MEASUREMENT", Role.NOISE, "noise scan, whitens the coils"),
     Flag(20, "IS_PARALLEL_CALIBRATION", Role.OTHER, "calibration, unless flag 21 is set, too"),
     Flag(21, "IS_PARALLEL_CALIBRATION_AND_IMAGING", Role.IMAGE, "calibration and image"),
-    Flag(22, "IS_REVERSE", Role.IMAGE, "reversed readout, see below"),
+    Flag(22, "IS_REVERSE", Role.IMAGE, "reversed readout, flipped unless it is stored as sampled"),
     Flag(23, "IS_NAVIGATION_DATA", Role.OTHER, "navigator"),
     Flag(24, "IS_PHASECORR_DATA", Role.OTHER, "phase correction"),
     Flag(25, "LAST_IN_MEASUREMENT", Role.IMAGE, "place in a loop"),
@@ -81,9 +80,9 @@ FLAGS = (
     ),
     Flag(30, "IS_PHASE_STABILIZATION_REFERENCE", Role.OTHER, "phase stabilisation"),
     Flag(31, "IS_PHASE_STABILIZATION", Role.OTHER, "phase stabilisation"),
-    *_unnamed(range(32, 53), "UNDEFINED", f"{_UNDEFINED}; {_SITE.partition('; ')[2]}"),
+    *_unnamed(range(32, 53), "UNDEFINED", f"not defined by the standard; {_OPEN}"),
     *_unnamed(range(53, 57), "COMPRESSION", "how the line was sent; of no meaning in a file"),
-    *_unnamed(range(57, 65), "USER", _SITE),
+    *_unnamed(range(57, 65), "USER", f"defined by the site; {_OPEN}"),
 )
 """All 64 flags, in order."""
 
@@ -125,9 +124,7 @@ def roles_of(heads: NDArray[Any]) -> tuple[NDArray[Any], tuple[Note, ...]]:
     Roles, shape (line,), and notes.
     """
     notes: list[Note] = []
-    excluding = {
-        flag.name: has_flag(heads, flag.name) for flag in FLAGS if flag.role == Role.OTHER
-    }
+    excluding = {flag.name: has_flag(heads, flag.name) for flag in FLAGS if flag.role == Role.OTHER}
     excluding["IS_PARALLEL_CALIBRATION"] &= ~has_flag(heads, "IS_PARALLEL_CALIBRATION_AND_IMAGING")
     noise = has_flag(heads, "IS_NOISE_MEASUREMENT")
     habit = "IS_SURFACECOILCORRECTIONSCAN_DATA"

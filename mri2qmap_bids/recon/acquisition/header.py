@@ -140,7 +140,9 @@ def _number(path: Path, name: str, value: Any) -> float:
 
 
 def _matrix(path: Path, space: Any) -> tuple[int, int, int]:
-    sizes = [_number(path, f"matrixSize {axis}", getattr(space.matrixSize, axis, None)) for axis in "xyz"]
+    sizes = [
+        _number(path, f"matrixSize {axis}", getattr(space.matrixSize, axis, None)) for axis in "xyz"
+    ]
     if any(not size.is_integer() for size in sizes):
         raise RawDataError(
             f"{path}: matrixSize in the ISMRMRD header must be whole numbers, got "
@@ -163,7 +165,9 @@ def _sequence_parameters(path: Path, header: Any) -> dict[str, Any]:
         return {}
 
     def values(name: str, scale: float = 1.0) -> tuple[float, ...]:
-        return tuple(_number(path, name, value) * scale for value in getattr(parameters, name) or ())
+        return tuple(
+            _number(path, name, value) * scale for value in getattr(parameters, name) or ()
+        )
 
     return {
         "repetition_time": values("TR", 1e-3),

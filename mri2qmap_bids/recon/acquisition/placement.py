@@ -92,7 +92,10 @@ def place_slices(path: Path, header: ScanHeader, heads: list[Any]) -> tuple[Geom
     """
     directions = _directions(path, heads[0])
     for number, head in enumerate(heads):
-        if any(np.abs(d - directions[k]).max() > _SAME_DIRECTION for k, d in _directions(path, head).items()):
+        if any(
+            np.abs(d - directions[k]).max() > _SAME_DIRECTION
+            for k, d in _directions(path, head).items()
+        ):
             raise RawDataError(
                 f"{path}: all slices must have the same read, phase and slice direction, got another "
                 f"in slice {number}"

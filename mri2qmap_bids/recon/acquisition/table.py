@@ -147,7 +147,9 @@ def _document(path: Path, group: h5py.Group) -> bytes | str:
     if isinstance(node, h5py.Dataset) and node.size:
         content = node[()] if node.shape == () else node[(0,) * node.ndim]
     if not isinstance(content, bytes | str) or not content.strip():
-        raise RawDataError(f"{path}: `{group.name}/xml` must hold the header as text, got {content!r}")
+        raise RawDataError(
+            f"{path}: `{group.name}/xml` must hold the header as text, got {content!r}"
+        )
     return content
 
 
@@ -162,7 +164,9 @@ def _heads(path: Path, file: h5py.File, name: str) -> NDArray[Any]:
             f"{sorted(fields) or 'something else'}"
         )
     if node.external or node.is_virtual:
-        raise RawDataError(f"{path}: {where} must lie in the file itself, got a link to another file")
+        raise RawDataError(
+            f"{path}: {where} must lie in the file itself, got a link to another file"
+        )
     packing = _LARGEST_COMPRESSION if node.id.get_create_plist().get_nfilters() else 1
     size = path.stat().st_size
     if node.size * node.dtype.itemsize > packing * node.id.get_storage_size():
