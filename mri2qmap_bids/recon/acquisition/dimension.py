@@ -59,7 +59,8 @@ def dimension_of(
         If kz contradicts the metadata, or a header with one partition.
     """
     nz = header.encoded_matrix[2]
-    third = [t[:, 2] for t in trajectories if t.shape[1] > 2 and np.isfinite(t[:, 2]).all()]
+    trajectories = [t for t in trajectories if len(t) and np.isfinite(t).all()]
+    third = [t[:, 2] for t in trajectories if t.shape[1] > 2]
     low = min((float(values.min()) for values in third), default=0.0)
     high = max((float(values.max()) for values in third), default=0.0)
     varies = kz_varies(low, high, _extent(trajectories))
@@ -109,7 +110,7 @@ def kz_varies(low: float, high: float, extent: float) -> bool:
 
 def _extent(trajectories: Sequence[NDArray[np.float32]]) -> float:
     """Largest position in plane."""
-    return max((float(np.abs(np.nan_to_num(t[:, :2])).max()) for t in trajectories), default=0.0)
+    return max((float(np.abs(t[:, :2]).max()) for t in trajectories), default=0.0)
 
 
 def _is_density(third: Sequence[NDArray[np.float32]]) -> bool:

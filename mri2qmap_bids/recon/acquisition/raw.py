@@ -226,8 +226,7 @@ def _samples(path: Path, number: int, record: Any) -> NDArray[np.complex64]:
             f"{path}: acquisition {number} must hold data for its {shape[1]} samples of {shape[0]} coils, got "
             f"{values.size / 2:g} values"
         )
-    samples = values.view(np.complex64).reshape(shape)
-    return samples
+    return values.view(np.complex64).reshape(shape)
 
 
 def _line(

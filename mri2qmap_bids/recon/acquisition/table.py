@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import ismrmrd.hdf5
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,7 +41,7 @@ class AcquisitionTable:
     probes: Mapping[int, tuple[NDArray[np.float32], ...]]
     """Trajectories of some image lines of each encoding, each of shape (sample, dim)."""
     noise_group: str
-    """HDF5 group of the noise scan; that of the scan if it has one, or if none has."""
+    """HDF5 group of the noise scan; that of the scan if none has one."""
     notes: tuple[Note, ...] = ()
     """What the log is to say."""
 
@@ -70,10 +71,6 @@ def read_table(path: Path) -> AcquisitionTable:
         heads, notes = tables[group], roles[group][1]
         lines = roles[group][0] == Role.IMAGE
         noise = [name for name in groups if (roles[name][0] == Role.NOISE).any()]
-        if len(noise) > 1 and group not in noise:
-            raise RawDataError(
-                f"{path}: must hold one noise scan, got one in each of the groups {', '.join(noise)}"
-            )
         return AcquisitionTable(
             path=path,
             group=group,
@@ -86,7 +83,7 @@ def read_table(path: Path) -> AcquisitionTable:
                 )
                 for number in np.unique(heads["encoding_space_ref"][lines]).tolist()
             },
-            noise_group=group if group in noise or not noise else noise[0],
+            noise_group=_noise_group(group, noise),
             notes=notes,
         )
 
@@ -163,6 +160,11 @@ def _heads(path: Path, file: h5py.File, name: str) -> NDArray[Any]:
             f"{path}: {where} must be a list of acquisitions with head, traj and data, got "
             f"{sorted(fields) or 'something else'}"
         )
+    missing = _missing_fields(node.dtype["head"], ismrmrd.hdf5.acquisition_header_dtype)
+    if missing:
+        raise RawDataError(
+            f"{path}: {where} must have the fields of an acquisition header, got none named {missing}"
+        )
     if node.external or node.is_virtual:
         raise RawDataError(
             f"{path}: {where} must lie in the file itself, got a link to another file"
@@ -185,6 +187,17 @@ def _heads(path: Path, file: h5py.File, name: str) -> NDArray[Any]:
             f"{heads['active_channels'][line]} channels)"
         )
     return heads
+
+
+def _missing_fields(dtype: np.dtype[Any], standard: np.dtype[Any]) -> list[str]:
+    """Names in the standard that a header lacks, those of the counters included."""
+    missing = []
+    for name in standard.names or ():
+        if name not in (dtype.names or ()):
+            missing.append(name)
+        else:
+            missing += _missing_fields(dtype[name], standard[name])
+    return missing
 
 
 def _scan_group(
@@ -212,10 +225,17 @@ def _scan_group(
     return scans[0]
 
 
+def _noise_group(group: str, noise: list[str]) -> str:
+    """The group with the noise scan: the scan's own, else the last one before it."""
+    if group in noise or not noise:
+        return group
+    return ([name for name in noise if name < group] or noise)[-1]
+
+
 def _probes(
     data: h5py.Dataset, heads: NDArray[Any], lines: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], ...]:
-    """Trajectories of some of the lines; those that are not complete are left out."""
+    """Trajectories of some of the lines, without samples to discard; incomplete ones are left out."""
     numbers = np.flatnonzero(lines & (heads["trajectory_dimensions"] > 0))
     if len(numbers) > _N_PROBES:
         numbers = np.sort(np.random.default_rng(0).choice(numbers, _N_PROBES, replace=False))
@@ -224,5 +244,8 @@ def _probes(
         n_dims = int(heads["trajectory_dimensions"][number])
         positions = np.asarray(record, np.float32)
         if positions.size and positions.size % n_dims == 0:
-            probes.append(positions.reshape(-1, n_dims))
+            end = positions.size // n_dims - int(heads["discard_post"][number])
+            probes.append(
+                positions.reshape(-1, n_dims)[int(heads["discard_pre"][number]) : max(end, 0)]
+            )
     return tuple(probes)

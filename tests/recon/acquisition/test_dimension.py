@@ -57,6 +57,15 @@ def test_kz_makes_a_volume(tmp_path):
     assert scan.slices[0].trajectory.shape == (18, 3)
 
 
+def test_samples_to_discard_do_not_tell_the_dimension(tmp_path):
+    lines = readouts(encoded, discard_pre=1)
+    for line in lines:
+        line.traj[0, 2] = np.nan
+    assert read_raw(write_file(tmp_path / "x.h5", lines, THICK), ReadLayout(3)).is_3d
+    lines = readouts(lambda line, sample: sample == 0, discard_pre=1)
+    assert not read_raw(write_file(tmp_path / "y.h5", lines, FLAT), ReadLayout(3)).is_3d
+
+
 def test_kz_with_one_partition_is_refused(tmp_path):
     with pytest.raises(RawDataError, match="matrixSize z must be the number of partitions.*got 1"):
         read_raw(write_file(tmp_path / "x.h5", readouts(encoded), FLAT), ReadLayout(3))

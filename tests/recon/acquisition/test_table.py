@@ -112,6 +112,20 @@ def test_an_empty_list_is_refused(tmp_path):
         read_raw(path, THREE)
 
 
+@pytest.mark.parametrize("name", ["flags", "measurement_uid", "idx"])
+def test_heads_that_lack_a_field_are_refused(tmp_path, name):
+    path = write_file(tmp_path / "x.h5", simple_readouts())
+    with h5py.File(path, "a") as file:
+        rows = file["dataset/data"][:]
+        head = rows.dtype["head"]
+        fields = [(n, head[n]) for n in head.names if n != name]
+        members = [("head", fields), *((n, rows.dtype[n]) for n in ("traj", "data"))]
+        del file["dataset/data"]
+        file["dataset"].create_dataset("data", len(rows), np.dtype(members))
+    with pytest.raises(RawDataError, match=rf"fields of an acquisition header, got none.*{name}"):
+        read_raw(path, THREE)
+
+
 @pytest.mark.parametrize("content", [np.zeros(0), np.zeros(5), np.zeros((), "i4"), None])
 def test_data_that_are_no_acquisitions_are_refused(tmp_path, content):
     path = write_file(tmp_path / "x.h5", simple_readouts())
