@@ -124,37 +124,39 @@ def roles_of(heads: NDArray[Any]) -> tuple[NDArray[Any], tuple[Note, ...]]:
     Roles, shape (line,), and notes.
     """
     notes: list[Note] = []
-    excluding = {flag.name: has_flag(heads, flag.name) for flag in FLAGS if flag.role == Role.OTHER}
-    excluding["IS_PARALLEL_CALIBRATION"] &= ~has_flag(heads, "IS_PARALLEL_CALIBRATION_AND_IMAGING")
+    exclusions = {
+        flag.name: has_flag(heads, flag.name) for flag in FLAGS if flag.role == Role.OTHER
+    }
+    exclusions["IS_PARALLEL_CALIBRATION"] &= ~has_flag(heads, "IS_PARALLEL_CALIBRATION_AND_IMAGING")
     noise = has_flag(heads, "IS_NOISE_MEASUREMENT")
     habit = "IS_SURFACECOILCORRECTIONSCAN_DATA"
-    others = np.any([lines for name, lines in excluding.items() if name != habit], axis=0)
-    positioned = ~noise & ~others & (heads["trajectory_dimensions"] > 0)
-    flagged = positioned & excluding[habit]
-    if flagged.any() and flagged.sum() >= _NEARLY_ALL * positioned.sum():
-        excluding[habit] &= ~flagged
+    others = np.any([lines for name, lines in exclusions.items() if name != habit], axis=0)
+    candidates = ~noise & ~others & (heads["trajectory_dimensions"] > 0)
+    carriers = candidates & exclusions[habit]
+    if carriers.any() and carriers.sum() >= _NEARLY_ALL * candidates.sum():
+        exclusions[habit] &= ~carriers
         notes.append(
             (
                 logging.WARNING,
-                f"{flagged.sum()} of {positioned.sum()} lines with a trajectory are flagged {habit}, as "
+                f"{carriers.sum()} of {candidates.sum()} lines with a trajectory are flagged {habit}, as "
                 "siemens_to_ismrmrd does for raw data correction; they are taken as image lines",
             )
         )
     roles = np.full(len(heads), Role.IMAGE, object)
-    for lines in excluding.values():
+    for lines in exclusions.values():
         roles[lines] = Role.OTHER
     roles[noise] = Role.NOISE
-    notes += _left_out(heads, roles, excluding)
+    notes += _left_out(heads, roles, exclusions)
     notes += _not_standard(heads, roles)
     return roles, tuple(notes)
 
 
 def _left_out(
-    heads: NDArray[Any], roles: NDArray[Any], excluding: dict[str, NDArray[np.bool_]]
+    heads: NDArray[Any], roles: NDArray[Any], exclusions: dict[str, NDArray[np.bool_]]
 ) -> Iterable[Note]:
     """How many lines each flag excludes; a warning where they look like image lines."""
-    for name, flagged in excluding.items():
-        lines = flagged & (roles == Role.OTHER)
+    for name, carriers in exclusions.items():
+        lines = carriers & (roles == Role.OTHER)
         if lines.any():
             level = logging.INFO
             if (heads["trajectory_dimensions"][lines] > 0).any():

@@ -202,12 +202,12 @@ def _frames(
             f"flip angles{advice}"
         )
     for number in np.unique(slices).tolist():
-        missing = np.setdiff1d(np.arange(n_frames), frames[slices == number])
-        if len(missing):
+        gaps = np.setdiff1d(np.arange(n_frames), frames[slices == number])
+        if len(gaps):
             lines = f"slice {number} ({int((slices == number).sum())} lines)"
             raise RawDataError(
                 f"{path}: every slice must have all {n_frames} frames (counter `{counter}`), got "
-                f"{len(missing)} missing in {lines}: {_ranges(missing)}"
+                f"{len(gaps)} missing in {lines}: {_ranges(gaps)}"
             )
     return frames
 

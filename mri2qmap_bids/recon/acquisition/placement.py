@@ -139,14 +139,14 @@ def _position(head: Any) -> NDArray[np.float64]:
 
 def _directions(path: Path, head: Any) -> dict[str, NDArray[np.float64]]:
     """The three unit vectors; the scanner axes where a file leaves them all at zero."""
-    stored = {name: np.asarray(head[name], np.float64) for name in _AXES}
-    if not any(vector.any() for vector in stored.values()):
+    vectors = {name: np.asarray(head[name], np.float64) for name in _AXES}
+    if not any(vector.any() for vector in vectors.values()):
         logger.warning("%s: no direction cosines in the file; taking the scanner's axes", path.name)
         return {name: np.array(vector) for name, vector in _AXES.items()}
-    matrix = np.stack(list(stored.values()))
+    matrix = np.stack(list(vectors.values()))
     if not np.abs(matrix @ matrix.T - np.eye(3)).max() <= 1e-2:
         raise RawDataError(
             f"{path}: read_dir, phase_dir and slice_dir must be orthogonal unit vectors, got "
             f"{np.round(matrix, 4).tolist()}"
         )
-    return stored
+    return vectors

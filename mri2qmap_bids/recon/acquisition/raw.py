@@ -137,25 +137,25 @@ def _read_noise(file: h5py.File, lines: ImageLines) -> torch.Tensor | None:
             table.group,
         )
     noise = np.flatnonzero(roles == Role.NOISE)
-    fitting = noise[(heads["active_channels"] == n_coils)[noise]]
-    if len(fitting) < len(noise):
+    matches = noise[(heads["active_channels"] == n_coils)[noise]]
+    if len(matches) < len(noise):
         logger.warning(
             "%s: %d of %d noise lines left out: they have %s channels, the image %d",
             table.path.name,
-            len(noise) - len(fitting),
+            len(noise) - len(matches),
             len(noise),
             sorted(set(heads["active_channels"][noise].tolist()) - {n_coils}),
             n_coils,
         )
-    if not heads["number_of_samples"][fitting].any():
+    if not heads["number_of_samples"][matches].any():
         return None
     parts = []
-    for number in fitting.tolist():
+    for number in matches.tolist():
         parts.append(_samples(table.path, number, data[number]))
         _check_finite(table.path, number, "noise", parts[-1])
     dwell_image = float(lines.heads["sample_time_us"][0])
     # Noise power is proportional to bandwidth: a noise scan with another dwell time is rescaled.
-    scales = [_noise_scale(float(dwell), dwell_image) for dwell in heads["sample_time_us"][fitting]]
+    scales = [_noise_scale(float(dwell), dwell_image) for dwell in heads["sample_time_us"][matches]]
     scaled = [part * scale for part, scale in zip(parts, scales, strict=True)]
     return torch.from_numpy(np.concatenate(scaled, axis=1))
 
@@ -174,15 +174,15 @@ def _read_slice(data: h5py.Dataset, lines: ImageLines, number: int) -> SliceSamp
     ends = np.cumsum(lengths)
     n_dims = int(heads["trajectory_dimensions"][0])
     kspace = np.empty((int(heads["active_channels"][0]), int(ends[-1])), np.complex64)
-    stored = np.empty((int(ends[-1]), min(n_dims, 3)), np.float32)
+    positions = np.empty((int(ends[-1]), min(n_dims, 3)), np.float32)
     for block in range(0, len(rows), _READ_AT_ONCE):
         part = rows[block : block + _READ_AT_ONCE]
         for offset, record in enumerate(data[part.tolist()], block):
             span = slice(ends[offset] - lengths[offset], ends[offset])
-            kspace[:, span], stored[span] = _line(path, int(rows[offset]), record)
-    trajectory = stored[:, : 3 if lines.is_3d else 2]
+            kspace[:, span], positions[span] = _line(path, int(rows[offset]), record)
+    trajectory = positions[:, : 3 if lines.is_3d else 2]
     if not (lines.is_3d or lines.has_density):
-        _check_flat(path, stored)
+        _check_flat(path, positions)
     reverse = has_flag(heads, "IS_REVERSE")
     if reverse.any() and flip_is_needed(kspace, trajectory, ends, lengths, reverse):
         for line in np.flatnonzero(reverse):

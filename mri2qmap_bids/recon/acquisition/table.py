@@ -160,10 +160,10 @@ def _heads(path: Path, file: h5py.File, name: str) -> NDArray[Any]:
             f"{path}: {where} must be a list of acquisitions with head, traj and data, got "
             f"{sorted(fields) or 'something else'}"
         )
-    missing = _missing_fields(node.dtype["head"], ismrmrd.hdf5.acquisition_header_dtype)
-    if missing:
+    gaps = _missing_fields(node.dtype["head"], ismrmrd.hdf5.acquisition_header_dtype)
+    if gaps:
         raise RawDataError(
-            f"{path}: {where} must have the fields of an acquisition header, got none named {missing}"
+            f"{path}: {where} must have the fields of an acquisition header, got none named {gaps}"
         )
     if node.external or node.is_virtual:
         raise RawDataError(
@@ -191,13 +191,13 @@ def _heads(path: Path, file: h5py.File, name: str) -> NDArray[Any]:
 
 def _missing_fields(dtype: np.dtype[Any], standard: np.dtype[Any]) -> list[str]:
     """Names in the standard that a header lacks, those of the counters included."""
-    missing = []
+    gaps = []
     for name in standard.names or ():
         if name not in (dtype.names or ()):
-            missing.append(name)
+            gaps.append(name)
         else:
-            missing += _missing_fields(dtype[name], standard[name])
-    return missing
+            gaps += _missing_fields(dtype[name], standard[name])
+    return gaps
 
 
 def _scan_group(
@@ -205,11 +205,11 @@ def _scan_group(
 ) -> str:
     """The group with the scan: that with image lines, if possible with a trajectory."""
     counts = {name: int((roles[name] == Role.IMAGE).sum()) for name in tables}
-    positioned = {
+    with_positions = {
         name: int(((roles[name] == Role.IMAGE) & (heads["trajectory_dimensions"] > 0)).sum())
         for name, heads in tables.items()
     }
-    scans = [name for name in tables if positioned[name]] or [n for n in tables if counts[n]]
+    scans = [name for name in tables if with_positions[name]] or [n for n in tables if counts[n]]
     if len(scans) > 1:
         listed = ", ".join(f"{name}: {counts[name]} image lines" for name in scans)
         raise RawDataError(
