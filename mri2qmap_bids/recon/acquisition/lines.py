@@ -88,8 +88,17 @@ def image_lines(table: AcquisitionTable, layout: ReadLayout) -> ImageLines:
         slices=np.zeros_like(slices) if dimension.is_3d else slices,
         is_3d=dimension.is_3d,
         has_density=dimension.has_density,
-        notes=(*table.notes, *notes, *dimension.notes),
+        notes=(*table.notes, *notes, *dimension.notes, *_averages(heads, layout)),
     )
+
+
+def _averages(heads: NDArray[Any], layout: ReadLayout) -> tuple[Note, ...]:
+    """What is said of a train that was measured several times."""
+    averages = heads["idx"]["average"]
+    if layout.frame_counter == "average" or len(np.unique(averages)) == 1:
+        return ()
+    text = f"averages are more samples of their frames (idx.average {tally(averages)})"
+    return ((logging.INFO, text),)
 
 
 def _encoding(table: AcquisitionTable, layout: ReadLayout) -> tuple[int, tuple[Note, ...]]:

@@ -1,5 +1,6 @@
 """Which lines belong together: counters, encodings, frames, slices."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -46,11 +47,13 @@ def test_the_table_has_every_counter():
 
 
 @pytest.mark.parametrize("counter", BY_USE[CounterUse.SAMPLES])
-def test_more_samples_of_a_frame_are_used(tmp_path, counter):
+def test_more_samples_of_a_frame_are_used(tmp_path, counter, caplog):
+    caplog.set_level(logging.INFO)
     readouts = twice(counter)
     (part,) = read_raw(write_file(tmp_path / "x.h5", readouts), THREE).slices
     assert np.array_equal(part.kspace.numpy(), np.concatenate([r.data for r in readouts], axis=1))
     assert part.frame[::6].tolist() == [0, 1, 2, 0, 1, 2]
+    assert ("idx.average 0: 3 lines, 1: 3 lines" in caplog.text) == (counter == "average")
 
 
 @pytest.mark.parametrize("counter", [*BY_USE[CounterUse.SCANS], *BY_USE[CounterUse.PARTITIONS]])
