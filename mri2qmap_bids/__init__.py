@@ -5,7 +5,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mri2qmap_bids.recon.acquisition.raw import RawScan, ReadLayout, SliceSamples, read_raw
+    from mri2qmap_bids.recon.acquisition.layout import ReadLayout
+    from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples, read_raw
     from mri2qmap_bids.recon.options import ReconOptions
     from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
     from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
@@ -34,7 +35,7 @@ __all__ = [
 _HOMES = {
     "QuantitativeMaps": "recon.physics.maps",
     "RawScan": "recon.acquisition.raw",
-    "ReadLayout": "recon.acquisition.raw",
+    "ReadLayout": "recon.acquisition.layout",
     "ReconOptions": "recon.options",
     "PulseSequence": "recon.physics.pulse_sequence",
     "Settings": "settings",

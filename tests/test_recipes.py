@@ -13,9 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mri2qmap_bids.dataset.sidecar import read_layout, read_sequence
-from mri2qmap_bids.recon.acquisition.header import read_header
-from mri2qmap_bids.recon.acquisition.raw import read_raw
+from mri2qmap_bids.dataset.sidecar import read_scan
+from mri2qmap_bids.recon.acquisition.raw import read_samples
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.reconstruct import reconstruct
 
@@ -129,8 +128,8 @@ def test_a_denoiser_of_python_callers_is_asked(small_dataset):
     mean.forward = forward
     path = next(small_dataset.glob("sub-01/ses-1/**/*_acq-2d_MRF.h5"))
     metadata = json.loads(path.with_suffix(".json").read_text())
-    sequence = read_sequence(metadata, read_header(path), path)
-    scan = read_raw(path, read_layout(metadata, sequence.n_frames, path))
+    sequence, lines = read_scan(metadata, path)
+    scan = read_samples(lines)
     options = ReconOptions(device="cpu", grid_step=0.1, rank=4)
     maps, usual = (
         reconstruct(scan, sequence, options, denoiser=denoiser) for denoiser in (mean, None)

@@ -69,9 +69,9 @@ def planned_work(run: MRFRun, options: ReconOptions) -> Work:
     RawDataError
         If the raw file has no header that can be read.
     """
-    from mri2qmap_bids.recon.acquisition.header import read_header
+    from mri2qmap_bids.recon.acquisition.table import read_table
 
-    sidecar = describe_maps(run.metadata, read_header(run.path), options)
+    sidecar = describe_maps(run.metadata, read_table(run.path).headers[0], options)
     sources = [run.uri, *([run.b1.uri] if run.b1 else [])]
     return Work({**sidecar, "Sources": sources}, versions_in_use())
 

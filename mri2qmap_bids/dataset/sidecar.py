@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import SidecarError
+from mri2qmap_bids.recon.acquisition.counters import FRAME_COUNTERS
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
-from mri2qmap_bids.recon.acquisition.raw import FRAME_COUNTERS, ReadLayout
+from mri2qmap_bids.recon.acquisition.layout import ReadLayout
+from mri2qmap_bids.recon.acquisition.lines import ImageLines, image_lines
+from mri2qmap_bids.recon.acquisition.table import read_table
 from mri2qmap_bids.recon.acquisition.trajectory import TRAJECTORY_UNITS
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, SequenceKind
 
@@ -17,6 +20,28 @@ _KINDS: dict[str, SequenceKind] = {"fisp": "FISP", "bssfp": "bSSFP"}
 # No fingerprint waits a second between excitations: such a value is in milliseconds.
 _LONGEST_REPETITION = 1.0
 _LONGEST_INVERSION = 20.0
+
+
+def read_scan(metadata: Mapping[str, Any], path: Path) -> tuple[PulseSequence, ImageLines]:
+    """The train of a run, and the image lines of its raw file; the file is opened once.
+
+    Parameters
+    ----------
+    metadata
+        Sidecar, inheritance applied.
+    path
+        The run's raw file.
+
+    Raises
+    ------
+    SidecarError
+        If the metadata is incomplete or invalid.
+    RawDataError
+        If the file is unreadable, or does not hold one scan.
+    """
+    table = read_table(path)
+    sequence = read_sequence(metadata, table.headers[0], path)
+    return sequence, image_lines(table, read_layout(metadata, sequence.n_frames, path))
 
 
 def read_sequence(
@@ -84,7 +109,7 @@ def read_sequence(
 
 
 def read_layout(metadata: Mapping[str, Any], n_frames: int, path: Path) -> ReadLayout:
-    """How the raw file is to be read: frame counter, trajectory units, dimension.
+    """How the raw file is to be read: frame counter, trajectory units, dimension, encoding.
 
     Raises
     ------
@@ -100,11 +125,15 @@ def read_layout(metadata: Mapping[str, Any], n_frames: int, path: Path) -> ReadL
     dimension = metadata.get("MRAcquisitionType")
     if dimension not in (None, "2D", "3D"):
         raise _broken(path, "MRAcquisitionType", "2D or 3D", dimension)
+    encoding = metadata.get("MRFEncoding")
+    if encoding is not None and (type(encoding) is not int or encoding < 0):
+        raise _broken(path, "MRFEncoding", "the number of an encoding, from 0", encoding)
     return ReadLayout(
         n_frames=n_frames,
         frame_counter=counter,
         trajectory_units=units,
         is_3d=None if dimension is None else dimension == "3D",
+        encoding=encoding,
     )
 
 

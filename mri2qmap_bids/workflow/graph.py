@@ -27,7 +27,14 @@ from mri2qmap_bids.workflow.slurm import SlurmPlugin
 
 logger = logging.getLogger(__name__)
 
-_RECONSTRUCTED = ("maps_file", "diagnostics_file", "warnings", "seconds", "peak_memory_gb")
+_RECONSTRUCTED = (
+    "maps_file",
+    "diagnostics_file",
+    "header",
+    "warnings",
+    "seconds",
+    "peak_memory_gb",
+)
 _WRITTEN = ("t1_map", "t2_map", "m0_map", "mask", "out_files")
 _UNKNOWN_MEMORY_GB = 2.0
 

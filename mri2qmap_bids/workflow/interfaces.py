@@ -42,11 +42,11 @@ class BuildDictionary(SimpleInterface):  # type: ignore[misc]
         from mri2qmap_bids.recon.grid import tissue_grid
         from mri2qmap_bids.recon.physics.dictionary import cached_dictionary
 
-        sequence, layout = _described(self.inputs)
+        sequence, lines = _described(self.inputs)
         options = self.inputs.options
         path = cached_dictionary(
             sequence,
-            tissue_grid(options, _transmit_field(self.inputs, layout)),
+            tissue_grid(options, _transmit_field(self.inputs, lines)),
             options.rank,
             options.energy,
             Path(self.inputs.cache_dir),
@@ -78,6 +78,7 @@ class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
 class _ReconstructOutput(TraitedSpec):  # type: ignore[misc]
     maps_file = File(exists=True, desc="quantitative maps, npz")
     diagnostics_file = File(exists=True, desc="what a report shows beyond the maps, npz")
+    header = traits.Any(desc="ScanHeader of the raw file")
     warnings = traits.List(traits.Str, desc="what the reconstruction warned of")
     seconds = traits.Dict(desc="time of what comes before the reconstruction [s]")
     peak_memory_gb = traits.Float(desc="most memory that the process held [GB]")
@@ -91,8 +92,8 @@ class Reconstruct(SimpleInterface):  # type: ignore[misc]
 
     def _run_interface(self, runtime: Any) -> Any:
         from mri2qmap_bids.logs import heard_warnings
-        from mri2qmap_bids.recon.acquisition.extent import read_extent
-        from mri2qmap_bids.recon.acquisition.raw import read_raw
+        from mri2qmap_bids.recon.acquisition.extent import extent_of_lines
+        from mri2qmap_bids.recon.acquisition.raw import read_samples
         from mri2qmap_bids.recon.diagnostics.model import save_diagnostics
         from mri2qmap_bids.recon.forecast import plans_with
         from mri2qmap_bids.recon.physics.dictionary import load_dictionary
@@ -102,21 +103,21 @@ class Reconstruct(SimpleInterface):  # type: ignore[misc]
         from mri2qmap_bids.recon.reconstruct import reconstruct_and_diagnose
         from mri2qmap_bids.recon.record import Record
 
-        path, options = Path(self.inputs.raw_file), self.inputs.options
+        options = self.inputs.options
         memory, gpu_memory = (
             value if isdefined(value) else None
             for value in (self.inputs.memory_gb, self.inputs.gpu_memory_gb)
         )
         limits = MemoryLimits(memory, gpu_memory, self.inputs.low_memory)
         dictionary = load_dictionary(Path(self.inputs.dictionary_file))
-        sequence, layout = _described(self.inputs)
+        sequence, lines = _described(self.inputs)
         record, cwd = Record(), Path(runtime.cwd)
         with heard_warnings() as warnings:
             # Refused before the samples are read, if there is no way.
-            plans_with(dictionary, read_extent(path, layout), options, limits)
+            plans_with(dictionary, extent_of_lines(lines), options, limits)
             with record.stage("reading"):
-                scan = read_raw(path, layout)
-                b1 = _transmit_field(self.inputs, layout)
+                scan = read_samples(lines)
+                b1 = _transmit_field(self.inputs, lines)
             maps, diagnostics = reconstruct_and_diagnose(
                 scan, sequence, options, dictionary, limits, b1
             )
@@ -125,6 +126,7 @@ class Reconstruct(SimpleInterface):  # type: ignore[misc]
         self._results = {
             "maps_file": str(cwd / "maps.npz"),
             "diagnostics_file": str(cwd / "diagnostics.npz"),
+            "header": lines.header,
             "warnings": warnings,
             "seconds": dict(record.seconds),
             "peak_memory_gb": peak_memory_gb(),
@@ -134,7 +136,8 @@ class Reconstruct(SimpleInterface):  # type: ignore[misc]
 
 class _WriteDerivativesInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     maps_file = File(exists=True, mandatory=True, desc="quantitative maps")
-    raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file, for its header")
+    raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file, for its checksum")
+    header = traits.Any(mandatory=True, desc="ScanHeader of the raw file")
     metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
     b1_file = File(exists=True, desc="B1 map in per cent")
     entities = traits.Dict(mandatory=True, desc="BIDS entities of the run")
@@ -173,19 +176,17 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
         from mri2qmap_bids.dataset.derivatives import MapDocument, relative_path, write_maps
         from mri2qmap_bids.dataset.figures import Conditions, versions_in_use, write_diagnostics
         from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
-        from mri2qmap_bids.recon.acquisition.header import read_header
         from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise_all
         from mri2qmap_bids.recon.physics.maps import load_maps
 
         maps = load_maps(Path(self.inputs.maps_file))
-        header = read_header(Path(self.inputs.raw_file))
         b1_file = Path(self.inputs.b1_file) if isdefined(self.inputs.b1_file) else None
         document = MapDocument(
             entities=self.inputs.entities,
             maps=maps,
             sources=tuple(uri for uri in (self.inputs.source, self.inputs.b1_source) if uri),
             metadata=describe_maps(
-                self.inputs.metadata, header, self.inputs.options, maps.resolution
+                self.inputs.metadata, self.inputs.header, self.inputs.options, maps.resolution
             ),
             every={
                 KEY: inputs_checksum(
@@ -221,16 +222,16 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
         return runtime
 
 
-def _transmit_field(inputs: Any, layout: Any) -> Any:
+def _transmit_field(inputs: Any, lines: Any) -> Any:
     """The B1 map on the grid of a run's maps; None if there is none."""
     from mri2qmap_bids.dataset.fieldmap import read_transmit_field
-    from mri2qmap_bids.recon.acquisition.extent import read_geometry
+    from mri2qmap_bids.recon.acquisition.placement import place
     from mri2qmap_bids.recon.grid import resize
 
     if not isdefined(inputs.b1_file):
         return None
-    geometry, is_3d = read_geometry(Path(inputs.raw_file), layout)
-    return read_transmit_field(Path(inputs.b1_file), resize(geometry, inputs.options.matrix, is_3d))
+    grid = resize(place(lines)[0], inputs.options.matrix, lines.is_3d)
+    return read_transmit_field(Path(inputs.b1_file), grid)
 
 
 class _WriteReportInput(BaseInterfaceInputSpec):  # type: ignore[misc]
@@ -260,13 +261,10 @@ class WriteReport(SimpleInterface):  # type: ignore[misc]
 
 
 def _described(inputs: Any) -> tuple[Any, Any]:
-    """Sequence and read layout of a run, and the threads that the step may use."""
+    """Sequence and image lines of a run; sets the threads that the step may use."""
     import torch
 
-    from mri2qmap_bids.dataset.sidecar import read_layout, read_sequence
-    from mri2qmap_bids.recon.acquisition.header import read_header
+    from mri2qmap_bids.dataset.sidecar import read_scan
 
     torch.set_num_threads(inputs.n_threads)
-    path = Path(inputs.raw_file)
-    sequence = read_sequence(inputs.metadata, read_header(path), path)
-    return sequence, read_layout(inputs.metadata, sequence.n_frames, path)
+    return read_scan(inputs.metadata, Path(inputs.raw_file))

@@ -53,13 +53,12 @@ def _memory_of(run: MRFRun, settings: Settings) -> float:
 
 
 def _read(run: MRFRun) -> "tuple[PulseSequence, ScanExtent]":
-    """What a run's sidecar and header say."""
-    from mri2qmap_bids.dataset.sidecar import read_layout, read_sequence
-    from mri2qmap_bids.recon.acquisition.extent import read_extent
-    from mri2qmap_bids.recon.acquisition.header import read_header
+    """What a run's sidecar and headers say."""
+    from mri2qmap_bids.dataset.sidecar import read_scan
+    from mri2qmap_bids.recon.acquisition.extent import extent_of_lines
 
-    sequence = read_sequence(run.metadata, read_header(run.path), run.path)
-    return sequence, read_extent(run.path, read_layout(run.metadata, sequence.n_frames, run.path))
+    sequence, lines = read_scan(run.metadata, run.path)
+    return sequence, extent_of_lines(lines)
 
 
 def plans_of(run: MRFRun, settings: Settings) -> list[Plan]:

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+from helpers.rawfile import simple_readouts, write_file
 
-from mri2qmap_bids.dataset.sidecar import read_layout, read_sequence
+from mri2qmap_bids.dataset.sidecar import read_layout, read_scan, read_sequence
 from mri2qmap_bids.errors import SidecarError
+from mri2qmap_bids.recon.acquisition.extent import extent_of_lines
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 
 PATH = Path("sub-01/anat/sub-01_MRF.h5")
@@ -109,3 +112,21 @@ def test_layout_defaults_and_choices():
 def test_unknown_layout_words_are_refused(key):
     with pytest.raises(SidecarError, match=rf"{key} must be .*, got 'nonsense'"):
         read_layout({key: "nonsense"}, 4, PATH)
+
+
+@pytest.mark.parametrize("value", [-1, 1.0, True, "0"])
+def test_the_encoding_is_a_number_from_0(value):
+    assert read_layout({"MRFEncoding": 1}, 4, PATH).encoding == 1
+    with pytest.raises(SidecarError, match="MRFEncoding must be the number of an encoding"):
+        read_layout({"MRFEncoding": value}, 4, PATH)
+
+
+def test_headers_of_a_raw_file_are_read_in_one_go(tmp_path, monkeypatch):
+    path = write_file(tmp_path / "sub-01_MRF.h5", simple_readouts(len(GOOD["FlipAngle"])))
+    opened = []
+    file = h5py.File
+    monkeypatch.setattr(h5py, "File", lambda *args, **more: opened.append(1) or file(*args, **more))
+    sequence, lines = read_scan(GOOD, path)
+    assert extent_of_lines(lines).matrix == (1, 8, 8)
+    assert sequence.n_frames == len(GOOD["FlipAngle"])
+    assert len(opened) == 1

@@ -1,10 +1,13 @@
-"""The header of an ISMRMRD file."""
+"""The XML header of an ISMRMRD file."""
 
+import math
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.parsers import expat
 
-import h5py
 import ismrmrd
 
 from mri2qmap_bids.errors import RawDataError
@@ -12,7 +15,7 @@ from mri2qmap_bids.errors import RawDataError
 
 @dataclass(frozen=True)
 class ScanHeader:
-    """The parts of the ISMRMRD header that a reconstruction needs, in SI units."""
+    """The parts of the ISMRMRD header that a reconstruction needs, for one encoding, in SI units."""
 
     encoded_matrix: tuple[int, int, int]
     """Number of k-space positions along (x, y, z)."""
@@ -35,69 +38,49 @@ class ScanHeader:
     manufacturer: str | None = None
     """Vendor of the scanner."""
 
-    @property
-    def is_3d(self) -> bool:
-        """Whether the encoding has more than one partition."""
-        return self.encoded_matrix[2] > 1
 
+def parse_headers(path: Path, document: bytes | str) -> tuple[ScanHeader, ...]:
+    """The XML header, once for each of its encodings.
 
-def open_dataset(path: Path) -> tuple[h5py.File, h5py.Group]:
-    """Open an ISMRMRD file and find its group of raw data.
+    Document types and entities are refused: a header has none, and they can name other files or
+    grow without bounds.
 
-    Raises
-    ------
-    RawDataError
-        If the file is missing, truncated, not HDF5, or has no ISMRMRD group.
-    """
-    if path.is_symlink() and not path.exists():
-        raise RawDataError(
-            f"{path}: the link's target must exist; if the dataset is under DataLad, run "
-            f"`datalad get {path}`"
-        )
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        reason = str(error).strip().splitlines()[-1] if path.exists() else "no such file"
-        raise RawDataError(
-            f"{path}: must be a complete ISMRMRD (HDF5) file, got: {reason}"
-        ) from error
-    groups = [name for name in file if {"xml", "data"} <= _members(file[name])]
-    if not groups:
-        file.close()
-        raise RawDataError(
-            f"{path}: must hold an ISMRMRD group `dataset` with `xml` and `data`, "
-            f"got groups {sorted(file) if file else []}"
-        )
-    return file, file["dataset" if "dataset" in groups else groups[0]]
-
-
-def read_header(path: Path) -> ScanHeader:
-    """Read only the XML header.
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    document
+        XML.
 
     Raises
     ------
     RawDataError
-        If the file or its header is unreadable, or an extent is not positive.
+        If it is no valid ISMRMRD header, or a value that is used is no number.
     """
-    file, group = open_dataset(path)
-    with file:
-        document = group["xml"][0]
+    _check_document(path, document)
     try:
-        header = ismrmrd.xsd.CreateFromDocument(document)
+        with warnings.catch_warnings():
+            # What is no number stays text, and is refused below if it is used.
+            warnings.simplefilter("ignore")
+            header = ismrmrd.xsd.CreateFromDocument(document)
     except Exception as error:  # the parser raises whatever its XML library does
-        raise RawDataError(f"{path}: the ISMRMRD header must be valid XML, got: {error}") from error
+        raise RawDataError(
+            f"{path}: the ISMRMRD header must be valid XML, got: {_one_line(error)}"
+        ) from error
     if not header.encoding:
         raise RawDataError(f"{path}: the ISMRMRD header must have an `encoding`, got none")
-    encoding = header.encoding[0]
-    recon = encoding.reconSpace or encoding.encodedSpace
-    scan = ScanHeader(
-        encoded_matrix=_triple(encoding.encodedSpace.matrixSize),
-        encoded_fov=_metres(encoding.encodedSpace.fieldOfView_mm),
-        recon_matrix=_triple(recon.matrixSize),
-        recon_fov=_metres(recon.fieldOfView_mm),
-        **_sequence_parameters(header),
-        **_system(header),
-    )
+    shared = {**_sequence_parameters(path, header), **_system(path, header)}
+    return tuple(_of_encoding(path, encoding, shared) for encoding in header.encoding)
+
+
+def check_extents(path: Path, scan: ScanHeader) -> None:
+    """Check matrix and field of view of the encoding that is used.
+
+    Raises
+    ------
+    RawDataError
+        If an extent is not positive, or a matrix has one voxel in plane.
+    """
     extents = (*scan.encoded_matrix, *scan.encoded_fov, *scan.recon_matrix, *scan.recon_fov)
     if min(extents) <= 0:
         raise RawDataError(
@@ -105,39 +88,101 @@ def read_header(path: Path) -> ScanHeader:
             f"{scan.encoded_matrix} over {scan.encoded_fov} m, recon {scan.recon_matrix} over "
             f"{scan.recon_fov} m"
         )
-    return scan
+    if min(*scan.encoded_matrix[:2], *scan.recon_matrix[:2]) < 2:
+        raise RawDataError(
+            f"{path}: matrixSize must have at least 2 voxels along x and y (one that is missing counts as "
+            f"1), got encoded {scan.encoded_matrix}, recon {scan.recon_matrix}"
+        )
 
 
-def _members(node: Any) -> set[str]:
-    return set(node) if isinstance(node, h5py.Group) else set()
+def _check_document(path: Path, document: bytes | str) -> None:
+    """Refuse what is no XML, or has a document type."""
+
+    def refuse(*_: Any) -> None:
+        raise RawDataError(f"{path}: the ISMRMRD header must be XML without DOCTYPE, got one")
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = refuse
+    try:
+        parser.Parse(document, True)
+    except expat.ExpatError as error:
+        raise RawDataError(
+            f"{path}: the ISMRMRD header must be valid XML, got: {_one_line(error)}"
+        ) from error
 
 
-def _triple(size: Any) -> tuple[int, int, int]:
-    return int(size.x), int(size.y), int(size.z)
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
-def _metres(size: Any) -> tuple[float, float, float]:
-    return float(size.x) * 1e-3, float(size.y) * 1e-3, float(size.z) * 1e-3
+def _of_encoding(path: Path, encoding: Any, shared: Mapping[str, Any]) -> ScanHeader:
+    encoded = encoding.encodedSpace
+    recon = encoding.reconSpace or encoded
+    if encoded is None:
+        raise RawDataError(f"{path}: every `encoding` must have an `encodedSpace`, got none")
+    return ScanHeader(
+        encoded_matrix=_matrix(path, encoded),
+        encoded_fov=_metres(path, encoded),
+        recon_matrix=_matrix(path, recon),
+        recon_fov=_metres(path, recon),
+        **shared,
+    )
 
 
-def _sequence_parameters(header: Any) -> dict[str, Any]:
+def _number(path: Path, name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise RawDataError(f"{path}: {name} in the ISMRMRD header must be a number, got {value!r}")
+    return number
+
+
+def _matrix(path: Path, space: Any) -> tuple[int, int, int]:
+    sizes = [
+        _number(path, f"matrixSize {axis}", getattr(space.matrixSize, axis, None)) for axis in "xyz"
+    ]
+    if any(not size.is_integer() for size in sizes):
+        raise RawDataError(
+            f"{path}: matrixSize in the ISMRMRD header must be whole numbers, got "
+            f"{', '.join(f'{size:.8g}' for size in sizes)}"
+        )
+    return int(sizes[0]), int(sizes[1]), int(sizes[2])
+
+
+def _metres(path: Path, space: Any) -> tuple[float, float, float]:
+    x, y, z = (
+        _number(path, f"fieldOfView_mm {axis}", getattr(space.fieldOfView_mm, axis, None)) * 1e-3
+        for axis in "xyz"
+    )
+    return x, y, z
+
+
+def _sequence_parameters(path: Path, header: Any) -> dict[str, Any]:
     parameters = header.sequenceParameters
     if parameters is None:
         return {}
+
+    def values(name: str, scale: float = 1.0) -> tuple[float, ...]:
+        return tuple(
+            _number(path, name, value) * scale for value in getattr(parameters, name) or ()
+        )
+
     return {
-        "repetition_time": tuple(value * 1e-3 for value in parameters.TR or ()),
-        "echo_time": tuple(value * 1e-3 for value in parameters.TE or ()),
-        "inversion_time": tuple(value * 1e-3 for value in parameters.TI or ()),
-        "flip_angle": tuple(float(value) for value in parameters.flipAngle_deg or ()),
+        "repetition_time": values("TR", 1e-3),
+        "echo_time": values("TE", 1e-3),
+        "inversion_time": values("TI", 1e-3),
+        "flip_angle": values("flipAngle_deg"),
     }
 
 
-def _system(header: Any) -> dict[str, Any]:
+def _system(path: Path, header: Any) -> dict[str, Any]:
     system = header.acquisitionSystemInformation
     if system is None:
         return {}
     strength = system.systemFieldStrength_T
     return {
-        "field_strength": float(strength) if strength else None,
+        "field_strength": _number(path, "systemFieldStrength_T", strength) if strength else None,
         "manufacturer": system.systemVendor or None,
     }

@@ -6,56 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import ismrmrd
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import RawDataError
+from mri2qmap_bids.recon.acquisition.dimension import kz_varies
+from mri2qmap_bids.recon.acquisition.flags import Role, has_flag, roles_of
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.acquisition.header import ScanHeader, open_dataset, read_header
+from mri2qmap_bids.recon.acquisition.layout import ReadLayout
+from mri2qmap_bids.recon.acquisition.lines import ImageLines, image_lines
 from mri2qmap_bids.recon.acquisition.placement import place
+from mri2qmap_bids.recon.acquisition.table import open_file, read_table
 from mri2qmap_bids.recon.acquisition.trajectory import cycles_per_metre, flip_is_needed
 from mri2qmap_bids.recon.arrays import FrameIndex, KSpace, Trajectory
 
 logger = logging.getLogger(__name__)
 
-FRAME_COUNTERS = (
-    "contrast",
-    "repetition",
-    "kspace_encode_step_1",
-    "kspace_encode_step_2",
-    "slice",
-    "phase",
-    "set",
-    "segment",
-    "order",
-)
-# Acquisitions that are neither image nor noise.
-_NOT_IMAGING = (
-    ismrmrd.ACQ_IS_PARALLEL_CALIBRATION,
-    ismrmrd.ACQ_IS_NAVIGATION_DATA,
-    ismrmrd.ACQ_IS_PHASECORR_DATA,
-    ismrmrd.ACQ_IS_HPFEEDBACK_DATA,
-    ismrmrd.ACQ_IS_DUMMYSCAN_DATA,
-    ismrmrd.ACQ_IS_RTFEEDBACK_DATA,
-    ismrmrd.ACQ_IS_SURFACECOILCORRECTIONSCAN_DATA,
-)
 _READ_AT_ONCE = 4096
-
-
-@dataclass(frozen=True)
-class ReadLayout:
-    """How to interpret a file's counters and trajectory."""
-
-    n_frames: int
-    """Number of frames T."""
-    frame_counter: str = "contrast"
-    """The counter with the frame number, one of FRAME_COUNTERS."""
-    trajectory_units: str | None = None
-    """cycles/pixel, cycles/fov or rad/pixel; None: detected from the magnitude."""
-    is_3d: bool | None = None
-    """Whether the scan is one volume; None: taken from the header."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,212 +59,199 @@ class RawScan:
 def read_raw(path: Path, layout: ReadLayout) -> RawScan:
     """Read a scan: samples, positions in cycles per metre, frames, noise and geometry.
 
+    Parameters
+    ----------
+    path
+        ISMRMRD file (HDF5).
+    layout
+        Frame counter, trajectory units, dimension and encoding.
+
+    Raises
+    ------
+    RawDataError
+        If the file is unreadable or incomplete, has no imaging data or no trajectory, holds NaN or
+        infinity, mixes scans, its frames do not match ``layout.n_frames``, or its slices are not on
+        one grid.
+    """
+    return read_samples(image_lines(read_table(path), layout))
+
+
+def read_samples(lines: ImageLines) -> RawScan:
+    """Read the samples of a scan whose acquisition headers have been read.
+
     ``discard_pre`` and ``discard_post`` samples are dropped. A readout flagged as
     reversed is flipped against its trajectory where that puts the signal's energy
     at the centre of k-space (see :func:`flip_is_needed`).
 
     Parameters
     ----------
-    path
-        ISMRMRD file (HDF5).
-    layout
-        Frame counter, trajectory units and dimension.
+    lines
+        The image lines of the scan.
 
     Raises
     ------
     RawDataError
-        If the file is unreadable or incomplete, has no imaging data or no trajectory,
-        holds NaN or infinity, its frames do not match ``layout.n_frames``, or its slices
-        are not on one grid.
+        As :func:`read_raw`.
     """
-    header = read_header(path)
-    is_3d = header.is_3d if layout.is_3d is None else layout.is_3d
-    file, group = open_dataset(path)
-    with file:
-        try:
-            heads = group["data"].fields("head")[:]
-            kinds = _classify(heads)
-            _check(path, heads[kinds == "image"], is_3d)
-            frames = _frames(path, heads, kinds, layout)
-            noise = _read_noise(group["data"], heads, kinds)
-            slice_of = np.zeros(len(heads), int) if is_3d else heads["idx"]["slice"].astype(int)
-            geometry, numbers = place(path, header, heads[kinds == "image"], is_3d)
-            slices = []
-            for number in numbers:
-                chosen = np.flatnonzero((kinds == "image") & (slice_of == number))
-                slices.append(
-                    _read_slice(path, group["data"], heads, chosen, frames, header, layout, is_3d)
-                )
-        except (OSError, KeyError, ValueError) as error:
-            raise RawDataError(f"{path}: must be a complete ISMRMRD file, got: {error}") from error
+    path = lines.table.path
+    for level, text in lines.notes:
+        logger.log(level, "%s: %s", path.name, text)
+    geometry, numbers = place(lines)
+    with open_file(path) as file:
+        noise = _read_noise(file, lines)
+        data = file[lines.table.group]["data"]
+        slices = tuple(_read_slice(data, lines, number) for number in numbers)
     logger.info(
         "%s: %d coils, %d frames, %d samples, %s",
         path.name,
         slices[0].kspace.shape[0],
-        layout.n_frames,
+        lines.layout.n_frames,
         sum(len(part.frame) for part in slices),
-        "3D" if is_3d else f"{len(slices)} slice(s)",
+        "3D" if lines.is_3d else f"{len(slices)} slice(s)",
     )
     return RawScan(
-        slices=tuple(slices),
+        slices=slices,
         noise=noise,
         geometry=geometry,
-        encoded_fov=(header.encoded_fov[2], header.encoded_fov[1], header.encoded_fov[0]),
-        n_frames=layout.n_frames,
-        is_3d=is_3d,
+        encoded_fov=lines.header.encoded_fov[::-1],
+        n_frames=lines.layout.n_frames,
+        is_3d=lines.is_3d,
     )
 
 
-def _flagged(heads: NDArray[Any], flag: int) -> NDArray[np.bool_]:
-    return (heads["flags"].astype(np.uint64) >> np.uint64(flag - 1)) & np.uint64(1) > 0
+def _read_noise(file: h5py.File, lines: ImageLines) -> torch.Tensor | None:
+    """Noise scaled to the imaging bandwidth, shape (coil, sample).
 
-
-def imaging_acquisitions(heads: NDArray[Any]) -> NDArray[Any]:
-    """The headers of the acquisitions with image data."""
-    chosen: NDArray[Any] = heads[_classify(heads) == "image"]
-    return chosen
-
-
-def _classify(heads: NDArray[Any]) -> NDArray[Any]:
-    """'image', 'noise' or 'other' for every acquisition."""
-    kinds = np.full(len(heads), "image")
-    for flag in _NOT_IMAGING:
-        kinds[_flagged(heads, flag)] = "other"
-    kinds[_flagged(heads, ismrmrd.ACQ_IS_NOISE_MEASUREMENT)] = "noise"
-    return kinds
-
-
-def _check(path: Path, heads: NDArray[Any], is_3d: bool) -> None:
-    """Check the headers of the imaging acquisitions."""
-    if len(heads) == 0:
-        raise RawDataError(f"{path}: must hold imaging acquisitions, got none")
-    needed = 3 if is_3d else 2
-    missing = np.flatnonzero(heads["trajectory_dimensions"] < needed)
-    if len(missing):
-        raise RawDataError(
-            f"{path}: every imaging acquisition of a {needed}D scan must carry a trajectory with "
-            f"{needed} components per sample, got {heads['trajectory_dimensions'][missing[0]]} "
-            f"in imaging acquisition {missing[0]} ({len(missing)} such)"
+    Noise lines of other coils than the image's are left out.
+    """
+    table, n_coils = lines.table, int(lines.heads["active_channels"][0])
+    data = file[table.noise_group]["data"]
+    heads, roles = table.heads, table.roles
+    if table.noise_group != table.group:
+        heads = data.fields("head")[:]
+        roles = roles_of(heads)[0]
+        logger.info(
+            "%s: noise scan of group %s, image lines of group %s",
+            table.path.name,
+            table.noise_group,
+            table.group,
         )
-    if len(set(heads["active_channels"])) != 1:
-        raise RawDataError(
-            f"{path}: all imaging acquisitions must have the same number of coils, got "
-            f"{sorted(set(heads['active_channels'].tolist()))}"
+    noise = np.flatnonzero(roles == Role.NOISE)
+    matches = noise[(heads["active_channels"] == n_coils)[noise]]
+    if len(matches) < len(noise):
+        logger.warning(
+            "%s: %d of %d noise lines left out: they have %s channels, the image %d",
+            table.path.name,
+            len(noise) - len(matches),
+            len(noise),
+            sorted(set(heads["active_channels"][noise].tolist()) - {n_coils}),
+            n_coils,
         )
-
-
-def _frames(
-    path: Path, heads: NDArray[Any], kinds: NDArray[Any], layout: ReadLayout
-) -> NDArray[np.int64]:
-    """Frame of every acquisition (meaningless outside imaging ones)."""
-    imaging = kinds == "image"
-    if layout.frame_counter == "order":
-        frames = np.full(len(heads), -1)
-        frames[imaging] = np.arange(imaging.sum()) % layout.n_frames
-        if imaging.sum() % layout.n_frames:
-            raise RawDataError(
-                f"{path}: with MRFFrameCounter `order` the number of imaging acquisitions must be a "
-                f"multiple of the {layout.n_frames} frames (FlipAngle), got {imaging.sum()}"
-            )
-        return frames
-    frames = heads["idx"][layout.frame_counter].astype(np.int64)
-    n_found = int(frames[imaging].max()) + 1
-    if n_found != layout.n_frames:
-        raise RawDataError(
-            f"{path}: the frames in the file (counter `{layout.frame_counter}`) must be as many as "
-            f"the values of FlipAngle, got {n_found} frames and {layout.n_frames} flip angles"
-        )
-    return frames
-
-
-def _read_noise(
-    data: h5py.Dataset, heads: NDArray[Any], kinds: NDArray[Any]
-) -> torch.Tensor | None:
-    """Noise scaled to the imaging bandwidth, shape (coil, sample)."""
-    chosen = np.flatnonzero(kinds == "noise")
-    if len(chosen) == 0:
+    if not heads["number_of_samples"][matches].any():
         return None
-    parts = [_samples(data[int(number)]) for number in chosen]
-    dwell_noise = float(heads["sample_time_us"][chosen[0]])
-    dwell_image = float(heads["sample_time_us"][kinds == "image"][0])
+    parts = []
+    for number in matches.tolist():
+        parts.append(_samples(table.path, number, data[number]))
+        _check_finite(table.path, number, "noise", parts[-1])
+    dwell_image = float(lines.heads["sample_time_us"][0])
     # Noise power is proportional to bandwidth: a noise scan with another dwell time is rescaled.
-    scale = (
-        float(np.sqrt(dwell_noise / dwell_image)) if dwell_noise > 0 and dwell_image > 0 else 1.0
-    )
-    return torch.from_numpy(np.concatenate(parts, axis=1)) * scale
+    scales = [_noise_scale(float(dwell), dwell_image) for dwell in heads["sample_time_us"][matches]]
+    scaled = [part * scale for part, scale in zip(parts, scales, strict=True)]
+    return torch.from_numpy(np.concatenate(scaled, axis=1))
 
 
-def _samples(record: Any) -> NDArray[np.complex64]:
-    """One acquisition's samples, shape (coil, sample)."""
-    n_coils = int(record["head"]["active_channels"])
-    complexes = np.ascontiguousarray(record["data"], dtype=np.float32).view(np.complex64)
-    return complexes.reshape(n_coils, -1)
+def _noise_scale(dwell_noise: float, dwell_image: float) -> np.float32:
+    known = 0 < dwell_noise < np.inf and 0 < dwell_image < np.inf
+    return np.float32(np.sqrt(dwell_noise / dwell_image) if known else 1.0)
 
 
-def _read_slice(
-    path: Path,
-    data: h5py.Dataset,
-    heads: NDArray[Any],
-    chosen: NDArray[np.int64],
-    frames: NDArray[np.int64],
-    header: ScanHeader,
-    layout: ReadLayout,
-    is_3d: bool,
-) -> SliceSamples:
-    """Samples of the chosen acquisitions, in file order."""
-    lengths = _kept_lengths(heads[chosen])
+def _read_slice(data: h5py.Dataset, lines: ImageLines, number: int) -> SliceSamples:
+    """Samples of one slice, in file order."""
+    path = lines.table.path
+    places = np.flatnonzero(lines.slices == number)
+    heads, rows = lines.heads[places], lines.numbers[places]
+    lengths = lines.n_samples[places]
     ends = np.cumsum(lengths)
-    n_dim = 3 if is_3d else 2
-    kspace = np.empty((int(heads["active_channels"][chosen[0]]), int(ends[-1])), np.complex64)
-    trajectory = np.empty((int(ends[-1]), n_dim), np.float32)
-    for block in range(0, len(chosen), _READ_AT_ONCE):
-        numbers = chosen[block : block + _READ_AT_ONCE]
-        for offset, record in enumerate(data[numbers.tolist()]):
-            end = ends[block + offset]
-            kept = slice(end - lengths[block + offset], end)
-            kspace[:, kept], trajectory[kept] = _kept(path, int(numbers[offset]), record, n_dim)
-    reverse = _flagged(heads[chosen], ismrmrd.ACQ_IS_REVERSE)
+    n_dims = int(heads["trajectory_dimensions"][0])
+    kspace = np.empty((int(heads["active_channels"][0]), int(ends[-1])), np.complex64)
+    positions = np.empty((int(ends[-1]), min(n_dims, 3)), np.float32)
+    for block in range(0, len(rows), _READ_AT_ONCE):
+        part = rows[block : block + _READ_AT_ONCE]
+        for offset, record in enumerate(data[part.tolist()], block):
+            span = slice(ends[offset] - lengths[offset], ends[offset])
+            kspace[:, span], positions[span] = _line(path, int(rows[offset]), record)
+    trajectory = positions[:, : 3 if lines.is_3d else 2]
+    if not (lines.is_3d or lines.has_density):
+        _check_flat(path, positions)
+    reverse = has_flag(heads, "IS_REVERSE")
     if reverse.any() and flip_is_needed(kspace, trajectory, ends, lengths, reverse):
-        for number in np.flatnonzero(reverse):
-            kept = slice(ends[number] - lengths[number], ends[number])
-            kspace[:, kept] = kspace[:, kept][:, ::-1]
+        for line in np.flatnonzero(reverse):
+            span = slice(ends[line] - lengths[line], ends[line])
+            kspace[:, span] = kspace[:, span][:, ::-1]
+    header = lines.header
     return SliceSamples(
         kspace=torch.from_numpy(kspace),
         trajectory=torch.from_numpy(
             cycles_per_metre(
-                path, trajectory, header.encoded_matrix, header.encoded_fov, layout.trajectory_units
+                path,
+                trajectory,
+                header.encoded_matrix,
+                header.encoded_fov,
+                lines.layout.trajectory_units,
             )
         ),
-        frame=torch.from_numpy(np.repeat(frames[chosen], lengths)),
+        frame=torch.from_numpy(np.repeat(lines.frames[places], lengths)),
     )
 
 
-def _kept_lengths(heads: NDArray[Any]) -> NDArray[np.int64]:
-    discarded = heads["discard_pre"].astype(np.int64) + heads["discard_post"].astype(np.int64)
-    kept: NDArray[np.int64] = heads["number_of_samples"].astype(np.int64) - discarded
-    return np.maximum(kept, 0)
-
-
-def _kept(
-    path: Path, number: int, record: Any, n_dim: int
-) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-    """Samples (coil, sample) and positions (sample, dim) of one acquisition, checked."""
-    head = record["head"]
-    n_samples = int(head["number_of_samples"])
-    samples = _samples(record)
-    positions = np.asarray(record["traj"], np.float32)
-    if samples.shape[1] != n_samples or positions.size != n_samples * head["trajectory_dimensions"]:
+def _check_flat(path: Path, trajectory: NDArray[np.float32]) -> None:
+    """The samples of a 2D slice must have one kz."""
+    if trajectory.shape[1] < 3:
+        return
+    low, high = float(trajectory[:, 2].min()), float(trajectory[:, 2].max())
+    if kz_varies(low, high, float(np.abs(trajectory[:, :2]).max())):
         raise RawDataError(
-            f"{path}: acquisition {number} must hold data and trajectory for its {n_samples} samples, "
-            f"got {samples.shape[1]} and {positions.size // max(int(head['trajectory_dimensions']), 1)}"
+            f"{path}: the third component of the trajectory (kz) must be one value in a 2D scan, got "
+            f"{low:.4g} to {high:.4g}"
         )
-    positions = positions.reshape(n_samples, -1)[:, :n_dim]
-    kept = slice(int(head["discard_pre"]), n_samples - int(head["discard_post"]))
-    samples, positions = samples[:, kept], positions[kept]
-    for name, values in (("k-space", samples), ("trajectory", positions)):
-        if not np.isfinite(values).all():
-            raise RawDataError(
-                f"{path}: {name} must be finite, got {int((~np.isfinite(values)).sum())} NaN or "
-                f"infinite values in acquisition {number}"
-            )
+
+
+def _samples(path: Path, number: int, record: Any) -> NDArray[np.complex64]:
+    """All samples of one acquisition, checked, shape (coil, sample)."""
+    head = record["head"]
+    shape = int(head["active_channels"]), int(head["number_of_samples"])
+    values = np.ascontiguousarray(record["data"], dtype=np.float32)
+    if values.size != 2 * shape[0] * shape[1]:
+        raise RawDataError(
+            f"{path}: acquisition {number} must hold data for its {shape[1]} samples of {shape[0]} coils, got "
+            f"{values.size / 2:g} values"
+        )
+    return values.view(np.complex64).reshape(shape)
+
+
+def _line(
+    path: Path, number: int, record: Any
+) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
+    """Samples (coil, sample) and positions (sample, dim) of one acquisition without those to discard."""
+    head = record["head"]
+    n_samples, n_dims = int(head["number_of_samples"]), int(head["trajectory_dimensions"])
+    samples = _samples(path, number, record)
+    positions = np.asarray(record["traj"], np.float32)
+    if positions.size != n_samples * n_dims:
+        raise RawDataError(
+            f"{path}: acquisition {number} must hold a trajectory of {n_dims} components for its {n_samples} "
+            f"samples, got {positions.size} values"
+        )
+    span = slice(int(head["discard_pre"]), n_samples - int(head["discard_post"]))
+    samples, positions = samples[:, span], positions.reshape(n_samples, n_dims)[span, :3]
+    _check_finite(path, number, "k-space", samples)
+    _check_finite(path, number, "trajectory", positions)
     return samples, positions
+
+
+def _check_finite(path: Path, number: int, name: str, values: NDArray[Any]) -> None:
+    if not np.isfinite(values).all():
+        raise RawDataError(
+            f"{path}: {name} must be finite, got {int((~np.isfinite(values)).sum())} NaN or "
+            f"infinite values in acquisition {number}"
+        )

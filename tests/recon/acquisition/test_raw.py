@@ -7,8 +7,10 @@ import torch
 from helpers.rawfile import acquisition, header_xml, simple_readouts, write_file
 
 from mri2qmap_bids.errors import RawDataError
-from mri2qmap_bids.recon.acquisition.header import read_header
-from mri2qmap_bids.recon.acquisition.raw import FRAME_COUNTERS, ReadLayout, read_raw
+from mri2qmap_bids.recon.acquisition.counters import FRAME_COUNTERS
+from mri2qmap_bids.recon.acquisition.layout import ReadLayout
+from mri2qmap_bids.recon.acquisition.raw import read_raw
+from mri2qmap_bids.recon.acquisition.table import read_table
 
 THREE = ReadLayout(n_frames=3)
 
@@ -64,7 +66,7 @@ def test_each_axis_is_scaled_by_its_own_field_of_view(tmp_path):
     assert scan.geometry.voxel_size == pytest.approx((0.025, 0.015, 0.02))
 
 
-@pytest.mark.parametrize("counter", [c for c in FRAME_COUNTERS if c not in ("order", "slice")])
+@pytest.mark.parametrize("counter", [c for c in FRAME_COUNTERS if c != "order"])
 def test_frames_come_from_the_named_counter(tmp_path, counter):
     readouts = simple_readouts(idx_contrast=0)
     for frame, readout in enumerate(readouts):
@@ -86,7 +88,7 @@ def test_frames_by_order_repeat_the_train(tmp_path):
 @pytest.mark.parametrize("n_frames", [2, 4])
 def test_frames_that_disagree_with_the_train_are_refused(tmp_path, n_frames):
     path = write_file(tmp_path / "x.h5", simple_readouts(3))
-    with pytest.raises(RawDataError, match=f"got 3 frames and {n_frames} flip angles"):
+    with pytest.raises(RawDataError, match=f"got 3 frames from 0 to 2 and {n_frames} flip angles"):
         read_raw(path, ReadLayout(n_frames))
 
 
@@ -157,13 +159,6 @@ def test_noise_scan_is_kept_apart_and_scaled_to_the_imaging_bandwidth(tmp_path):
     assert scan.slices[0].kspace.shape == (2, 18)
 
 
-@pytest.mark.parametrize("flag", [ismrmrd.ACQ_IS_NAVIGATION_DATA, ismrmrd.ACQ_IS_DUMMYSCAN_DATA])
-def test_what_is_no_image_is_left_out(tmp_path, flag):
-    other = acquisition(np.ones((2, 7)), None, flags=[flag], idx_contrast=9)
-    scan = read_raw(write_file(tmp_path / "x.h5", [other, *simple_readouts()]), THREE)
-    assert scan.slices[0].kspace.shape == (2, 18)
-
-
 def test_slices_are_ordered_along_the_slice_direction(tmp_path):
     heights = {0: 10.0, 1: -2.0, 2: 4.0}
     readouts = [
@@ -209,7 +204,7 @@ def test_missing_trajectory_components_are_refused(tmp_path, n_dim, is_3d):
     readouts = simple_readouts(n_dim=2)
     if n_dim == 0:
         readouts = [acquisition(r.data, None, idx_contrast=n) for n, r in enumerate(readouts)]
-    with pytest.raises(RawDataError, match="must carry a trajectory"):
+    with pytest.raises(RawDataError, match="must carry"):
         read_raw(write_file(tmp_path / "x.h5", readouts), ReadLayout(3, is_3d=is_3d))
 
 
@@ -246,7 +241,7 @@ def test_file_without_imaging_data_is_refused(tmp_path):
 
 def test_header_times_are_in_seconds(tmp_path):
     xml = header_xml(TR=[12.0], TE=[2.0], TI=[20.0], flipAngle_deg=[5.0, 10.0])
-    header = read_header(write_file(tmp_path / "x.h5", simple_readouts(), xml))
+    (header,) = read_table(write_file(tmp_path / "x.h5", simple_readouts(), xml)).headers
     assert header.repetition_time == pytest.approx((0.012,))
     assert header.echo_time == pytest.approx((0.002,))
     assert header.inversion_time == pytest.approx((0.02,))

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mri2qmap_bids.dataset.sidecar import read_layout, read_sequence
-from mri2qmap_bids.recon.acquisition.header import read_header
-from mri2qmap_bids.recon.acquisition.raw import read_raw
+from mri2qmap_bids.dataset.sidecar import read_scan
+from mri2qmap_bids.recon.acquisition.raw import read_samples
 from mri2qmap_bids.recon.diagnostics.collection import convergence_of
 from mri2qmap_bids.recon.diagnostics.model import load_diagnostics, save_diagnostics
 from mri2qmap_bids.recon.options import ReconOptions
@@ -26,8 +25,8 @@ def found(request, small_dataset):
     name, method = RUNS[request.param]
     path = small_dataset / name
     metadata = json.loads(path.with_suffix(".json").read_text())
-    sequence = read_sequence(metadata, read_header(path), path)
-    scan = read_raw(path, read_layout(metadata, sequence.n_frames, path))
+    sequence, lines = read_scan(metadata, path)
+    scan = read_samples(lines)
     options = ReconOptions(method=method, device="cpu", grid_step=0.2)
     start = time.perf_counter()
     maps, diagnostics = reconstruct_and_diagnose(scan, sequence, options)
