@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
+from mri2qmap_bids.recon.acquisition.plausibility import check_position, check_sizes, check_stack
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,9 @@ def place(
     RawDataError
         If slices differ in direction, or are not equally spaced.
     """
+    check_sizes(path, header)
     if is_3d:
+        check_position(path, _position(heads[0]))
         return place_volume(path, header, heads[0]), [0]
     slices = heads["idx"]["slice"].astype(int)
     numbers = sorted(set(slices.tolist()))
@@ -84,6 +87,7 @@ def place_slices(path: Path, header: ScanHeader, heads: list[Any]) -> tuple[Geom
     positions = np.stack([_position(head) for head in heads])
     heights = positions @ directions["slice_dir"]
     dz, dy, dx = _voxel_size(header)
+    check_stack(path, positions, directions, (dz, dy, dx))
     order = np.argsort(heights, kind="stable")
     gaps = np.diff(heights[order])
     if len(gaps) and np.ptp(heights) < 1e-9:

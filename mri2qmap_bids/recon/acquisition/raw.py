@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +12,40 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mri2qmap_bids.errors import RawDataError
+from mri2qmap_bids.errors import ArgumentError, RawDataError
+from mri2qmap_bids.recon.acquisition.arguments import check_samples, check_slices, tensor_of
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.header import ScanHeader, open_dataset, read_header
 from mri2qmap_bids.recon.acquisition.placement import place
-from mri2qmap_bids.recon.acquisition.trajectory import cycles_per_metre, flip_is_needed
+from mri2qmap_bids.recon.acquisition.trajectory import (
+    TrajectoryUnits,
+    check_energy,
+    cycles_per_metre,
+    flip_is_needed,
+)
 from mri2qmap_bids.recon.arrays import FrameIndex, KSpace, Trajectory
+from mri2qmap_bids.recon.bounds import FIELD_OF_VIEW, PARTITIONS, SLAB, check, member, whole
 
 logger = logging.getLogger(__name__)
 
-FRAME_COUNTERS = (
-    "contrast",
-    "repetition",
-    "kspace_encode_step_1",
-    "kspace_encode_step_2",
-    "slice",
-    "phase",
-    "set",
-    "segment",
-    "order",
-)
+
+
+class FrameCounter(StrEnum):
+    """ISMRMRD counters that may number the frames."""
+
+    CONTRAST = "contrast"
+    REPETITION = "repetition"
+    KSPACE_ENCODE_STEP_1 = "kspace_encode_step_1"
+    KSPACE_ENCODE_STEP_2 = "kspace_encode_step_2"
+    SLICE = "slice"
+    PHASE = "phase"
+    SET = "set"
+    SEGMENT = "segment"
+    ORDER = "order"
+    """No counter: the order of acquisition."""
+
+
+FRAME_COUNTERS = tuple(FrameCounter)
 # Acquisitions that are neither image nor noise.
 _NOT_IMAGING = (
     ismrmrd.ACQ_IS_PARALLEL_CALIBRATION,
@@ -50,17 +65,33 @@ class ReadLayout:
 
     n_frames: int
     """Number of frames T."""
-    frame_counter: str = "contrast"
-    """The counter with the frame number, one of FRAME_COUNTERS."""
-    trajectory_units: str | None = None
-    """cycles/pixel, cycles/fov or rad/pixel; None: detected from the magnitude."""
+    frame_counter: FrameCounter = FrameCounter.CONTRAST
+    """The counter with the frame number; also by its name."""
+    trajectory_units: TrajectoryUnits | None = None
+    """Unit of the positions, also by its name; None: cycles/pixel or cycles/fov, by the magnitude."""
     is_3d: bool | None = None
     """Whether the scan is one volume; None: taken from the header."""
+
+    def __post_init__(self) -> None:
+        counter, units = self.frame_counter, self.trajectory_units
+        object.__setattr__(self, "n_frames", whole(self.n_frames, "n_frames", 2))
+        object.__setattr__(self, "frame_counter", member(FrameCounter, counter, "frame_counter"))
+        if units is not None:
+            units = member(TrajectoryUnits, units, "trajectory_units")
+            object.__setattr__(self, "trajectory_units", units)
 
 
 @dataclass(frozen=True, eq=False)
 class SliceSamples:
-    """All imaging samples of one 2D slice, or of a whole 3D volume."""
+    """All imaging samples of one 2D slice, or of a whole 3D volume.
+
+    NumPy arrays, other precisions and non-contiguous tensors are converted.
+
+    Raises
+    ------
+    ArgumentError
+        If an array has the wrong axes or kind of numbers, is not finite, or they disagree.
+    """
 
     kspace: KSpace
     """Complex samples, shape (coil, sample)."""
@@ -69,10 +100,25 @@ class SliceSamples:
     frame: FrameIndex
     """Frame of each sample, shape (sample,)."""
 
+    def __post_init__(self) -> None:
+        for name, axes, dtype in (
+            ("kspace", "coil, sample", torch.complex64),
+            ("trajectory", "sample, dim", torch.float32),
+            ("frame", "sample", torch.int64),
+        ):
+            object.__setattr__(self, name, tensor_of(getattr(self, name), name, axes, dtype))
+        check_samples(self.kspace, self.trajectory, self.frame)
+
 
 @dataclass(frozen=True, eq=False)
 class RawScan:
-    """Raw data of one scan."""
+    """Raw data of one scan.
+
+    Raises
+    ------
+    ArgumentError
+        If slices, noise, frames and geometry disagree, or a value is beyond its bounds.
+    """
 
     slices: tuple[SliceSamples, ...]
     """One entry per 2D slice, ordered along ``slice_dir``; a single entry for 3D."""
@@ -86,6 +132,28 @@ class RawScan:
     """Number of frames T."""
     is_3d: bool
     """Whether the scan is one volume."""
+    encoded_matrix: tuple[int, int, int] | None = None
+    """Positions in k-space along (z, y, x), 1 for z of slices; None: those of the geometry's voxel size."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slices", tuple(self.slices))
+        if self.noise is not None:
+            noise = tensor_of(self.noise, "noise", "coil, sample", torch.complex64)
+            object.__setattr__(self, "noise", noise)
+        object.__setattr__(self, "n_frames", whole(self.n_frames, "n_frames", 2))
+        for axis, extent in zip("zyx", self.encoded_fov, strict=True):
+            check(SLAB if axis == "z" else FIELD_OF_VIEW, extent, f"encoded_fov along {axis}")
+        if self.encoded_matrix is not None:
+            check(PARTITIONS, self.encoded_matrix, "encoded_matrix")
+        n_slices, n_dim = (1, 3) if self.is_3d else (self.geometry.matrix[0], 2)
+        dims = {part.trajectory.shape[1] for part in self.slices}
+        if len(self.slices) != n_slices or dims != {n_dim}:
+            raise ArgumentError(
+                f"slices must be {n_slices} with trajectories of {n_dim} components (is_3d is "
+                f"{self.is_3d}, geometry.matrix {self.geometry.matrix}), got {len(self.slices)} with "
+                f"{sorted(dims)} components"
+            )
+        check_slices(self.slices, self.noise, self.n_frames)
 
 
 def read_raw(path: Path, layout: ReadLayout) -> RawScan:
@@ -127,6 +195,8 @@ def read_raw(path: Path, layout: ReadLayout) -> RawScan:
                 slices.append(
                     _read_slice(path, group["data"], heads, chosen, frames, header, layout, is_3d)
                 )
+        except ArgumentError as error:
+            raise RawDataError(f"{path}: {error}") from error
         except (OSError, KeyError, ValueError) as error:
             raise RawDataError(f"{path}: must be a complete ISMRMRD file, got: {error}") from error
     logger.info(
@@ -137,14 +207,19 @@ def read_raw(path: Path, layout: ReadLayout) -> RawScan:
         sum(len(part.frame) for part in slices),
         "3D" if is_3d else f"{len(slices)} slice(s)",
     )
-    return RawScan(
-        slices=tuple(slices),
-        noise=noise,
-        geometry=geometry,
-        encoded_fov=(header.encoded_fov[2], header.encoded_fov[1], header.encoded_fov[0]),
-        n_frames=layout.n_frames,
-        is_3d=is_3d,
-    )
+    nx, ny, nz = header.encoded_matrix
+    try:
+        return RawScan(
+            slices=tuple(slices),
+            noise=noise,
+            geometry=geometry,
+            encoded_fov=(header.encoded_fov[2], header.encoded_fov[1], header.encoded_fov[0]),
+            n_frames=layout.n_frames,
+            is_3d=is_3d,
+            encoded_matrix=(nz if is_3d else 1, ny, nx),
+        )
+    except ArgumentError as error:
+        raise RawDataError(f"{path}: {error}") from error
 
 
 def _flagged(heads: NDArray[Any], flag: int) -> NDArray[np.bool_]:
@@ -260,6 +335,7 @@ def _read_slice(
         for number in np.flatnonzero(reverse):
             kept = slice(ends[number] - lengths[number], ends[number])
             kspace[:, kept] = kspace[:, kept][:, ::-1]
+    check_energy(path, kspace, trajectory)
     return SliceSamples(
         kspace=torch.from_numpy(kspace),
         trajectory=torch.from_numpy(
