@@ -73,7 +73,9 @@ def read_sequence(
             path, "FlipAngle", "a list with one value [deg] per frame", metadata.get("FlipAngle")
         )
     spellings = {field: _spelling(metadata, field, path) for field in SPELLINGS}
-    default_phase = np.pi * (np.arange(n_frames) % 2) if kind == SequenceKind.BSSFP else np.zeros(n_frames)
+    default_phase = (
+        np.pi * (np.arange(n_frames) % 2) if kind == SequenceKind.BSSFP else np.zeros(n_frames)
+    )
     values = {
         "flip_angle": flip_angle,
         "repetition_time": _train(metadata, "repetition_time", header, n_frames, path),
@@ -107,7 +109,10 @@ def field_strength(
     SidecarError
         If it is no number, or that of no magnet.
     """
-    name, value = f"{sidecar_name(path)}: MagneticFieldStrength", metadata.get("MagneticFieldStrength")
+    name, value = (
+        f"{sidecar_name(path)}: MagneticFieldStrength",
+        metadata.get("MagneticFieldStrength"),
+    )
     if value is None:
         name = f"{path}: systemFieldStrength_T of the ISMRMRD header"
         value = header.field_strength if header else None

@@ -171,7 +171,12 @@ SLAB = Bound(
     "the thinnest slice is 0.1 mm thick, the longest slab 1.5 m long",
 )
 MATRIX = Bound(
-    "matrixSize x, y", "1", 4.0, 4096.0, {"1": 1.0}, "below 4 there is no image, above 4096 no scanner"
+    "matrixSize x, y",
+    "1",
+    4.0,
+    4096.0,
+    {"1": 1.0},
+    "below 4 there is no image, above 4096 no scanner",
 )
 PARTITIONS = Bound("matrixSize z", "1", 1.0, 4096.0, {"1": 1.0}, "one slice, up to a volume")
 VOXEL_SIZE = Bound(

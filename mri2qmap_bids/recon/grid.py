@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
+from mri2qmap_bids.recon.bounds import B1_MIDDLE, check
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, transmit_fields
 
@@ -29,13 +31,13 @@ def resize(geometry: Geometry, matrix: tuple[int, int, int] | None, is_3d: bool)
 def resized(
     matrix: tuple[int, int, int],
     voxel_size: tuple[float, float, float],
-    wanted: tuple[int, int, int] | None,
+    target: tuple[int, int, int] | None,
     is_3d: bool,
 ) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
     """Voxels and their size for another matrix over the same field of view."""
-    if wanted is None:
+    if target is None:
         return matrix, voxel_size
-    new = wanted if is_3d else (matrix[0], *wanted[1:])
+    new = target if is_3d else (matrix[0], *target[1:])
     z, y, x = (size * old / n for size, old, n in zip(voxel_size, matrix, new, strict=True))
     return new, (z, y, x)
 
@@ -54,17 +56,17 @@ def centre(image: torch.Tensor, matrix: tuple[int, ...]) -> torch.Tensor:
     """The central voxels of (..., *space); the origin (voxel ``floor(n / 2)``) stays the origin."""
     full = image.shape[-len(matrix) :]
     starts = [whole // 2 - n // 2 for whole, n in zip(full, matrix, strict=True)]
-    kept = tuple(slice(start, start + n) for start, n in zip(starts, matrix, strict=True))
-    part: torch.Tensor = image[(Ellipsis, *kept)]  # type: ignore[index]
+    centre_part = tuple(slice(start, start + n) for start, n in zip(starts, matrix, strict=True))
+    part: torch.Tensor = image[(Ellipsis, *centre_part)]  # type: ignore[index]
     return part
 
 
 def widened(b1: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     """A field on more voxels, extended by its edge values. The inverse of ``centre``."""
     margins: list[int] = []
-    for full, kept in zip(reversed(shape), reversed(b1.shape), strict=True):
-        start = full // 2 - kept // 2
-        margins += [start, full - kept - start]
+    for full, inner in zip(reversed(shape), reversed(b1.shape), strict=True):
+        start = full // 2 - inner // 2
+        margins += [start, full - inner - start]
     padded: torch.Tensor = torch.nn.functional.pad(b1[None, None], margins, mode="replicate")
     return padded[0, 0]
 
@@ -75,11 +77,13 @@ def field_of_slices(
     """The transmit field of every slice, or of the volume."""
     if b1 is None:
         return [None] * (1 if is_3d else geometry.matrix[0])
+    b1 = np.asarray(b1)
     if b1.shape != geometry.matrix or not (np.isfinite(b1).all() and (b1 > 0).all()):
-        raise ValueError(
+        raise ArgumentError(
             f"b1 must be positive and finite of shape {geometry.matrix}, got {b1.shape} with "
             f"{b1.min():g} to {b1.max():g}"
         )
+    check(B1_MIDDLE, b1, "b1 (relative to nominal)")
     field = torch.from_numpy(b1.astype(np.float32)).to(device)
     return [field] if is_3d else list(field)
 

@@ -9,27 +9,25 @@ import torch
 from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.extent import extent_of
-from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
+from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.raw import RawScan
-from mri2qmap_bids.recon.arrays import QuantityMap
+from mri2qmap_bids.recon.agreement import check_agreement
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.denoisers.registry import load_denoiser
 from mri2qmap_bids.recon.device import find_device
 from mri2qmap_bids.recon.diagnostics.collection import diagnose, diagnose_part
-from mri2qmap_bids.recon.diagnostics.model import Convergence, Diagnostics, PartDiagnostics
+from mri2qmap_bids.recon.diagnostics.model import Diagnostics
 from mri2qmap_bids.recon.forecast import plans_with
 from mri2qmap_bids.recon.grid import field_of_slices, resize, tissue_grid
-from mri2qmap_bids.recon.methods.base import Matcher, Solution
+from mri2qmap_bids.recon.methods.base import Matcher
 from mri2qmap_bids.recon.methods.registry import method_named, weights_file
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
-from mri2qmap_bids.recon.physics.masking import brain_mask
-from mri2qmap_bids.recon.physics.matching import TissueMaps
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.planning.cost import Plan
 from mri2qmap_bids.recon.planning.plan import MemoryLimits, first_that_fits
-from mri2qmap_bids.recon.problem import InverseProblem, inverse_problem, whitening_of
+from mri2qmap_bids.recon.problem import inverse_problem, whitening_of
 from mri2qmap_bids.recon.quality import (
     convergence_in,
     resolution_of,
@@ -37,6 +35,7 @@ from mri2qmap_bids.recon.quality import (
     warn_of_energy_left,
 )
 from mri2qmap_bids.recon.record import Record
+from mri2qmap_bids.recon.volume import PartMaps, volume_of
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ def reconstruct(
 
     Raises
     ------
-    DeviceError, MemoryLimitError, ValueError
+    DeviceError, MemoryLimitError, ArgumentError
         As :func:`reconstruct_and_diagnose` does.
     """
     return reconstruct_and_diagnose(scan, sequence, options, dictionary, limits, b1, denoiser)[0]
@@ -117,10 +116,11 @@ def reconstruct_and_diagnose(
         If the requested GPU is not available.
     MemoryLimitError
         If no plan fits the memory; raised before anything is computed.
-    ValueError
-        If there is no such method, or the transmit field has another shape or is not positive and
-        finite.
+    ArgumentError
+        If there is no such method, frames or grids disagree, the trajectory is not in cycles per metre, or
+        the transmit field has another shape or is not positive, finite and relative to nominal.
     """
+    check_agreement(scan, sequence, options, dictionary)
     weights = weights_file(options)  # an unknown method is refused before anything is computed
     device, record = find_device(options.device), Record()
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
@@ -136,14 +136,15 @@ def reconstruct_and_diagnose(
     )
     ways = plans_with(whole.dictionary, extent_of(scan), options, limits)
     logger.info("Plan: %s", ways[0])
-    parts: list[_Part] = []
+    parts: list[PartMaps] = []
     for index, field in enumerate(fields):
         part, ways = first_that_fits(partial(_part, whole, index, field), ways)
         parts.append(part)
-    maps = _volume(parts, whole)
-    (shown,) = (part.diagnostics for part in parts if part.diagnostics is not None)
+    with record.stage("mask"):
+        maps = volume_of(parts, geometry)
+    (middle,) = (part.diagnostics for part in parts if part.diagnostics is not None)
     return maps, diagnose(
-        shown, sequence, whole.dictionary, scan.noise, record, ways[0], scan.is_3d
+        middle, sequence, whole.dictionary, scan.noise, record, ways[0], scan.is_3d
     )
 
 
@@ -160,17 +161,7 @@ class _Whole:
     record: Record
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """Maps of one slice or of the volume; for the middle slice also the diagnostics."""
-
-    maps: TissueMaps
-    std: tuple[QuantityMap, QuantityMap]
-    diagnostics: PartDiagnostics | None
-    resolution: NDArray[np.float64] | None
-
-
-def _part(whole: _Whole, index: int, b1: torch.Tensor | None, plan: Plan) -> _Part:
+def _part(whole: _Whole, index: int, b1: torch.Tensor | None, plan: Plan) -> PartMaps:
     """Reconstruct one slice, or the volume."""
     scan, geometry, record = whole.scan, whole.geometry, whole.record
     with record.stage("coil sensitivities"):
@@ -192,48 +183,17 @@ def _part(whole: _Whole, index: int, b1: torch.Tensor | None, plan: Plan) -> _Pa
         warn_of_energy_left(convergence)
     if index == len(scan.slices) // 2:
         with record.stage("diagnostics"):
-            diagnostics = _diagnosed(problem, solution, whole.dictionary, index, convergence)
+            diagnostics = diagnose_part(
+                problem.encoding,
+                problem.kspace,
+                solution.image,
+                solution.start,
+                solution.maps,
+                whole.dictionary,
+                index,
+                convergence,
+            )
             resolution = resolution_of(solution, geometry)
     with record.stage("uncertainty"):
         std = uncertainty(solution, whole.dictionary)
-    return _Part(solution.maps, std, diagnostics, resolution)
-
-
-def _diagnosed(
-    problem: InverseProblem,
-    solution: Solution,
-    dictionary: Dictionary,
-    index: int,
-    convergence: Convergence | None,
-) -> PartDiagnostics:
-    return diagnose_part(
-        problem.encoding,
-        problem.kspace,
-        solution.image,
-        solution.start,
-        solution.maps,
-        dictionary,
-        index,
-        convergence,
-    )
-
-
-def _volume(parts: list[_Part], whole: _Whole) -> QuantitativeMaps:
-    """Maps of all slices, or of the volume, with a mask."""
-
-    def joined(tensors: list[torch.Tensor]) -> torch.Tensor:
-        return tensors[0] if whole.scan.is_3d else torch.stack(tensors)
-
-    m0 = joined([part.maps.m0 for part in parts])
-    (resolution,) = (part.resolution for part in parts if part.diagnostics is not None)
-    with whole.record.stage("mask"):
-        return QuantitativeMaps(
-            t1=joined([part.maps.t1 for part in parts]).cpu().numpy(),
-            t2=joined([part.maps.t2 for part in parts]).cpu().numpy(),
-            m0=m0.cpu().numpy(),
-            mask=brain_mask(m0, whole.geometry.voxel_size),
-            affine=affine(whole.geometry),
-            t1_std=joined([part.std[0] for part in parts]).cpu().numpy(),
-            t2_std=joined([part.std[1] for part in parts]).cpu().numpy(),
-            resolution=resolution,
-        )
+    return PartMaps(solution.maps, std, diagnostics, resolution)

@@ -33,7 +33,9 @@ def tensor_of(value: Any, name: str, axes: str, dtype: torch.dtype) -> torch.Ten
     """
     tensor = value if isinstance(value, torch.Tensor) else _from_array(value, name)
     kind = "complex" if tensor.is_complex() else "real" if tensor.is_floating_point() else "whole"
-    if tensor.dtype == torch.bool or (kind != _KINDS[dtype] and (kind, dtype) != ("whole", torch.float32)):
+    if tensor.dtype == torch.bool or (
+        kind != _KINDS[dtype] and (kind, dtype) != ("whole", torch.float32)
+    ):
         raise ArgumentError(f"{name} must be {_KINDS[dtype]} numbers, got {tensor.dtype}")
     if tensor.ndim != len(axes.split(", ")) or tensor.numel() == 0:
         raise ArgumentError(f"{name} must have the axes ({axes}), got shape {tuple(tensor.shape)}")
@@ -92,9 +94,7 @@ def check_slices(slices: Sequence[Any], noise: torch.Tensor | None, n_frames: in
         )
     last = max(int(part.frame.max()) for part in slices)
     if last != n_frames - 1:
-        raise ArgumentError(
-            f"frame must be 0 to n_frames - 1 = {n_frames - 1}, got up to {last}"
-        )
+        raise ArgumentError(f"frame must be 0 to n_frames - 1 = {n_frames - 1}, got up to {last}")
 
 
 def _from_array(value: Any, name: str) -> torch.Tensor:
@@ -103,7 +103,11 @@ def _from_array(value: Any, name: str) -> torch.Tensor:
         if array.dtype.kind not in "biufc":
             raise TypeError(f"{array.dtype} values")
         # Neither read-only arrays nor the other byte order can be shared.
-        if not array.flags.writeable or not array.dtype.isnative or min(array.strides, default=0) < 0:
+        if (
+            not array.flags.writeable
+            or not array.dtype.isnative
+            or min(array.strides, default=0) < 0
+        ):
             array = np.array(array, array.dtype.newbyteorder("="))
         return torch.from_numpy(array)
     except (TypeError, ValueError) as error:

@@ -29,7 +29,6 @@ from mri2qmap_bids.recon.bounds import FIELD_OF_VIEW, PARTITIONS, SLAB, check, m
 logger = logging.getLogger(__name__)
 
 
-
 class FrameCounter(StrEnum):
     """ISMRMRD counters that may number the frames."""
 
@@ -65,10 +64,10 @@ class ReadLayout:
 
     n_frames: int
     """Number of frames T."""
-    frame_counter: FrameCounter = FrameCounter.CONTRAST
-    """The counter with the frame number; also by its name."""
-    trajectory_units: TrajectoryUnits | None = None
-    """Unit of the positions, also by its name; None: cycles/pixel or cycles/fov, by the magnitude."""
+    frame_counter: FrameCounter | str = FrameCounter.CONTRAST
+    """The counter with the frame number; a name, in any case, becomes the counter."""
+    trajectory_units: TrajectoryUnits | str | None = None
+    """Unit of the positions; None: cycles/pixel or cycles/fov, by the magnitude."""
     is_3d: bool | None = None
     """Whether the scan is one volume; None: taken from the header."""
 

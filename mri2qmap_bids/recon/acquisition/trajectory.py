@@ -72,7 +72,10 @@ def cycles_per_metre(
     unit = TrajectoryUnits(units) if units else _probable_unit(largest)
     text = extent_fault(largest, matrix[:n_dim], fov[:n_dim], unit, named=units is not None)
     if text:
-        raise RawDataError(f"{path}: the trajectory {text}")
+        raise RawDataError(
+            f"{path}: the trajectory {text}; its unit is set with MRFTrajectoryUnits "
+            f"({', '.join(TRAJECTORY_UNITS)})"
+        )
     scaled: NDArray[np.float32] = (trajectory * _scales(matrix[:n_dim], fov[:n_dim])[unit]).astype(
         np.float32
     )
@@ -100,7 +103,8 @@ def extent_fault(
         Whether the unit was named by the user, rather than the more probable one.
     """
     reached = {
-        other: _extents(largest * scale, matrix, fov) for other, scale in _scales(matrix, fov).items()
+        other: _extents(largest * scale, matrix, fov)
+        for other, scale in _scales(matrix, fov).items()
     }
     wrong = _mismatch(reached[unit])
     fitting = [
@@ -126,10 +130,7 @@ def extent_fault(
         else f"no unit fits: as {unit} it spans {spanned} positions of the encoded matrix "
         f"{' x '.join(map(str, matrix))}{_units_by_axis(reached, unit)}"
     )
-    return (
-        f"{wrong}, got {_percent(reached[unit])} of the edge of k-space as {unit}; {advice}; the "
-        f"unit is set with MRFTrajectoryUnits ({', '.join(TRAJECTORY_UNITS)})"
-    )
+    return f"{wrong}, got {_percent(reached[unit])} of the edge of k-space as {unit}; {advice}"
 
 
 def check_energy(
@@ -196,7 +197,9 @@ def _extents(
     return extents / edge
 
 
-def _scales(matrix: tuple[int, ...], fov: tuple[float, ...]) -> dict[TrajectoryUnits, NDArray[np.float64]]:
+def _scales(
+    matrix: tuple[int, ...], fov: tuple[float, ...]
+) -> dict[TrajectoryUnits, NDArray[np.float64]]:
     """Cycles per metre of every unit, shape (dim,)."""
     per_fov = 1 / np.array(fov, np.float64)
     per_pixel = per_fov * np.array(matrix)
@@ -220,7 +223,9 @@ def _between(extents: NDArray[np.float64], limits: tuple[float, float]) -> bool:
     return bool((extents >= limits[0]).all() and (extents <= limits[1]).all())
 
 
-def _units_by_axis(reached: dict[TrajectoryUnits, NDArray[np.float64]], unit: TrajectoryUnits) -> str:
+def _units_by_axis(
+    reached: dict[TrajectoryUnits, NDArray[np.float64]], unit: TrajectoryUnits
+) -> str:
     """The units that would fit axis by axis, where that is another one along one of them."""
     fitting = [
         [other for other, extents in reached.items() if _between(extents[axis : axis + 1], _GOOD)]

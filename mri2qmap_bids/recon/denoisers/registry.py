@@ -52,8 +52,8 @@ def architecture_named(tag: str) -> Architecture:
         return _OWN
     others = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
     if tag not in others:
-        known = ", ".join([ARCHITECTURE, *sorted(others)])
-        raise ValueError(f"architecture must be one of {known}, got {tag!r}")
+        names = ", ".join([ARCHITECTURE, *sorted(others)])
+        raise ValueError(f"architecture must be one of {names}, got {tag!r}")
     architecture = others[tag].load()
     if not isinstance(architecture, Architecture):
         raise ValueError(

@@ -73,11 +73,11 @@ def _slices(
     padding = (0, -nx % multiple, 0, -ny % multiple)
     clean = torch.empty_like(stack)
     for first in range(0, stack.shape[1], at_once):
-        chosen = slice(first, first + at_once)
+        batch = slice(first, first + at_once)
         part, levels = (
-            torch.nn.functional.pad(values[:, chosen].movedim(1, 0), padding)
+            torch.nn.functional.pad(values[:, batch].movedim(1, 0), padding)
             for values in (stack, sigma)
         )
         contiguous = part.contiguous(memory_format=torch.channels_last)
-        clean[:, chosen] = denoiser.forward(contiguous, levels)[..., :ny, :nx].movedim(0, 1)
+        clean[:, batch] = denoiser.forward(contiguous, levels)[..., :ny, :nx].movedim(0, 1)
     return clean

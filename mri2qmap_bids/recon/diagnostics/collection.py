@@ -133,7 +133,7 @@ def convergence_of(
     number = torch.bincount(shell[inside], minlength=_N_SHELLS)
     parts = []
     for remaining, own, error in zip(correction, image, deviation, strict=True):
-        left, whole = (
+        unfitted, whole = (
             torch.bincount(
                 shell[inside],
                 torch.fft.fftn(values, norm="ortho").abs().square().flatten()[inside].double(),
@@ -141,11 +141,11 @@ def convergence_of(
             )
             for values in (remaining, own)
         )
-        parts.append((left, whole + 2 * float(error) ** 2 * number))
+        parts.append((unfitted, whole + 2 * float(error) ** 2 * number))
     tiny = torch.finfo(torch.float64).tiny
-    left, whole = (torch.stack(values) for values in zip(*parts, strict=True))
-    left, whole = (torch.cat([v.sum(0, keepdim=True), v]) for v in (left, whole))
-    shares = left / whole.clamp_min(tiny)
+    unfitted, whole = (torch.stack(values) for values in zip(*parts, strict=True))
+    unfitted, whole = (torch.cat([v.sum(0, keepdim=True), v]) for v in (unfitted, whole))
+    shares = unfitted / whole.clamp_min(tiny)
     return Convergence(shares.float().cpu().numpy(), met)
 
 
@@ -259,9 +259,9 @@ def _fingerprints(
     middle = _cut_maps(maps, 0, z)
     tissue = _tissue(middle.m0)
     step = max(1, int(np.ceil((float(tissue.sum()) / _N_FINGERPRINTS) ** 0.5)))
-    chosen = torch.zeros_like(tissue)
-    chosen[step // 2 :: step, step // 2 :: step] = True
-    rows, columns = torch.nonzero(chosen & tissue, as_tuple=True)
+    lattice = torch.zeros_like(tissue)
+    lattice[step // 2 :: step, step // 2 :: step] = True
+    rows, columns = torch.nonzero(lattice & tissue, as_tuple=True)
     few = each_map(middle, lambda m: m[rows, columns])
     place = torch.full_like(rows, z if image.ndim == 4 else slice_index)
     return Fingerprints(

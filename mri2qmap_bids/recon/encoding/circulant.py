@@ -145,14 +145,14 @@ def inverse(circulant: Circulant, penalty: torch.Tensor) -> Circulant:
     result = torch.empty_like(flat, device=device)
     double = torch.complex128 if upper.is_complex() else torch.float64
     for start in range(0, flat.shape[1], _FREQUENCIES_AT_ONCE):
-        chosen = slice(start, start + _FREQUENCIES_AT_ONCE)
-        part = flat[:, chosen].to(device).T.to(double)
+        batch = slice(start, start + _FREQUENCIES_AT_ONCE)
+        part = flat[:, batch].to(device).T.to(double)
         matrices = part.new_zeros((len(part), rank, rank))
         matrices[:, rows, columns] = part
         matrices[:, columns, rows] = part.conj()
-        matrices += torch.diag_embed(added[:, chosen].T.double() + floor).to(double)
+        matrices += torch.diag_embed(added[:, batch].T.double() + floor).to(double)
         solved = torch.linalg.inv(matrices)[:, rows, columns].T
-        result[:, chosen] = solved.to(upper.dtype)
+        result[:, batch] = solved.to(upper.dtype)
     return Circulant(result.view_as(upper))
 
 

@@ -257,8 +257,8 @@ def _interpolation(coarse: int, n: int) -> np.ndarray:
     if coarse == n:
         return np.eye(n)
     voxel = (np.arange(coarse) - coarse // 2) * (n / coarse)
-    wanted = np.clip(np.arange(n) - n // 2, voxel[0], voxel[-1])
-    return np.asarray(CubicSpline(voxel, np.eye(coarse), bc_type="natural")(wanted))
+    position = np.clip(np.arange(n) - n // 2, voxel[0], voxel[-1])
+    return np.asarray(CubicSpline(voxel, np.eye(coarse), bc_type="natural")(position))
 
 
 def _along_axes(maps: Tensor, matrices: Sequence[np.ndarray]) -> Tensor:

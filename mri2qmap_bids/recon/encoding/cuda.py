@@ -18,9 +18,9 @@ def load_cuda_libraries() -> None:
     """
     for package, library in _LIBRARIES.items():
         try:
-            found = files(package) or []
+            package_files = files(package) or []
         except PackageNotFoundError:
             continue
-        for file in found:
+        for file in package_files:
             if file.name == library:
                 ctypes.CDLL(str(file.locate()), mode=ctypes.RTLD_GLOBAL)

@@ -54,9 +54,9 @@ def preconditioner(
         # The first batch is B itself, as for a coil of sensitivity 1.
         batches = [torch.ones_like(coils[:1]), *torch.split(coils, coils_at_once)]
         for batch in batches:
-            seen = batch[:, None]
-            spectrum = mix(approximate.upper, torch.fft.fftn(image * seen, dim=axes))
-            result += (torch.fft.ifftn(spectrum, dim=axes) * seen.conj()).sum(0)
+            coil_maps = batch[:, None]
+            spectrum = mix(approximate.upper, torch.fft.fftn(image * coil_maps, dim=axes))
+            result += (torch.fft.ifftn(spectrum, dim=axes) * coil_maps.conj()).sum(0)
         return result / 2
 
     return apply

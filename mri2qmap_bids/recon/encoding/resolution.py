@@ -34,10 +34,10 @@ def empty_shells(
     messages = []
     if last < n_shells:
         share = max(last, 1) / n_shells
-        left = " x ".join(f"{1e3 * size / share:.2g}" for size in reversed(voxel_size))
+        size_text = " x ".join(f"{1e3 * size / share:.2g}" for size in reversed(voxel_size))
         messages.append(
             f"k-space is empty beyond {100 * share:.0f} % of the extent set by the matrix size: the "
-            f"resolution is about {left} mm, not that of the voxels"
+            f"resolution is about {size_text} mm, not that of the voxels"
         )
     holes = [int(i) for i in torch.nonzero(~filled[:last]).flatten()]
     if holes:

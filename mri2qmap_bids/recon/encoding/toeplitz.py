@@ -80,12 +80,12 @@ def toeplitz_normal(
     real = not encoding.basis.is_complex()
     kernels = _Blocks(encoding, shape) if by_blocks else _Whole(encoding, shape)
     pairs = frequency_pairs(encoding.basis.shape[1])
-    kept = _kept_type(storage, real)
+    number_type = _kept_type(storage, real)
     # A complex number in half precision is stored as two real ones.
     parts = (2,) if storage == "half" and not real else ()
     spectra = torch.empty(
         (2 ** len(shape), len(pairs), *shape, *parts),
-        dtype=kept,
+        dtype=number_type,
         device="cpu" if storage == "host" else encoding.omega.device,
         pin_memory=storage == "host" and encoding.omega.is_cuda,
     )
@@ -95,13 +95,13 @@ def toeplitz_normal(
         samples = courses[encoding.frame]
         if weights is not None:
             samples = samples * weights
-        found = kernels.spectra(samples)
+        grids = kernels.spectra(samples)
         if real:
-            found = [part.real for part in found]
+            grids = [part.real for part in grids]
         scale = 1.0
         if storage == "half":
-            scale = max(*(float(part.abs().max()) for part in found), 1e-30) / _HALF_RANGE
-        for q, part in enumerate(found):
+            scale = max(*(float(part.abs().max()) for part in grids), 1e-30) / _HALF_RANGE
+        for q, part in enumerate(grids):
             scaled = part / scale if storage == "half" else part
             spectra[q, pair] = torch.view_as_real(scaled) if parts else scaled
         scales.append(scale)
@@ -129,9 +129,9 @@ def apply(operator: ToeplitzNormal, image: SubspaceImage) -> SubspaceImage:
         ramp = interleaved_ramp(shape, parity, image.device)
         spectra = operator.spectra[q].to(image.device, non_blocking=True)
         for coils in torch.split(operator.coils, operator.coils_at_once):
-            seen = (coils * ramp)[:, None]
-            filtered = mix(spectra, torch.fft.fftn(image * seen, dim=axes), operator.scales)
-            filtered = torch.fft.ifftn(filtered, dim=axes).mul_(seen.conj())
+            modulation = (coils * ramp)[:, None]
+            filtered = mix(spectra, torch.fft.fftn(image * modulation, dim=axes), operator.scales)
+            filtered = torch.fft.ifftn(filtered, dim=axes).mul_(modulation.conj())
             result += filtered[0] if len(filtered) == 1 else filtered.sum(0)
     return result.div_(2 ** len(shape))
 

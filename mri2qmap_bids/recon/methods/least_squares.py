@@ -193,9 +193,9 @@ def _weighted(
             return problem.normal(x) + filtered(x, penalty)
 
         with record.stage("noise"):
-            drawn = filtered(white, smoothness.sqrt() * noise)
+            penalty_noise = filtered(white, smoothness.sqrt() * noise)
             error = conjugate_gradient(
-                product, replica - drawn, settings.replica_steps, error, 0.05, approximate
+                product, replica - penalty_noise, settings.replica_steps, error, 0.05, approximate
             ).image
         last = number == _ROUNDS - 1
         limit = (_OF_UNCERTAINTY * component_lengths(error)).clamp_min(

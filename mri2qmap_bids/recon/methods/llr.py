@@ -42,7 +42,7 @@ def _splitting(start: PenalisedImage, weight: float, settings: LlrSettings) -> S
 def _cost(size: ProblemSize) -> SplitCost:
     """All components are processed together."""
     scratch = _COPIES * size.image
-    return SplitCost(held=_HELD * size.image, scratch=scratch, moved=12 * scratch)
+    return SplitCost(resident=_HELD * size.image, scratch=scratch, moved=12 * scratch)
 
 
 LLR_REGULARISATION = Regularisation(

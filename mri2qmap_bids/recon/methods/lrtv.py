@@ -50,7 +50,7 @@ def _cost(size: ProblemSize) -> SplitCost:
     """Split variables are kept between steps; components are processed one by one."""
     dim = len(size.shape)
     return SplitCost(
-        held=dim * size.image,
+        resident=dim * size.image,
         scratch=dim * _COPIES * size.component + size.image,
         moved=5 * _COPIES * dim * size.image,
     )

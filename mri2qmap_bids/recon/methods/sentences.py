@@ -66,5 +66,5 @@ def iterations_text(steps: int) -> str:
 
 def weights_text(options: Mapping[str, Any]) -> str:
     """The weights of the denoiser."""
-    given = options.get("denoiser")
-    return f"weights {PurePath(given).name}" if given else "weights of the package"
+    file = options.get("denoiser")
+    return f"weights {PurePath(file).name}" if file else "weights of the package"

@@ -144,8 +144,8 @@ def white_of(images: torch.Tensor, names: tuple[str, ...]) -> torch.Tensor:
 def _bright(values: torch.Tensor) -> torch.Tensor:
     # torch does not compute quantiles of many millions of values; a subsample is enough.
     sample = values[:: values.numel() // 1_000_000 + 1]
-    seen = sample[sample > 0.1 * torch.quantile(sample, 0.99)]
-    return torch.quantile(seen, 0.98) if seen.numel() else torch.ones((), device=values.device)
+    bright = sample[sample > 0.1 * torch.quantile(sample, 0.99)]
+    return torch.quantile(bright, 0.98) if bright.numel() else torch.ones((), device=values.device)
 
 
 def log_slopes(contrast: Contrast, t1: QuantityMap, t2: QuantityMap) -> torch.Tensor:

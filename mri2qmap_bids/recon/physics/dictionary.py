@@ -142,13 +142,13 @@ def build_dictionary(
     field, long, short = (column.contiguous() for column in tissues.T)
     fingerprints = simulate(sequence, long, short, field)
     physical = long >= short
-    basis, kept = temporal_basis(fingerprints[physical], rank=rank, energy=energy)
+    basis, energy_share = temporal_basis(fingerprints[physical], rank=rank, energy=energy)
     return Dictionary(
         t1=t1,
         t2=t2,
         atoms=(fingerprints.to(basis.dtype) @ basis.conj()).cpu(),
         basis=basis.cpu(),
-        energy=kept,
+        energy=energy_share,
         b1=b1,
     )
 

@@ -43,8 +43,8 @@ def brain_mask(m0: torch.Tensor, voxel_size: tuple[float, float, float]) -> NDAr
     if n_components == 0:
         return np.asarray(strong, bool)
     sizes = ndimage.sum_labels(opened, components, range(1, n_components + 1))
-    kept = np.isin(components, 1 + np.flatnonzero(sizes >= _SPECK * sizes.max()))
-    mask = ndimage.binary_dilation(kept, ball) & strong
+    large = np.isin(components, 1 + np.flatnonzero(sizes >= _SPECK * sizes.max()))
+    mask = ndimage.binary_dilation(large, ball) & strong
     return np.array([ndimage.binary_fill_holes(plane) for plane in mask], bool)
 
 

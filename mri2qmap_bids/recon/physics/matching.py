@@ -93,12 +93,14 @@ def match(
     ):
         index = torch.zeros(len(part), dtype=torch.long, device=part.device)
         nearest = field.round().long()
-        for layer, found in enumerate(normalised):
+        for layer, layer_atoms in enumerate(normalised):
             those = nearest == layer
             if those.any():
                 voxel = part[those]
                 index[those] = (
-                    _nearest(voxel, found) if exhaustive else _search(voxel, found, shape)
+                    _nearest(voxel, layer_atoms)
+                    if exhaustive
+                    else _search(voxel, layer_atoms, shape)
                 )
         if refine:
             parts.append(_refined(part, index, field, dictionary))
@@ -321,6 +323,6 @@ def _field_position(dictionary: AtomGrid, b1: torch.Tensor | None, n_voxels: int
     return ((b1.flatten() - fields[0]) / step).clamp(0, len(fields) - 1)
 
 
-def _position(values: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+def _position(values: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Position of values on a logarithmic grid, in steps from its first value; inverse of ``_geometric``."""
-    return torch.log(wanted / values[0]) / torch.log(values[1] / values[0])
+    return torch.log(target / values[0]) / torch.log(values[1] / values[0])

@@ -75,7 +75,7 @@ class PulseSequence:
         :mod:`mri2qmap_bids.recon.bounds`, as it is in other units.
     """
 
-    kind: SequenceKind
+    kind: SequenceKind | str
     """FISP (gradient-spoiled SSFP) or bSSFP (balanced)."""
     flip_angle: NDArray[np.float64]
     """Nominal flip angle [rad], shape (frame,)."""

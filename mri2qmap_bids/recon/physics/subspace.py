@@ -37,9 +37,9 @@ def temporal_basis(
         gram += part.to(double).mT @ part.to(double).conj()
     eigenvalues, vectors = torch.linalg.eigh(gram)
     cumulative = torch.cumsum(eigenvalues.flip(0).clamp_min(0), 0)
-    kept = cumulative / cumulative[-1]
+    energy_share = cumulative / cumulative[-1]
     if rank is None:
-        rank = int((kept < energy).sum()) + 1
+        rank = int((energy_share < energy).sum()) + 1
     rank = min(rank, fingerprints.shape[1])
     basis = vectors.flip(1)[:, :rank].to(fingerprints.dtype)
-    return basis.contiguous(), float(kept[rank - 1])
+    return basis.contiguous(), float(energy_share[rank - 1])

@@ -83,7 +83,7 @@ class ProblemSize:
 class SplitCost:
     """Cost of the split variables of ADMM."""
 
-    held: float
+    resident: float
     """Bytes held between steps."""
     scratch: float
     """Bytes while the proximal map is computed."""
@@ -294,7 +294,7 @@ class _Account:
         return self.kernel_bytes if self.plan.storage == "host" else 0.0
 
     @property
-    def held(self) -> float:
+    def resident(self) -> float:
         """Kernels on the device while A^H A is applied."""
         if self.plan.storage == "host":
             return 2 * self.kernel_bytes / float(2**self.dim)
@@ -304,13 +304,13 @@ class _Account:
     def circulants(self) -> float:
         """Matrices of every frequency: of A^H A and of a preconditioner; penalties."""
         number = _REAL if self.size.real_basis else _COMPLEX
-        kept = _CIRCULANTS_ON_GPU if self.machine.is_gpu else _CIRCULANTS
-        return kept * self.size.n_pairs * self.size.n_voxels * number + self.image
+        n_matrices = _CIRCULANTS_ON_GPU if self.machine.is_gpu else _CIRCULANTS
+        return n_matrices * self.size.n_pairs * self.size.n_voxels * number + self.image
 
     @property
     def state(self) -> float:
         """Memory held while a solver runs, without the scratch memory of a step."""
-        return self.fixed + self.held + self.circulants + (1 + _GRADIENT_COPIES) * self.image
+        return self.fixed + self.resident + self.circulants + (1 + _GRADIENT_COPIES) * self.image
 
     def fft(self, oversampling: float = 1.0) -> float:
         """Seconds of one transform."""
@@ -360,8 +360,8 @@ class _Account:
         else:
             space = doubled * self.fine_grid + 3 * doubled * voxels
             each = size.n_samples / self.machine.rates.spread + 3 * doubled * self.fft()
-        kept = 0.0 if self.plan.storage == "host" else self.kernel_bytes
-        space += self.fixed + self.image + kept + 3 * self.one_coil
+        kernel_memory = 0.0 if self.plan.storage == "host" else self.kernel_bytes
+        space += self.fixed + self.image + kernel_memory + 3 * self.one_coil
         # Once with the samples weighted by their density, once by their variance.
         return self.stage("Toeplitz kernels", space, 2 * size.n_pairs * each)
 
@@ -377,7 +377,7 @@ class _Account:
         # The preconditioner transforms one grid of every coil, and one more.
         once *= 1 + (1 + 1 / size.n_coils) / 2**self.dim
         seconds = self.work.n_normal * once + self.work.n_prox * split.moved / rates.stream
-        return self.stage("solve", self.state + split.held + max(space, split.scratch), seconds)
+        return self.stage("solve", self.state + split.resident + max(space, split.scratch), seconds)
 
     def normal_seconds(self) -> float:
         """Seconds of A^H A once."""
@@ -402,16 +402,16 @@ class _Account:
         features = together * at_once * working_memory(size.denoiser, (y, x))
         prior = (_PRIOR_NUMBERS + 2 * _CONTRASTS) * size.n_voxels * _REAL
         slices = size.n_voxels / (y * x)
-        asked = self.work.n_denoise * n_images * _VIEWS[self.dim] * slices
-        seconds = 2 * asked * size.denoiser.operations((y, x)) / self.machine.rates.product
+        n_calls = self.work.n_denoise * n_images * _VIEWS[self.dim] * slices
+        seconds = 2 * n_calls * size.denoiser.operations((y, x)) / self.machine.rates.product
         return self.stage("denoise", self.state + prior + features, seconds)
 
     def residual(self) -> Stage:
         """A product and a sum for every field of a voxel and of all its neighbours."""
         voxels = self.size.n_voxels * _REAL
-        kept = (2 * FIELDS + _RESIDUAL_MAPS) * voxels + 3 * self.image
+        memory = (2 * FIELDS + _RESIDUAL_MAPS) * voxels + 3 * self.image
         moved = 5 * FIELDS * voxels * n_neighbours(self.dim)
-        return self.stage("residual", self.state + kept, moved / self.machine.rates.stream)
+        return self.stage("residual", self.state + memory, moved / self.machine.rates.stream)
 
     def matching(self) -> Stage:
         size, rates = self.size, self.machine.rates
@@ -426,8 +426,8 @@ class _Account:
         )
         seconds = operations / rates.product
         seconds += times * size.n_voxels * scored * 3 * _REAL / rates.stream
-        kept = self.state if self.work.n_denoise else self.fixed + self.held + 2 * self.image
-        return self.stage("match", kept + batch + 8 * size.n_voxels * _REAL, seconds)
+        memory = self.state if self.work.n_denoise else self.fixed + self.resident + 2 * self.image
+        return self.stage("match", memory + batch + 8 * size.n_voxels * _REAL, seconds)
 
 
 def _duration(seconds: float) -> str:

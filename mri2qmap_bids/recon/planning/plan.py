@@ -215,14 +215,14 @@ def _refusal(size: ProblemSize, machine: Machine, least: Plan) -> str:
     where = "GPU memory" if least.device > machine.device_memory else "memory"
     if not machine.is_gpu:
         where = "memory"
-    needed, given = (
+    demand, limit = (
         (least.device, machine.device_memory)
         if least.device > machine.device_memory
         else (least.host, machine.host_memory)
     )
     return (
-        f"{where} must be at least {needed / 1e9:.1f} GB for {matrix} voxels, rank {size.rank}, "
-        f"{size.n_coils} coils and {size.n_samples} samples, got {given / 1e9:.1f} GB"
+        f"{where} must be at least {demand / 1e9:.1f} GB for {matrix} voxels, rank {size.rank}, "
+        f"{size.n_coils} coils and {size.n_samples} samples, got {limit / 1e9:.1f} GB"
     )
 
 

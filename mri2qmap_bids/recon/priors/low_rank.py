@@ -94,8 +94,8 @@ def locally_low_rank_prox(
     wide = matrices.to(torch.complex128)
     powers, vectors = torch.linalg.eigh(wide @ wide.mH)
     values = powers.clamp_min(torch.finfo(powers.dtype).tiny).sqrt()
-    kept = (1 - weight / values).clamp_min(0)
-    shrinkage = ((vectors * kept[:, None, :]) @ vectors.mH).to(image.dtype)
+    gain = (1 - weight / values).clamp_min(0)
+    shrinkage = ((vectors * gain[:, None, :]) @ vectors.mH).to(image.dtype)
     shortened = (shrinkage @ matrices).reshape(blocks.shape)
     return _join(shortened, counts, before, tuple(image.shape[1:]))
 
@@ -123,5 +123,5 @@ def _join(
     order = [n_axes] + [axis for d in range(n_axes) for axis in (d, n_axes + 1 + d)]
     cut = blocks.reshape(*counts, *blocks.shape[1:]).permute(order)
     sizes = [n * size for n, size in zip(counts, blocks.shape[2:], strict=True)]
-    kept = [slice(low, low + n) for low, n in zip(before, space, strict=True)]
-    return cut.reshape(blocks.shape[1], *sizes)[(slice(None), *kept)]
+    interior = [slice(low, low + n) for low, n in zip(before, space, strict=True)]
+    return cut.reshape(blocks.shape[1], *sizes)[(slice(None), *interior)]

@@ -102,8 +102,8 @@ def _normal_equations(
     residual = (image - signal_of(maps, dictionary)).flatten(1) / deviation[:, None]
     tissues = [maps.t1, maps.t2] if maps.b1 is None else [maps.t1, maps.t2, maps.b1]
     rows, columns = torch.triu_indices(4, 4)
-    found = []
-    for m0, left, *tissue in zip(
+    parts = []
+    for m0, difference, *tissue in zip(
         torch.split(maps.m0.flatten(), _VOXELS_AT_ONCE),
         torch.split(residual, _VOXELS_AT_ONCE, 1),
         *(torch.split(values.flatten(), _VOXELS_AT_ONCE) for values in tissues),
@@ -111,10 +111,10 @@ def _normal_equations(
     ):
         atom, along_t1, along_t2 = (part / deviation for part in tangents(dictionary, *tissue))
         slopes = torch.stack([along_t1, along_t2, atom, 1j * atom], -1) * m0[:, None, None]
-        score = torch.einsum("vri,rv->iv", slopes.conj(), left).real
+        score = torch.einsum("vri,rv->iv", slopes.conj(), difference).real
         information = torch.einsum("vri,vrj->ijv", slopes.conj(), slopes).real
-        found.append(torch.cat([score, information[rows, columns]]))
-    return torch.cat(found, 1).view(FIELDS, *maps.t1.shape)
+        parts.append(torch.cat([score, information[rows, columns]]))
+    return torch.cat(parts, 1).view(FIELDS, *maps.t1.shape)
 
 
 def _over_alike(
@@ -163,8 +163,8 @@ def _gated(mean: torch.Tensor, shrinkage: torch.Tensor) -> torch.Tensor:
     ridge = (_RIDGE * size).clamp_min(_TINY) * torch.eye(4, device=size.device)
     inverse = torch.linalg.inv(information + ridge)
     step = (inverse @ score[..., None])[..., 0]
-    known = torch.linalg.inv(inverse[:, :3, :3])
-    length = torch.einsum("vi,vij,vj->v", step[:, :3], known, step[:, :3]) / shrinkage
+    precision = torch.linalg.inv(inverse[:, :3, :3])
+    length = torch.einsum("vi,vij,vj->v", step[:, :3], precision, step[:, :3]) / shrinkage
     gain = (1 - (_NOISE / length.clamp_min(_TINY)).square()).clamp_min(0)
     gated: torch.Tensor = (gain[:, None] * step).float().T
     return gated

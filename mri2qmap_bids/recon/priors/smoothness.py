@@ -65,15 +65,15 @@ def energies(
         return ratio
     # Initial value from the lowest frequencies, where the noise is negligible.
     low = law > torch.quantile(law.flatten()[:: law.numel() // 1_000_000 + 1], 0.98)
-    found = []
+    component_energies = []
     for own, other in zip(power, noise, strict=True):
         energy = (own[low] / law[low]).mean()
         for _ in range(_FIT_STEPS):
             model = energy * law + other
             gain = (law * own / model.square()).sum() / (law / model).sum()
             energy = energy * gain.sqrt()
-        found.append(energy)
-    return torch.stack(found)
+        component_energies.append(energy)
+    return torch.stack(component_energies)
 
 
 def smoothness_penalty(

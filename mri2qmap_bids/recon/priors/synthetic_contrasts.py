@@ -110,13 +110,13 @@ def correct_maps(
     clean = white * denoise(
         denoiser, contrasts / white, options.noise_scale * sigma / white, options.slices_at_once
     )
-    found = maps_of_contrasts(clean, names, dictionary)
+    denoised_maps = maps_of_contrasts(clean, names, dictionary)
     if min(options.detail) > 0:
-        found = _fused(first, factors, found, options.detail)
-    t1 = found[0].clamp(dictionary.t1[0], dictionary.t1[-1])
-    t2 = torch.minimum(found[1].clamp(dictionary.t2[0], dictionary.t2[-1]), t1)
+        denoised_maps = _fused(first, factors, denoised_maps, options.detail)
+    t1 = denoised_maps[0].clamp(dictionary.t1[0], dictionary.t1[-1])
+    t2 = torch.minimum(denoised_maps[1].clamp(dictionary.t2[0], dictionary.t2[-1]), t1)
     phase = first.m0 / magnitude.clamp_min(_TINY)
-    m0 = found[2] * phase
+    m0 = denoised_maps[2] * phase
     return TissueMaps(t1=t1, t2=t2, m0=m0, correlation=first.correlation, b1=b1)
 
 
@@ -160,14 +160,14 @@ def _deviations(maps: TissueMaps, factors: torch.Tensor, names: tuple[str, ...])
 def _fused(
     first: TissueMaps,
     factors: torch.Tensor,
-    found: tuple[QuantityMap, QuantityMap, QuantityMap],
+    denoised_maps: tuple[QuantityMap, QuantityMap, QuantityMap],
     detail: tuple[float, float, float],
 ) -> tuple[QuantityMap, QuantityMap, QuantityMap]:
     """Precision-weighted mean of both estimates of (T1, T2, |M0|), in logarithms."""
     magnitude = first.m0.abs()
     smallest = 1e-6 * float(magnitude.max()) + _TINY
     own = torch.stack([first.t1, first.t2, magnitude]).flatten(1)
-    other = torch.stack(found).flatten(1)
+    other = torch.stack(denoised_maps).flatten(1)
     parts = [
         _fused_part(*part, smallest, detail)
         for part in zip(
@@ -194,8 +194,8 @@ def _fused_part(
     scaled = factors / own[2].clamp_min(smallest)[:, None, None]
     covariance = scaled @ scaled.mT
     noise = covariance.diagonal(dim1=-2, dim2=-1)
-    known = torch.tensor(detail, device=noise.device).square()
-    spread = noise * known / (noise + known)
+    prior_variance = torch.tensor(detail, device=noise.device).square()
+    spread = noise * prior_variance / (noise + prior_variance)
     # (C^-1 + E^-1)^-1 (C^-1 p + E^-1 q) = q + E (C + E)^-1 (p - q)
     gap = torch.linalg.solve(covariance + torch.diag_embed(spread), logs[0] - logs[1])
     fused: torch.Tensor = (logs[1] + spread * gap).exp().T

@@ -95,11 +95,11 @@ def alternating_directions(
     parts = regulariser.parts(len(start))
     # Only v = z + u is stored: z = prox(v) is cheap if there are many parts.
     summed = torch.cat([regulariser.analysis(image[part]) for part in parts], 1)
-    kept: torch.Tensor | None = None
+    cached_split: torch.Tensor | None = None
 
     def split_of(part: slice) -> torch.Tensor:
-        if kept is not None:
-            return kept
+        if cached_split is not None:
+            return cached_split
         return regulariser.prox(summed[:, part], term.weight[part] / penalty[part])
 
     product = normal(image)
@@ -111,7 +111,7 @@ def alternating_directions(
             split = split_of(part)
             apart = 2 * split - summed[:, part] - regulariser.analysis(image[part])
             residual[part] += _scaled(penalty[part], regulariser.synthesis(apart))
-            kept = split if len(parts) == 1 else None
+            cached_split = split if len(parts) == 1 else None
         correction = preconditioner(residual)
         applied = normal(correction)
         curvature = torch.vdot(correction.flatten(), applied.flatten()).real
@@ -128,12 +128,12 @@ def alternating_directions(
             previous = split_of(part)
             relaxed = _RELAXATION * analysed + (1 - _RELAXATION) * previous
             summed[:, part] = relaxed + summed[:, part] - previous
-            kept = None
+            cached_split = None
             following = split_of(part)
             whole += float(squared_length(analysed))
             apart_square += float(squared_length(analysed - following))
             change_square += float(squared_length(following - previous))
-            kept = following if len(parts) == 1 else None
+            cached_split = following if len(parts) == 1 else None
         n_steps += 1
         length = float(step * squared_length(correction).sqrt())
         length /= max(float(squared_length(image).sqrt()), 1e-30)
