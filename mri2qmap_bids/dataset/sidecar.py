@@ -76,7 +76,7 @@ def read_sequence(
     default_phase = (
         np.pi * (np.arange(n_frames) % 2) if kind == SequenceKind.BSSFP else np.zeros(n_frames)
     )
-    values = {
+    values: dict[str, Any] = {
         "flip_angle": flip_angle,
         "repetition_time": _train(metadata, "repetition_time", header, n_frames, path),
         "echo_time": _train(metadata, "echo_time", header, n_frames, path),
