@@ -110,7 +110,8 @@ def make_sequence(
             preparation_time=preparation_time,
         )
     except ArgumentError as error:
-        raise UsageError(f"the train to simulate: {error}") from error
+        named = str(error).replace("preparation_time", "--prep-time")
+        raise UsageError(f"the train to simulate: {named}") from error
 
 
 def default_rf_phase(kind: SequenceKind | str, n_frames: int) -> NDArray[np.float64]:
