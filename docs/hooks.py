@@ -110,6 +110,16 @@ def report_rules(_: str) -> str:
     return f"| check | what is measured | limits |\n|---|---|---|\n{rows}"
 
 
+def input_bounds(_: str) -> str:
+    """The bounds of every quantity of the input."""
+    from mri2qmap_bids.recon.bounds import BOUNDS, limits
+
+    rows = "\n".join(
+        f"| {bound.key} | {bound.of} | {limits(bound)} | {_escaped(bound.reason)} |" for bound in BOUNDS
+    )
+    return f"| quantity | value | bounds | why |\n|---|---|---|---|\n{rows}"
+
+
 def tissue_limits(_: str) -> str:
     """T1 from which and up to which a voxel counts as a tissue, at usual field strengths."""
     from mri2qmap_bids.dataset.tissue import t1_limits
@@ -150,6 +160,7 @@ _FILLED: dict[str, Callable[[str], str]] = {
     "group columns": group_columns,
     "report rules": report_rules,
     "tissue limits": tissue_limits,
+    "input bounds": input_bounds,
     "readme": readme,
     "references": references,
 }

@@ -7,6 +7,7 @@ Mri2QmapError                    exit code 1
 ├── DatasetError                 16   the dataset as a whole cannot be used
 ├── NothingSelectedError         18   the filters select no run
 ├── OutputError                  73   the output cannot be written
+├── ArgumentError                 1   a value given from Python is invalid; also a ValueError
 ├── SidecarError                  1   a run's metadata are invalid
 ├── RawDataError                  1   a run's k-space file is invalid
 ├── PulseqError                   1   a Pulseq file is invalid or not understood
@@ -58,6 +59,10 @@ class OutputError(Mri2QmapError):
     """The output directory cannot be written."""
 
     exit_code = 73
+
+
+class ArgumentError(Mri2QmapError, ValueError):
+    """An argument of a Python function or dataclass is invalid."""
 
 
 class SidecarError(Mri2QmapError):

@@ -13,11 +13,12 @@ from scipy.ndimage import distance_transform_edt
 
 from mri2qmap_bids.errors import SidecarError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
+from mri2qmap_bids.recon.bounds import B1_MIDDLE
 
 logger = logging.getLogger(__name__)
 
 # What a B1 map in per cent has in the middle of its values, at any field strength.
-_PLAUSIBLE = (30.0, 200.0)
+_PLAUSIBLE = (100 * B1_MIDDLE.lower, 100 * B1_MIDDLE.upper)
 # No voxel of a head is further from nominal.
 _LIMITS = (0.3, 1.8)
 

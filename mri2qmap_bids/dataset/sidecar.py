@@ -1,25 +1,51 @@
 """A run's metadata (sidecar, then ISMRMRD header) to the sequence it describes, checked, in SI."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mri2qmap_bids.errors import SidecarError
-from mri2qmap_bids.recon.acquisition.counters import FRAME_COUNTERS
+from mri2qmap_bids.errors import ArgumentError, SidecarError
+from mri2qmap_bids.recon.acquisition.counters import FrameCounter
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.acquisition.layout import ReadLayout
 from mri2qmap_bids.recon.acquisition.lines import ImageLines, image_lines
 from mri2qmap_bids.recon.acquisition.table import read_table
-from mri2qmap_bids.recon.acquisition.trajectory import TRAJECTORY_UNITS
-from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, SequenceKind
+from mri2qmap_bids.recon.acquisition.trajectory import TrajectoryUnits
+from mri2qmap_bids.recon.bounds import ANGLES, FIELD_STRENGTH, TIMES, Spelling, fault, member
+from mri2qmap_bids.recon.physics.pulse_sequence import (
+    SPELLINGS,
+    PulseSequence,
+    SequenceKind,
+    sequence_fault,
+)
 
-_KINDS: dict[str, SequenceKind] = {"fisp": "FISP", "bssfp": "bSSFP"}
-# No fingerprint waits a second between excitations: such a value is in milliseconds.
-_LONGEST_REPETITION = 1.0
-_LONGEST_INVERSION = 20.0
+
+@dataclass(frozen=True)
+class _Key:
+    """A numeric key, and where the ISMRMRD header has it."""
+
+    name: str
+    unit: str
+    header_name: str = ""
+    header_field: str = ""
+    header_unit: str = ""
+
+
+_KEYS = {
+    "flip_angle": _Key("FlipAngle", "deg", "flipAngle_deg", "flip_angle", "deg"),
+    "repetition_time": _Key("RepetitionTimeExcitation", "s", "TR", "repetition_time", "ms"),
+    "echo_time": _Key("EchoTime", "s", "TE", "echo_time", "ms"),
+    "rf_phase": _Key("RFPhase", "deg"),
+    "inversion_time": _Key("InversionTime", "s", "TI", "inversion_time", "ms"),
+    "inversion_efficiency": _Key("InversionEfficiency", "1"),
+    "preparation_time": _Key("RepetitionTimePreparation", "s"),
+    "slice_profile": _Key("SliceProfile", "1"),
+}
+_FACTORS = {"1": 1.0, "s": TIMES["s"], "deg": ANGLES["deg"]}
 
 
 def read_scan(metadata: Mapping[str, Any], path: Path) -> tuple[PulseSequence, ImageLines]:
@@ -65,47 +91,64 @@ def read_sequence(
         the key, the rule and the value.
     """
     kind = _kind(metadata, path)
-    flip_angle = _values(metadata, "FlipAngle", header.flip_angle if header else (), path)
+    flip_angle = _values(metadata, "flip_angle", header, path)
     n_frames = len(flip_angle)
     if n_frames < 2:
         raise _broken(
             path, "FlipAngle", "a list with one value [deg] per frame", metadata.get("FlipAngle")
         )
-    times = (header.repetition_time, header.echo_time) if header else ((), ())
-    repetition = _train(metadata, "RepetitionTimeExcitation", times[0], n_frames, path)
-    echo = _train(metadata, "EchoTime", times[1], n_frames, path)
-    _check_timing(path, repetition, echo)
-    default_phase = 180.0 * (np.arange(n_frames) % 2) if kind == "bSSFP" else np.zeros(n_frames)
-    phase = _train(metadata, "RFPhase", tuple(default_phase), n_frames, path)
-    inversion = header.inversion_time if header else ()
-    inversion_time = _scalar(metadata, "InversionTime", inversion, path)
-    if inversion_time is not None and not 0 <= inversion_time <= _LONGEST_INVERSION:
-        raise _broken(path, "InversionTime", f"0 to {_LONGEST_INVERSION:g} s", inversion_time)
-    efficiency = _scalar(metadata, "InversionEfficiency", (1.0,), path)
-    if efficiency is None or not 0 <= efficiency <= 1:
-        raise _broken(path, "InversionEfficiency", "0 to 1", efficiency)
-    sequence = PulseSequence(
-        kind=kind,
-        flip_angle=np.deg2rad(flip_angle),
-        repetition_time=repetition,
-        echo_time=echo,
-        rf_phase=np.deg2rad(phase),
-        inversion_time=inversion_time,
-        inversion_efficiency=efficiency,
-        preparation_time=_scalar(metadata, "RepetitionTimePreparation", (), path),
-        slice_profile=_slice_profile(metadata, path),
+    spellings = {field: _spelling(metadata, field, path) for field in SPELLINGS}
+    default_phase = (
+        np.pi * (np.arange(n_frames) % 2) if kind == SequenceKind.BSSFP else np.zeros(n_frames)
     )
-    if (
-        sequence.preparation_time is not None
-        and sequence.preparation_time < sequence.duration - 1e-6
-    ):
-        raise _broken(
-            path,
-            "RepetitionTimePreparation",
-            f"at least the {sequence.duration:.4g} s that one shot lasts",
-            sequence.preparation_time,
-        )
-    return sequence
+    values: dict[str, Any] = {
+        "flip_angle": flip_angle,
+        "repetition_time": _train(metadata, "repetition_time", header, n_frames, path),
+        "echo_time": _train(metadata, "echo_time", header, n_frames, path),
+        "rf_phase": default_phase
+        if metadata.get("RFPhase") is None
+        else _train(metadata, "rf_phase", header, n_frames, path),
+        "inversion_time": _scalar(metadata, "inversion_time", header, path),
+        "preparation_time": _scalar(metadata, "preparation_time", header, path),
+    }
+    efficiency = _scalar(metadata, "inversion_efficiency", header, path)
+    values["inversion_efficiency"] = 1.0 if efficiency is None else efficiency
+    profile = metadata.get("SliceProfile")
+    values["slice_profile"] = (
+        () if profile is None else tuple(_values(metadata, "slice_profile", header, path).tolist())
+    )
+    text = sequence_fault(values, spellings)
+    if text:
+        raise SidecarError(text)
+    field_strength(metadata, header, path)
+    return PulseSequence(kind=kind, **values)
+
+
+def field_strength(
+    metadata: Mapping[str, Any], header: ScanHeader | None, path: Path
+) -> float | None:
+    """Field strength of the magnet [T], from the sidecar or else the header; None: unknown.
+
+    Raises
+    ------
+    SidecarError
+        If it is no number, or that of no magnet.
+    """
+    name, value = (
+        f"{sidecar_name(path)}: MagneticFieldStrength",
+        metadata.get("MagneticFieldStrength"),
+    )
+    if value is None:
+        name = f"{path}: systemFieldStrength_T of the ISMRMRD header"
+        value = header.field_strength if header else None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SidecarError(f"{name} must be a number, got {value!r}")
+    text = fault(FIELD_STRENGTH, value, Spelling(name, "T"))
+    if text:
+        raise SidecarError(text)
+    return float(value)
 
 
 def read_layout(metadata: Mapping[str, Any], n_frames: int, path: Path) -> ReadLayout:
@@ -116,25 +159,27 @@ def read_layout(metadata: Mapping[str, Any], n_frames: int, path: Path) -> ReadL
     SidecarError
         If a value is not one of those allowed.
     """
-    counter = metadata.get("MRFFrameCounter", "contrast")
-    if counter not in FRAME_COUNTERS:
-        raise _broken(path, "MRFFrameCounter", f"one of {', '.join(FRAME_COUNTERS)}", counter)
     units = metadata.get("MRFTrajectoryUnits")
-    if units is not None and units not in TRAJECTORY_UNITS:
-        raise _broken(path, "MRFTrajectoryUnits", f"one of {', '.join(TRAJECTORY_UNITS)}", units)
     dimension = metadata.get("MRAcquisitionType")
     if dimension not in (None, "2D", "3D"):
         raise _broken(path, "MRAcquisitionType", "2D or 3D", dimension)
     encoding = metadata.get("MRFEncoding")
     if encoding is not None and (type(encoding) is not int or encoding < 0):
         raise _broken(path, "MRFEncoding", "the number of an encoding, from 0", encoding)
-    return ReadLayout(
-        n_frames=n_frames,
-        frame_counter=counter,
-        trajectory_units=units,
-        is_3d=None if dimension is None else dimension == "3D",
-        encoding=encoding,
-    )
+    try:
+        return ReadLayout(
+            n_frames=n_frames,
+            frame_counter=member(
+                FrameCounter, metadata.get("MRFFrameCounter", "contrast"), "MRFFrameCounter"
+            ),
+            trajectory_units=None
+            if units is None
+            else member(TrajectoryUnits, units, "MRFTrajectoryUnits"),
+            is_3d=None if dimension is None else dimension == "3D",
+            encoding=encoding,
+        )
+    except ArgumentError as error:
+        raise SidecarError(f"{sidecar_name(path)}: {error}") from error
 
 
 def sidecar_name(path: Path) -> str:
@@ -145,79 +190,70 @@ def sidecar_name(path: Path) -> str:
 def _kind(metadata: Mapping[str, Any], path: Path) -> SequenceKind:
     value = metadata.get("PulseSequenceType")
     name = str(value).lower().replace("mrf", "").strip("-_ ")
-    if name not in _KINDS:
-        raise _broken(path, "PulseSequenceType", "FISP or bSSFP", value)
-    return _KINDS[name]
+    for kind in SequenceKind:
+        if kind.lower() == name:
+            return kind
+    raise _broken(path, "PulseSequenceType", "FISP or bSSFP", value)
+
+
+def _spelling(metadata: Mapping[str, Any], field: str, path: Path) -> Spelling:
+    """How messages call a field: by the file that it was taken from."""
+    key = _KEYS[field]
+    if metadata.get(key.name) is None and key.header_name:
+        return Spelling(f"{path}: {key.header_name} of the ISMRMRD header", key.header_unit)
+    return Spelling(f"{sidecar_name(path)}: {key.name}", key.unit)
 
 
 def _values(
-    metadata: Mapping[str, Any], key: str, fallback: tuple[float, ...], path: Path
+    metadata: Mapping[str, Any], field: str, header: ScanHeader | None, path: Path
 ) -> NDArray[np.float64]:
-    """A numeric key as an array, from the sidecar or else the ISMRMRD header."""
-    value = metadata.get(key)
+    """A numeric field in SI units, from the sidecar or else the ISMRMRD header."""
+    key = _KEYS[field]
+    value, factor = metadata.get(key.name), _FACTORS[key.unit]
     if value is None:
-        if not fallback:
+        value = list(getattr(header, key.header_field, ())) if key.header_field else []
+        # The header has been read into seconds, but keeps its degrees.
+        factor = ANGLES["deg"] if key.header_unit == "deg" else 1.0
+        if not value:
             raise SidecarError(
-                f"{sidecar_name(path)}: {key} must be given here (or in the ISMRMRD header), got nothing"
+                f"{sidecar_name(path)}: {key.name} must be given here (or in the ISMRMRD header), got nothing"
             )
-        value = list(fallback)
     entries = value if isinstance(value, list | tuple) else [value]
     if not entries or any(isinstance(v, bool) or not isinstance(v, int | float) for v in entries):
-        raise _broken(path, key, "a number or a list of numbers", value)
-    array = np.array(entries, np.float64)
+        raise _broken(path, key.name, "a number or a list of numbers", value)
+    try:
+        array = np.array(entries, np.float64) * factor
+    except OverflowError:  # JSON has integers of any length
+        array = np.array([np.inf])
     if not np.isfinite(array).all():
-        raise _broken(path, key, "finite", value)
+        raise _broken(path, key.name, "finite", value)
     return array
 
 
 def _train(
-    metadata: Mapping[str, Any], key: str, fallback: tuple[float, ...], n_frames: int, path: Path
+    metadata: Mapping[str, Any], field: str, header: ScanHeader | None, n_frames: int, path: Path
 ) -> NDArray[np.float64]:
-    """A key with one value per frame, or one for all."""
-    array = _values(metadata, key, fallback, path)
+    """A field with one value per frame, or one for all."""
+    array = _values(metadata, field, header, path)
     if len(array) not in (1, n_frames):
         raise SidecarError(
-            f"{sidecar_name(path)}: {key} must have one value, or as many as FlipAngle ({n_frames}), "
-            f"got {len(array)}"
+            f"{_spelling(metadata, field, path).name} must have one value, or as many as FlipAngle "
+            f"({n_frames}), got {len(array)}"
         )
     return np.broadcast_to(array, n_frames).copy()
 
 
 def _scalar(
-    metadata: Mapping[str, Any], key: str, fallback: tuple[float, ...], path: Path
+    metadata: Mapping[str, Any], field: str, header: ScanHeader | None, path: Path
 ) -> float | None:
-    if metadata.get(key) is None and not fallback:
-        return None
-    array = _values(metadata, key, fallback[:1], path)
+    key = _KEYS[field]
+    if metadata.get(key.name) is None:
+        others = getattr(header, key.header_field, ()) if key.header_field else ()
+        return float(others[0]) if others else None
+    array = _values(metadata, field, header, path)
     if len(array) != 1:
-        raise _broken(path, key, "one number", metadata.get(key))
+        raise _broken(path, key.name, "one number", metadata.get(key.name))
     return float(array[0])
-
-
-def _slice_profile(metadata: Mapping[str, Any], path: Path) -> tuple[float, ...]:
-    if metadata.get("SliceProfile") is None:
-        return ()
-    profile = _values(metadata, "SliceProfile", (), path)
-    if (profile < 0).any():
-        raise _broken(path, "SliceProfile", "factors of at least 0", metadata["SliceProfile"])
-    return tuple(profile.tolist())
-
-
-def _check_timing(path: Path, repetition: NDArray[np.float64], echo: NDArray[np.float64]) -> None:
-    if (repetition <= 0).any() or (repetition > _LONGEST_REPETITION).any():
-        raise _broken(
-            path,
-            "RepetitionTimeExcitation",
-            f"above 0 and at most {_LONGEST_REPETITION:g} s (is it in milliseconds?)",
-            f"{repetition.min():g} to {repetition.max():g}",
-        )
-    if (echo < 0).any() or (echo >= repetition).any():
-        raise _broken(
-            path,
-            "EchoTime",
-            "at least 0 and below RepetitionTimeExcitation, in seconds",
-            f"{echo.min():g} to {echo.max():g}",
-        )
 
 
 def _broken(path: Path, key: str, rule: str, value: Any) -> SidecarError:

@@ -13,6 +13,7 @@ def find_device(name: str) -> torch.device:
     DeviceError
         If the requested GPU is not available.
     """
+    name = name.lower()
     if name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)

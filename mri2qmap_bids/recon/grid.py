@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
+from mri2qmap_bids.recon.bounds import B1_MIDDLE, check
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, transmit_fields
 
@@ -75,11 +77,13 @@ def field_of_slices(
     """The transmit field of every slice, or of the volume."""
     if b1 is None:
         return [None] * (1 if is_3d else geometry.matrix[0])
+    b1 = np.asarray(b1)
     if b1.shape != geometry.matrix or not (np.isfinite(b1).all() and (b1 > 0).all()):
-        raise ValueError(
+        raise ArgumentError(
             f"b1 must be positive and finite of shape {geometry.matrix}, got {b1.shape} with "
             f"{b1.min():g} to {b1.max():g}"
         )
+    check(B1_MIDDLE, b1, "b1 (relative to nominal)")
     field = torch.from_numpy(b1.astype(np.float32)).to(device)
     return [field] if is_3d else list(field)
 

@@ -1,6 +1,28 @@
 """Options of a reconstruction."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from mri2qmap_bids.errors import ArgumentError
+from mri2qmap_bids.recon.bounds import (
+    MATRIX,
+    PARTITIONS,
+    RATIOS,
+    TIMES,
+    Bound,
+    check,
+    whole,
+)
+
+_BOUNDS = {
+    "regularisation": Bound("", "1", 0.0, 1e12, RATIOS, "a negative weight has no minimiser"),
+    "energy": Bound("", "1", 0.5, 1.0, RATIOS, "a fraction; below a half there is no fingerprint"),
+    "t1_range": Bound("", "s", 1e-3, 20.0, TIMES, "no tissue relaxes faster, no fluid more slowly"),
+    "t2_range": Bound("", "s", 1e-4, 20.0, TIMES, "no signal is left below, no fluid is above"),
+    "grid_step": Bound("", "1", 1e-3, 2.0, RATIOS, "a relative step; finer ones exceed any memory"),
+}
+_LEAST = {"n_iterations": 1, "rank": 1, "n_virtual_coils": 1, "random_seed": 0}
 
 
 @dataclass(frozen=True)
@@ -33,3 +55,32 @@ class ReconOptions:
     """Seed of the random samples from which the uncertainty is computed."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
+
+    def __post_init__(self) -> None:
+        for name, bound in _BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None:
+                check(bound, value, name)
+        for name, least in _LEAST.items():
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, whole(getattr(self, name), name, least))
+        for name in ("t1_range", "t2_range"):
+            _check_range(name, getattr(self, name))
+        if self.matrix is not None:
+            object.__setattr__(self, "matrix", _matrix(self.matrix))
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(self.device), re.IGNORECASE):
+            raise ArgumentError(f"device must be auto, cpu, cuda or cuda:N, got {self.device!r}")
+
+
+def _check_range(name: str, limits: tuple[float, float]) -> None:
+    if len(limits) != 2 or not limits[0] < limits[1]:
+        raise ArgumentError(f"{name} must be (shortest, longest) [s], got {limits}")
+
+
+def _matrix(matrix: Iterable[int]) -> tuple[int, int, int]:
+    sizes = tuple(whole(n, "matrix", 1) for n in matrix)
+    if len(sizes) != 3:
+        raise ArgumentError(f"matrix must be (z, y, x), got {sizes}")
+    check(PARTITIONS, sizes[0], "matrix along z")
+    check(MATRIX, sizes[1:], "matrix along y, x")
+    return sizes

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mri2qmap_bids.recon.acquisition.extent import extent_of
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.raw import RawScan
+from mri2qmap_bids.recon.agreement import check_agreement
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.denoisers.registry import load_denoiser
 from mri2qmap_bids.recon.device import find_device
@@ -70,7 +71,7 @@ def reconstruct(
 
     Raises
     ------
-    DeviceError, MemoryLimitError, ValueError
+    DeviceError, MemoryLimitError, ArgumentError
         As :func:`reconstruct_and_diagnose` does.
     """
     return reconstruct_and_diagnose(scan, sequence, options, dictionary, limits, b1, denoiser)[0]
@@ -115,10 +116,11 @@ def reconstruct_and_diagnose(
         If the requested GPU is not available.
     MemoryLimitError
         If no plan fits the memory; raised before anything is computed.
-    ValueError
-        If there is no such method, or the transmit field has another shape or is not positive and
-        finite.
+    ArgumentError
+        If there is no such method, frames or grids disagree, the trajectory is not in cycles per metre, or
+        the transmit field has another shape or is not positive, finite and relative to nominal.
     """
+    check_agreement(scan, sequence, options, dictionary)
     weights = weights_file(options)  # an unknown method is refused before anything is computed
     device, record = find_device(options.device), Record()
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)

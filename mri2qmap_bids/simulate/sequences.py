@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.dataset.sidecar import read_sequence
-from mri2qmap_bids.errors import SidecarError, UsageError
+from mri2qmap_bids.errors import ArgumentError, SidecarError, UsageError
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, SequenceKind
 
 INVERSION_TIME = 20e-3
@@ -52,7 +52,7 @@ def lobes(n_frames: int) -> NDArray[np.float64]:
 
 
 def make_sequence(
-    kind: SequenceKind,
+    kind: SequenceKind | str,
     n_frames: int,
     flip_angle: NDArray[np.float64] | None = None,
     repetition_time: NDArray[np.float64] | float | None = None,
@@ -87,9 +87,9 @@ def make_sequence(
     UsageError
         If a train is too short or the times do not fit into one another.
     """
-    if n_frames < 1:
-        raise UsageError(f"--frames: must be at least 1, got {n_frames}")
-    spoiled = kind == "FISP"
+    if n_frames < 2:
+        raise UsageError(f"--frames: must be at least 2, got {n_frames}")
+    spoiled = kind == SequenceKind.FISP
     default_tr = FISP_REPETITION_TIME if spoiled else BSSFP_REPETITION_TIME
     flips = lobes(n_frames) if flip_angle is None else flip_angle
     repetition = _train(
@@ -99,23 +99,25 @@ def make_sequence(
         echo = np.full(n_frames, FISP_ECHO_TIME) if spoiled else repetition / 2
     else:
         echo = _train(echo_time, n_frames, "echo times")
-    sequence = PulseSequence(
-        kind=kind,
-        flip_angle=_train(flips, n_frames, "flip angles"),
-        repetition_time=repetition,
-        echo_time=echo,
-        rf_phase=default_rf_phase(kind, n_frames),
-        inversion_time=inversion_time,
-        preparation_time=preparation_time,
-    )
-    _check(sequence)
-    return sequence
+    try:
+        return PulseSequence(
+            kind=kind,
+            flip_angle=_train(flips, n_frames, "flip angles"),
+            repetition_time=repetition,
+            echo_time=echo,
+            rf_phase=default_rf_phase(kind, n_frames),
+            inversion_time=inversion_time,
+            preparation_time=preparation_time,
+        )
+    except ArgumentError as error:
+        named = str(error).replace("preparation_time", "--prep-time")
+        raise UsageError(f"the train to simulate: {named}") from error
 
 
-def default_rf_phase(kind: SequenceKind, n_frames: int) -> NDArray[np.float64]:
+def default_rf_phase(kind: SequenceKind | str, n_frames: int) -> NDArray[np.float64]:
     """Phase of each excitation [rad]: 0 (FISP), alternating 0 and pi (bSSFP); shape (frame,)."""
     alternating = np.where(np.arange(n_frames) % 2, np.pi, 0.0)
-    return np.zeros(n_frames) if kind == "FISP" else alternating
+    return np.zeros(n_frames) if kind == SequenceKind.FISP else alternating
 
 
 def read_train(path: Path) -> NDArray[np.float64]:
@@ -161,15 +163,18 @@ def from_sidecar(path: Path, n_frames: int | None = None) -> PulseSequence:
         raise UsageError(f"{path}: must be the sidecar of an MRF run: {error}") from error
     if n_frames is None:
         return sequence
-    if n_frames < 1:
-        raise UsageError(f"--frames: must be at least 1, got {n_frames}")
-    return replace(
-        sequence,
-        flip_angle=_train(sequence.flip_angle, n_frames, "FlipAngle"),
-        repetition_time=_train(sequence.repetition_time, n_frames, "RepetitionTimeExcitation"),
-        echo_time=_train(sequence.echo_time, n_frames, "EchoTime"),
-        rf_phase=_train(sequence.rf_phase, n_frames, "RFPhase"),
-    )
+    if n_frames < 2:
+        raise UsageError(f"--frames: must be at least 2, got {n_frames}")
+    try:
+        return replace(
+            sequence,
+            flip_angle=_train(sequence.flip_angle, n_frames, "FlipAngle"),
+            repetition_time=_train(sequence.repetition_time, n_frames, "RepetitionTimeExcitation"),
+            echo_time=_train(sequence.echo_time, n_frames, "EchoTime"),
+            rf_phase=_train(sequence.rf_phase, n_frames, "RFPhase"),
+        )
+    except ArgumentError as error:
+        raise UsageError(f"{path}: the first {n_frames} frames: {error}") from error
 
 
 def _train(values: NDArray[np.float64] | float, n_frames: int, name: str) -> NDArray[np.float64]:
@@ -180,17 +185,3 @@ def _train(values: NDArray[np.float64] | float, n_frames: int, name: str) -> NDA
     if len(train) < n_frames:
         raise UsageError(f"{name}: must be at least {n_frames} (one per frame), got {len(train)}")
     return train[:n_frames]
-
-
-def _check(sequence: PulseSequence) -> None:
-    """Times must be positive and fit into one another."""
-    if not (sequence.echo_time > 0).all():
-        raise UsageError(f"echo times: must be > 0 s, got {sequence.echo_time.min():g}")
-    if not (sequence.echo_time < sequence.repetition_time).all():
-        raise UsageError("echo times: must be shorter than the repetition times")
-    preparation = sequence.preparation_time
-    if preparation is not None and preparation < sequence.duration:
-        raise UsageError(
-            f"--prep-time: must be at least the train's {sequence.duration:.4g} s, "
-            f"got {preparation:g}"
-        )

@@ -267,7 +267,7 @@ def _nearest(values: torch.Tensor, limits: tuple[float, float], n: int) -> torch
 
 
 def _random_sequence(rng: np.random.Generator) -> PulseSequence:
-    kind: SequenceKind = "FISP" if rng.random() < 0.7 else "bSSFP"
+    kind = SequenceKind.FISP if rng.random() < 0.7 else SequenceKind.BSSFP
     n_frames = int(rng.integers(100, 500))
     n_lobes = int(rng.integers(1, 6))
     edges = np.linspace(0, n_lobes, n_frames, endpoint=False)

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from mri2qmap_bids.errors import DeviceError
 from mri2qmap_bids.recon import reconstruct as reconstruct_module
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
-from mri2qmap_bids.recon.acquisition.raw import RawScan, ReadLayout, read_raw
+from mri2qmap_bids.recon.acquisition.raw import RawScan, ReadLayout, SliceSamples, read_raw
 from mri2qmap_bids.recon.device import find_device
 from mri2qmap_bids.recon.grid import centre, resize, tissue_grid, widened
 from mri2qmap_bids.recon.methods.base import Solution
@@ -217,7 +217,11 @@ def test_a_gpu_that_is_not_there_is_said():
 
 def test_an_unknown_method_is_refused_before_anything_is_computed(monkeypatch):
     geometry = Geometry((1, 8, 8), (5e-3,) * 3, np.zeros(3), *np.eye(3))
-    scan = RawScan((), None, geometry, (5e-3, 0.04, 0.04), SEQUENCE.n_frames, False)
+    edge = torch.tensor([[100.0, 100.0]]).repeat(SEQUENCE.n_frames, 1)
+    samples = SliceSamples(
+        torch.ones(2, SEQUENCE.n_frames, dtype=torch.complex64), edge, torch.arange(SEQUENCE.n_frames)
+    )
+    scan = RawScan((samples,), None, geometry, (5e-3, 0.04, 0.04), SEQUENCE.n_frames, False)
     monkeypatch.setattr(reconstruct_module, "build_dictionary", None)
     with pytest.raises(ValueError, match=r"method must be one of .*llr.*, got 'lrtvv'"):
         reconstruct(scan, SEQUENCE, replace(OPTIONS, method="lrtvv"))

@@ -76,19 +76,24 @@ COUNTERS = (
 )
 """All counters of ``idx``."""
 
-FRAME_COUNTERS = (
-    "contrast",
-    "repetition",
-    "kspace_encode_step_1",
-    "kspace_encode_step_2",
-    "slice",
-    "phase",
-    "set",
-    "segment",
-    "average",
-    "order",
-)
-"""Counters that may number the frames; order: the order of acquisition."""
+
+class FrameCounter(StrEnum):
+    """ISMRMRD counters that may number the frames."""
+
+    CONTRAST = "contrast"
+    REPETITION = "repetition"
+    KSPACE_ENCODE_STEP_1 = "kspace_encode_step_1"
+    KSPACE_ENCODE_STEP_2 = "kspace_encode_step_2"
+    SLICE = "slice"
+    PHASE = "phase"
+    SET = "set"
+    SEGMENT = "segment"
+    AVERAGE = "average"
+    ORDER = "order"
+    """No counter: the order of acquisition."""
+
+
+FRAME_COUNTERS = tuple(FrameCounter)
 
 
 def tally(values: NDArray[Any]) -> str:

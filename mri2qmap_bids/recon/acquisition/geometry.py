@@ -5,10 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mri2qmap_bids.errors import ArgumentError
+from mri2qmap_bids.recon.bounds import MATRIX, PARTITIONS, POSITION, SLAB, VOXEL_SIZE, check, whole
+
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """The grid of a reconstructed volume in patient coordinates (LPS, as ISMRMRD has them)."""
+    """The grid of a reconstructed volume in patient coordinates (LPS, as ISMRMRD has them).
+
+    Raises
+    ------
+    ArgumentError
+        If a size or position is beyond its bounds, as it is in mm, or the directions are not orthogonal.
+    """
 
     matrix: tuple[int, int, int]
     """Number of voxels along (z, y, x)."""
@@ -22,6 +31,31 @@ class Geometry:
     """Unit vector of increasing y index, LPS."""
     slice_dir: NDArray[np.float64]
     """Unit vector of increasing z index, LPS."""
+
+    def __post_init__(self) -> None:
+        if len(self.matrix) != 3 or len(self.voxel_size) != 3:
+            raise ArgumentError(
+                f"matrix and voxel_size must be along (z, y, x), got {self.matrix} and {self.voxel_size}"
+            )
+        object.__setattr__(self, "matrix", tuple(whole(n, "matrix", 1) for n in self.matrix))
+        object.__setattr__(self, "voxel_size", tuple(float(size) for size in self.voxel_size))
+        check(PARTITIONS, self.matrix[0], "matrix along z")
+        check(MATRIX, self.matrix[1:], "matrix along y, x")
+        # A single slice may be as thick as a slab.
+        check(SLAB if self.matrix[0] == 1 else VOXEL_SIZE, self.voxel_size[0], "voxel_size along z")
+        check(VOXEL_SIZE, self.voxel_size[1:], "voxel_size along y, x")
+        for name in ("position", "read_dir", "phase_dir", "slice_dir"):
+            vector = np.asarray(getattr(self, name), np.float64)
+            if vector.shape != (3,):
+                raise ArgumentError(f"{name} must have 3 components, got shape {vector.shape}")
+            object.__setattr__(self, name, vector)
+        check(POSITION, self.position, "position")
+        axes = np.stack([self.read_dir, self.phase_dir, self.slice_dir])
+        if not np.abs(axes @ axes.T - np.eye(3)).max() <= 1e-2:
+            raise ArgumentError(
+                "read_dir, phase_dir and slice_dir must be orthogonal unit vectors, got "
+                f"{np.round(axes, 4).tolist()}"
+            )
 
 
 def affine(geometry: Geometry) -> NDArray[np.float64]:

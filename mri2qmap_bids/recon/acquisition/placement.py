@@ -11,6 +11,7 @@ from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.acquisition.lines import ImageLines
+from mri2qmap_bids.recon.acquisition.plausibility import check_position, check_sizes, check_stack
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +34,13 @@ def place(lines: ImageLines) -> tuple[Geometry, list[int]]:
         are not equally spaced.
     """
     path, header = lines.table.path, lines.header
+    check_sizes(path, header)
     numbers = np.unique(lines.slices).tolist()
     for number in numbers:
         _check_one_place(path, lines.heads[lines.slices == number], min(_voxel_size(header)))
     firsts = [lines.heads[lines.slices == number][0] for number in numbers]
     if lines.is_3d:
+        check_position(path, _position(firsts[0]))
         return place_volume(path, header, firsts[0]), [0]
     geometry, order = place_slices(path, header, firsts)
     return geometry, [numbers[position] for position in order]
@@ -105,6 +108,7 @@ def place_slices(path: Path, header: ScanHeader, heads: list[Any]) -> tuple[Geom
     dz, dy, dx = _voxel_size(header)
     if header.recon_matrix[2] != len(heads):
         dz = header.recon_fov[2]  # of one slice: no partitions divide it
+    check_stack(path, positions, directions, (dz, dy, dx))
     order = np.argsort(heights, kind="stable")
     gaps = np.diff(heights[order])
     if len(gaps) and np.ptp(heights) < 1e-9:

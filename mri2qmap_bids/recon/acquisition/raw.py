@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mri2qmap_bids.errors import RawDataError
+from mri2qmap_bids.errors import ArgumentError, RawDataError
+from mri2qmap_bids.recon.acquisition.arguments import check_samples, check_slices, tensor_of
 from mri2qmap_bids.recon.acquisition.dimension import kz_varies
 from mri2qmap_bids.recon.acquisition.flags import Role, has_flag, roles_of
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
@@ -18,8 +19,13 @@ from mri2qmap_bids.recon.acquisition.layout import ReadLayout
 from mri2qmap_bids.recon.acquisition.lines import ImageLines, image_lines
 from mri2qmap_bids.recon.acquisition.placement import place
 from mri2qmap_bids.recon.acquisition.table import open_file, read_table
-from mri2qmap_bids.recon.acquisition.trajectory import cycles_per_metre, flip_is_needed
+from mri2qmap_bids.recon.acquisition.trajectory import (
+    check_energy,
+    cycles_per_metre,
+    flip_is_needed,
+)
 from mri2qmap_bids.recon.arrays import FrameIndex, KSpace, Trajectory
+from mri2qmap_bids.recon.bounds import FIELD_OF_VIEW, PARTITIONS, SLAB, check, whole
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +34,15 @@ _READ_AT_ONCE = 4096
 
 @dataclass(frozen=True, eq=False)
 class SliceSamples:
-    """All imaging samples of one 2D slice, or of a whole 3D volume."""
+    """All imaging samples of one 2D slice, or of a whole 3D volume.
+
+    NumPy arrays, other precisions and non-contiguous tensors are converted.
+
+    Raises
+    ------
+    ArgumentError
+        If an array has the wrong axes or kind of numbers, is not finite, or they disagree.
+    """
 
     kspace: KSpace
     """Complex samples, shape (coil, sample)."""
@@ -37,10 +51,25 @@ class SliceSamples:
     frame: FrameIndex
     """Frame of each sample, shape (sample,)."""
 
+    def __post_init__(self) -> None:
+        for name, axes, dtype in (
+            ("kspace", "coil, sample", torch.complex64),
+            ("trajectory", "sample, dim", torch.float32),
+            ("frame", "sample", torch.int64),
+        ):
+            object.__setattr__(self, name, tensor_of(getattr(self, name), name, axes, dtype))
+        check_samples(self.kspace, self.trajectory, self.frame)
+
 
 @dataclass(frozen=True, eq=False)
 class RawScan:
-    """Raw data of one scan."""
+    """Raw data of one scan.
+
+    Raises
+    ------
+    ArgumentError
+        If slices, noise, frames and geometry disagree, or a value is beyond its bounds.
+    """
 
     slices: tuple[SliceSamples, ...]
     """One entry per 2D slice, ordered along ``slice_dir``; a single entry for 3D."""
@@ -54,6 +83,28 @@ class RawScan:
     """Number of frames T."""
     is_3d: bool
     """Whether the scan is one volume."""
+    encoded_matrix: tuple[int, int, int] | None = None
+    """Positions in k-space along (z, y, x), 1 for z of slices; None: those of the geometry's voxel size."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slices", tuple(self.slices))
+        if self.noise is not None:
+            noise = tensor_of(self.noise, "noise", "coil, sample", torch.complex64)
+            object.__setattr__(self, "noise", noise)
+        object.__setattr__(self, "n_frames", whole(self.n_frames, "n_frames", 2))
+        for axis, extent in zip("zyx", self.encoded_fov, strict=True):
+            check(SLAB if axis == "z" else FIELD_OF_VIEW, extent, f"encoded_fov along {axis}")
+        if self.encoded_matrix is not None:
+            check(PARTITIONS, self.encoded_matrix, "encoded_matrix")
+        n_slices, n_dim = (1, 3) if self.is_3d else (self.geometry.matrix[0], 2)
+        dims = {part.trajectory.shape[1] for part in self.slices}
+        if len(self.slices) != n_slices or dims != {n_dim}:
+            raise ArgumentError(
+                f"slices must be {n_slices} with trajectories of {n_dim} components (is_3d is "
+                f"{self.is_3d}, geometry.matrix {self.geometry.matrix}), got {len(self.slices)} with "
+                f"{sorted(dims)} components"
+            )
+        check_slices(self.slices, self.noise, self.n_frames)
 
 
 def read_raw(path: Path, layout: ReadLayout) -> RawScan:
@@ -109,14 +160,19 @@ def read_samples(lines: ImageLines) -> RawScan:
         sum(len(part.frame) for part in slices),
         "3D" if lines.is_3d else f"{len(slices)} slice(s)",
     )
-    return RawScan(
-        slices=slices,
-        noise=noise,
-        geometry=geometry,
-        encoded_fov=lines.header.encoded_fov[::-1],
-        n_frames=lines.layout.n_frames,
-        is_3d=lines.is_3d,
-    )
+    nx, ny, nz = lines.header.encoded_matrix
+    try:
+        return RawScan(
+            slices=slices,
+            noise=noise,
+            geometry=geometry,
+            encoded_fov=lines.header.encoded_fov[::-1],
+            n_frames=lines.layout.n_frames,
+            is_3d=lines.is_3d,
+            encoded_matrix=(nz if lines.is_3d else 1, ny, nx),
+        )
+    except ArgumentError as error:
+        raise RawDataError(f"{path}: {error}") from error
 
 
 def _read_noise(file: h5py.File, lines: ImageLines) -> torch.Tensor | None:
@@ -188,6 +244,7 @@ def _read_slice(data: h5py.Dataset, lines: ImageLines, number: int) -> SliceSamp
         for line in np.flatnonzero(reverse):
             span = slice(ends[line] - lengths[line], ends[line])
             kspace[:, span] = kspace[:, span][:, ::-1]
+    check_energy(path, kspace, trajectory)
     header = lines.header
     return SliceSamples(
         kspace=torch.from_numpy(kspace),

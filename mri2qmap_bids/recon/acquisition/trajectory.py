@@ -1,18 +1,41 @@
-"""Sample positions: their unit, and the direction of reversed readouts."""
+"""Sample positions: their unit, their extent, and the direction of reversed readouts."""
 
 import logging
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import RawDataError
+from mri2qmap_bids.recon.bounds import (
+    TRAJECTORY_ENERGY,
+    TRAJECTORY_EXTENT,
+    TRAJECTORY_RATIO,
+    TRAJECTORY_SHARE,
+)
 
 logger = logging.getLogger(__name__)
 
-TRAJECTORY_UNITS = ("cycles/pixel", "cycles/fov", "rad/pixel")
-# Tolerated overshoot of a trajectory beyond the edge of k-space.
-_OVERSHOOT = 1.2
+
+class TrajectoryUnits(StrEnum):
+    """Units in which a file may have its positions."""
+
+    CYCLES_PER_PIXEL = "cycles/pixel"
+    CYCLES_PER_FOV = "cycles/fov"
+    RAD_PER_PIXEL = "rad/pixel"
+    PER_METRE = "1/m"
+    PER_CENTIMETRE = "1/cm"
+    PER_MILLIMETRE = "1/mm"
+
+
+TRAJECTORY_UNITS = tuple(TrajectoryUnits)
+# Beyond the edge of k-space by more than an overshoot, but perhaps meant so if the unit is named.
+_BEYOND = 2.0
+# An axis that ends this far beyond the edge while another ends as far before it: matrix sizes exchanged.
+_OFF = 0.1
+# A unit of this extent is that of the trajectory; of the other extent it may be.
+_EXACT, _GOOD = (0.97, 1.03), (0.8, 1.2)
 
 
 def cycles_per_metre(
@@ -33,38 +56,190 @@ def cycles_per_metre(
     matrix, fov
         Encoded matrix and field of view [m] along (x, y, z).
     units
-        One of TRAJECTORY_UNITS; None distinguishes cycles/pixel (within 0.5) from cycles per
+        One of :class:`TrajectoryUnits`; None distinguishes cycles/pixel (within 0.5) from cycles per
         field of view (up to half the matrix) by the largest position.
 
     Raises
     ------
     RawDataError
-        If no unit fits the magnitude.
+        If the positions do not reach the edge of k-space along every axis, or go far beyond it; the
+        text says which unit would fit.
     """
     n_dim = trajectory.shape[1]
-    per_fov = np.array(fov[:n_dim], np.float64)
-    per_pixel = per_fov / np.array(matrix[:n_dim])
-    scale = {
-        "cycles/pixel": 1 / per_pixel,
-        "cycles/fov": 1 / per_fov,
-        "rad/pixel": 1 / (2 * np.pi * per_pixel),
-    }
-    if units is None:
-        units = _tell_units(path, float(np.abs(trajectory).max(initial=0)), max(matrix[:n_dim]))
-    scaled: NDArray[np.float32] = (trajectory * scale[units]).astype(np.float32)
+    # Without a temporary of the trajectory's size.
+    largest = np.maximum(trajectory.max(0, initial=0), -trajectory.min(0, initial=0))
+    largest = largest.astype(np.float64)
+    unit = TrajectoryUnits(units) if units else _probable_unit(largest)
+    text = extent_fault(largest, matrix[:n_dim], fov[:n_dim], unit, named=units is not None)
+    if text:
+        raise RawDataError(
+            f"{path}: the trajectory {text}; its unit is set with MRFTrajectoryUnits "
+            f"({', '.join(TRAJECTORY_UNITS)})"
+        )
+    scaled: NDArray[np.float32] = (trajectory * _scales(matrix[:n_dim], fov[:n_dim])[unit]).astype(
+        np.float32
+    )
     return scaled
 
 
-def _tell_units(path: Path, largest: float, matrix: int) -> str:
-    if largest <= 0.5 * _OVERSHOOT:
-        return "cycles/pixel"
-    looks_like_radians = abs(largest - np.pi) < 0.1 and matrix > 8
-    if largest <= 0.5 * matrix * _OVERSHOOT and not looks_like_radians:
-        return "cycles/fov"
-    raise RawDataError(
-        f"{path}: the trajectory must lie within 0.5 (cycles/pixel) or {matrix / 2:g} (cycles/fov), "
-        f"got up to {largest:.4g}; set its unit with MRFTrajectoryUnits in the sidecar "
-        f"({', '.join(TRAJECTORY_UNITS)})"
+def extent_fault(
+    largest: NDArray[np.float64],
+    matrix: tuple[int, ...],
+    fov: tuple[float, ...],
+    unit: TrajectoryUnits,
+    named: bool,
+) -> str | None:
+    """Why positions cannot be in a unit, with the unit that would fit; None: they can.
+
+    Parameters
+    ----------
+    largest
+        Largest distance from the centre along every axis as stored, shape (dim,).
+    matrix, fov
+        Encoded matrix and field of view [m] along the same axes.
+    unit
+        Unit of the positions.
+    named
+        Whether the unit was named by the user, rather than the more probable one.
+    """
+    reached = {
+        other: _extents(largest * scale, matrix, fov)
+        for other, scale in _scales(matrix, fov).items()
+    }
+    wrong = _mismatch(reached[unit])
+    fitting = [
+        other for other, extents in reached.items() if other != unit and _between(extents, _GOOD)
+    ]
+    if wrong is None:
+        exact = [other for other in fitting if _between(reached[other], _EXACT)]
+        if named or not exact or reached[unit].max() > _EXACT[0] - _OFF:
+            return None
+        wrong = f"may be in {unit} or in {exact[0]}"
+    elif wrong == _TOO_FAR and named and not fitting and reached[unit].max() <= _BEYOND:
+        logger.warning(
+            "The trajectory (%s) reaches %s of the edge of k-space: samples outside the encoded "
+            "matrix are left out",
+            unit,
+            _percent(reached[unit]),
+        )
+        return None
+    spanned = " x ".join(f"{reached[unit][i] * n:.3g}" for i, n in enumerate(matrix))
+    advice = (
+        f"{fitting[0]} would fit"
+        if fitting
+        else f"no unit fits: as {unit} it spans {spanned} positions of the encoded matrix "
+        f"{' x '.join(map(str, matrix))}{_units_by_axis(reached, unit)}"
+    )
+    return f"{wrong}, got {_percent(reached[unit])} of the edge of k-space as {unit}; {advice}"
+
+
+def check_energy(
+    path: Path, kspace: NDArray[np.complex64], trajectory: NDArray[np.float32]
+) -> None:
+    """Refuse positions that put the signal's energy away from the centre of k-space.
+
+    The mean of |k|^2 over the samples, weighted with |s|^2, is at most about the plain mean (noise).
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    kspace
+        Samples, shape (coil, sample).
+    trajectory
+        Positions in any unit, shape (sample, dim).
+
+    Raises
+    ------
+    RawDataError
+        If it is far above the plain mean.
+    """
+    squared = np.einsum("sd,sd->s", trajectory, trajectory, dtype=np.float64)
+    energy = np.zeros(len(squared))
+    for coil in kspace:
+        energy += coil.real.astype(np.float64) ** 2 + coil.imag.astype(np.float64) ** 2
+    total = float(energy.sum() * squared.mean())
+    ratio = float(energy @ squared) / total if total > 0 else 0.0
+    if ratio > TRAJECTORY_ENERGY.upper:
+        raise RawDataError(
+            f"{path}: the trajectory must have the signal's energy at the centre of k-space (mean of "
+            f"|k|^2 weighted with the signal at most {TRAJECTORY_ENERGY.upper:g} times the plain mean), "
+            f"got {ratio:.2f} times; are the positions those of these samples, with k = 0 in the centre?"
+        )
+
+
+_TOO_FAR = f"must lie within {TRAJECTORY_EXTENT.upper:g} times the edge of k-space"
+
+
+def _mismatch(extents: NDArray[np.float64]) -> str | None:
+    """The rule that extents relative to the edge of k-space break; None: none."""
+    if extents.min() < TRAJECTORY_RATIO.lower * extents.max() or (
+        extents.max() > 1 + _OFF and extents.min() < 1 - _OFF
+    ):
+        return "must reach equally far into the k-space of the header's matrix along every axis"
+    if extents.max() > TRAJECTORY_EXTENT.upper:
+        return _TOO_FAR
+    if extents.clip(max=1).prod() < TRAJECTORY_SHARE.lower:
+        return f"must cover at least {100 * TRAJECTORY_SHARE.lower:g} % of k-space"
+    return None
+
+
+def _extents(
+    largest: NDArray[np.float64], matrix: tuple[int, ...], fov: tuple[float, ...]
+) -> NDArray[np.float64]:
+    """Largest positions [cycles/m] relative to the edge of k-space; a sample is one position wide."""
+    positions = 2 * largest * np.array(fov)
+    edge = np.array(matrix, np.float64)
+    # n positions around the centre end at (n - 1) / 2 or at n / 2.
+    extents: NDArray[np.float64] = np.where(
+        positions <= edge, np.minimum(positions + 1, edge), positions
+    )
+    return extents / edge
+
+
+def _scales(
+    matrix: tuple[int, ...], fov: tuple[float, ...]
+) -> dict[TrajectoryUnits, NDArray[np.float64]]:
+    """Cycles per metre of every unit, shape (dim,)."""
+    per_fov = 1 / np.array(fov, np.float64)
+    per_pixel = per_fov * np.array(matrix)
+    one = np.ones_like(per_fov)
+    return {
+        TrajectoryUnits.CYCLES_PER_PIXEL: per_pixel,
+        TrajectoryUnits.CYCLES_PER_FOV: per_fov,
+        TrajectoryUnits.RAD_PER_PIXEL: per_pixel / (2 * np.pi),
+        TrajectoryUnits.PER_METRE: one,
+        TrajectoryUnits.PER_CENTIMETRE: 100 * one,
+        TrajectoryUnits.PER_MILLIMETRE: 1000 * one,
+    }
+
+
+def _probable_unit(largest: NDArray[np.float64]) -> TrajectoryUnits:
+    within = largest.max(initial=0) <= 0.5 * TRAJECTORY_EXTENT.upper
+    return TrajectoryUnits.CYCLES_PER_PIXEL if within else TrajectoryUnits.CYCLES_PER_FOV
+
+
+def _between(extents: NDArray[np.float64], limits: tuple[float, float]) -> bool:
+    return bool((extents >= limits[0]).all() and (extents <= limits[1]).all())
+
+
+def _units_by_axis(
+    reached: dict[TrajectoryUnits, NDArray[np.float64]], unit: TrajectoryUnits
+) -> str:
+    """The units that would fit axis by axis, where that is another one along one of them."""
+    fitting = [
+        [other for other, extents in reached.items() if _between(extents[axis : axis + 1], _GOOD)]
+        for axis in range(len(reached[unit]))
+    ]
+    if not all(fitting) or all(unit in units for units in fitting):
+        return ""
+    words = (f"{units[0]} along {axis}" for axis, units in zip("xyz", fitting, strict=False))
+    return f" ({', '.join(words)} would fit)"
+
+
+def _percent(extents: NDArray[np.float64]) -> str:
+    return ", ".join(
+        f"{100 * value:.3g} % along {axis}" for axis, value in zip("xyz", extents, strict=False)
     )
 
 

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.options import ReconOptions
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def method_named(name: str) -> "Method":
 
     Raises
     ------
+    ArgumentError
+        If there is none.
     ValueError
-        If there is none, or an entry point is not a :class:`Method`.
+        If an entry point is not a :class:`Method`.
     """
     from mri2qmap_bids.recon.methods.base import Method
 
@@ -50,7 +53,7 @@ def method_named(name: str) -> "Method":
         (entry,) = entry_points(group=ENTRY_POINTS, name=name)
         method = entry.load()
     else:
-        raise ValueError(f"method must be one of {', '.join(method_names())}, got {name!r}")
+        raise ArgumentError(f"method must be one of {', '.join(method_names())}, got {name!r}")
     if not isinstance(method, Method) or method.name != name:
         raise ValueError(
             f"entry point {name} of {ENTRY_POINTS} must be a Method of this name, got {method!r}"

@@ -11,7 +11,7 @@ from torchsim.model import Simulator, SpinPhysics
 from torchsim.sequence import Delay, Dephase, Excitation, Inversion, Operator, Readout, Spoil
 
 from mri2qmap_bids.recon.arrays import Fingerprints
-from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, SequenceKind
 
 # With fewer than 100 configuration orders, long sequences have errors of per cents where T2 is near T1.
 N_STATES = 100
@@ -32,7 +32,7 @@ class _FingerprintTrain(Simulator):  # type: ignore[misc]
         if sequence.inversion_time is not None:
             # An inversion module spoils the remaining transverse magnetisation.
             parts += [Inversion(), Spoil(), Delay(sequence.inversion_time)]
-        spoiled = sequence.kind == "FISP"
+        spoiled = sequence.kind == SequenceKind.FISP
         for flip, phase, tr, te in zip(
             sequence.flip_angle.tolist(),
             sequence.rf_phase.tolist(),
@@ -93,7 +93,7 @@ def _play(
 ) -> torch.Tensor:
     """The echoes of the last of ``n_shots`` shots, shape (atom, frame)."""
     # A balanced sequence does not dephase: order zero is its whole state.
-    states = n_states if sequence.kind == "FISP" else 1
+    states = n_states if sequence.kind == SequenceKind.FISP else 1
     train = _FingerprintTrain(sequence=sequence, states=states, repetitions=n_shots)
     b1 = torch.as_tensor(b1, dtype=t1.dtype, device=t1.device)
     signal = train.simulate(

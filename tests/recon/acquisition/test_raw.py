@@ -138,7 +138,7 @@ def test_reversed_readouts_meet_their_positions(tmp_path, trajectory_reversed):
 
 
 def test_symmetric_reversed_readouts_are_flipped(tmp_path):
-    line = np.stack([np.linspace(-0.5, 0.5, 16), np.zeros(16)], axis=1)
+    line = np.stack([np.linspace(-0.5, 0.5, 16), np.linspace(-0.5, 0.5, 16)], axis=1)
     data = np.arange(16)[None] + 1j
     readouts = [
         acquisition(data, line, idx_contrast=0),

@@ -1,0 +1,57 @@
+"""Whether the arguments of a reconstruction agree with each other."""
+
+import numpy as np
+
+from mri2qmap_bids.errors import ArgumentError
+from mri2qmap_bids.recon.acquisition.raw import RawScan
+from mri2qmap_bids.recon.acquisition.trajectory import TrajectoryUnits, extent_fault
+from mri2qmap_bids.recon.grid import encoded_support
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.physics.dictionary import Dictionary
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
+
+
+def check_agreement(
+    scan: RawScan, sequence: PulseSequence, options: ReconOptions, dictionary: Dictionary | None
+) -> None:
+    """Refuse arguments that were each valid but do not belong together.
+
+    Parameters
+    ----------
+    scan, sequence, options, dictionary
+        As of :func:`mri2qmap_bids.recon.reconstruct.reconstruct`.
+
+    Raises
+    ------
+    ArgumentError
+        If scan, sequence, dictionary and rank differ in the number of frames, or the positions are not
+        in cycles per metre.
+    """
+    frames = {"sequence.n_frames": sequence.n_frames}
+    if dictionary is not None:
+        frames["frames of dictionary.basis"] = len(dictionary.basis)
+    for name, n_frames in frames.items():
+        if n_frames != scan.n_frames:
+            raise ArgumentError(f"{name} must be scan.n_frames = {scan.n_frames}, got {n_frames}")
+    if options.rank is not None and options.rank > scan.n_frames:
+        raise ArgumentError(
+            f"rank must be at most the number of frames, {scan.n_frames}, got {options.rank}"
+        )
+    n_dim = 3 if scan.is_3d else 2
+    fov = scan.encoded_fov[-n_dim:]
+    matrix = (
+        encoded_support(scan.geometry.matrix[-n_dim:], scan.geometry.voxel_size[-n_dim:], fov)
+        if scan.encoded_matrix is None
+        else scan.encoded_matrix[-n_dim:]
+    )
+    for number, part in enumerate(scan.slices):
+        largest = part.trajectory.abs().amax(0).double().numpy()
+        text = extent_fault(
+            largest.astype(np.float64),
+            matrix[::-1],
+            fov[::-1],
+            TrajectoryUnits.PER_METRE,
+            named=True,
+        )
+        if text:
+            raise ArgumentError(f"slices[{number}].trajectory {text}")
