@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from mri2qmap_bids.cli import build_parser
+from mri2qmap_bids.cli.parser import build_parser
 
 FOLDER = Path(__file__).parent
 # Nipoppy copies its folder and follows no link out of it: the file lies there.

@@ -8,7 +8,7 @@ from typing import Any
 
 from mri2qmap_bids import errors
 from mri2qmap_bids.citation.references import REFERENCES
-from mri2qmap_bids.cli import build_parser
+from mri2qmap_bids.cli.parser import build_parser
 from mri2qmap_bids.tools import COMMANDS
 
 ROOT = Path(__file__).parents[1]

@@ -145,12 +145,12 @@ def _checked(path: Path, action: argparse.Action, value: Any) -> Any:
     right = isinstance(value, list) == several and (not flag or isinstance(value, bool | int))
     values = value if isinstance(value, list) else [value]
     try:
-        kind = action.type if callable(action.type) else (lambda given: given)
-        converted = values if flag else [kind(given) for given in values]
+        kind = action.type if callable(action.type) else (lambda word: word)
+        converted = values if flag else [kind(word) for word in values]
     except (TypeError, ValueError):
         right = False
     if right and action.choices is not None:
-        right = all(given in action.choices for given in values)
+        right = all(word in action.choices for word in values)
     if not right:
         raise UsageError(
             f"--config-file {path}: {action.dest} must be a value of --"
