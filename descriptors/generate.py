@@ -22,6 +22,7 @@ _EXIT_CODES = {
     17: "The analysis level is unknown",
     18: "Nothing is selected",
     64: "The command line is invalid",
+    65: "All runs are done, and one is rated as bad as --fail-on names",
     66: "A file or directory named on the command line does not exist",
     73: "The output cannot be written",
 }

@@ -7,6 +7,7 @@ Mri2QmapError                    exit code 1
 ├── DatasetError                 16   the dataset as a whole cannot be used
 ├── NothingSelectedError         18   the filters select no run
 ├── OutputError                  73   the output cannot be written
+├── QualityError                 65   all runs are done, and one is rated as bad as --fail-on names
 ├── SidecarError                  1   a run's metadata are invalid
 ├── RawDataError                  1   a run's k-space file is invalid
 ├── WeightsError                  1   a denoiser's weights cannot be used
@@ -57,6 +58,12 @@ class OutputError(Mri2QmapError):
     """The output directory cannot be written."""
 
     exit_code = 73
+
+
+class QualityError(Mri2QmapError):
+    """All runs are done, but one of them is rated as the call does not accept it."""
+
+    exit_code = 65
 
 
 class SidecarError(Mri2QmapError):

@@ -12,6 +12,7 @@ import yaml
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_text
+from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import InputError, UsageError
 from mri2qmap_bids.settings import PLUGINS
 
@@ -80,7 +81,7 @@ def read_options(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
         If it is not TOML, or contains unknown options or invalid values.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(path))
     except OSError as error:
         raise InputError(f"--config-file {path}: must be a file, got: {error.strerror}") from error
     except ValueError as error:
@@ -111,7 +112,7 @@ def read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
         If it is not YAML, or names an unsupported plugin.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path))
     except OSError as error:
         raise InputError(f"--use-plugin {path}: must be a file, got: {error.strerror}") from error
     except (ValueError, yaml.YAMLError) as error:

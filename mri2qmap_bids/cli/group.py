@@ -3,6 +3,7 @@
 import logging
 
 from mri2qmap_bids.cli.directories import make_writable
+from mri2qmap_bids.cli.summary import ratings, require_quality
 from mri2qmap_bids.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -29,4 +30,9 @@ def summarise_group(settings: Settings) -> int:
     from mri2qmap_bids.report.group import write_group_report
 
     logger.info("Group report: %s", write_group_report(settings.output_dir))
+    logger.info(
+        "%d run(s) in the tables%s", len(tables.verdicts), ratings(tables.verdicts.values())
+    )
+    if not tables.problems:
+        require_quality(tables.verdicts, settings)
     return 1 if tables.problems else 0

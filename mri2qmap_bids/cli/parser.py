@@ -270,6 +270,13 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         "--stop-on-first-crash", action="store_true", help="stop all runs when one fails"
     )
     group.add_argument(
+        "--fail-on",
+        choices=("never", "look", "bad"),
+        default="never",
+        help="rating of the report's traffic light from which a run makes the exit code 65, though its maps are "
+        "written: bad; look (or bad); or never",
+    )
+    group.add_argument(
         "--write-graph", action="store_true", help="draw the workflow into the work directory"
     )
     group.add_argument(

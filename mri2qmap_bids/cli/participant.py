@@ -12,7 +12,7 @@ from mri2qmap_bids.cli.directories import empty, make_writable
 from mri2qmap_bids.cli.preview import list_plans, write_planned_methods
 from mri2qmap_bids.cli.reports import write_missing_reports
 from mri2qmap_bids.cli.selection import select, up_to_date
-from mri2qmap_bids.cli.summary import Counts, conclude, log_not_run, log_outcomes
+from mri2qmap_bids.cli.summary import Counts, conclude, log_not_run, log_outcomes, log_skipped
 from mri2qmap_bids.logs import configure_logging
 from mri2qmap_bids.settings import Settings
 
@@ -36,8 +36,7 @@ def process_participants(settings: Settings, arguments: argparse.Namespace) -> i
     if arguments.boilerplate_only:
         return write_planned_methods(selection, settings)
     current = () if arguments.force else up_to_date(selection.runs, settings)
-    for run in current:
-        logger.info("%s: skipped: its derivatives are up to date (--force repeats it)", run.name)
+    verdicts = log_skipped(current, settings.output_dir)
     selection = replace(selection, runs=tuple(r for r in selection.runs if r not in current))
     if arguments.dry_run:
         return list_plans(selection, settings)
@@ -49,7 +48,12 @@ def process_participants(settings: Settings, arguments: argparse.Namespace) -> i
         make_writable(settings.work_dir, "the work directory (-w)")
         counts = _reconstruct(selection, settings, arguments)
     n_failed_reports = counts.n_failed_reports + write_missing_reports(current, settings)
-    counts = replace(counts, n_skipped=len(current), n_failed_reports=n_failed_reports)
+    counts = replace(
+        counts,
+        n_skipped=len(current),
+        n_failed_reports=n_failed_reports,
+        verdicts={**verdicts, **counts.verdicts},
+    )
     return conclude(counts, settings)
 
 
@@ -60,7 +64,6 @@ def _reconstruct(
     from mri2qmap_bids.dataset.derivatives import initialise_dataset
     from mri2qmap_bids.workflow.planning import survey
 
-    configure_logging(settings.log_level)
     memory, refusals = survey(selection.runs, settings)
     problems = [(name, advised(error)) for name, error in refusals.items()]
     for name, reason in problems:
@@ -97,6 +100,7 @@ def _execute(
         write_reports,
     )
 
+    configure_logging(settings.log_level)  # again, now that Nipype has set up its loggers
     forget_failures(runs, settings)
     pages = pages_of(
         settings.output_dir,
@@ -106,7 +110,7 @@ def _execute(
     )
     pages = [page for page in pages if any(page.holds(run.entities) for run in runs)]
     outcome = execute(init_dataset_wf(runs, settings, memory, pages), settings)
-    counts = log_outcomes(runs, outcome)
+    counts = log_outcomes(runs, outcome, settings.output_dir)
     n_failed_reports = tell_failures(pages, outcome.failures)
     participants = note_failures(problems, runs, outcome, settings)
     # A page waits for all its runs; those with a failed one are written now.

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mri2qmap_bids.cli.directories import make_writable
+from mri2qmap_bids.cli.summary import ratings, require_quality
 from mri2qmap_bids.errors import DatasetError, NothingSelectedError
 from mri2qmap_bids.logs import configure_logging
 from mri2qmap_bids.settings import Settings
@@ -25,7 +26,8 @@ def rewrite_reports(settings: Settings) -> int:
     NothingSelectedError
         If none of the participants has maps.
     """
-    from mri2qmap_bids.report.contents import pages_of, participants_of
+    from mri2qmap_bids.dataset.verdict import read_verdict
+    from mri2qmap_bids.report.contents import pages_of, participants_of, runs_of
 
     labels = participants_of(settings.output_dir)
     if not labels:
@@ -48,9 +50,22 @@ def rewrite_reports(settings: Settings) -> int:
     configure_logging(settings.log_level)
     pages = pages_of(settings.output_dir, participants, settings.most_sessions)
     n_failed = write_reports(pages, settings)
+    verdicts = {
+        "_".join(f"{key}-{value}" for key, value in run.items()): read_verdict(
+            settings.output_dir, run
+        )
+        for label in participants
+        for run in runs_of(settings.output_dir, label)
+    }
     logger.info(
-        "%d report(s) written, %d failed: %s", len(pages) - n_failed, n_failed, settings.output_dir
+        "%d report(s) written, %d failed%s: %s",
+        len(pages) - n_failed,
+        n_failed,
+        ratings(verdicts.values()),
+        settings.output_dir,
     )
+    if not n_failed:
+        require_quality(verdicts, settings)
     return 1 if n_failed else 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mri2qmap_bids.cli.config import read_plugin
 from mri2qmap_bids.cli.directories import check_output
+from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import InputError, UsageError
 from mri2qmap_bids.recon.methods.registry import method_named, method_names, resolved, sloppy
 from mri2qmap_bids.recon.options import ReconOptions
@@ -70,6 +71,7 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         plugin=plugin,
         plugin_args=plugin_args,
         most_sessions=arguments.aggregate_session_reports,
+        fail_on=arguments.fail_on,
         n_procs=n_procs,
         omp_threads=min(arguments.omp_nthreads or min(n_procs, 8), n_procs),
         memory_gb=(
@@ -103,7 +105,7 @@ def _with_files(words: Sequence[str]) -> list[str]:
             labels.append(word)
             continue
         try:
-            lines = Path(word).read_text(encoding="utf-8").splitlines()
+            lines = read_text(Path(word)).splitlines()
         except (OSError, ValueError) as error:
             raise InputError(
                 f"--participant-label {word}: must be labels, or a file with one label per line, got: {error}"

@@ -74,6 +74,16 @@ def test_participants_are_taken_from_files(tmp_path):
     assert settings(*words).participants == ("01", "02", "03", "04", "05")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_participants_files_may_begin_with_a_byte_order_mark(tmp_path, encoding):
+    """As Excel and PowerShell write them."""
+    file = tmp_path / "participants.tsv"
+    file.write_text("participant_id\tage\nsub-03\t30\n", encoding=encoding)
+    assert settings("--participant-label", str(file)).participants == ("03",)
+    file.write_text("sub-01\nsub-02\n", encoding=encoding)
+    assert settings("--participant-label", str(file)).participants == ("01", "02")
+
+
 def test_derivatives_have_names(tmp_path):
     (tmp_path / "qmap").mkdir()
     words = ("-d", f"b1={tmp_path / 'qmap'}", str(tmp_path / "qmap"))
