@@ -24,6 +24,7 @@ _EXIT_CODES = {
     64: "The command line is invalid",
     65: "All runs are done, and one is rated as bad as --fail-on names",
     66: "A file or directory named on the command line does not exist",
+    71: "The machine does not offer what the program needs",
     73: "The output cannot be written",
 }
 

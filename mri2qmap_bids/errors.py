@@ -7,6 +7,7 @@ Mri2QmapError                    exit code 1
 ├── DatasetError                 16   the dataset as a whole cannot be used
 ├── NothingSelectedError         18   the filters select no run
 ├── OutputError                  73   the output cannot be written
+├── MachineError                 71   the machine does not offer what the program needs
 ├── QualityError                 65   all runs are done, and one is rated as bad as --fail-on names
 ├── SidecarError                  1   a run's metadata are invalid
 ├── RawDataError                  1   a run's k-space file is invalid
@@ -58,6 +59,12 @@ class OutputError(Mri2QmapError):
     """The output directory cannot be written."""
 
     exit_code = 73
+
+
+class MachineError(Mri2QmapError):
+    """The machine does not offer what every run needs."""
+
+    exit_code = 71
 
 
 class QualityError(Mri2QmapError):
