@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from mri2qmap_bids.cli import build_parser
+from mri2qmap_bids.cli.parser import build_parser
 
 FOLDER = Path(__file__).parent
 # Nipoppy copies its folder and follows no link out of it: the file lies there.
@@ -22,7 +22,9 @@ _EXIT_CODES = {
     17: "The analysis level is unknown",
     18: "Nothing is selected",
     64: "The command line is invalid",
+    65: "All runs are done, and one is rated as bad as --fail-on names",
     66: "A file or directory named on the command line does not exist",
+    71: "The machine does not offer what the program needs",
     73: "The output cannot be written",
 }
 

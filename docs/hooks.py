@@ -8,7 +8,7 @@ from typing import Any
 
 from mri2qmap_bids import errors
 from mri2qmap_bids.citation.references import REFERENCES
-from mri2qmap_bids.cli import build_parser
+from mri2qmap_bids.cli.parser import build_parser
 from mri2qmap_bids.tools import COMMANDS
 
 ROOT = Path(__file__).parents[1]
@@ -115,7 +115,8 @@ def input_bounds(_: str) -> str:
     from mri2qmap_bids.recon.bounds import BOUNDS, limits
 
     rows = "\n".join(
-        f"| {bound.key} | {bound.of} | {limits(bound)} | {_escaped(bound.reason)} |" for bound in BOUNDS
+        f"| {bound.key} | {bound.of} | {limits(bound)} | {_escaped(bound.reason)} |"
+        for bound in BOUNDS
     )
     return f"| quantity | value | bounds | why |\n|---|---|---|---|\n{rows}"
 

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -51,9 +52,42 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda temporary: _write_text(temporary, text))
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file atomically, indented by two."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file atomically, indented by two; as :func:`json_text`."""
+    write_text(path, json_text(content, indent=2) + "\n")
+
+
+def json_text(content: Any, indent: int | None = None) -> str:
+    """Content as JSON. NaN and infinity, which JSON does not have, become null.
+
+    Parameters
+    ----------
+    content
+        Mappings, sequences, texts, numbers and None.
+    indent
+        Spaces of a level; None: no white space at all.
+
+    >>> json_text({"a": [1.5, float("nan")], "b": float("-inf")})
+    '{"a":[1.5,null],"b":null}'
+    """
+    separators = (",", ":") if indent is None else None
+    return json.dumps(
+        _without_nan(content),
+        indent=indent,
+        separators=separators,
+        ensure_ascii=False,
+        allow_nan=False,
+    )
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(part) for part in value]
+    return value
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -8,6 +8,8 @@ Mri2QmapError                    exit code 1
 ├── NothingSelectedError         18   the filters select no run
 ├── OutputError                  73   the output cannot be written
 ├── ArgumentError                 1   a value given from Python is invalid; also a ValueError
+├── MachineError                 71   the machine does not offer what the program needs
+├── QualityError                 65   all runs are done, and one is rated as bad as --fail-on names
 ├── SidecarError                  1   a run's metadata are invalid
 ├── RawDataError                  1   a run's k-space file is invalid
 ├── PulseqError                   1   a Pulseq file is invalid or not understood
@@ -63,6 +65,18 @@ class OutputError(Mri2QmapError):
 
 class ArgumentError(Mri2QmapError, ValueError):
     """An argument of a Python function or dataclass is invalid."""
+
+
+class MachineError(Mri2QmapError):
+    """The machine does not offer what every run needs."""
+
+    exit_code = 71
+
+
+class QualityError(Mri2QmapError):
+    """All runs are done, but one of them is rated as the call does not accept it."""
+
+    exit_code = 65
 
 
 class SidecarError(Mri2QmapError):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.planning.resources import usable_memory_gb
@@ -59,6 +59,8 @@ class Settings:
     """GPU memory to use [GB]; None: the free memory."""
     most_sessions: int = 4
     """Maximum number of sessions in one report."""
+    fail_on: Literal["bad", "look", "never"] = "never"
+    """Rating of a run from which the call fails although the run is done."""
     command: str = ""
     """The command line."""
     plugin: str = "MultiProc"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mri2qmap_bids import errors
-from mri2qmap_bids.cli import build_parser
+from mri2qmap_bids.cli.parser import build_parser
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "descriptors"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mri2qmap_bids
-from mri2qmap_bids.cli import build_parser
+from mri2qmap_bids.cli.parser import build_parser
 from mri2qmap_bids.dataset.group import COLUMNS
 from mri2qmap_bids.recon.methods.llr import LLR
 from mri2qmap_bids.recon.methods.lrtv import LRTV

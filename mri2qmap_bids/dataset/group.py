@@ -26,6 +26,7 @@ from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust
 from mri2qmap_bids.dataset.outputs import QUANTITIES
 from mri2qmap_bids.dataset.query import among
 from mri2qmap_bids.dataset.tissue import TISSUES, USUAL_FIELD, tissue_classes
+from mri2qmap_bids.dataset.verdict import LEVEL_MEANINGS, Verdict, read_verdict
 from mri2qmap_bids.errors import DatasetError, NothingSelectedError, OutputError
 
 logger = logging.getLogger(__name__)
@@ -42,13 +43,14 @@ _STATISTICS = ("mean", "median", "sd", "iqr")
 _RUN = ("participant_id", "session_id", "acquisition", "reconstruction", "run")
 _GROUP = ["acquisition", "reconstruction", "segmentation", "region"]
 # Raised whenever the same maps would give other rows.
-_ROWS_VERSION = 1
+_ROWS_VERSION = 2
 COLUMNS = {
     "participant_id": "Participant label with sub-",
     "session_id": "Session label with ses-; n/a: the file name has none",
     "acquisition": "Acquisition label without acq-; n/a: the file name has none",
     "reconstruction": "Reconstruction label without rec-; n/a: the file name has none",
     "run": "Run index without run-; n/a: the file name has none",
+    "quality": "Rating of the run by the rules of the report; n/a: its sidecar has none",
     "segmentation": f"Where the regions come from: {TISSUE} (classified from T1 by the limits given in "
     "the documentation), or the name of a dataset given by --derivatives",
     "region": f"Region of the segmentation; of {TISSUE}: WM (white matter), GM (grey matter), CSF "
@@ -92,6 +94,8 @@ class GroupTables:
 
     paths: tuple[Path, ...]
     """One table a measure."""
+    verdicts: Mapping[str, Verdict | None]
+    """Ratings of the runs in the tables, by the run's name; None: its sidecar has none."""
     problems: tuple[tuple[str, str], ...] = ()
     """(run, reason) pairs of runs that are left out."""
 
@@ -138,17 +142,20 @@ def write_group_tables(
     if not runs:
         raise NothingSelectedError(f"{output_dir}: the filters must select maps, got none")
     rows, problems = [], []
+    verdicts: dict[str, Verdict | None] = {}
     summarise = partial(_rows_or_problem, output_dir, derivatives, cache_dir)
     with ThreadPoolExecutor(n_threads) as pool:
         for run, (of_run, problem) in zip(runs, pool.map(summarise, runs), strict=True):
             rows += of_run
             if problem:
                 problems.append((_name(run), problem))
+            else:
+                verdicts[_name(run)] = read_verdict(output_dir, run)
     if not rows:
         raise DatasetError("; ".join(f"{name}: {reason}" for name, reason in problems[:5]))
     table = pd.DataFrame(rows)
     paths = tuple(_write_table(table, measure, output_dir) for measure in UNITS)
-    return GroupTables(paths, tuple(problems))
+    return GroupTables(paths, verdicts, tuple(problems))
 
 
 def entities_of(path: Path) -> dict[str, str]:
@@ -175,6 +182,7 @@ def _write_table(rows: pd.DataFrame, measure: str, output_dir: Path) -> Path:
     }
     for name in _STATISTICS:
         described[name]["Units"] = UNITS[measure]
+    described["quality"]["Levels"] = dict(LEVEL_MEANINGS)
     described["outlier"]["Levels"] = {"true": "Outlier", "false": "Not an outlier"}
     write_json(path.with_suffix(".json"), described)
     return path
@@ -198,7 +206,7 @@ def _rows_or_problem(
     except DatasetError as error:
         return [], str(error)
     try:
-        write_text(path, json.dumps(rows))
+        write_json(path, rows)
     except OutputError as error:
         logger.debug("%s: the summary is not cached: %s", _name(run), error)
     return rows, None
@@ -222,10 +230,12 @@ def _rows(
     names = {label: name for name, label in TISSUES.items()}
     segmentations = [Segmentation(TISSUE, tissue, names), everything]
     segmentations += [load_segmentation(file, reference) for file in files]
+    verdict = read_verdict(output_dir, run)
     of_run = {
         "participant_id": f"sub-{run['sub']}",
         "session_id": f"ses-{run['ses']}" if "ses" in run else None,
         **{long: run.get(key) for key, long in zip(_ENTITIES[2:], _RUN[2:], strict=True)},
+        "quality": verdict.level if verdict else None,
     }
     for measure in UNITS:
         values = maps[_RATES.get(measure, measure)][mask].astype(np.float64)

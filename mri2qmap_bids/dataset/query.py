@@ -10,6 +10,7 @@ from typing import Any
 
 from mri2qmap_bids.dataset.fieldmap import FieldMap, nearest
 from mri2qmap_bids.dataset.integrity import broken_sidecars, missing, unusable
+from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import DatasetError, InputError, NothingSelectedError, UsageError
 
 logger = logging.getLogger(__name__)
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 SUFFIX = "MRF"
 EXTENSIONS = (".h5", ".mrd")
 _SKIPPED = r"^/(code|stimuli|sourcedata|models|derivatives)(/|$)|/\.|/(func|dwi|perf|meg|eeg|ieeg|beh|pet|micr)(/|$)"
+_FILTER_KINDS = ("mrf", "b1")
 _FILTERABLE = frozenset(
     ("session", "acquisition", "reconstruction", "run", "suffix", "extension", "datatype")
 )
@@ -178,7 +180,7 @@ def read_filter_file(path: Path, kind: str = "mrf") -> dict[str, Any]:
         If it is no such file, or names an entity that pybids does not know.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except OSError as error:
         raise InputError(
             f"--bids-filter-file {path}: must be a file, got: {error.strerror}"
@@ -191,6 +193,11 @@ def read_filter_file(path: Path, kind: str = "mrf") -> dict[str, Any]:
         raise UsageError(
             f'--bids-filter-file {path}: must be like {{"mrf": {{"session": "a"}}}}, got {content}'
         )
+    if not set(content) <= set(_FILTER_KINDS):
+        raise UsageError(
+            f"--bids-filter-file {path}: keys must be among {', '.join(_FILTER_KINDS)}, got "
+            f"{', '.join(sorted(set(content) - set(_FILTER_KINDS)))}"
+        )
     entities: dict[str, Any] = content.get(kind, {})
     unknown = sorted(set(entities) - _FILTERABLE)
     if unknown:
@@ -198,6 +205,14 @@ def read_filter_file(path: Path, kind: str = "mrf") -> dict[str, Any]:
             f"--bids-filter-file {path}: entities of {kind} must be among "
             f"{', '.join(sorted(_FILTERABLE))}, got {', '.join(unknown)}"
         )
+    for key, value in entities.items():
+        labels = value if isinstance(value, list) else [] if value is None else [value]
+        # True is a number for Python.
+        if any(isinstance(v, bool) or not isinstance(v, str | int) for v in labels) or value == []:
+            raise UsageError(
+                f"--bids-filter-file {path}: {key} of {kind} must be a label, a number, a list of them, or null, "
+                f"got {json.dumps(value)}"
+            )
     return entities
 
 

@@ -68,10 +68,9 @@ def compare_datasets(estimate_dir: Path, truth_dir: Path) -> pd.DataFrame:
 
 def write_scores(table: pd.DataFrame, path: Path) -> None:
     """Write a table of scores as JSON records."""
-    from mri2qmap_bids.atomic import write_text
+    from mri2qmap_bids.atomic import write_json
 
-    records = json.loads(table.to_json(orient="records"))
-    write_text(path, json.dumps(records, indent=2) + "\n")
+    write_json(path, json.loads(table.to_json(orient="records")))
 
 
 def _compare_run(estimate_dir: Path, truth_dir: Path, run: dict[str, str]) -> pd.DataFrame:

@@ -74,7 +74,7 @@ def write_group_report(output_dir: Path) -> Path:
             sep="\t",
             na_values="n/a",
             keep_default_na=False,
-            dtype={**dict.fromkeys((*_KEYS, "segmentation", "region", "outlier"), str)},
+            dtype={**dict.fromkeys((*_KEYS, "quality", "segmentation", "region", "outlier"), str)},
         )
         for measure in UNITS
     }
@@ -107,10 +107,10 @@ def write_group_report(output_dir: Path) -> Path:
 
 def _rows(
     output_dir: Path, tables: Mapping[str, pd.DataFrame]
-) -> Iterable[tuple[str, str, list[str], list[str]]]:
-    """Name, link, medians of T1 and T2 in grey and white matter [ms], and outliers."""
+) -> Iterable[tuple[str, str, str | None, list[str], list[str]]]:
+    """Name, link, rating, medians of T1 and T2 in grey and white matter [ms], and outliers."""
     first = tables["T1map"]
-    for keys, _ in first.groupby(list(_KEYS), dropna=False, sort=False):
+    for keys, rows in first.groupby(list(_KEYS), dropna=False, sort=False):
         run = _entities(dict(zip(_KEYS, keys, strict=True)))
         medians, outliers = [], []
         for measure, table in tables.items():
@@ -124,7 +124,9 @@ def _rows(
                 found = own[(own.region == region) & own.segmentation.eq(own.segmentation.iloc[0])]
                 value = found["median"].iloc[0] if len(found) else float("nan")
                 medians.append("n/a" if pd.isna(value) else f"{1e3 * value:.0f}")
-        yield _name(run), _link(output_dir, run), medians, outliers
+        quality = rows.quality.iloc[0]
+        level = None if pd.isna(quality) else str(quality)
+        yield _name(run), _link(output_dir, run), level, medians, outliers
 
 
 def _is_run(table: pd.DataFrame, keys: tuple[object, ...]) -> pd.Series:

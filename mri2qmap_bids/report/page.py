@@ -20,6 +20,7 @@ from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.failures import RunFailure, read_failures
 from mri2qmap_bids.dataset.figures import figure_path
 from mri2qmap_bids.dataset.outputs import file_ends
+from mri2qmap_bids.dataset.verdict import Level, worst
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics
 from mri2qmap_bids.report import curves, kspace, scales
 from mri2qmap_bids.report.contents import Page, runs_of
@@ -27,7 +28,7 @@ from mri2qmap_bids.report.literature import Literature, literature_at
 from mri2qmap_bids.report.mosaic import Layout, cropped, draw, layout_of, planes_of, single_layout
 from mri2qmap_bids.report.picture import Picture, drawn_picture, image_picture, style
 from mri2qmap_bids.report.probe import Probe, originals, probe_of
-from mri2qmap_bids.report.rules import RULES, Check, Level, check, worst
+from mri2qmap_bids.report.rules import RULES, Check, check
 from mri2qmap_bids.report.run import Run, load_run
 from mri2qmap_bids.report.scales import Scale
 

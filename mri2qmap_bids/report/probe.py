@@ -9,6 +9,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from mri2qmap_bids.atomic import json_text
 from mri2qmap_bids.recon.diagnostics.model import Fingerprints
 from mri2qmap_bids.report.curves import phase_of
 from mri2qmap_bids.report.mosaic import cropped, single_layout
@@ -68,7 +69,7 @@ def probe_of(run: Run) -> Probe | None:
     chosen = list(dict.fromkeys(chosen))
     return Probe(
         image=image_markup(image, f"T1 map, {tile.view.name} plane at {tile.label}"),
-        data=Markup(json.dumps(_content(run, prints, kept, where), separators=(",", ":"))),
+        data=Markup(json_text(_content(run, prints, kept, where))),
         chosen=tuple(chosen),
         names=tuple(
             f"T1 {1e3 * prints.t1[kept[i]]:.0f} ms, T2 {1e3 * prints.t2[kept[i]]:.0f} ms"

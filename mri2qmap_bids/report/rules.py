@@ -6,11 +6,10 @@ from typing import Literal
 
 import numpy as np
 
+from mri2qmap_bids.dataset.verdict import Level, Verdict, worst
 from mri2qmap_bids.recon.methods.registry import method_named, method_names
 from mri2qmap_bids.report.run import Run
 
-Level = Literal["good", "look", "bad"]
-_ORDER: tuple[Level, ...] = ("good", "look", "bad")
 # Relative distance from an end of the dictionary within which a value counts as being at it.
 _AT_THE_END = 0.01
 # Range of T1 of brain tissue other than fluid at all common field strengths [s].
@@ -33,6 +32,8 @@ class Rule:
     """Limit from which the maps should not be used as they are; infinite: never."""
     measure: Callable[[Run], float | None]
     """Value of a run; None: not available for this run."""
+    finding: str
+    """What a high (or falling) value means, as a part of a sentence with the value at ``{}``."""
     falling: bool = False
     """Whether small values are bad instead of large ones."""
 
@@ -61,19 +62,27 @@ class Check:
         """The value with its unit."""
         return "not known" if self.value is None else _number(self.value, self.rule.unit)
 
+    @property
+    def reason(self) -> str:
+        """The finding with the limit that it has reached, for a level other than good."""
+        limit = (
+            self.rule.bad if self.level == "bad" and np.isfinite(self.rule.bad) else self.rule.look
+        )
+        side = "below" if self.rule.falling else "from"
+        finding = self.rule.finding.format(self.text)
+        return f"{finding} ({self.level} {side} {_number(limit, self.rule.unit)})"
+
 
 def check(run: Run) -> tuple[Check, ...]:
     """Results of all rules."""
     return tuple(_answer(rule, run) for rule in RULES)
 
 
-def worst(levels: Sequence[Level | None]) -> Level:
-    """The worst of several levels.
-
-    >>> worst(["good", None, "look"])
-    'look'
-    """
-    return max((level for level in levels if level), key=_ORDER.index, default="good")
+def verdict(checks: Sequence[Check]) -> Verdict:
+    """The worst level of several results, with the reason of each that has it."""
+    level = worst([result.level for result in checks])
+    reasons = (result.reason for result in checks if result.level == level)
+    return Verdict(level, () if level == "good" else tuple(reasons))
 
 
 def level_of(rule: Rule, value: float) -> Level:
@@ -167,60 +176,60 @@ RULES: tuple[Rule, ...] = (
         "Share of the mask with T1 in the range of brain tissue "
         f"({1e3 * _TISSUE_T1[0]:.0f}-{1e3 * _TISSUE_T1[1]:.0f} ms). Low: a wrong sequence "
         "in the sidecar, a phantom, or a failed scan.",
-        "%", 60, 30, _plausible, falling=True,
+        "%", 60, 30, _plausible, "T1 of brain tissue in only {} of the mask", falling=True,
     ),
     Rule(
         "T1 at the grid's lower end",
         "Share of voxels whose T1 is at the lower end of the dictionary. High: the model does not fit.",
-        "%", 2, 10, lambda run: _at_the_ends(run, "t1", 0),
+        "%", 2, 10, lambda run: _at_the_ends(run, "t1", 0), "T1 at the grid's lower end in {} of voxels",
     ),
     Rule(
         "T1 at the grid's upper end",
         "Share of voxels whose T1 is at the upper end of the dictionary. Expected in fluid.",
-        "%", 5, 20, lambda run: _at_the_ends(run, "t1", 1),
+        "%", 5, 20, lambda run: _at_the_ends(run, "t1", 1), "T1 at the grid's upper end in {} of voxels",
     ),
     Rule(
         "T2 at the grid's lower end",
         "Share of voxels whose T2 is at the lower end of the dictionary. High: the model does not fit.",
-        "%", 2, 10, lambda run: _at_the_ends(run, "t2", 0),
+        "%", 2, 10, lambda run: _at_the_ends(run, "t2", 0), "T2 at the grid's lower end in {} of voxels",
     ),
     Rule(
         "T2 at the grid's upper end",
         "Share of voxels whose T2 is at the upper end of the dictionary. Expected in fluid.",
-        "%", 5, 20, lambda run: _at_the_ends(run, "t2", 1),
+        "%", 5, 20, lambda run: _at_the_ends(run, "t2", 1), "T2 at the grid's upper end in {} of voxels",
     ),
     Rule(
         "Uncertainty",
         "Median standard deviation of T1 or T2, whichever is larger, relative to its value.",
-        "%", 10, 30, _uncertainty,
+        "%", 10, 30, _uncertainty, "T1 or T2 uncertain by {} (median)",
     ),
     Rule(
         "Residual against noise",
         "Standard deviation of the residual of the samples, relative to the noise scan. Far above 1: "
         "motion, a wrong trajectory or a wrong sequence.",
-        "", 1.5, 3, _noise_ratio,
+        "", 1.5, 3, _noise_ratio, "residual {} times the noise",
     ),
     Rule(
         "Misfit of the fingerprints",
         "Median norm of the difference between a voxel's fingerprint in the subspace and the one predicted from "
         "its maps, relative to the norm of the fingerprint.",
-        "%", 25, 60, _misfit,
+        "%", 25, 60, _misfit, "fingerprints misfit by {} (median)",
     ),
     Rule(
         "Convergence",
         "Energy of the solver's residual in the worst shell of k-space, relative to that of the image. High: "
         "use more iterations, or another weight.",
-        "%", 5, 25, _energy_left,
+        "%", 5, 25, _energy_left, "not converged: {} of the energy of a shell of k-space remains",
     ),
     Rule(
         "Coverage of k-space",
         "Share of the k-space of the reconstruction grid that was sampled in at least one frame.",
-        "%", 90, 60, _coverage, falling=True,
+        "%", 90, 60, _coverage, "only {} of k-space sampled", falling=True,
     ),
     Rule(
         "Warnings",
         "Number of warnings; they are listed below.",
-        "", 1, float("inf"), _n_warnings,
+        "", 1, float("inf"), _n_warnings, "{} warning(s)",
     ),
 )  # fmt: skip
 """In display order."""

@@ -17,6 +17,7 @@ from mri2qmap_bids.dataset.figures import Conditions, figure_path, read_conditio
 from mri2qmap_bids.dataset.outputs import SYNTHETIC
 from mri2qmap_bids.errors import DatasetError
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics, load_diagnostics
+from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,41 @@ class Run:
         """Along (z, y, x) [mm]."""
         x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(z), float(y), float(x)
+
+
+def unwritten_run(
+    entities: Mapping[str, str],
+    maps: QuantitativeMaps,
+    diagnostics_file: Path,
+    conditions: Conditions,
+) -> Run:
+    """A run whose derivatives are yet to be written, so that they can say how it is rated.
+
+    Parameters
+    ----------
+    entities
+        BIDS entities of the run.
+    maps
+        From the reconstruction.
+    diagnostics_file
+        From the reconstruction.
+    conditions
+        How it was made.
+    """
+    return Run(
+        entities=dict(entities),
+        affine=np.diag([1e3, 1e3, 1e3, 1.0]) @ maps.affine,
+        mask=maps.mask,
+        t1=maps.t1,
+        t2=maps.t2,
+        m0=np.abs(maps.m0),
+        t1_std=maps.t1_std,
+        t2_std=maps.t2_std,
+        synthetic={},
+        sidecar={},
+        diagnostics=_diagnostics(diagnostics_file),
+        conditions=conditions,
+    )
 
 
 def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:

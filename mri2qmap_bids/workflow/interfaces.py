@@ -178,24 +178,11 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
         from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
         from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise_all
         from mri2qmap_bids.recon.physics.maps import load_maps
+        from mri2qmap_bids.report.rules import check, verdict
+        from mri2qmap_bids.report.run import unwritten_run
 
         maps = load_maps(Path(self.inputs.maps_file))
         b1_file = Path(self.inputs.b1_file) if isdefined(self.inputs.b1_file) else None
-        document = MapDocument(
-            entities=self.inputs.entities,
-            maps=maps,
-            sources=tuple(uri for uri in (self.inputs.source, self.inputs.b1_source) if uri),
-            metadata=describe_maps(
-                self.inputs.metadata, self.inputs.header, self.inputs.options, maps.resolution
-            ),
-            every={
-                KEY: inputs_checksum(
-                    Path(self.inputs.raw_file), self.inputs.metadata, self.inputs.options, b1_file
-                )
-            },
-            synthetic=synthesise_all(maps),
-            synthetic_metadata={k: describe_contrast(v) for k, v in ROUTINE_CONTRASTS.items()},
-        )
         conditions = Conditions(
             command=self.inputs.command,
             warnings=tuple(self.inputs.warnings),
@@ -204,11 +191,27 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
             peak_memory_gb=self.inputs.peak_memory_gb,
             versions=versions_in_use(),
         )
+        diagnostics_file = Path(self.inputs.diagnostics_file)
+        run = unwritten_run(self.inputs.entities, maps, diagnostics_file, conditions)
+        document = MapDocument(
+            entities=self.inputs.entities,
+            maps=maps,
+            sources=tuple(uri for uri in (self.inputs.source, self.inputs.b1_source) if uri),
+            metadata=describe_maps(
+                self.inputs.metadata, self.inputs.header, self.inputs.options, maps.resolution
+            )
+            | verdict(check(run)).metadata,
+            every={
+                KEY: inputs_checksum(
+                    Path(self.inputs.raw_file), self.inputs.metadata, self.inputs.options, b1_file
+                )
+            },
+            synthetic=synthesise_all(maps),
+            synthetic_metadata={k: describe_contrast(v) for k, v in ROUTINE_CONTRASTS.items()},
+        )
         output_dir = Path(self.inputs.output_dir)
         # Before the maps: a run whose maps are there is not done again.
-        write_diagnostics(
-            Path(self.inputs.diagnostics_file), conditions, self.inputs.entities, output_dir
-        )
+        write_diagnostics(diagnostics_file, conditions, self.inputs.entities, output_dir)
         written = write_maps(document, output_dir)
         place = partial(relative_path, self.inputs.entities)
         main = {

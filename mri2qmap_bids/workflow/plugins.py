@@ -5,10 +5,12 @@ import multiprocessing
 import os
 import re
 import signal
+import sys
 import tempfile
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.util import get_temp_dir
 from socket import gethostname
@@ -16,6 +18,7 @@ from typing import Any
 
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
 
+from mri2qmap_bids.errors import MachineError
 from mri2qmap_bids.logs import configure_logging
 
 _KILLED = (
@@ -27,6 +30,8 @@ _ERROR_LINE = re.compile(
 _OWN = "mri2qmap_bids.errors."
 # A socket's path is at most 107 bytes long, of which multiprocessing adds 32.
 _LONGEST_FOLDER = 75
+# Time that a worker has to remove its temporary files [s].
+_GRACE = 2.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,9 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
     """
 
     def __init__(self, plugin_args: dict[str, Any], log_level: int = logging.WARNING) -> None:
+        _require_semaphores()
+        # Processes of a program that this plugin is a part of.
+        self._foreign = set(multiprocessing.active_children())
         # The server imports the heavy modules once, and every worker inherits them.
         multiprocessing.get_context("forkserver").set_forkserver_preload(
             ["mri2qmap_bids.workflow.interfaces", "mri2qmap_bids.recon.reconstruct"]
@@ -84,11 +92,18 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
         self._depth: dict[int, int] = {}
         self.pool: ProcessPoolExecutor
         _shorten_sockets()
+        _start_server()
         self._start_pool()
 
     def close(self) -> None:
-        """End the workers."""
+        """End the workers, at once: what they are at nobody waits for."""
+        workers = set(multiprocessing.active_children()) - self._foreign
         self.pool.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.join(_GRACE)
+            worker.kill()
 
     def _prerun_check(self, graph: Any) -> None:
         super()._prerun_check(graph)
@@ -134,6 +149,38 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
         )
 
 
+def _require_semaphores() -> None:
+    """Refuse a machine on which processes cannot share semaphores.
+
+    Raises
+    ------
+    MachineError
+        If there is no writable /dev/shm.
+    """
+    try:
+        multiprocessing.get_context("forkserver").Lock()
+    except (ImportError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise MachineError(
+            f"/dev/shm must be a writable directory in memory, got: {reason}; in a container, mount one"
+        ) from error
+
+
+def _start_server() -> None:
+    """Start the server that forks workers, deaf to Ctrl-C as all that it forks.
+
+    A terminal sends Ctrl-C to every process of a call. The program alone answers it, and ends
+    the workers.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return  # only the main thread may change signals
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _shorten_sockets() -> None:
     """Keep the sockets to the workers in /tmp where TMPDIR, as on some clusters, is too long."""
     given = tempfile.gettempdir()
@@ -147,6 +194,8 @@ def _shorten_sockets() -> None:
 
 def _start_worker(cwd: str, log_level: int) -> None:
     _die_with_the_parent()
+    # Not the default, which would leave temporary files.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     process_initializer(cwd)
     configure_logging(log_level)
 

@@ -80,7 +80,7 @@ def test_acquisitions_and_runs_select(dataset):
 )
 def test_a_filter_file_selects_as_other_apps_do(dataset, tmp_path_factory, entities, expected):
     file = tmp_path_factory.mktemp("filter") / "filter.json"
-    file.write_text(json.dumps({"mrf": entities, "bold": {"task": "rest"}}))
+    file.write_text(json.dumps({"mrf": entities, "b1": {"run": 1}}))
     found = find_runs(dataset, Filters(entities=read_filter_file(file)))
     assert names(found) == expected
 
@@ -91,6 +91,11 @@ def test_bad_filter_files_are_refused(dataset, tmp_path_factory):
         ("{broken", "must be a JSON file"),
         ('["mrf"]', "must be like"),
         ('{"mrf": {"task": "rest"}}', r"must be among .*, got task"),
+        ('{"MRF": {"session": "a"}}', r"filter.json: keys must be among mrf, b1, got MRF"),
+        ('{"session": "a"}', r"filter.json: keys must be among mrf, b1, got session"),
+        ('{"mrf": {"session": {"a": 1}}}', r"session of mrf must be a label.*, got {.a.: 1}"),
+        ('{"mrf": {"run": true}}', r"run of mrf must be a label.*, got true"),
+        ('{"mrf": {"run": []}}', r"run of mrf must be a label"),
     ):
         file.write_text(content)
         with pytest.raises(UsageError, match=text):

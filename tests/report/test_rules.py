@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from mri2qmap_bids.dataset.figures import Conditions
+from mri2qmap_bids.dataset.verdict import worst
 from mri2qmap_bids.recon.diagnostics.model import Convergence
-from mri2qmap_bids.report.rules import RULES, check, level_of, worst
+from mri2qmap_bids.report.rules import RULES, check, level_of, verdict
 from mri2qmap_bids.report.run import Run
 
 SHAPE = (2, 10, 10)
@@ -100,9 +101,27 @@ def share(value, other, percent):
     ],
 )
 def test_each_rule_sees_its_own_fault(name, spoilt, level):
-    found = levels(run(**spoilt))
+    checks = check(run(**spoilt))
+    found = {answer.rule.name: answer.level for answer in checks}
     assert found.pop(name) == level
     assert set(found.values()) == {"good"}
+    # The verdict is that of this rule, with its value and the limit that it has reached.
+    (answer,) = (answer for answer in checks if answer.rule.name == name)
+    assert verdict(checks).level == (level or "good")
+    if level in ("look", "bad"):
+        (reason,) = verdict(checks).reasons
+        limit = f"{getattr(answer.rule, level):g}"
+        assert answer.text in reason
+        assert f"({level} {'below' if answer.rule.falling else 'from'} {limit}" in reason
+
+
+def test_the_verdict_gives_the_reasons_of_the_worst_level_alone():
+    of = run(t1=full(3.0), t2=share(0.01, 0.08, 5), warnings=["one"])
+    assert (
+        str(verdict(check(of)))
+        == "BAD: T1 of brain tissue in only 0 % of the mask (bad below 30 %)"
+    )
+    assert str(verdict(check(run()))) == "GOOD"
 
 
 def test_an_empty_mask_is_bad_and_breaks_nothing():

@@ -2,7 +2,9 @@
 
 import pytest
 
-from mri2qmap_bids.cli import main, parse, to_settings
+from mri2qmap_bids.cli import main
+from mri2qmap_bids.cli.parser import parse
+from mri2qmap_bids.cli.settings import to_settings
 from mri2qmap_bids.dataset.query import Filters, Index, find_runs
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.settings import Settings

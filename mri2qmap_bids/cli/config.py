@@ -12,6 +12,7 @@ import yaml
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_text
+from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import InputError, UsageError
 from mri2qmap_bids.settings import PLUGINS
 
@@ -80,7 +81,7 @@ def read_options(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
         If it is not TOML, or contains unknown options or invalid values.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(path))
     except OSError as error:
         raise InputError(f"--config-file {path}: must be a file, got: {error.strerror}") from error
     except ValueError as error:
@@ -111,7 +112,7 @@ def read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
         If it is not YAML, or names an unsupported plugin.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path))
     except OSError as error:
         raise InputError(f"--use-plugin {path}: must be a file, got: {error.strerror}") from error
     except (ValueError, yaml.YAMLError) as error:
@@ -145,12 +146,12 @@ def _checked(path: Path, action: argparse.Action, value: Any) -> Any:
     right = isinstance(value, list) == several and (not flag or isinstance(value, bool | int))
     values = value if isinstance(value, list) else [value]
     try:
-        kind = action.type if callable(action.type) else (lambda given: given)
-        converted = values if flag else [kind(given) for given in values]
+        kind = action.type if callable(action.type) else (lambda word: word)
+        converted = values if flag else [kind(word) for word in values]
     except (TypeError, ValueError):
         right = False
     if right and action.choices is not None:
-        right = all(given in action.choices for given in values)
+        right = all(word in action.choices for word in values)
     if not right:
         raise UsageError(
             f"--config-file {path}: {action.dest} must be a value of --"

@@ -1,0 +1,101 @@
+"""The program ``mri2qmap``, from its arguments to its exit code."""
+
+import errno
+import io
+import logging
+import os
+import select
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mri2qmap_bids.cli.advice import advised
+from mri2qmap_bids.cli.environment import prepare_environment, private_folder
+from mri2qmap_bids.cli.parser import parse
+from mri2qmap_bids.cli.settings import to_settings
+from mri2qmap_bids.errors import Mri2QmapError, OutputError
+from mri2qmap_bids.logs import configure_logging
+
+logger = logging.getLogger(__name__)
+
+_STORAGE_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Parameters
+    ----------
+    argv
+        Arguments after the program's name; None takes ``sys.argv``.
+
+    Returns
+    -------
+    Exit code: 0 done, 1 a run failed, those of :mod:`mri2qmap_bids.errors`, 130 interrupted by
+    Ctrl-C, 141 the reader of the output has closed it.
+    """
+    configure_logging(logging.INFO)
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = io.StringIO()
+    try:
+        try:
+            return _run(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe has an answer
+    except Mri2QmapError as error:
+        logger.error("%s", advised(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        logger.error("interrupted; the next call continues with what is missing")
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        if not _output_is_closed():
+            raise
+        # Python flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno not in _STORAGE_FAULTS:
+            raise
+        logger.error("%s", _storage_fault(error))
+        logger.debug("", exc_info=error)
+        return OutputError.exit_code
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads the standard output any more."""
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout, 0)
+    except ValueError:  # no file of the system
+        return False
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _storage_fault(error: OSError) -> str:
+    """One line on a file that cannot be written, or a full disk."""
+    place = error.filename2 or error.filename or "the work, output or temporary directory"
+    return f"{place}: must be writable, with space left, got: {error.strerror}"
+
+
+def _run(argv: Sequence[str]) -> int:
+    arguments = parse(argv)
+    level = logging.DEBUG if arguments.verbose else logging.INFO
+    configure_logging(level)
+    command = shlex.join(["mri2qmap", *argv])
+    settings = replace(to_settings(arguments), log_level=level, command=command)
+    with private_folder() as private:
+        prepare_environment(private)
+        if arguments.analysis_level == "group":
+            from mri2qmap_bids.cli.group import summarise_group
+
+            return summarise_group(settings)
+        if arguments.reports_only:
+            from mri2qmap_bids.cli.reports import rewrite_reports
+
+            return rewrite_reports(settings)
+        from mri2qmap_bids.cli.participant import process_participants
+
+        return process_participants(settings, arguments)

@@ -1,0 +1,307 @@
+"""The command line's arguments, and those of a file of options."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from mri2qmap_bids import __version__
+from mri2qmap_bids.cli.config import read_options
+from mri2qmap_bids.errors import LevelError, UsageError
+from mri2qmap_bids.help_formatter import HelpFormatter
+from mri2qmap_bids.recon.methods.registry import SUMMARIES, method_names
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.planning.resources import available_cores
+
+_LEVELS = ("participant", "group")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises :class:`UsageError` instead of exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Arguments from the command line and from ``--config-file``; the command line takes precedence.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read or contains unknown options.
+    """
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.config_file is not None:
+        parser.set_defaults(**read_options(arguments.config_file, parser))
+        arguments = parser.parse_args(argv)
+    return arguments
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of ``mri2qmap``."""
+    parser = _Parser(
+        prog="mri2qmap",
+        description="Reconstruct T1, T2 and M0 maps from raw MR Fingerprinting data in a BIDS dataset.",
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("bids_dir", type=Path, help="root of the raw BIDS dataset")
+    parser.add_argument("output_dir", type=Path, help="root of the derivative dataset to write")
+    parser.add_argument("analysis_level", type=_level, choices=_LEVELS, help="level of processing")
+    parser.add_argument("--version", "-V", action="version", version=f"mri2qmap {__version__}")
+    _add_selection(parser.add_argument_group("selection"))
+    _add_reconstruction(parser.add_argument_group("reconstruction"))
+    _add_resources(parser.add_argument_group("resources"))
+    return parser
+
+
+def _add_selection(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--participant-label",
+        "--participant_label",
+        "--participant-labels",
+        "--participant_labels",
+        nargs="+",
+        default=[],
+        metavar="LABEL",
+        help="participants to process, with or without sub-, or files with one label per line (a value "
+        "with a dot or a slash is a file; default: all)",
+    )
+    group.add_argument(
+        "--session-label",
+        "--session_label",
+        "--session-id",
+        "--session_id",
+        nargs="+",
+        default=[],
+        metavar="LABEL",
+        help="sessions to process, with or without ses- (default: all)",
+    )
+    group.add_argument(
+        "--acquisition-label",
+        "--acquisition_label",
+        nargs="+",
+        default=[],
+        metavar="LABEL",
+        help="acquisitions to process, with or without acq- (default: all)",
+    )
+    group.add_argument(
+        "--run-label",
+        "--run_label",
+        nargs="+",
+        default=[],
+        metavar="INDEX",
+        help="runs to process, with or without run- (default: all)",
+    )
+    group.add_argument(
+        "--bids-filter-file",
+        type=Path,
+        metavar="FILE",
+        help='JSON file that selects runs by BIDS entities: {"mrf": {"session": "a"}}; B1 maps under "b1"',
+    )
+    group.add_argument(
+        "-d",
+        "--derivatives",
+        nargs="+",
+        default=[],
+        metavar="NAME=PATH",
+        help="derivative datasets with B1 maps, or with segmentations for the group level",
+    )
+    group.add_argument(
+        "--ignore",
+        nargs="+",
+        default=[],
+        choices=("b1",),
+        help="available inputs to ignore (b1: B1 maps)",
+    )
+    group.add_argument(
+        "--bids-database-dir",
+        type=Path,
+        metavar="DIR",
+        help="directory to keep the pybids index in",
+    )
+    group.add_argument("--bids-database-wipe", action="store_true", help="rebuild that index")
+    group.add_argument(
+        "--skip-bids-validation",
+        "--skip_bids_validation",
+        "--skip-bids-validator",
+        "--skip_bids_validator",
+        action="store_true",
+        help="accepted for compatibility with other BIDS-Apps, without effect: the files that are read are always "
+        "checked, others never",
+    )
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="list the runs with their predicted memory and time, and exit",
+    )
+    group.add_argument(
+        "--boilerplate-only",
+        action="store_true",
+        help="write the methods section with its references to logs/CITATION.*, and exit",
+    )
+
+
+def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
+    options = ReconOptions()
+    group.add_argument(
+        "--recon-method",
+        choices=method_names(),
+        default=options.method,
+        help="reconstruction method: "
+        + "; ".join(f"{name}: {summary}" for name, summary in SUMMARIES.items()),
+    )
+    group.add_argument(
+        "--device",
+        default=options.device,
+        metavar="{auto,cpu,cuda,cuda:N}",
+        help="device to compute on",
+    )
+    group.add_argument(
+        "--matrix",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="matrix size over the scan's field of view: N, or NX NY NZ (default: that of the file)",
+    )
+    group.add_argument(
+        "--rank",
+        type=int,
+        help="dimension of the temporal subspace (default: by the fingerprints' energy)",
+    )
+    group.add_argument(
+        "--n-iterations",
+        type=int,
+        help="maximum number of iterations of the solver, which stops earlier once it has converged (default: "
+        "that of the method)",
+    )
+    group.add_argument(
+        "--denoiser",
+        metavar="PATH",
+        help="file with the weights of the denoiser (.safetensors; default: those of the package)",
+    )
+    group.add_argument(
+        "--sloppy",
+        action="store_true",
+        help="fast test at low quality: a coarse dictionary, few coils and iterations",
+    )
+    group.add_argument(
+        "--random-seed",
+        type=int,
+        default=options.random_seed,
+        help="seed of all random numbers, for reproducible results",
+    )
+    group.add_argument(
+        "--regularisation",
+        type=float,
+        metavar="WEIGHT",
+        help="weight of the regulariser (subspace: of the smoothness term; lrtv, llr: of total variation "
+        "or low rank; pnp: noise level given to the denoiser), relative to the noise "
+        "(default: that of the method)",
+    )
+
+
+def _add_resources(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--nprocs",
+        "--n-cpus",
+        "--n_cpus",
+        "--nthreads",
+        type=int,
+        default=available_cores(),
+        help="cores to use at the same time",
+    )
+    group.add_argument(
+        "--omp-nthreads",
+        type=int,
+        help="cores one step may use (default: nprocs, at most 8)",
+    )
+    group.add_argument(
+        "--mem",
+        "--mem-mb",
+        "--mem_mb",
+        metavar="SIZE",
+        help="memory to use, e.g. 16G, or a number of MB (default: 90 %% of the available memory)",
+    )
+    group.add_argument(
+        "--gpu-mem",
+        metavar="SIZE",
+        help="GPU memory to use, as --mem (default: 90 %% of the free memory)",
+    )
+    group.add_argument(
+        "--low-mem",
+        "--low_mem",
+        action="store_true",
+        help="choose the plan that needs least memory instead of the fastest",
+    )
+    group.add_argument(
+        "-w",
+        "--work-dir",
+        "--work_dir",
+        type=Path,
+        default=Path("work"),
+        help="directory for intermediate files",
+    )
+    group.add_argument(
+        "--force",
+        action="store_true",
+        help="repeat runs whose derivatives are up to date",
+    )
+    group.add_argument(
+        "--reports-only",
+        action="store_true",
+        help="only rewrite the reports, from the existing derivatives",
+    )
+    group.add_argument(
+        "--aggregate-session-reports",
+        type=int,
+        default=4,
+        metavar="N",
+        help="maximum number of sessions in one report; a participant with more gets one report per session",
+    )
+    group.add_argument(
+        "--clean-workdir",
+        action="store_true",
+        help="empty the work directory first, so that no results of an earlier call are reused",
+    )
+    group.add_argument(
+        "--stop-on-first-crash", action="store_true", help="stop all runs when one fails"
+    )
+    group.add_argument(
+        "--fail-on",
+        choices=("never", "look", "bad"),
+        default="never",
+        help="rating of the report's traffic light from which a run makes the exit code 65, though its maps are "
+        "written: bad; look (or bad); or never",
+    )
+    group.add_argument(
+        "--write-graph", action="store_true", help="draw the workflow into the work directory"
+    )
+    group.add_argument(
+        "--use-plugin",
+        type=Path,
+        metavar="FILE",
+        help="YAML file with the Nipype plugin that runs the steps: plugin (MultiProc or SLURM) and plugin_args",
+    )
+    group.add_argument(
+        "--config-file",
+        type=Path,
+        metavar="FILE",
+        help="TOML file with options, as each call saves one in logs/; command-line options take precedence",
+    )
+    group.add_argument(
+        "--notrack",
+        action="store_true",
+        help="accepted for compatibility with other BIDS-Apps, without effect: no usage data are collected",
+    )
+    group.add_argument(
+        "-v", "--verbose", action="count", default=0, help="also log every iteration of the solvers"
+    )
+
+
+def _level(word: str) -> str:
+    if word not in _LEVELS:
+        raise LevelError(f"analysis_level must be one of {', '.join(_LEVELS)}, got {word}")
+    return word

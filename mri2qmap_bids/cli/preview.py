@@ -1,0 +1,62 @@
+"""What a call would do, without a reconstruction: its plans, or its methods section."""
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from mri2qmap_bids.cli.advice import advised
+from mri2qmap_bids.cli.directories import make_writable
+from mri2qmap_bids.errors import Mri2QmapError
+from mri2qmap_bids.settings import Settings
+
+if TYPE_CHECKING:
+    from mri2qmap_bids.dataset.query import Selection
+    from mri2qmap_bids.recon.planning.cost import Plan
+
+logger = logging.getLogger(__name__)
+
+
+def list_plans(selection: "Selection", settings: Settings) -> int:
+    """Print every run with its plan, log runs that cannot be processed; return the exit code."""
+    from mri2qmap_bids.workflow.planning import plans_of
+
+    n_failed = len(selection.problems)
+    for run in selection.runs:
+        sys.stdout.write(f"{run.name}\t{run.path}\n")
+        try:
+            plan = plans_of(run, settings)[0]
+        except Mri2QmapError as error:
+            logger.error("%s: failed: %s", run.name, advised(error))
+            n_failed += 1
+            continue
+        sys.stdout.write(_plan_text(plan))
+    return 1 if n_failed else 0
+
+
+def _plan_text(plan: "Plan") -> str:
+    """A plan and its stages, one line each."""
+    lines = [f"    {plan}"]
+    for stage in plan.stages:
+        memory = f"{stage.device / 1e9:6.2f} GB"
+        if stage.host:
+            memory += f" on the GPU, {stage.host / 1e9:6.2f} GB"
+        lines.append(f"    {stage.name:24s} {memory} {stage.seconds:8.1f} s")
+    return "\n".join(lines) + "\n"
+
+
+def write_planned_methods(selection: "Selection", settings: Settings) -> int:
+    """Write the methods section for the selected runs; return the exit code."""
+    from mri2qmap_bids.dataset.boilerplate import planned_work, write_boilerplate
+
+    works, n_failed = [], len(selection.problems)
+    for run in selection.runs:
+        try:
+            works.append(planned_work(run, settings.recon))
+        except Mri2QmapError as error:
+            logger.error("%s: failed: %s", run.name, advised(error))
+            n_failed += 1
+    if works:
+        make_writable(settings.output_dir, "the output directory")
+        write_boilerplate(works, settings.output_dir)
+        logger.info("Methods: %s", settings.output_dir / "logs" / "CITATION.md")
+    return 1 if n_failed else 0

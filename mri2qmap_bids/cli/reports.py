@@ -1,0 +1,85 @@
+"""Reports that are written without a reconstruction."""
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mri2qmap_bids.cli.directories import make_writable
+from mri2qmap_bids.cli.summary import ratings, require_quality
+from mri2qmap_bids.errors import DatasetError, NothingSelectedError
+from mri2qmap_bids.logs import configure_logging
+from mri2qmap_bids.settings import Settings
+
+if TYPE_CHECKING:
+    from mri2qmap_bids.dataset.query import MRFRun
+
+logger = logging.getLogger(__name__)
+
+
+def rewrite_reports(settings: Settings) -> int:
+    """Write the selected participants' pages from their derivatives; return the exit code.
+
+    Raises
+    ------
+    DatasetError
+        If the output directory has no maps.
+    NothingSelectedError
+        If none of the participants has maps.
+    """
+    from mri2qmap_bids.dataset.verdict import read_verdict
+    from mri2qmap_bids.report.contents import pages_of, participants_of, runs_of
+
+    labels = participants_of(settings.output_dir)
+    if not labels:
+        raise DatasetError(
+            f"{settings.output_dir}: must hold maps sub-*/[ses-*/]anat/*_T1map.nii.gz for "
+            "--reports-only, got none; run without it first"
+        )
+    participants = [
+        label for label in labels if not settings.participants or label in settings.participants
+    ]
+    if not participants:
+        raise NothingSelectedError(
+            f"--participant-label must be among {', '.join(labels)}, got "
+            f"{', '.join(settings.participants)}"
+        )
+    make_writable(settings.output_dir, "the output directory")
+    make_writable(settings.work_dir, "the work directory (-w)")
+    from mri2qmap_bids.workflow.reports import write_reports
+
+    configure_logging(settings.log_level)
+    pages = pages_of(settings.output_dir, participants, settings.most_sessions)
+    n_failed = write_reports(pages, settings)
+    verdicts = {
+        "_".join(f"{key}-{value}" for key, value in run.items()): read_verdict(
+            settings.output_dir, run
+        )
+        for label in participants
+        for run in runs_of(settings.output_dir, label)
+    }
+    logger.info(
+        "%d report(s) written, %d failed%s: %s",
+        len(pages) - n_failed,
+        n_failed,
+        ratings(verdicts.values()),
+        settings.output_dir,
+    )
+    if not n_failed:
+        require_quality(verdicts, settings)
+    return 1 if n_failed else 0
+
+
+def write_missing_reports(runs: "Iterable[MRFRun]", settings: Settings) -> int:
+    """Write the pages of runs that are up to date where there are none; how many failed."""
+    from mri2qmap_bids.report.contents import pages_of
+
+    participants = [run.entities["sub"] for run in runs]
+    pages = pages_of(settings.output_dir, participants, settings.most_sessions)
+    missing = [page for page in pages if not (settings.output_dir / page.file).is_file()]
+    if not missing:
+        return 0
+    from mri2qmap_bids.workflow.reports import write_reports
+
+    make_writable(settings.work_dir, "the work directory (-w)")
+    configure_logging(settings.log_level)
+    return write_reports(missing, settings)

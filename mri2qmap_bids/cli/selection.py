@@ -1,0 +1,51 @@
+"""The runs of a call: those selected, and those whose derivatives are up to date."""
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mri2qmap_bids.settings import Settings
+
+if TYPE_CHECKING:
+    from mri2qmap_bids.dataset.query import MRFRun, Selection
+
+logger = logging.getLogger(__name__)
+
+
+def select(settings: Settings) -> "Selection":
+    """The selected runs; those that cannot be processed are logged."""
+    from mri2qmap_bids.dataset.query import Filters, Index, find_runs, read_filter_file
+
+    file = settings.filter_file
+    filters = Filters(
+        settings.participants,
+        settings.sessions,
+        settings.acquisitions,
+        settings.runs,
+        read_filter_file(file) if file else {},
+        read_filter_file(file, "b1") if file else {},
+        settings.b1_ignored,
+        settings.derivatives,
+    )
+    index = Index(settings.database_dir, settings.database_renewed)
+    selection = find_runs(settings.bids_dir, filters, index)
+    logger.info("%d run(s) found", len(selection.runs) + len(selection.problems))
+    for name, reason in selection.problems:
+        logger.error("%s: failed: %s", name, reason)
+    return selection
+
+
+def up_to_date(runs: "Iterable[MRFRun]", settings: Settings) -> "tuple[MRFRun, ...]":
+    """Runs whose derivatives exist and were made from these inputs with these options."""
+    return tuple(run for run in runs if _is_up_to_date(run, settings))
+
+
+def _is_up_to_date(run: "MRFRun", settings: Settings) -> bool:
+    from mri2qmap_bids.dataset.checksum import inputs_checksum, is_up_to_date
+
+    b1_file = run.b1.path if run.b1 else None
+    try:
+        checksum = inputs_checksum(run.path, run.metadata, settings.recon, b1_file)
+    except OSError:
+        return False  # the run itself will say what is wrong
+    return is_up_to_date(settings.output_dir, run.entities, checksum)

@@ -1,0 +1,163 @@
+"""Arguments to validated settings."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from mri2qmap_bids.cli.config import read_plugin
+from mri2qmap_bids.cli.directories import check_output
+from mri2qmap_bids.encoded_text import read_text
+from mri2qmap_bids.errors import InputError, UsageError
+from mri2qmap_bids.recon.methods.registry import method_named, method_names, resolved, sloppy
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.planning.resources import usable_memory_gb
+from mri2qmap_bids.settings import PLUGINS, Settings
+
+
+def to_settings(arguments: argparse.Namespace) -> Settings:
+    """Validated settings from the parsed arguments.
+
+    Raises
+    ------
+    UsageError
+        If values are invalid or contradict each other.
+    InputError
+        If a named file does not exist.
+    """
+    bids_dir, output_dir = arguments.bids_dir.absolute(), arguments.output_dir.absolute()
+    check_output(bids_dir.resolve(), output_dir.resolve())
+    for name in ("nprocs", "omp_nthreads", "rank", "n_iterations", "aggregate_session_reports"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+    if arguments.random_seed < 0:
+        raise UsageError(f"--random-seed must be at least 0, got {arguments.random_seed}")
+    _check_regularisation(arguments.regularisation, arguments.recon_method)
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", arguments.device):
+        raise UsageError(f"--device must be auto, cpu, cuda or cuda:N, got {arguments.device}")
+    if arguments.denoiser and not Path(arguments.denoiser).is_file():
+        raise InputError(f"--denoiser must be a file, got {arguments.denoiser}")
+    n_procs = arguments.nprocs
+    recon = ReconOptions(
+        method=arguments.recon_method,
+        n_iterations=arguments.n_iterations,
+        regularisation=arguments.regularisation,
+        denoiser=str(Path(arguments.denoiser).absolute()) if arguments.denoiser else None,
+        rank=arguments.rank,
+        matrix=_matrix(arguments.matrix),
+        device=arguments.device,
+        random_seed=arguments.random_seed,
+    )
+    plugin, plugin_args = (
+        read_plugin(arguments.use_plugin) if arguments.use_plugin else (PLUGINS[0], {})
+    )
+    return Settings(
+        bids_dir=bids_dir,
+        output_dir=output_dir,
+        work_dir=arguments.work_dir.absolute(),
+        participants=_labels(_with_files(arguments.participant_label), "sub-"),
+        sessions=_labels(arguments.session_label, "ses-"),
+        acquisitions=_labels(arguments.acquisition_label, "acq-"),
+        runs=_labels(arguments.run_label, "run-"),
+        derivatives=_derivatives(arguments.derivatives),
+        b1_ignored="b1" in arguments.ignore,
+        filter_file=arguments.bids_filter_file,
+        database_dir=arguments.bids_database_dir,
+        database_renewed=arguments.bids_database_wipe,
+        stop_on_first_crash=arguments.stop_on_first_crash,
+        write_graph=arguments.write_graph,
+        clean_work_dir=arguments.clean_workdir,
+        plugin=plugin,
+        plugin_args=plugin_args,
+        most_sessions=arguments.aggregate_session_reports,
+        fail_on=arguments.fail_on,
+        n_procs=n_procs,
+        omp_threads=min(arguments.omp_nthreads or min(n_procs, 8), n_procs),
+        memory_gb=(
+            usable_memory_gb() if arguments.mem is None else _gigabytes("--mem", arguments.mem)
+        ),
+        gpu_memory_gb=(
+            None if arguments.gpu_mem is None else _gigabytes("--gpu-mem", arguments.gpu_mem)
+        ),
+        low_memory=arguments.low_mem,
+        recon=resolved(sloppy(recon) if arguments.sloppy else recon),
+    )
+
+
+def _check_regularisation(weight: float | None, method: str) -> None:
+    if weight is None:
+        return
+    if method_named(method).regularisation is None:
+        methods = [n for n in method_names() if method_named(n).regularisation is not None]
+        raise UsageError(
+            f"--regularisation needs --recon-method of {', '.join(methods)}, got {method}"
+        )
+    if not 0 <= weight < float("inf"):
+        raise UsageError(f"--regularisation must be at least 0, got {weight:g}")
+
+
+def _with_files(words: Sequence[str]) -> list[str]:
+    """The values, with files replaced by the first column of their lines."""
+    labels: list[str] = []
+    for word in words:
+        if not re.search(r"[./]", word):
+            labels.append(word)
+            continue
+        try:
+            lines = read_text(Path(word)).splitlines()
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"--participant-label {word}: must be labels, or a file with one label per line, got: {error}"
+            ) from error
+        columns = [line.split()[0] for line in lines if line.strip()]
+        # participants.tsv is such a file, too.
+        labels += [label for label in columns if label != "participant_id"]
+    return labels
+
+
+def _labels(words: Sequence[str], prefix: str) -> tuple[str, ...]:
+    """Labels without prefix, from values that may contain several, separated by commas."""
+    parts = [part.strip() for word in words for part in word.split(",")]
+    labels = tuple(dict.fromkeys(part.removeprefix(prefix) for part in parts if part))
+    wrong = [label for label in labels if not re.fullmatch(r"[0-9A-Za-z+]+", label)]
+    if wrong:
+        raise UsageError(f"labels must be of letters and digits, got {', '.join(wrong)}")
+    return labels
+
+
+def _derivatives(words: Sequence[str]) -> tuple[tuple[str, Path], ...]:
+    """(name, root) of datasets from NAME=PATH, or PATH named by its last part."""
+    roots: dict[str, Path] = {}
+    for word in words:
+        name, _, place = word.rpartition("=")
+        path = Path(place).absolute()
+        name = name or path.name
+        if not re.fullmatch(r"[0-9A-Za-z_.-]+", name) or name == "raw" or name in roots:
+            raise UsageError(
+                "--derivatives must be NAME=PATH, each NAME once, of letters, digits and ._- and not "
+                f"raw, got {word}"
+            )
+        if not path.is_dir():
+            raise InputError(f"--derivatives {word}: must be a directory, got no such directory")
+        roots[name] = path
+    return tuple(roots.items())
+
+
+def _matrix(values: Sequence[int] | None) -> tuple[int, int, int] | None:
+    """Voxels along (z, y, x) from N or NX NY NZ."""
+    if values is None:
+        return None
+    if len(values) not in (1, 3) or min(values) < 4:
+        raise UsageError(f"--matrix must be N or NX NY NZ, each at least 4, got {list(values)}")
+    x, y, z = values if len(values) == 3 else (values[0],) * 3
+    return z, y, x
+
+
+def _gigabytes(name: str, size: str) -> float:
+    """Memory from a size such as 16G, 512M or 16000 (MB)."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", size.strip(), re.IGNORECASE)
+    if not match:
+        raise UsageError(f"{name} must be a size such as 16G, or a number of MB, got {size}")
+    factor = {"K": 1e-6, "M": 1e-3, "": 1e-3, "G": 1.0, "T": 1e3}[match[2].upper()]
+    return float(match[1]) * factor

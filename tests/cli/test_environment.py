@@ -1,0 +1,60 @@
+"""Homes, caches and temporary directories that cannot be used."""
+
+import os
+import tempfile
+
+import pytest
+
+from mri2qmap_bids.cli.environment import prepare_environment, private_folder
+from mri2qmap_bids.errors import OutputError
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """A copy of the environment, to be changed at will."""
+    copy = dict(os.environ)
+    monkeypatch.setattr(os, "environ", copy)
+    for name in ("NUMBA_CACHE_DIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "NIPYPE_CONFIG_DIR"):
+        copy.pop(name, None)
+    return copy
+
+
+@pytest.mark.parametrize("home", [None, "file", "file/below", "missing"])
+def test_an_unusable_home_is_replaced(environment, tmp_path, home):
+    (tmp_path / "file").write_text("")
+    environment.pop("HOME", None)
+    if home is not None:
+        environment["HOME"] = str(tmp_path / home)
+    prepare_environment(tmp_path / "private")
+    assert environment["HOME"] == str(tmp_path / "private")
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_usable_home_and_usable_caches_stay(environment, tmp_path):
+    names = ("HOME", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
+    for name in names:
+        environment[name] = str(tmp_path)
+    prepare_environment(tmp_path / "private")
+    assert {environment[name] for name in names} == {str(tmp_path)}
+    assert environment["MPLCONFIGDIR"] == str(tmp_path / "private" / "mplconfigdir")
+    assert list(tmp_path.iterdir()) == []  # nothing is left of the trial
+
+
+@pytest.mark.parametrize(
+    "name", ["MPLCONFIGDIR", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "NIPYPE_CONFIG_DIR", "TORCH_HOME"]
+)
+def test_an_unusable_cache_goes_to_the_private_folder(environment, tmp_path, name):
+    (tmp_path / "file").write_text("")
+    environment[name] = str(tmp_path / "file" / "cache")
+    prepare_environment(tmp_path / "private")
+    assert environment[name].startswith(str(tmp_path / "private"))
+
+
+def test_no_place_for_temporary_files_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
+    with (
+        pytest.raises(OutputError, match=r"temporary files .*must be writable, got .*nowhere"),
+        private_folder(),
+    ):
+        pass

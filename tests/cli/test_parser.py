@@ -1,0 +1,38 @@
+"""Bad words on the command line: one clear line and an exit code."""
+
+import pytest
+from helpers.command import one_error, run, settings
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        ([], 64, "the following arguments are required: bids_dir, output_dir, analysis_level"),
+        (["bids", "out"], 64, "required: analysis_level"),
+        (["bids", "out", "everyone"], 17, "analysis_level must be one of participant, group"),
+        (["bids", "out", "participant", "--colour"], 64, "unrecognized arguments: --colour"),
+        (["bids", "out", "participant", "--nprocs", "two"], 64, "--n-cpus/--n_cpus/--nthreads"),
+        (["bids", "out", "participant", "--ignore", "b0"], 64, "invalid choice: 'b0'"),
+        (["bids", "out", "participant", "-d", "a=/nowhere"], 66, "must be a directory"),
+        (["bids", "out", "participant", "-d", "raw=/"], 64, "--derivatives must be NAME=PATH"),
+        (["bids", "out", "participant", "-d", "x=/", "x=/tmp"], 64, "each NAME once"),
+        (["bids", "out", "participant", "--denoiser", "nowhere.safetensors"], 66, "must be a file"),
+        (["bids", "out", "participant", "--config-file", "nowhere.toml"], 66, "must be a file"),
+        (["bids", "out", "participant", "--use-plugin", "nowhere.yml"], 66, "must be a file"),
+        (
+            ["bids", "out", "participant", "--participant-label", "no/file"],
+            66,
+            "or a file with one",
+        ),
+        (["bids", "out", "participant", "--participant-label", "a_b"], 64, "must be of letters"),
+        (["nowhere", "out", "participant"], 66, "no such directory"),
+    ],
+)
+def test_wrong_words_have_one_line_and_an_exit_code(words, code, text, capfd):
+    assert run(*words) == code
+    assert text in one_error(capfd)
+
+
+def test_options_of_other_apps_are_taken():
+    words = ["--notrack", "--skip_bids_validation", "--run-label", "run-1", "2"]
+    assert settings(*words).runs == ("1", "2")

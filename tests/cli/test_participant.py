@@ -1,0 +1,105 @@
+"""The participant level's call."""
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from helpers.command import errors_in, run
+
+
+def drop_flip_angles(path: Path) -> None:
+    sidecar = path.with_suffix(".json")
+    content = json.loads(sidecar.read_text())
+    del content["FlipAngle"]
+    sidecar.write_text(json.dumps(content))
+    with h5py.File(path, "r+") as file:  # nor may the header give them
+        xml = file["dataset/xml"][0].decode()
+        while "<flipAngle_deg>" in xml:
+            start, end = xml.index("<flipAngle_deg>"), xml.index("</flipAngle_deg>")
+            xml = xml[:start] + xml[end + len("</flipAngle_deg>") :]
+        file["dataset/xml"][0] = xml.encode()
+
+
+def shorten_flip_angles(path: Path) -> None:
+    sidecar = path.with_suffix(".json")
+    content = json.loads(sidecar.read_text())
+    content["FlipAngle"] = content["FlipAngle"][:-1]
+    sidecar.write_text(json.dumps(content))
+
+
+def truncate(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def replace_by_text(path: Path) -> None:
+    path.write_text("this is no ISMRMRD file")
+
+
+def put_nan(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        record = file["dataset/data"][5]
+        record["data"][3] = np.nan
+        file["dataset/data"][5] = record
+
+
+def drop_trajectory(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        records = file["dataset/data"][:]
+        records["head"]["trajectory_dimensions"] = 0
+        for record in records:
+            record["traj"] = np.zeros(0, np.float32)
+        file["dataset/data"][:] = records
+
+
+@pytest.mark.slow
+def test_bad_runs_fail_alone_each_with_its_reason(small_dataset, tmp_path, capfd):
+    """Every way a run can be bad, side by side with a good one."""
+    damages = {
+        drop_flip_angles: "FlipAngle must be given",
+        shorten_flip_angles: "got 60 frames and 59 flip angles",
+        truncate: "must be a complete ISMRMRD (HDF5) file",
+        replace_by_text: "must be a complete ISMRMRD (HDF5) file",
+        put_nan: "k-space must be finite, got 1 NaN or infinite values in acquisition 5",
+        drop_trajectory: "must carry a trajectory",
+    }
+    bids = tmp_path / "bids"
+    source = small_dataset / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_acq-2d_MRF.h5"
+    for number, damage in enumerate([None, *damages]):
+        path = bids / f"sub-{number}" / "anat" / f"sub-{number}_MRF.h5"
+        path.parent.mkdir(parents=True)
+        shutil.copy(source, path)
+        shutil.copy(source.with_suffix(".json"), path.with_suffix(".json"))
+        if damage:
+            damage(path)
+    (bids / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.11.1"}')
+    assert run(bids, tmp_path / "out", "participant", "-w", tmp_path / "w") == 1
+    errors = sorted(errors_in(capfd))
+    assert len(errors) == len(damages)
+    for number, (line, words) in enumerate(zip(errors, damages.values(), strict=True), start=1):
+        assert line.startswith(f"sub-{number}: failed: ")
+        assert f"sub-{number}_MRF" in line.split("[")[0].split("failed: ")[1]
+        assert words in line
+    maps = sorted(path.name for path in (tmp_path / "out").rglob("*_T?map.nii.gz"))
+    ends = ("T1map", "T2map", "desc-std_T1map", "desc-std_T2map")
+    assert maps == sorted(f"sub-0_{end}.nii.gz" for end in ends)
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.name.startswith(".tmp")]
+
+
+def test_the_first_failure_stops_the_others_if_asked(small_dataset, tmp_path, capfd):
+    copy = tmp_path / "bids"
+    shutil.copytree(small_dataset, copy)
+    for file in copy.rglob("sub-01*_MRF.h5"):
+        put_nan(file)
+    words = [copy, tmp_path / "out", "participant", "-w", tmp_path / "w", "--nprocs", "1"]
+    words += ["--recon-method", "gridding", "--stop-on-first-crash"]
+    assert run(*words) == 1
+    assert "0 done, 0 skipped, 1 failed, 2 not run" in capfd.readouterr().err
+    # What the headers tell stops all others before they begin.
+    for file in copy.rglob("sub-01_ses-1*_MRF.h5"):
+        truncate(file)
+    assert run(*words) == 1
+    assert "0 done, 0 skipped, 1 failed, 2 not run" in capfd.readouterr().err
