@@ -112,7 +112,7 @@ def make_sequence(
     return sequence
 
 
-def default_rf_phase(kind: SequenceKind, n_frames: int) -> NDArray[np.float64]:
+def default_rf_phase(kind: str, n_frames: int) -> NDArray[np.float64]:
     """Phase of each excitation [rad]: 0 (FISP), alternating 0 and pi (bSSFP); shape (frame,)."""
     alternating = np.where(np.arange(n_frames) % 2, np.pi, 0.0)
     return np.zeros(n_frames) if kind == "FISP" else alternating

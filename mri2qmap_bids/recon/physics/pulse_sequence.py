@@ -19,8 +19,8 @@ class PulseSequence:
     of frame t is demodulated by ``rf_phase[t]``.
     """
 
-    kind: SequenceKind
-    """FISP (gradient-spoiled SSFP) or bSSFP (balanced)."""
+    kind: str
+    """Name of its type: FISP (gradient-spoiled SSFP), bSSFP (balanced), or another of the registry."""
     flip_angle: NDArray[np.float64]
     """Nominal flip angle [rad], shape (frame,)."""
     repetition_time: NDArray[np.float64]
