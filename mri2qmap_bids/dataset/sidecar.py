@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mri2qmap_bids.dataset.sequence_keys import made_of_events, read_event_sequence
 from mri2qmap_bids.errors import SidecarError
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.acquisition.raw import FRAME_COUNTERS, ReadLayout
 from mri2qmap_bids.recon.acquisition.trajectory import TRAJECTORY_UNITS
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, SequenceKind
+from mri2qmap_bids.recon.physics.sequences.registry import sequence_types
 
 _KINDS: dict[str, SequenceKind] = {"fisp": "FISP", "bssfp": "bSSFP"}
 # No fingerprint waits a second between excitations: such a value is in milliseconds.
@@ -39,6 +41,11 @@ def read_sequence(
         If a key is missing in both, or a value breaks its rule; the text names the file,
         the key, the rule and the value.
     """
+    if made_of_events(metadata):
+        try:
+            return read_event_sequence(metadata, header)
+        except ValueError as error:
+            raise SidecarError(f"{sidecar_name(path)}: {error}") from error
     kind = _kind(metadata, path)
     flip_angle = _values(metadata, "FlipAngle", header.flip_angle if header else (), path)
     n_frames = len(flip_angle)
@@ -117,7 +124,8 @@ def _kind(metadata: Mapping[str, Any], path: Path) -> SequenceKind:
     value = metadata.get("PulseSequenceType")
     name = str(value).lower().replace("mrf", "").strip("-_ ")
     if name not in _KINDS:
-        raise _broken(path, "PulseSequenceType", "FISP or bSSFP", value)
+        names = ", ".join(sequence_type.name for sequence_type in sequence_types())
+        raise _broken(path, "PulseSequenceType", f"one of {names}", value)
     return _KINDS[name]
 
 

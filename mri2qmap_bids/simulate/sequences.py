@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.dataset.sidecar import read_sequence
 from mri2qmap_bids.errors import SidecarError, UsageError
+from mri2qmap_bids.recon.physics.event_sequence import EventSequence, first_frames
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, SequenceKind
 
 INVERSION_TIME = 20e-3
@@ -163,6 +164,12 @@ def from_sidecar(path: Path, n_frames: int | None = None) -> PulseSequence:
         return sequence
     if n_frames < 1:
         raise UsageError(f"--frames: must be at least 1, got {n_frames}")
+    if isinstance(sequence, EventSequence):
+        if n_frames > sequence.n_frames:
+            raise UsageError(
+                f"{path}: must have at least {n_frames} frames, got {sequence.n_frames}"
+            )
+        return first_frames(sequence, n_frames)
     return replace(
         sequence,
         flip_angle=_train(sequence.flip_angle, n_frames, "FlipAngle"),
