@@ -85,7 +85,10 @@ def output_maps() -> tuple[OutputMap, ...]:
         of another image.
     """
     outputs = list(MAPS)
-    ends = {(MASK, MASK_DESC), *((suffix, "synthetic") for suffix in SYNTHETIC)}
+    ends: set[tuple[str, str | None]] = {
+        (MASK, MASK_DESC),
+        *((suffix, "synthetic") for suffix in SYNTHETIC),
+    }
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
         output = entry.load()
         place = f"entry point {entry.name} of {ENTRY_POINTS}"

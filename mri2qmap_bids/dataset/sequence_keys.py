@@ -15,6 +15,7 @@ from mri2qmap_bids.recon.physics.events import (
     Event,
     event_from_record,
     event_record,
+    number,
 )
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.physics.sequences.base import (
@@ -125,11 +126,11 @@ def _from_events(metadata: Mapping[str, Any]) -> PulseSequence:
     if not isinstance(records, list) or not all(isinstance(r, dict) for r in records):
         raise ValueError(f"{EVENTS_KEY} must be a list of objects, got {str(records)[:60]}")
     events = []
-    for number, record in enumerate(records, 1):
+    for index, record in enumerate(records, 1):
         try:
             events.append(_event(record))
         except ValueError as error:
-            raise ValueError(f"{EVENTS_KEY}: event {number}: {error}") from error
+            raise ValueError(f"{EVENTS_KEY}: event {index}: {error}") from error
     values = {
         parameter.name: _in_form(parameter, array)
         for parameter in _OF_EVENTS
@@ -151,8 +152,9 @@ def _event(record: Mapping[str, Any]) -> Event:
     for key, value in record.items():
         if key != "Event":
             name = names.get(key, key)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            fields[name] = np.deg2rad(value).item() if number and name in _IN_DEGREES else value
+            fields[name] = value
+    for name in set(_IN_DEGREES) & set(fields):
+        fields[name] = np.deg2rad(number(name, fields[name])).item()
     event = event_from_record(fields)
     if isinstance(event, Delay) and event.duration > _LONGEST_DELAY:
         raise ValueError(
@@ -188,7 +190,7 @@ def _values(
     entries = value if isinstance(value, list | tuple) else [value]
     if not entries or any(isinstance(v, bool) or not isinstance(v, int | float) for v in entries):
         raise ValueError(f"{key} must be a number or a list of numbers, got {str(value)[:60]}")
-    given = np.array([float(entry) for entry in entries])
+    given = np.array([number(key, entry) for entry in entries])
     unit, scale = ("deg", np.pi / 180) if parameter.unit == "rad" else (parameter.unit, 1.0)
     array = given * scale
     if not ((parameter.low - 1e-12 <= array) & (array <= parameter.high + 1e-12)).all():

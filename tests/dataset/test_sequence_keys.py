@@ -117,6 +117,12 @@ def test_every_parameter_has_a_key_of_its_own():
         ({"RepetitionTimeExcitation": 12.0}, r"0.0001 to 1 s \(is it in milliseconds\?\), got 12"),
         ({"RepetitionTimeExcitation": [0.01] * 2}, r"the longest list \(3\), got 2"),
         ({"EchoTime": 0.02}, "RepetitionTimeExcitation must be at least the 0.02 s of its events"),
+        ({"FlipAngle": [10, 10**400]}, "FlipAngle must be 0 to 360 deg, got 10 to inf"),
+        (
+            {"PulseSequenceEvents": [{**PULSE, "FlipAngle": 10**400}]},
+            "event 1: flip_angle must be finite",
+        ),
+        ({"PulseSequenceEvents": [{**PULSE, "FlipAngle": "9"}]}, "flip_angle must be a number"),
         ({"InversionTime": [0.1, 0.2]}, "InversionTime must be one number"),
         ({"InversionEfficiency": 1.1}, "InversionEfficiency must be 0 to 1, got 1.1"),
         ({"RepetitionTimePreparation": 0.01}, "RepetitionTimePreparation must be at least"),

@@ -116,30 +116,40 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names) or "nothing"
 
 
-def _number(name: str, value: Any) -> float:
+def number(name: str, value: Any) -> float:
+    """A number of JSON; infinity for integers beyond those of floats.
+
+    Raises
+    ------
+    ValueError
+        If it is no number; the text calls it ``name``.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} must be a number, got {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # JSON has integers of any length
+        return float("inf")
 
 
 def _count(name: str, value: Any) -> int:
-    number = _number(name, value)
-    if not number.is_integer():
+    whole = number(name, value)
+    if not whole.is_integer():
         raise ValueError(f"{name} must be a whole number, got {value!r}")
-    return int(number)
+    return int(whole)
 
 
 def _profile(name: str, value: Any) -> tuple[float, ...]:
     if not isinstance(value, list | tuple):
         raise ValueError(f"{name} must be a list of numbers, got {value!r}")
-    return tuple(_number(name, factor) for factor in value)
+    return tuple(number(name, factor) for factor in value)
 
 
 _READERS: dict[str, Callable[[str, Any], Any]] = {
-    "flip_angle": _number,
-    "phase": _number,
+    "flip_angle": number,
+    "phase": number,
     "slice_profile": _profile,
-    "duration": _number,
+    "duration": number,
     "cycles": _count,
 }
 
