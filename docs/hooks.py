@@ -121,6 +121,25 @@ def input_bounds(_: str) -> str:
     return f"| quantity | value | bounds | why |\n|---|---|---|---|\n{rows}"
 
 
+def pulse_sequences(_: str) -> str:
+    """Types of pulse sequences, and the keys that describe them."""
+    from mri2qmap_bids.dataset.sequence_keys import key_of
+    from mri2qmap_bids.recon.physics.sequences.registry import sequence_types
+
+    rows = []
+    for kind in sequence_types():
+        names = ", ".join(f"`{name}`" for name in (kind.name, *kind.aliases))
+        groups = [
+            ", ".join(f"`{key_of(p.name)}`" for p in kind.parameters if p.required is required)
+            for required in (True, False)
+        ]
+        required, optional = groups if kind.parameters else ("[Input](input.md#the-sidecar)", "")
+        phrase = re.sub(r" *\[@[a-z0-9]+\]", "", kind.phrase)
+        rows.append(f"| {names} | {phrase} | {required} | {optional} |")
+    head = "| type | what it is | required keys | further keys |\n|---|---|---|---|\n"
+    return head + "\n".join(rows)
+
+
 def tissue_limits(_: str) -> str:
     """T1 from which and up to which a voxel counts as a tissue, at usual field strengths."""
     from mri2qmap_bids.dataset.tissue import t1_limits
@@ -162,6 +181,7 @@ _FILLED: dict[str, Callable[[str], str]] = {
     "report rules": report_rules,
     "tissue limits": tissue_limits,
     "input bounds": input_bounds,
+    "pulse sequences": pulse_sequences,
     "readme": readme,
     "references": references,
 }

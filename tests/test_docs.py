@@ -1,6 +1,7 @@
 """The documentation is built without a warning, and says what the program does."""
 
 import html
+import json
 import re
 import subprocess
 import sys
@@ -8,16 +9,22 @@ from argparse import ArgumentParser
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import mri2qmap_bids
 from mri2qmap_bids.cli.parser import build_parser
 from mri2qmap_bids.dataset.group import COLUMNS
+from mri2qmap_bids.dataset.sequence_keys import key_of
+from mri2qmap_bids.dataset.sidecar import read_sequence
 from mri2qmap_bids.recon.methods.llr import LLR
 from mri2qmap_bids.recon.methods.lrtv import LRTV
 from mri2qmap_bids.recon.methods.mri2qmap import MRI2QMAP
 from mri2qmap_bids.recon.methods.registry import method_named
 from mri2qmap_bids.recon.methods.subspace import SUBSPACE
+from mri2qmap_bids.recon.physics.epg import simulate
+from mri2qmap_bids.recon.physics.sequences.registry import sequence_types
 from mri2qmap_bids.report.rules import RULES
 from mri2qmap_bids.simulate.trajectory import ARM_ORDERS, TRAJECTORY_KINDS
 from mri2qmap_bids.tools import COMMANDS
@@ -104,3 +111,20 @@ def test_steps_and_weights_on_the_page_are_the_programs():
         weight = f"{method_named(method).regularisation:g}"
         assert f"`--regularisation` of `{method}` ({weight})" in text
     assert f"w = {LRTV.regularisation:g} by default" in text
+
+
+def test_every_type_of_pulse_sequence_is_on_its_page_with_its_diagram(pages):
+    for kind in sequence_types():
+        assert f"<code>{kind.name}</code>" in pages["sequences"]
+        assert f'id="{kind.build.__module__}.{kind.build.__name__}"' in pages["sequences"]
+        assert "RF  " in kind.build.__doc__
+        for parameter in kind.parameters:
+            assert f"<code>{key_of(parameter.name)}</code>" in pages["sequences"]
+
+
+def test_the_event_list_of_the_page_is_read_as_it_stands(pages):
+    text = (ROOT / "docs" / "sequences.md").read_text()
+    metadata = json.loads(re.findall(r"```json\n(.*?)```", text, re.DOTALL)[0])
+    sequence = read_sequence(metadata, None, ROOT / "x_MRF.h5")
+    signal = simulate(sequence, torch.tensor([0.1]), torch.tensor([0.05]))[0].abs()
+    assert signal.tolist() == pytest.approx([np.exp(-0.4), np.exp(-1.2)], rel=1e-4)

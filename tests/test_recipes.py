@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -136,3 +138,82 @@ def test_a_denoiser_of_python_callers_is_asked(small_dataset):
     )
     assert shown and all(shape[1] == 6 for shape in shown)
     assert not np.array_equal(maps.t1, usual.t1)
+
+
+@pytest.mark.slow
+def test_a_pulse_sequence(small_dataset, tmp_path):
+    environment = install(
+        tmp_path,
+        "Add a pulse sequence",
+        "[mri2qmap_bids.sequences]\nStimulatedEcho = toy:STIMULATED_ECHO\n",
+    )
+    frames = np.arange(40)
+    keys = {
+        "PulseSequenceType": "StimulatedEcho",
+        "EchoTime": (0.01 + 0.002 * (frames % 20)).round(4).tolist(),
+        "MixingTime": (0.01 + 0.03 * frames).round(4).tolist(),
+        "RecoveryTime": 1.5,
+    }
+    (tmp_path / "train.json").write_text(json.dumps(keys))
+    dataset, output = tmp_path / "dataset", tmp_path / "output"
+    words = ["simulate", dataset, "--sidecar", tmp_path / "train.json", "--matrix", 24]
+    words += ["--acq", "2d", "--sub", "01", "--ses", "1", "--slices", 1, "--coils", 4, "--noise", 0]
+    subprocess.run(
+        [sys.executable, "-m", "mri2qmap_bids.tools", *map(str, words)],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    path = next(dataset.glob("sub-01/**/*_MRF.json"))
+    metadata = json.loads(path.read_text())
+    # The simulator writes the events, which need no package; here its own keys shall be read.
+    assert len(metadata.pop("PulseSequenceEvents")) == 12 * len(frames)
+    path.write_text(json.dumps({**metadata, **keys}))
+    run(environment, dataset, output, "--recon-method", "subspace")
+    assert sidecar_of(output)["PulseSequenceType"] == "StimulatedEcho"
+    assert "acquisition was a stimulated echo" in (output / "logs" / "CITATION.md").read_text()
+    assert "StimulatedEcho, 40 frames" in next(output.glob("sub-*.html")).read_text()
+    truth = next(dataset.glob("derivatives/*/sub-01/**/*_T1map.nii.gz"), None)
+    maps = {
+        name: nib.load(next(output.glob(f"sub-*/**/*_acq-2d_{name}.nii.gz"))).get_fdata()
+        for name in ("T1map", "T2map")
+    }
+    assert truth is not None
+    for name, values in maps.items():
+        known = nib.load(str(truth).replace("T1map", name)).get_fdata()
+        tissue = (known > 0.03) & (values > 0)
+        assert np.median(np.abs(values / np.where(tissue, known, 1) - 1)[tissue]) < 0.1
+    # Without the package, its type is refused by name.
+    alone = subprocess.run(
+        [sys.executable, "-m", "mri2qmap_bids", dataset, tmp_path / "o", "participant",
+         "-w", tmp_path / "w"],
+        env={**environment, "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert alone.returncode == 1
+    assert "PulseSequenceType must be one of FISP, bSSFP" in alone.stderr
+
+
+@pytest.mark.slow
+def test_an_output_map(small_dataset, tmp_path):
+    environment = install(
+        tmp_path, "Add an output map", "[mri2qmap_bids.outputs]\nwater = toy:PROTON_DENSITY\n"
+    )
+    output = tmp_path / "output"
+    words = ("--recon-method", "subspace")
+    run(environment, small_dataset, output, *words)
+    path = next(output.glob("sub-*/**/*_PDmap.nii.gz"))
+    t1 = nib.load(str(path).replace("PDmap", "T1map")).get_fdata()
+    inside = t1 > 0
+    expected = 100 / (0.916 + 0.436 / np.maximum(t1[inside], 0.1))
+    assert np.allclose(nib.load(path).get_fdata()[inside], expected, rtol=1e-5)
+    keys = json.loads(Path(str(path).replace(".nii.gz", ".json")).read_text())
+    assert (keys["Units"], keys["Description"]) == ("percent", "Water content, from T1")
+    page = next(output.glob("sub-*.html")).read_text()
+    assert path.name in page and "PD [percent]" in page
+    table = pd.read_csv(output / "group_PDmap.tsv", sep="\t")
+    assert 50 < float(table[table.region == "mask"]["median"].iloc[0]) < 100
+    assert "PDmap" in (output / "group.html").read_text()
+    # A run whose further map is missing is not up to date.
+    written = path.stat().st_mtime_ns
+    path.unlink()
+    run(environment, small_dataset, output, *words)
+    assert path.stat().st_mtime_ns > written

@@ -8,6 +8,7 @@ from typing import Any
 
 from mri2qmap_bids.citation.references import REFERENCES, Reference, to_bibtex
 from mri2qmap_bids.recon.methods.registry import method_named
+from mri2qmap_bids.recon.physics.sequences.registry import sequence_type_named
 
 _CITED = re.compile(r"\[@([a-z0-9, @]+)\]")
 # Sidecar keys that the text depends on.
@@ -116,11 +117,10 @@ def _sentences(work: Work, n_runs: int, first: bool) -> Iterator[str]:
 
 def _acquisition(sidecar: Mapping[str, Any]) -> str:
     kind = str(sidecar.get("PulseSequenceType", ""))
-    names = {
-        "fisp": "gradient-spoiled (FISP) [@jiang2015]",
-        "bssfp": "balanced (bSSFP)",
-    }
-    name = next((text for key, text in names.items() if key in kind.lower()), kind)
+    try:
+        name = sequence_type_named(kind).phrase
+    except ValueError:  # given by its events, under a name of its own
+        name = kind
     dimension = sidecar.get("MRAcquisitionType")
     strength = sidecar.get("MagneticFieldStrength")
     train = f"The {f'{dimension} ' if dimension else ''}acquisition was {name}"

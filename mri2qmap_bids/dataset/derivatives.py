@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_atomically, write_json, write_text
-from mri2qmap_bids.dataset.outputs import MAPS, MASK, MASK_DESC, QUANTITIES
-from mri2qmap_bids.errors import DatasetError
+from mri2qmap_bids.dataset.outputs import MAPS, MASK, MASK_DESC, QUANTITIES, output_maps
+from mri2qmap_bids.errors import DatasetError, OutputError
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 
 BIDS_VERSION = "1.11.1"
@@ -120,10 +120,15 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
     }
     reference = "bids::" + str(relative_path(document.entities, MAPS[0].suffix))
     written = []
-    for output in MAPS:
+    for output in output_maps():
         values = output.values(maps)
         if values is None:
             continue
+        if np.shape(values) != maps.mask.shape:
+            raise OutputError(
+                f"{output.suffix}: values must have the maps' shape {maps.mask.shape}, "
+                f"got {np.shape(values)}"
+            )
         sidecar = {
             "Description": output.description,
             "Units": output.unit,

@@ -23,7 +23,7 @@ from mri2qmap_bids.dataset.atlas import (
 )
 from mri2qmap_bids.dataset.derivatives import load_derivative, relative_path
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
-from mri2qmap_bids.dataset.outputs import QUANTITIES
+from mri2qmap_bids.dataset.outputs import QUANTITIES, further_maps
 from mri2qmap_bids.dataset.query import among
 from mri2qmap_bids.dataset.tissue import TISSUES, USUAL_FIELD, tissue_classes
 from mri2qmap_bids.dataset.verdict import LEVEL_MEANINGS, Verdict, read_verdict
@@ -32,7 +32,7 @@ from mri2qmap_bids.errors import DatasetError, NothingSelectedError, OutputError
 logger = logging.getLogger(__name__)
 
 UNITS = {output.suffix: output.unit for output in QUANTITIES} | {"R1map": "1/s", "R2map": "1/s"}
-"""Measures, one table each, and their units."""
+"""Measures that every run has, one table each, and their units."""
 TISSUE = "tissue"
 """Name of the segmentation that is computed from T1."""
 MASK = "mask"
@@ -154,8 +154,15 @@ def write_group_tables(
     if not rows:
         raise DatasetError("; ".join(f"{name}: {reason}" for name, reason in problems[:5]))
     table = pd.DataFrame(rows)
-    paths = tuple(_write_table(table, measure, output_dir) for measure in UNITS)
+    measures = (measure for measure in units() if measure in set(table.measure))
+    paths = tuple(_write_table(table, measure, output_dir) for measure in measures)
     return GroupTables(paths, verdicts, tuple(problems))
+
+
+def units() -> dict[str, str]:
+    """All measures, those of other packages too, and their units."""
+    own = {output.suffix: output.unit for output in further_maps() if output.desc is None}
+    return {**UNITS, **{suffix: unit for suffix, unit in own.items() if suffix not in UNITS}}
 
 
 def entities_of(path: Path) -> dict[str, str]:
@@ -181,7 +188,7 @@ def _write_table(rows: pd.DataFrame, measure: str, output_dir: Path) -> Path:
         name: {"Description": meaning} for name, meaning in COLUMNS.items()
     }
     for name in _STATISTICS:
-        described[name]["Units"] = UNITS[measure]
+        described[name]["Units"] = units()[measure]
     described["quality"]["Levels"] = dict(LEVEL_MEANINGS)
     described["outlier"]["Levels"] = {"true": "Outlier", "false": "Not an outlier"}
     write_json(path.with_suffix(".json"), described)
@@ -220,8 +227,7 @@ def _rows(
     mask = _values(load_derivative(output_dir, run, "mask", desc="brain"), reference) > 0
     maps = {
         name: _values(load_derivative(output_dir, run, name), reference)
-        for name in UNITS
-        if name[0] != "R"
+        for name in _measured(output_dir, run)
     }
     mask &= (maps["T1map"] > 0) & (maps["T2map"] > 0)
     field = _field_strength(output_dir, run)
@@ -237,9 +243,10 @@ def _rows(
         **{long: run.get(key) for key, long in zip(_ENTITIES[2:], _RUN[2:], strict=True)},
         "quality": verdict.level if verdict else None,
     }
-    for measure in UNITS:
-        values = maps[_RATES.get(measure, measure)][mask].astype(np.float64)
-        values = 1 / values if measure in _RATES else values
+    for measure in (*maps, *_RATES):
+        rate = measure in _RATES
+        values = maps[_RATES[measure] if rate else measure][mask].astype(np.float64)
+        values = 1 / values if rate else values
         for segmentation in segmentations:
             labels = segmentation.labels[mask]
             order = np.argsort(labels, kind="stable")
@@ -288,9 +295,16 @@ def _field_strength(output_dir: Path, run: Mapping[str, str]) -> float:
     return float(value) if isinstance(value, int | float) and value > 0 else USUAL_FIELD
 
 
+def _measured(output_dir: Path, run: Mapping[str, str]) -> list[str]:
+    """Suffixes of a run's quantities: those of every run, and others where they are there."""
+    own = [output.suffix for output in QUANTITIES]
+    others = [name for name in units() if name not in UNITS]
+    return own + [name for name in others if (output_dir / relative_path(run, name)).exists()]
+
+
 def _state(output_dir: Path, run: Mapping[str, str], files: Sequence[SegmentationFile]) -> str:
     """A hash that changes whenever one of a run's files does."""
-    own = [relative_path(run, name) for name in UNITS if name not in _RATES]
+    own = [relative_path(run, name) for name in _measured(output_dir, run)]
     own += [relative_path(run, "mask", desc="brain"), relative_path(run, "T1map", ".json")]
     paths = [output_dir / path for path in own]
     paths += [path for file in files for path in (file.path, file.table) if path is not None]

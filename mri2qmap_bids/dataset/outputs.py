@@ -1,13 +1,18 @@
 """Every image that a run's derivatives hold: one table for all who write, check, show or sum them up."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 
+ENTRY_POINTS = "mri2qmap_bids.outputs"
+"""Group of entry points by which other packages add maps: any name, and an :class:`OutputMap`."""
 _DEVIATION = (
     "Standard deviation of the error of {}, from the measured noise by the Cramer-Rao bound, and for "
     "mri2qmap the error of its prior (one standard deviation)"
@@ -60,7 +65,7 @@ MAPS = (
     OutputMap("T1map", "std", "s", _DEVIATION.format("T1map"), lambda maps: maps.t1_std),
     OutputMap("T2map", "std", "s", _DEVIATION.format("T2map"), lambda maps: maps.t2_std),
 )
-"""Maps, in the order in which they are written; the first is the one that others refer to."""
+"""This package's maps, in the order in which they are written; the first is the one that others refer to."""
 QUANTITIES = tuple(output for output in MAPS if output.desc is None)
 """Those of them that are quantities, not errors of quantities."""
 SYNTHETIC = ("T1w", "T2w", "PDw", "FLAIR")
@@ -69,10 +74,47 @@ MASK, MASK_DESC = "mask", "brain"
 """Suffix and desc of the voxels that have maps."""
 
 
+@cache
+def output_maps() -> tuple[OutputMap, ...]:
+    """This package's maps, then those of other packages.
+
+    Raises
+    ------
+    ValueError
+        If an entry point is not an :class:`OutputMap`, or its suffix and desc are no words or those
+        of another image.
+    """
+    outputs = list(MAPS)
+    ends: set[tuple[str, str | None]] = {
+        (MASK, MASK_DESC),
+        *((suffix, "synthetic") for suffix in SYNTHETIC),
+    }
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
+        output = entry.load()
+        place = f"entry point {entry.name} of {ENTRY_POINTS}"
+        if not isinstance(output, OutputMap):
+            raise ValueError(f"{place} must be an OutputMap, got {output!r}")
+        if not re.fullmatch("[A-Za-z0-9]+", output.suffix + (output.desc or "")):
+            raise ValueError(
+                f"{place} must have a suffix and desc of letters and digits, got {output.suffix!r} "
+                f"and {output.desc!r}"
+            )
+        ends |= {(other.suffix, other.desc) for other in outputs}
+        if (output.suffix, output.desc) in ends:
+            raise ValueError(f"{place} must have a suffix and desc of its own, got {output.suffix}")
+        outputs.append(output)
+    return tuple(outputs)
+
+
+def further_maps() -> tuple[OutputMap, ...]:
+    """The maps of other packages."""
+    return output_maps()[len(MAPS) :]
+
+
 def file_ends() -> tuple[tuple[str, str | None], ...]:
     """Suffix and desc of every image of a run."""
     return (
-        *((output.suffix, output.desc) for output in MAPS),
+        *((output.suffix, output.desc) for output in output_maps()),
         *((suffix, "synthetic") for suffix in SYNTHETIC),
         (MASK, MASK_DESC),
     )

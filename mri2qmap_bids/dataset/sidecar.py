@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mri2qmap_bids.dataset.sequence_keys import made_of_events, read_event_sequence
 from mri2qmap_bids.errors import ArgumentError, SidecarError
 from mri2qmap_bids.recon.acquisition.counters import FrameCounter
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
@@ -22,6 +23,7 @@ from mri2qmap_bids.recon.physics.pulse_sequence import (
     SequenceKind,
     sequence_fault,
 )
+from mri2qmap_bids.recon.physics.sequences.registry import sequence_type_named, sequence_types
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,11 @@ def read_sequence(
         If a key is missing in both, or a value breaks its rule; the text names the file,
         the key, the rule and the value.
     """
+    if made_of_events(metadata):
+        try:
+            return read_event_sequence(metadata, header)
+        except ValueError as error:
+            raise SidecarError(f"{sidecar_name(path)}: {error}") from error
     kind = _kind(metadata, path)
     flip_angle = _values(metadata, "flip_angle", header, path)
     n_frames = len(flip_angle)
@@ -187,13 +194,13 @@ def sidecar_name(path: Path) -> str:
     return f"{path.with_suffix('.json')}"
 
 
-def _kind(metadata: Mapping[str, Any], path: Path) -> SequenceKind:
+def _kind(metadata: Mapping[str, Any], path: Path) -> str:
     value = metadata.get("PulseSequenceType")
-    name = str(value).lower().replace("mrf", "").strip("-_ ")
-    for kind in SequenceKind:
-        if kind.lower() == name:
-            return kind
-    raise _broken(path, "PulseSequenceType", "FISP or bSSFP", value)
+    try:
+        return sequence_type_named(value).name
+    except ValueError:
+        names = ", ".join(sequence_type.name for sequence_type in sequence_types())
+        raise _broken(path, "PulseSequenceType", f"one of {names}", value) from None
 
 
 def _spelling(metadata: Mapping[str, Any], field: str, path: Path) -> Spelling:

@@ -12,7 +12,7 @@ import pandas as pd
 from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_text
 from mri2qmap_bids.dataset.derivatives import relative_path
-from mri2qmap_bids.dataset.group import UNITS
+from mri2qmap_bids.dataset.group import UNITS, units
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD
 from mri2qmap_bids.dataset.tissue import TISSUES
 from mri2qmap_bids.report.contents import Page
@@ -76,7 +76,8 @@ def write_group_report(output_dir: Path) -> Path:
             keep_default_na=False,
             dtype={**dict.fromkeys((*_KEYS, "quality", "segmentation", "region", "outlier"), str)},
         )
-        for measure in UNITS
+        for measure in units()
+        if measure in UNITS or (output_dir / f"group_{measure}.tsv").exists()
     }
     plots = [
         _plot(output_dir, measure, str(segmentation), rows)
@@ -118,7 +119,7 @@ def _rows(
             outliers += [
                 f"{measure} {row.region}" for row in own.itertuples() if row.outlier == "true"
             ]
-            if UNITS[measure] != "s":
+            if UNITS.get(measure) != "s":
                 continue
             for region in ("GM", "WM"):
                 found = own[(own.region == region) & own.segmentation.eq(own.segmentation.iloc[0])]

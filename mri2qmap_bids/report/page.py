@@ -19,7 +19,7 @@ from mri2qmap_bids.dataset.boilerplate import work_of
 from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.failures import RunFailure, read_failures
 from mri2qmap_bids.dataset.figures import figure_path
-from mri2qmap_bids.dataset.outputs import file_ends
+from mri2qmap_bids.dataset.outputs import file_ends, further_maps
 from mri2qmap_bids.dataset.verdict import Level, worst
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics
 from mri2qmap_bids.report import curves, kspace, scales
@@ -210,6 +210,12 @@ def _maps(run: Run, output_dir: Path) -> Iterable[tuple[str, Picture]]:
         if deviation is not None:
             relative = deviation / np.maximum(values, 1e-6)
             shown.append((f"± {name}", f"{name}map", "mosaicstd", relative, scale))
+    for output in further_maps():
+        volume = run.further.get((output.suffix, output.desc))
+        if volume is not None:
+            name = " ".join([output.suffix.removesuffix("map"), *filter(None, [output.desc])])
+            scale = scales.own_scale(name, volume[run.mask], output.unit)
+            shown.append((name, output.suffix, f"mosaic{output.desc or ''}", volume, scale))
     for suffix, image in run.synthetic.items():
         shown.append(
             (suffix, suffix, "mosaicsynthetic", image, scales.own_scale(suffix, image[run.mask]))

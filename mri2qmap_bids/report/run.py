@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.figures import Conditions, figure_path, read_conditions
-from mri2qmap_bids.dataset.outputs import SYNTHETIC
+from mri2qmap_bids.dataset.outputs import SYNTHETIC, further_maps
 from mri2qmap_bids.errors import DatasetError
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics, load_diagnostics
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
@@ -48,6 +48,8 @@ class Run:
     """None: the maps were made by a version that wrote none, or the file was deleted."""
     conditions: Conditions | None
     """None: as above."""
+    further: Mapping[tuple[str, str | None], NDArray[np.float32]] = field(default_factory=dict)
+    """Maps of other packages, by suffix and desc."""
 
     @cached_property
     def name(self) -> str:
@@ -132,6 +134,10 @@ def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
 
     t1, affine = volume("T1map")
     synthetic = {suffix: if_there(suffix, desc="synthetic") for suffix in SYNTHETIC}
+    further = {
+        (output.suffix, output.desc): if_there(output.suffix, **output.entities)
+        for output in further_maps()
+    }
     kept = output_dir / figure_path(entities, "MRF", ".npz", "diagnostics")
     sidecar = output_dir / relative_path(entities, "T1map", ".json")
     return Run(
@@ -147,6 +153,7 @@ def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
         sidecar=json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.is_file() else {},
         diagnostics=_diagnostics(kept),
         conditions=read_conditions(entities, output_dir),
+        further={end: image for end, image in further.items() if image is not None},
     )
 
 

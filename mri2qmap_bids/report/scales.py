@@ -62,8 +62,8 @@ MISFIT = Scale("misfit of the fingerprint [%]", "cividis", 0.1, 100, True, 100, 
 RESIDUAL = Scale("residual / noise", "cividis", 0, 4, ticks=(0, 1, 2, 3, 4))
 
 
-def own_scale(label: str, values: NDArray[np.floating]) -> Scale:
-    """Grey scale of an image without a physical unit; white is the 99th percentile.
+def own_scale(label: str, values: NDArray[np.floating], unit: str = "arbitrary") -> Scale:
+    """Grey scale of an image of no usual range; white is the 99th percentile.
 
     Parameters
     ----------
@@ -71,6 +71,8 @@ def own_scale(label: str, values: NDArray[np.floating]) -> Scale:
         The image's name.
     values
         Those inside the mask.
+    unit
+        Of the values.
     """
     high = float(np.quantile(values, 0.99)) if values.size else 1.0
-    return Scale(f"{label} [arbitrary]", "gray", 0, high or 1.0)
+    return Scale(f"{label} [{unit}]", "gray", 0, high or 1.0)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.dataset.sidecar import read_sequence
 from mri2qmap_bids.errors import ArgumentError, SidecarError, UsageError
+from mri2qmap_bids.recon.physics.event_sequence import EventSequence, first_frames
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, SequenceKind
 
 INVERSION_TIME = 20e-3
@@ -114,7 +115,7 @@ def make_sequence(
         raise UsageError(f"the train to simulate: {named}") from error
 
 
-def default_rf_phase(kind: SequenceKind | str, n_frames: int) -> NDArray[np.float64]:
+def default_rf_phase(kind: str, n_frames: int) -> NDArray[np.float64]:
     """Phase of each excitation [rad]: 0 (FISP), alternating 0 and pi (bSSFP); shape (frame,)."""
     alternating = np.where(np.arange(n_frames) % 2, np.pi, 0.0)
     return np.zeros(n_frames) if kind == SequenceKind.FISP else alternating
@@ -165,6 +166,12 @@ def from_sidecar(path: Path, n_frames: int | None = None) -> PulseSequence:
         return sequence
     if n_frames < 2:
         raise UsageError(f"--frames: must be at least 2, got {n_frames}")
+    if isinstance(sequence, EventSequence):
+        if n_frames > sequence.n_frames:
+            raise UsageError(
+                f"{path}: must have at least {n_frames} frames, got {sequence.n_frames}"
+            )
+        return first_frames(sequence, n_frames)
     try:
         return replace(
             sequence,

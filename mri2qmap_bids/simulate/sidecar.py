@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids import __version__
+from mri2qmap_bids.dataset.sequence_keys import events_keys
+from mri2qmap_bids.recon.physics.event_sequence import EventSequence
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.rawfile import (
     DWELL_TIME,
@@ -23,7 +25,7 @@ def make_sidecar(
     """Keys of a run's sidecar, times in s and angles in degrees.
 
     Trains have one value per frame, or are a number if all are the same;
-    ``FlipAngle`` always has one per frame.
+    ``FlipAngle`` always has one per frame. What is made of events is given by them.
 
     Parameters
     ----------
@@ -48,10 +50,7 @@ def make_sidecar(
         "ImagingFrequency": LARMOR_FREQUENCY * 1e-6,
         "MRAcquisitionType": f"{n_dims}D",
         "PulseSequenceType": sequence.kind,
-        "FlipAngle": [round(float(angle), 6) for angle in np.rad2deg(sequence.flip_angle)],
-        "RepetitionTimeExcitation": _scalar_or_list(sequence.repetition_time),
-        "EchoTime": _scalar_or_list(sequence.echo_time),
-        **_preparation(sequence),
+        **_sequence_keys(sequence),
         "MRFFrameCounter": options.frame_counter,
         "MRFTrajectoryUnits": options.trajectory_units,
         "NonlinearGradientCorrection": False,
@@ -61,6 +60,19 @@ def make_sidecar(
         "MRFTrajectory": trajectory.kind,
         "MRFSamplesPerReadout": n_samples,
         "MRFAcceleration": round(trajectory.n_full_arms / n_arms, 3),
+    }
+    return keys
+
+
+def _sequence_keys(sequence: PulseSequence) -> dict[str, Any]:
+    """The pulse sequence: its trains, or its events where it is made of them."""
+    if isinstance(sequence, EventSequence):
+        return events_keys(sequence)
+    keys: dict[str, Any] = {
+        "FlipAngle": [round(float(angle), 6) for angle in np.rad2deg(sequence.flip_angle)],
+        "RepetitionTimeExcitation": _scalar_or_list(sequence.repetition_time),
+        "EchoTime": _scalar_or_list(sequence.echo_time),
+        **_preparation(sequence),
     }
     if not np.allclose(sequence.rf_phase, default_rf_phase(sequence.kind, sequence.n_frames)):
         keys["RFPhase"] = _scalar_or_list(np.rad2deg(sequence.rf_phase))

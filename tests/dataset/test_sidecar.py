@@ -64,8 +64,11 @@ def test_header_fills_what_the_sidecar_leaves_out():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"PulseSequenceType": None}, "PulseSequenceType must be FISP or bSSFP, got None"),
-        ({"PulseSequenceType": "GRE"}, "PulseSequenceType must be FISP or bSSFP, got 'GRE'"),
+        ({"PulseSequenceType": None}, "PulseSequenceType must be one of FISP, bSSFP, .*, got None"),
+        (
+            {"PulseSequenceType": "GRE"},
+            "PulseSequenceType must be one of FISP, bSSFP, .*, got 'GRE'",
+        ),
         ({"FlipAngle": None}, "FlipAngle must be given"),
         ({"FlipAngle": 10.0}, "FlipAngle must be a list"),
         ({"FlipAngle": []}, "FlipAngle must be a number or a list"),

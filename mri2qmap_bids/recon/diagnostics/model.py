@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mri2qmap_bids.recon.physics.event_sequence import EventSequence
+from mri2qmap_bids.recon.physics.events import event_from_record, event_record
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.planning.cost import Plan, Stage
 
@@ -184,6 +186,9 @@ def save_diagnostics(diagnostics: Diagnostics, path: Path) -> None:
                 "slice_profile",
             )
         },
+        "events": [event_record(event) for event in sequence.events]
+        if isinstance(sequence, EventSequence)
+        else None,
         "noise": part.residual.noise,
         "coverage": part.sampling.coverage,
         "converged": part.convergence is not None and part.convergence.met,
@@ -213,15 +218,19 @@ def load_diagnostics(path: Path) -> Diagnostics:
         arrays = dict(file)
     facts = json.loads(str(arrays.pop("facts")))
     own = facts["sequence"]
-    sequence = PulseSequence(
+    fields = {
         **{key: arrays[key] for key in ("flip_angle", "repetition_time", "echo_time", "rf_phase")},
         **{**own, "slice_profile": tuple(own["slice_profile"])},
-    )
+    }
+    if facts.get("events") is None:
+        sequence = PulseSequence(**fields)
+    else:
+        sequence = EventSequence(**fields, events=tuple(map(event_from_record, facts["events"])))
     planes: list[Plane] = []
     while f"plane_{len(planes)}_axis" in arrays:
-        fields = _fields(arrays, f"plane_{len(planes)}")
-        axis, index = int(fields.pop("axis")), int(fields.pop("index"))
-        planes.append(Plane(axis, index, **{"start_t1": None, "start_t2": None, **fields}))
+        plane = _fields(arrays, f"plane_{len(planes)}")
+        axis, index = int(plane.pop("axis")), int(plane.pop("index"))
+        planes.append(Plane(axis, index, **{"start_t1": None, "start_t2": None, **plane}))
     density: list[NDArray[np.float32]] = []
     while f"density_{len(density)}" in arrays:
         density.append(arrays[f"density_{len(density)}"])

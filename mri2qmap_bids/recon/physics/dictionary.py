@@ -5,7 +5,7 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -232,9 +232,11 @@ def fingerprint_of(
 ) -> str:
     """Hash of everything a dictionary depends on."""
     digest = hashlib.sha256()
-    for value in (*asdict(sequence).values(), *asdict(grid).values(), rank, energy, N_STATES):
-        content = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
-        digest.update(content + b"|")
+    # Not asdict(), which would drop the types of events.
+    content = [getattr(sequence, member.name) for member in fields(sequence)]
+    for value in (*content, *asdict(grid).values(), rank, energy, N_STATES):
+        data = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+        digest.update(data + b"|")
     digest.update(str(_PHYSICS_VERSION).encode())
     return digest.hexdigest()[:16]
 

@@ -1,17 +1,28 @@
 """Fingerprints of tissues, by extended phase graphs.
 
-The simulation with its kernels for CPU and GPU is that of torchsim; this module translates a
-:class:`PulseSequence` into its events, and is the only one that depends on torchsim.
+The simulation with its kernels for CPU and GPU is that of torchsim; this module translates the
+events of a :class:`PulseSequence` into its operators, and is the only one that depends on torchsim.
 """
 
 from typing import Any
 
 import torch
+from torchsim import sequence as torchsim
 from torchsim.model import Simulator, SpinPhysics
-from torchsim.sequence import Delay, Dephase, Excitation, Inversion, Operator, Readout, Spoil
 
 from mri2qmap_bids.recon.arrays import Fingerprints
-from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, SequenceKind
+from mri2qmap_bids.recon.physics.event_sequence import EventSequence
+from mri2qmap_bids.recon.physics.events import (
+    Crusher,
+    Delay,
+    Event,
+    Inversion,
+    Readout,
+    RFPulse,
+    Spoiling,
+)
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
+from mri2qmap_bids.recon.physics.sequences.registry import events_of
 
 # With fewer than 100 configuration orders, long sequences have errors of per cents where T2 is near T1.
 N_STATES = 100
@@ -21,30 +32,33 @@ _MAX_SHOTS = 64
 
 
 class _FingerprintTrain(Simulator):  # type: ignore[misc]
-    """One shot of a :class:`PulseSequence` as a list of extended-phase-graph events."""
+    """One shot of a pulse sequence as a list of torchsim's operators."""
 
     model = SpinPhysics(
         properties={"T1": "t1_ms", "T2": "t2_ms", "B1": "b1", "efficiency": "inversion_efficiency"}
     )
 
-    def layout(self, *, sequence: PulseSequence) -> list[Operator]:
-        parts: list[Operator] = []
-        if sequence.inversion_time is not None:
+    def layout(self, *, events: tuple[Event, ...], position: int) -> list[torchsim.Operator]:
+        return [operator for event in events for operator in _operators(event, position)]
+
+
+def _operators(event: Event, position: int) -> list[torchsim.Operator]:
+    """An event at one position across the slice."""
+    match event:
+        case RFPulse(flip_angle, phase, slice_profile):
+            factor = slice_profile[position] if slice_profile else 1.0
+            return [torchsim.Excitation(factor * flip_angle, phase)]
+        case Inversion():
             # An inversion module spoils the remaining transverse magnetisation.
-            parts += [Inversion(), Spoil(), Delay(sequence.inversion_time)]
-        spoiled = sequence.kind == SequenceKind.FISP
-        for flip, phase, tr, te in zip(
-            sequence.flip_angle.tolist(),
-            sequence.rf_phase.tolist(),
-            sequence.repetition_time.tolist(),
-            sequence.echo_time.tolist(),
-            strict=True,
-        ):
-            parts += [Excitation(flip, phase), Delay(te), Readout(phase)]
-            parts += [Dephase(), Delay(tr - te)] if spoiled else [Delay(tr - te)]
-        if sequence.preparation_time is not None:
-            parts.append(Delay(sequence.preparation_time - sequence.duration))
-        return parts
+            return [torchsim.Inversion(), torchsim.Spoil()]
+        case Delay(duration):
+            return [torchsim.Delay(duration)]
+        case Spoiling(cycles):
+            return [torchsim.Dephase()] * int(cycles)
+        case Crusher():
+            return [torchsim.Spoil()]
+        case Readout(phase):
+            return [torchsim.Readout(phase)]
 
 
 def simulate(
@@ -56,7 +70,7 @@ def simulate(
 ) -> Fingerprints:
     """Signal of each tissue at every echo of the pulse sequence.
 
-    d_t = F0 at the echo of frame t, demodulated by the phase of its excitation,
+    d_t = F0 at the readout of frame t, demodulated by the phase of its receiver,
     for unit equilibrium magnetisation. With ``preparation_time`` the sequence is
     repeated until the signal no longer changes (periodic steady state); without, it
     starts from equilibrium. With a slice profile, the mean over the profile.
@@ -83,18 +97,34 @@ def simulate(
     Jiang et al., MR fingerprinting using FISP (2015), doi:10.1002/mrm.25559.
     """
     n_shots = _shots_to_steady_state(sequence, n_states)
-    factors = sequence.slice_profile or (1.0,)
-    signal = sum(_play(sequence, t1, t2, b1 * factor, n_states, n_shots) for factor in factors)
+    factors = sequence.slice_profile or (1.0,) * _n_positions(sequence)
+    signal = sum(
+        _play(sequence, t1, t2, b1 * factor, n_states, n_shots, position)
+        for position, factor in enumerate(factors)
+    )
     return _real_if_possible(torch.as_tensor(signal) / len(factors))
 
 
+def _n_positions(sequence: PulseSequence) -> int:
+    return sequence.n_positions if isinstance(sequence, EventSequence) else 1
+
+
 def _play(
-    sequence: PulseSequence, t1: Any, t2: Any, b1: Any, n_states: int, n_shots: int
+    sequence: PulseSequence,
+    t1: Any,
+    t2: Any,
+    b1: Any,
+    n_states: int,
+    n_shots: int,
+    position: int = 0,
 ) -> torch.Tensor:
     """The echoes of the last of ``n_shots`` shots, shape (atom, frame)."""
+    events = events_of(sequence)
     # A balanced sequence does not dephase: order zero is its whole state.
-    states = n_states if sequence.kind == SequenceKind.FISP else 1
-    train = _FingerprintTrain(sequence=sequence, states=states, repetitions=n_shots)
+    states = n_states if any(isinstance(event, Spoiling) for event in events) else 1
+    if sequence.preparation_time is not None:
+        events = (*events, Delay(sequence.preparation_time - sequence.duration))
+    train = _FingerprintTrain(events=events, position=position, states=states, repetitions=n_shots)
     b1 = torch.as_tensor(b1, dtype=t1.dtype, device=t1.device)
     signal = train.simulate(
         T1=t1 * 1e3, T2=t2 * 1e3, B1=b1, efficiency=sequence.inversion_efficiency

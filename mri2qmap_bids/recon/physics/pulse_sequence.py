@@ -22,7 +22,6 @@ from mri2qmap_bids.recon.bounds import (
     TYPICAL_REPETITION_TIME,
     Spelling,
     fault,
-    member,
 )
 
 _TRAINS = ("flip_angle", "repetition_time", "echo_time", "rf_phase")
@@ -66,7 +65,7 @@ class PulseSequence:
     none. The receiver phase follows that of the excitation, so the signal
     of frame t is demodulated by ``rf_phase[t]``.
 
-    Sequences of numbers become arrays, and a string in any case the kind of that name.
+    Sequences of numbers become arrays, and a name in any case the type of that name.
 
     Raises
     ------
@@ -75,8 +74,8 @@ class PulseSequence:
         :mod:`mri2qmap_bids.recon.bounds`, as it is in other units.
     """
 
-    kind: SequenceKind | str
-    """FISP (gradient-spoiled SSFP) or bSSFP (balanced)."""
+    kind: str
+    """Name of its type: FISP (gradient-spoiled SSFP), bSSFP (balanced), or another of the registry."""
     flip_angle: NDArray[np.float64]
     """Nominal flip angle [rad], shape (frame,)."""
     repetition_time: NDArray[np.float64]
@@ -98,7 +97,7 @@ class PulseSequence:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         for name, value in values.items():
             if name == "kind":
-                values[name] = member(SequenceKind, value, "kind")
+                values[name] = _type_name(value)
             elif name in _TRAINS:
                 values[name] = _numbers(name, value)
             elif name == "slice_profile":
@@ -187,6 +186,16 @@ def _timing_fault(values: Mapping[str, Any], spellings: Mapping[str, Spelling]) 
         f"{spellings['preparation_time'].name} must be at least the {duration:.4g} s that one shot lasts and "
         f"at most {PREPARATION_PAUSE.upper:g} s more, got {preparation:.6g}{hint}"
     )
+
+
+def _type_name(kind: Any) -> str:
+    # The registry's types are built on this class.
+    from mri2qmap_bids.recon.physics.sequences.registry import sequence_type_named
+
+    try:
+        return sequence_type_named(kind).name
+    except ValueError as error:
+        raise ArgumentError(f"kind {error}") from error
 
 
 def _numbers(name: str, value: Any) -> NDArray[np.float64]:
