@@ -675,16 +675,18 @@ def _sum_up(
 def _up_to_date(selection: "Selection", settings: Settings) -> "tuple[MRFRun, ...]":
     """Runs whose derivatives exist and were made from these inputs with these options."""
     from mri2qmap_bids.dataset.checksum import inputs_checksum, is_up_to_date
+    from mri2qmap_bids.dataset.integrity import guard
 
     found = []
     for run in selection.runs:
         try:
-            b1_file = run.b1.path if run.b1 else None
-            checksum = inputs_checksum(run.path, run.metadata, settings.recon, b1_file)
-        except OSError:
+            with guard(run.path):
+                b1_file = run.b1.path if run.b1 else None
+                checksum = inputs_checksum(run.path, run.metadata, settings.recon, b1_file)
+                if is_up_to_date(settings.output_dir, run.entities, checksum):
+                    found.append(run)
+        except Mri2QmapError:
             continue  # the run itself will say what is wrong
-        if is_up_to_date(settings.output_dir, run.entities, checksum):
-            found.append(run)
     return tuple(found)
 
 

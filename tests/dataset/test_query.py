@@ -90,7 +90,8 @@ def test_bad_filter_files_are_refused(dataset, tmp_path_factory):
     for content, text in (
         ("{broken", "must be a JSON file"),
         ('["mrf"]', "must be like"),
-        ('{"mrf": {"task": "rest"}}', r"must be among .*, got task"),
+        ('{"mrf": {"tasks": "rest"}}', r"must be among .*, got tasks"),
+        ('{"MRF": {"session": "a"}}', r"must have an entry mrf or b1, got MRF"),
     ):
         file.write_text(content)
         with pytest.raises(UsageError, match=text):

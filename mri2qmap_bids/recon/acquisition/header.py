@@ -55,7 +55,8 @@ def open_dataset(path: Path) -> tuple[h5py.File, h5py.Group]:
             f"`datalad get {path}`"
         )
     try:
-        file = h5py.File(path, "r")
+        # Reading needs no lock, and file systems such as NFS and Lustre may have none.
+        file = h5py.File(path, "r", locking=False)
     except OSError as error:
         reason = str(error).strip().splitlines()[-1] if path.exists() else "no such file"
         raise RawDataError(
