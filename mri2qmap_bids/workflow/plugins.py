@@ -60,12 +60,13 @@ class Remembering:
             self.finished.add(str(node.fullname))
 
     def _report_crash(self, node: Any, result: Any = None) -> Any:
+        # Nipype appends to this text while it writes the crash file.
+        reason = reason_in("".join((result or {}).get("traceback") or ""))
         try:
             crash_file = super()._report_crash(node, result)  # type: ignore[misc]
         except OSError as error:
             crash_file = f"no crash file: {error.strerror or error}"
-        lines = "".join((result or {}).get("traceback") or "")
-        self.failures.append(Failure(str(node.fullname), reason_in(lines), str(crash_file)))
+        self.failures.append(Failure(str(node.fullname), reason, str(crash_file)))
         return crash_file
 
 
