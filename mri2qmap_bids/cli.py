@@ -27,6 +27,7 @@ from mri2qmap_bids.errors import (
     Mri2QmapError,
     NothingSelectedError,
     OutputError,
+    UnexpectedError,
     UsageError,
 )
 from mri2qmap_bids.help_formatter import HelpFormatter
@@ -50,6 +51,7 @@ logger = logging.getLogger(__name__)
 
 _ADVICE: dict[type[Mri2QmapError], str] = {
     MemoryLimitError: "; allow more memory (--mem, --gpu-mem), or use a smaller --matrix or --rank",
+    UnexpectedError: "; -v logs its traceback",
     DeviceError: "; check the driver (and --gpus all / --nv in a container) or use --device cpu",
 }
 _LEVELS = ("participant", "group")

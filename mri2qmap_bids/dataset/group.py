@@ -23,11 +23,12 @@ from mri2qmap_bids.dataset.atlas import (
 )
 from mri2qmap_bids.dataset.derivatives import load_derivative, relative_path
 from mri2qmap_bids.dataset.entities import entities_in
+from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
 from mri2qmap_bids.dataset.outputs import QUANTITIES
 from mri2qmap_bids.dataset.query import among
 from mri2qmap_bids.dataset.tissue import TISSUES, USUAL_FIELD, tissue_classes
-from mri2qmap_bids.errors import DatasetError, NothingSelectedError, OutputError
+from mri2qmap_bids.errors import DatasetError, Mri2QmapError, NothingSelectedError, OutputError
 
 logger = logging.getLogger(__name__)
 
@@ -189,14 +190,15 @@ def _rows_or_problem(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Rows of one run, or why there are none."""
     try:
-        files = [file for name, root in derivatives for file in find_segmentations(name, root, run)]
-        if cache_dir is None:
-            return list(_rows(output_dir, run, files)), None
-        path = cache_dir / f"{_name(run)}_{_state(output_dir, run, files)}.json"
-        if path.exists():
-            return json.loads(path.read_text(encoding="utf-8")), None
-        rows = list(_rows(output_dir, run, files))
-    except DatasetError as error:
+        with guard(output_dir / relative_path(run, "T1map")):
+            files = [f for name, root in derivatives for f in find_segmentations(name, root, run)]
+            if cache_dir is None:
+                return list(_rows(output_dir, run, files)), None
+            path = cache_dir / f"{_name(run)}_{_state(output_dir, run, files)}.json"
+            if path.exists():
+                return json.loads(path.read_text(encoding="utf-8")), None
+            rows = list(_rows(output_dir, run, files))
+    except Mri2QmapError as error:
         return [], str(error)
     try:
         write_text(path, json.dumps(rows))

@@ -220,7 +220,7 @@ def execute(workflow: Workflow, settings: Settings) -> Outcome:
     gc.freeze()
     try:
         workflow.run(plugin=plugin)
-    except RuntimeError:
+    except Exception:  # Nipype raises the first error of a node again, of whatever kind
         if not plugin.failures:
             raise
     finally:
