@@ -15,7 +15,8 @@ Mri2QmapError                    exit code 1
 ├── PulseqError                   1   a Pulseq file is invalid or not understood
 ├── WeightsError                  1   a denoiser's weights cannot be used
 ├── MemoryLimitError              1   a run needs more memory than allowed
-└── DeviceError                   1   the requested device is not available
+├── DeviceError                   1   the requested device is not available
+└── UnexpectedError               1   a run's files broke something that no check foresaw
 
 Every message states what is required, what was found, and in which file.
 """
@@ -101,3 +102,17 @@ class MemoryLimitError(Mri2QmapError):
 
 class DeviceError(Mri2QmapError):
     """The requested device is not available."""
+
+
+class UnexpectedError(Mri2QmapError):
+    """A run's files broke something that no check foresaw; the cause is another kind of error."""
+
+
+def one_line(error: BaseException, longest: int = 300) -> str:
+    r"""An error's text without line breaks and control characters, shortened.
+
+    >>> one_line(ValueError("no\n  way\x1b[0m"))
+    'no way?[0m'
+    """
+    text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split()))
+    return text if len(text) <= longest else text[: longest - 3] + "..."

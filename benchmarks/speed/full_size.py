@@ -23,7 +23,8 @@ import torch
 
 from mri2qmap_bids.errors import MemoryLimitError
 from mri2qmap_bids.recon.acquisition.extent import extent_of
-from mri2qmap_bids.recon.acquisition.raw import ReadLayout, read_raw
+from mri2qmap_bids.recon.acquisition.layout import ReadLayout
+from mri2qmap_bids.recon.acquisition.raw import read_raw
 from mri2qmap_bids.recon.denoisers.registry import denoiser_shape
 from mri2qmap_bids.recon.denoisers.unet import UNetShape
 from mri2qmap_bids.recon.device import find_device

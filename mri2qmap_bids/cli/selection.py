@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from mri2qmap_bids.errors import Mri2QmapError
 from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,10 +43,12 @@ def up_to_date(runs: "Iterable[MRFRun]", settings: Settings) -> "tuple[MRFRun, .
 
 def _is_up_to_date(run: "MRFRun", settings: Settings) -> bool:
     from mri2qmap_bids.dataset.checksum import inputs_checksum, is_up_to_date
+    from mri2qmap_bids.dataset.integrity import guard
 
     b1_file = run.b1.path if run.b1 else None
     try:
-        checksum = inputs_checksum(run.path, run.metadata, settings.recon, b1_file)
-    except OSError:
+        with guard(run.path):
+            checksum = inputs_checksum(run.path, run.metadata, settings.recon, b1_file)
+            return is_up_to_date(settings.output_dir, run.entities, checksum)
+    except Mri2QmapError:
         return False  # the run itself will say what is wrong
-    return is_up_to_date(settings.output_dir, run.entities, checksum)

@@ -9,6 +9,7 @@ from mri2qmap_bids.citation.methods import Methods, Work, methods_text
 from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.figures import read_conditions, versions_in_use
 from mri2qmap_bids.dataset.group import entities_of
+from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.provenance import describe_maps
 from mri2qmap_bids.dataset.query import MRFRun
 from mri2qmap_bids.recon.options import ReconOptions
@@ -66,12 +67,13 @@ def planned_work(run: MRFRun, options: ReconOptions) -> Work:
 
     Raises
     ------
-    RawDataError
+    Mri2QmapError
         If the raw file has no header that can be read.
     """
     from mri2qmap_bids.recon.acquisition.table import read_table
 
-    sidecar = describe_maps(run.metadata, read_table(run.path).headers[0], options)
+    with guard(run.path):
+        sidecar = describe_maps(run.metadata, read_table(run.path).headers[0], options)
     sources = [run.uri, *([run.b1.uri] if run.b1 else [])]
     return Work({**sidecar, "Sources": sources}, versions_in_use())
 

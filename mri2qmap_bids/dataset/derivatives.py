@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_atomically, write_json, write_text
+from mri2qmap_bids.dataset.entities import ordered
 from mri2qmap_bids.dataset.outputs import MAPS, MASK, MASK_DESC, QUANTITIES, output_maps
 from mri2qmap_bids.errors import DatasetError, OutputError
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 
 BIDS_VERSION = "1.11.1"
-# The order in which BIDS wants a derivative's entities.
-_ENTITY_ORDER = ("sub", "ses", "acq", "rec", "run", "space", "res", "label", "desc")
 _IGNORED = ("*.html", "figures", "group_*")
 
 
@@ -207,7 +206,7 @@ def relative_path(
     'sub-01/anat/sub-01_acq-x_run-1_T1map.nii.gz'
     """
     named = {**entities, **more}
-    stem = "_".join(f"{key}-{named[key]}" for key in _ENTITY_ORDER if key in named)
+    stem = "_".join(f"{key}-{named[key]}" for key in ordered(named))
     folder = Path(f"sub-{named['sub']}")
     if "ses" in named:
         folder /= f"ses-{named['ses']}"

@@ -3,15 +3,19 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import apply_affine
 from nibabel.processing import resample_from_to
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from mri2qmap_bids.errors import SidecarError
+from mri2qmap_bids.dataset.integrity import missing
+from mri2qmap_bids.errors import SidecarError, one_line
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.bounds import B1_MIDDLE
 
@@ -21,6 +25,10 @@ logger = logging.getLogger(__name__)
 _PLAUSIBLE = (100 * B1_MIDDLE.lower, 100 * B1_MIDDLE.upper)
 # No voxel of a head is further from nominal.
 _LIMITS = (0.3, 1.8)
+# Share of the scan inside the map: below the first it lies elsewhere, below the second its edge stands for much.
+_LEAST_COVERED, _USUALLY_COVERED = 0.25, 0.5
+# Further apart than this, two placements of one map are not the same [mm].
+_TOLERANCE = 1.0
 
 
 @dataclass(frozen=True)
@@ -51,20 +59,20 @@ def nearest(maps: Sequence[FieldMap], entities: Mapping[str, str]) -> FieldMap |
     if not maps:
         return None
     own = entities.get("ses", "")
-    sessions = sorted({own, *(found.entities.get("ses", "") for found in maps)})
+    sessions = sorted({own, *(field_map.entities.get("ses", "") for field_map in maps)})
 
-    def distance(found: FieldMap) -> tuple[int, bool, str]:
-        steps = abs(sessions.index(found.entities.get("ses", "")) - sessions.index(own))
-        return steps, found.entities.get("acq") != entities.get("acq"), found.path.name
+    def distance(field_map: FieldMap) -> tuple[int, bool, str]:
+        steps = abs(sessions.index(field_map.entities.get("ses", "")) - sessions.index(own))
+        return steps, field_map.entities.get("acq") != entities.get("acq"), field_map.path.name
 
-    chosen = min(maps, key=distance)
-    if chosen.entities.get("ses", own) != own:
+    closest = min(maps, key=distance)
+    if closest.entities.get("ses", own) != own:
         logger.warning(
             "%s: B1 map of another session: %s",
             "_".join(f"{key}-{value}" for key, value in entities.items()),
-            chosen.path.name,
+            closest.path.name,
         )
-    return chosen
+    return closest
 
 
 def read_transmit_field(path: Path, geometry: Geometry) -> NDArray[np.float32]:
@@ -87,33 +95,90 @@ def read_transmit_field(path: Path, geometry: Geometry) -> NDArray[np.float32]:
     Raises
     ------
     SidecarError
-        If it is no NIfTI file, not in per cent, or lies elsewhere.
+        If it is no NIfTI file, does not say where it lies, is not in per cent, or lies elsewhere.
     """
-    try:
-        image = nib.load(path)
-        values = np.asarray(image.dataobj, np.float64)
-    except (OSError, ValueError, EOFError, nib.filebasedimages.ImageFileError) as error:
-        raise SidecarError(f"{path}: must be a complete NIfTI file, got: {error}") from error
-    values = (
-        values.reshape(values.shape[:3]) if values.size == np.prod(values.shape[:3]) else values
-    )
-    known = np.isfinite(values) & (values > 0)
-    middle = float(np.median(values[known])) if known.any() else 0.0
+    image, values = _loaded(path)
+    _check_placement(path, image)
+    is_known = np.isfinite(values) & (values > 0)
+    middle = float(np.median(values[is_known])) if is_known.any() else 0.0
     if values.ndim != 3 or not _PLAUSIBLE[0] <= middle <= _PLAUSIBLE[1]:
+        hint = " (relative to nominal? then times 100)" if 0.3 <= middle <= 2 else ""
         raise SidecarError(
             f"{path}: must be one volume in per cent of the nominal flip angle (median "
-            f"{_PLAUSIBLE[0]:g} to {_PLAUSIBLE[1]:g}), got {values.ndim} axes with a median of {middle:g}"
+            f"{_PLAUSIBLE[0]:g} to {_PLAUSIBLE[1]:g}), got {values.ndim} axes with a median of {middle:g}{hint}"
         )
     filled = values[
-        tuple(distance_transform_edt(~known, return_distances=False, return_indices=True))
+        tuple(distance_transform_edt(~is_known, return_distances=False, return_indices=True))
     ]
     grid = geometry.matrix[::-1], np.diag([1e3, 1e3, 1e3, 1.0]) @ affine(geometry)
     inside = resample_from_to(nib.Nifti1Image(np.ones(values.shape), image.affine), grid, order=0)
-    covered = float(np.mean(np.asarray(inside.dataobj) > 0))
-    if covered == 0:
-        raise SidecarError(f"{path}: must cover the scan, got none of its voxels inside the map")
-    if covered < 0.5:
-        logger.warning("%s: covers only %.0f %% of the scan", path.name, 100 * covered)
+    _check_coverage(path, float(np.mean(np.asarray(inside.dataobj) > 0)))
     field = resample_from_to(nib.Nifti1Image(filled, image.affine), grid, order=1, mode="nearest")
     relative = np.asarray(field.dataobj).transpose(2, 1, 0) / 100
     return np.ascontiguousarray(relative.clip(*_LIMITS), np.float32)
+
+
+def _loaded(path: Path) -> tuple[Any, NDArray[np.float64]]:
+    """An image and its values, without axes of length 1 beyond the third."""
+    absent = missing(path)
+    if absent:
+        raise SidecarError(absent)
+    try:
+        image = nib.load(path)
+        if not isinstance(image, nib.Nifti1Pair):  # also the class of NIfTI-2
+            raise SidecarError(f"{path}: must be a NIfTI file, got {type(image).__name__}")
+        values = np.asarray(image.dataobj, np.float64)
+    except SidecarError:
+        raise
+    except Exception as error:  # of compression, header, extension and data, each of its own kind
+        raise SidecarError(
+            f"{path}: must be a complete NIfTI file, got: {one_line(error)}"
+        ) from error
+    volume = values.shape[:3]
+    return image, values.reshape(volume) if values.size == np.prod(volume) else values
+
+
+def _check_placement(path: Path, image: Any) -> None:
+    """A map must say where it lies; nibabel takes the sform before the qform.
+
+    Raises
+    ------
+    SidecarError
+        If neither sform nor qform is set, or what is set is no placement.
+    """
+    if not (image.header["sform_code"] > 0 or image.header["qform_code"] > 0):
+        raise SidecarError(
+            f"{path}: must say where it lies (sform or qform with a code above 0), got neither"
+        )
+    volume = np.linalg.det(image.affine[:3, :3])
+    if not np.isfinite(image.affine).all() or abs(volume) < 1e-9:
+        raise SidecarError(
+            f"{path}: sform or qform must place voxels in space, got a voxel of {volume:g} mm3"
+        )
+    if not (image.header["sform_code"] > 0 and image.header["qform_code"] > 0):
+        return
+    shape = (*image.shape, 1, 1, 1)[:3]
+    corners = np.array(list(product(*((0, n - 1) for n in shape))))
+    difference = apply_affine(image.get_sform(), corners) - apply_affine(image.get_qform(), corners)
+    distance = float(np.linalg.norm(difference, axis=1).max())
+    if not distance <= _TOLERANCE:
+        logger.warning(
+            "%s: sform and qform place it up to %.0f mm apart; the sform is taken",
+            path.name,
+            distance,
+        )
+
+
+def _check_coverage(path: Path, covered: float) -> None:
+    """A map must lie where the scan is."""
+    if covered < _LEAST_COVERED:
+        raise SidecarError(
+            f"{path}: must cover the scan, at least {_LEAST_COVERED:.0%} of it, got {covered:.0%} of its "
+            "voxels inside the map"
+        )
+    if covered < _USUALLY_COVERED:
+        logger.warning(
+            "%s: covers only %.0f %% of the scan; beyond it its edge goes on",
+            path.name,
+            100 * covered,
+        )

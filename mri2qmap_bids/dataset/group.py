@@ -22,12 +22,14 @@ from mri2qmap_bids.dataset.atlas import (
     load_segmentation,
 )
 from mri2qmap_bids.dataset.derivatives import load_derivative, relative_path
+from mri2qmap_bids.dataset.entities import entities_in
+from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
 from mri2qmap_bids.dataset.outputs import QUANTITIES, further_maps
 from mri2qmap_bids.dataset.query import among
 from mri2qmap_bids.dataset.tissue import TISSUES, USUAL_FIELD, tissue_classes
 from mri2qmap_bids.dataset.verdict import LEVEL_MEANINGS, Verdict, read_verdict
-from mri2qmap_bids.errors import DatasetError, NothingSelectedError, OutputError
+from mri2qmap_bids.errors import DatasetError, Mri2QmapError, NothingSelectedError, OutputError
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ _RATES = {"R1map": "T1map", "R2map": "T2map"}
 _ENTITIES = ("sub", "ses", "acq", "rec", "run")
 _STATISTICS = ("mean", "median", "sd", "iqr")
 _RUN = ("participant_id", "session_id", "acquisition", "reconstruction", "run")
-_GROUP = ["acquisition", "reconstruction", "segmentation", "region"]
+_GROUP = ["acquisition", "reconstruction", "further_entities", "segmentation", "region"]
 # Raised whenever the same maps would give other rows.
 _ROWS_VERSION = 2
 COLUMNS = {
@@ -51,6 +53,7 @@ COLUMNS = {
     "reconstruction": "Reconstruction label without rec-; n/a: the file name has none",
     "run": "Run index without run-; n/a: the file name has none",
     "quality": "Rating of the run by the rules of the report; n/a: its sidecar has none",
+    "further_entities": "Further entities of the file name, such as ce-gd_dir-AP; n/a: it has none",
     "segmentation": f"Where the regions come from: {TISSUE} (classified from T1 by the limits given in "
     "the documentation), or the name of a dataset given by --derivatives",
     "region": f"Region of the segmentation; of {TISSUE}: WM (white matter), GM (grey matter), CSF "
@@ -61,8 +64,8 @@ COLUMNS = {
     "sd": "Standard deviation over the region",
     "iqr": "Interquartile range over the region",
     "robust_z": "0.6745 (median - m) / MAD, where m is the median and MAD the median absolute "
-    "deviation of this column over all runs of the same acquisition, reconstruction, segmentation "
-    f"and region; n/a if there are fewer than {FEWEST_RUNS} or MAD is 0",
+    "deviation of this column over all runs of the same acquisition, reconstruction, further "
+    f"entities, segmentation and region; n/a if there are fewer than {FEWEST_RUNS} or MAD is 0",
     "outlier": f"Whether the magnitude of robust_z is above {THRESHOLD:g}; n/a where robust_z is",
 }
 """Columns of every table, and what they mean."""
@@ -166,13 +169,12 @@ def units() -> dict[str, str]:
 
 
 def entities_of(path: Path) -> dict[str, str]:
-    """BIDS entities of a derivative's file name, by short key.
+    """BIDS entities of the run that a derivative's file name tells of, by short key.
 
     >>> entities_of(Path("sub-01_ses-a_run-1_T1map.nii.gz"))
     {'sub': '01', 'ses': 'a', 'run': '1'}
     """
-    pairs = (part.split("-", 1) for part in path.name.split("_") if "-" in part)
-    return {key: value for key, value in pairs if key in _ENTITIES}
+    return {key: value for key, value in entities_in(path).items() if key != "desc"}
 
 
 def _write_table(rows: pd.DataFrame, measure: str, output_dir: Path) -> Path:
@@ -203,14 +205,15 @@ def _rows_or_problem(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Rows of one run, or why there are none."""
     try:
-        files = [file for name, root in derivatives for file in find_segmentations(name, root, run)]
-        if cache_dir is None:
-            return list(_rows(output_dir, run, files)), None
-        path = cache_dir / f"{_name(run)}_{_state(output_dir, run, files)}.json"
-        if path.exists():
-            return json.loads(path.read_text(encoding="utf-8")), None
-        rows = list(_rows(output_dir, run, files))
-    except DatasetError as error:
+        with guard(output_dir / relative_path(run, "T1map")):
+            files = [f for name, root in derivatives for f in find_segmentations(name, root, run)]
+            if cache_dir is None:
+                return list(_rows(output_dir, run, files)), None
+            path = cache_dir / f"{_name(run)}_{_state(output_dir, run, files)}.json"
+            if path.exists():
+                return json.loads(path.read_text(encoding="utf-8")), None
+            rows = list(_rows(output_dir, run, files))
+    except Mri2QmapError as error:
         return [], str(error)
     try:
         write_json(path, rows)
@@ -242,6 +245,8 @@ def _rows(
         "session_id": f"ses-{run['ses']}" if "ses" in run else None,
         **{long: run.get(key) for key, long in zip(_ENTITIES[2:], _RUN[2:], strict=True)},
         "quality": verdict.level if verdict else None,
+        "further_entities": "_".join(f"{k}-{v}" for k, v in run.items() if k not in _ENTITIES)
+        or None,
     }
     for measure in (*maps, *_RATES):
         rate = measure in _RATES

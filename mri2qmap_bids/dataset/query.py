@@ -2,16 +2,27 @@
 
 import json
 import logging
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mri2qmap_bids.dataset.entities import entities_in, ordered
 from mri2qmap_bids.dataset.fieldmap import FieldMap, nearest
-from mri2qmap_bids.dataset.integrity import broken_sidecars, missing, unusable
+from mri2qmap_bids.dataset.integrity import Sidecars, guard, missing, read_object
 from mri2qmap_bids.encoded_text import read_text
-from mri2qmap_bids.errors import DatasetError, InputError, NothingSelectedError, UsageError
+from mri2qmap_bids.errors import (
+    DatasetError,
+    InputError,
+    Mri2QmapError,
+    NothingSelectedError,
+    SidecarError,
+    UsageError,
+    one_line,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -20,15 +31,14 @@ EXTENSIONS = (".h5", ".mrd")
 _SKIPPED = r"^/(code|stimuli|sourcedata|models|derivatives)(/|$)|/\.|/(func|dwi|perf|meg|eeg|ieeg|beh|pet|micr)(/|$)"
 _FILTER_KINDS = ("mrf", "b1")
 _FILTERABLE = frozenset(
-    ("session", "acquisition", "reconstruction", "run", "suffix", "extension", "datatype")
+    (
+        *("session", "sample", "task", "tracksys", "acquisition", "nucleus", "volume", "ceagent"),
+        *("tracer", "staining", "reconstruction", "direction", "run", "proc", "modality", "echo"),
+        *("flip", "inv", "mt", "part", "recording", "space", "chunk"),
+        *("suffix", "extension", "datatype"),
+    )
 )
-_ENTITIES = {
-    "subject": "sub",
-    "session": "ses",
-    "acquisition": "acq",
-    "reconstruction": "rec",
-    "run": "run",
-}
+_LABEL = re.compile(r"[0-9A-Za-z+]+")
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,7 @@ class MRFRun:
     path: Path
     """The ISMRMRD file."""
     entities: Mapping[str, str]
-    """BIDS entities by short key (sub, ses, acq, rec, run), in that order."""
+    """BIDS entities by short key (sub, ses, acq, ...), all that the name has, in the order of BIDS."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """The sidecar with inheritance applied."""
     uri: str = ""
@@ -100,7 +110,8 @@ def find_runs(
 ) -> Selection:
     """Index the asked-for participants and list their MRF runs.
 
-    Files below ``sourcedata/`` count for a participant that has none in its own folder.
+    Files below ``sourcedata/`` count for a participant that has none in its own folder. What is wrong
+    with the files of one run or participant is a problem of that one alone.
 
     Parameters
     ----------
@@ -116,7 +127,7 @@ def find_runs(
     InputError
         If the directory does not exist.
     DatasetError
-        If it holds no MRF run at all.
+        If it holds no MRF run at all, or its ``dataset_description.json`` is broken.
     NothingSelectedError
         If a participant is not there, or the filters leave no run.
     """
@@ -124,22 +135,25 @@ def find_runs(
         raise InputError(
             f"{bids_dir}: must be a directory with a BIDS dataset, got no such directory"
         )
+    _check_description(bids_dir)
     filters, index = filters or Filters(), index or Index()
     participants = filters.participants
-    known = _participants(bids_dir)
-    unknown = sorted(set(participants) - set(known))
-    if unknown and known:
+    labels = _participants(bids_dir)
+    unknown = sorted(set(participants) - set(labels))
+    if unknown and labels:
         raise NothingSelectedError(
-            f"{bids_dir}: --participant-label must be among {_shortened(known)}, got {', '.join(unknown)}"
+            f"{bids_dir}: --participant-label must be among {_shortened(labels)}, got {', '.join(unknown)}"
         )
     runs: list[MRFRun] = []
     problems: list[tuple[str, str]] = []
-    for label in sorted(participants) or known:
+    sidecars = {root: Sidecars(root) for root in (bids_dir, bids_dir / "sourcedata")}
+    for label in sorted(participants) or labels:
         try:
-            runs += _runs_of(bids_dir, label, filters, index)
-        except (OSError, ValueError) as error:
-            # What pybids cannot index of one participant must not stop the others.
-            problems.append((f"sub-{label}", _one_line(error)))
+            with guard(bids_dir / f"sub-{label}"):
+                runs += _runs_of(bids_dir, label, filters, index, sidecars)
+        except Mri2QmapError as error:
+            problems.append((f"sub-{label}", str(error)))
+    runs = _distinct(runs)
     if not runs and not problems and filters.entities:
         raise NothingSelectedError(
             f"{bids_dir}: --bids-filter-file must select some run, got none for "
@@ -151,17 +165,17 @@ def find_runs(
             + (f" for participant(s) {', '.join(participants)}" if participants else "")
         )
     selected = runs
-    for option, key, wanted in (
+    for option, key, values in (
         ("--session-label", "ses", filters.sessions),
         ("--acquisition-label", "acq", filters.acquisitions),
         ("--run-label", "run", filters.runs),
     ):
         before = selected
-        selected = [run for run in selected if not wanted or among(run.entities.get(key), wanted)]
+        selected = [run for run in selected if not values or among(run.entities.get(key), values)]
         if before and not selected and not problems:
-            found = sorted({run.entities.get(key, "none") for run in before})
+            present = sorted({run.entities.get(key, "none") for run in before})
             raise NothingSelectedError(
-                f"{bids_dir}: {option} must be among {_shortened(found)}, got {', '.join(wanted)}"
+                f"{bids_dir}: {option} must be among {_shortened(present)}, got {', '.join(values)}"
             )
     problems += [(run.name, run.problem) for run in selected if run.problem]
     return Selection(tuple(run for run in selected if not run.problem), tuple(problems))
@@ -187,7 +201,7 @@ def read_filter_file(path: Path, kind: str = "mrf") -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise UsageError(
-            f"--bids-filter-file {path}: must be a JSON file, got: {_one_line(error)}"
+            f"--bids-filter-file {path}: must be a JSON file, got: {one_line(error)}"
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get(kind, {}), dict):
         raise UsageError(
@@ -216,30 +230,45 @@ def read_filter_file(path: Path, kind: str = "mrf") -> dict[str, Any]:
     return entities
 
 
+def _check_description(bids_dir: Path) -> None:
+    """A dataset may lack its description, but a broken one is a fault of the whole."""
+    description = bids_dir / "dataset_description.json"
+    if description.exists():
+        try:
+            read_object(description)
+        except SidecarError as error:
+            raise DatasetError(str(error)) from error
+
+
 def _participants(bids_dir: Path) -> list[str]:
     """Labels of all ``sub-*`` folders, those below ``sourcedata`` included."""
     folders = [*bids_dir.glob("sub-*"), *(bids_dir / "sourcedata").glob("sub-*")]
     return sorted({folder.name.removeprefix("sub-") for folder in folders if folder.is_dir()})
 
 
-def _runs_of(bids_dir: Path, label: str, filters: Filters, index: Index) -> list[MRFRun]:
+def _runs_of(
+    bids_dir: Path,
+    label: str,
+    filters: Filters,
+    index: Index,
+    sidecars: Mapping[Path, Sidecars],
+) -> list[MRFRun]:
     runs: list[MRFRun] = []
     maps: list[FieldMap] = []
-    wanted = {"suffix": SUFFIX, "extension": list(EXTENSIONS), **filters.entities}
-    for name, root in (("raw", bids_dir), ("sourcedata", bids_dir / "sourcedata")):
-        if not runs and (root / f"sub-{label}").is_dir():
-            broken = broken_sidecars(root, label)
-            database = index.folder and index.folder / (
-                f"sub-{label}" if name == "raw" else f"{name}-{label}"
-            )
-            layout = _indexed(root, label, broken, database, index.renewed)
-            runs = [_run(file, bids_dir, broken) for file in _files(layout, label, wanted)]
-            if not filters.b1_ignored:
-                maps += _field_maps(layout, label, "raw", bids_dir, filters)
+    entities = {"suffix": SUFFIX, "extension": list(EXTENSIONS), **filters.entities}
+    for root, reader in sidecars.items():
+        if runs or not (root / f"sub-{label}").is_dir():
+            continue
+        name = f"sub-{label}" if root == bids_dir else f"{root.name}-{label}"
+        layout = _indexed(root, label, index.folder and index.folder / name, index.renewed)
+        folders = _folders(root, label)
+        files = [*_files(layout, label, entities), *([] if filters.entities else folders)]
+        runs = [_run(path, label, bids_dir, reader) for path in files]
+        if not filters.b1_ignored:
+            maps += _field_maps(layout, label, "raw", bids_dir, filters)
     if not filters.b1_ignored and runs and not maps:
         for name, root in filters.derivatives:
-            broken = broken_sidecars(root, label)
-            layout = _indexed(root, label, broken, None, False)
+            layout = _indexed(root, label, None, False)
             maps += _field_maps(layout, label, name, root, filters)
     return [_with_field(run, nearest(maps, run.entities)) for run in runs]
 
@@ -252,87 +281,150 @@ def _with_field(run: MRFRun, field_map: FieldMap | None) -> MRFRun:
 
 def _field_maps(layout: Any, label: str, name: str, root: Path, filters: Filters) -> list[FieldMap]:
     """B1 maps of one participant in a dataset of some name."""
-    wanted = {"suffix": "TB1map", "extension": [".nii", ".nii.gz"], **filters.b1_entities}
-    found = []
-    for file in _files(layout, label, wanted):
-        path = Path(file.path)
-        uri = f"bids:{name}:{path.relative_to(root).as_posix()}"
-        found.append(FieldMap(path, uri, _spelled(path)))
-    return found
+    entities = {"suffix": "TB1map", "extension": [".nii", ".nii.gz"], **filters.b1_entities}
+    return [
+        FieldMap(path, f"bids:{name}:{path.relative_to(root).as_posix()}", entities_in(path))
+        for path in _files(layout, label, entities)
+    ]
 
 
-def _files(layout: Any, label: str, entities: Mapping[str, Any]) -> list[Any]:
+def _files(layout: Any, label: str, entities: Mapping[str, Any]) -> list[Path]:
     """Files of one participant that have these entities, by name."""
     from bids.layout import Query
 
     special = {None: Query.NONE, "*": Query.ANY}
-    wanted = {
+    query = {
         key: special.get(value, value) if not isinstance(value, list) else value
         for key, value in entities.items()
     }
-    return sorted(layout.get(**{**wanted, "subject": label}), key=lambda file: str(file.path))
+    return sorted(Path(file.path) for file in layout.get(**{**query, "subject": label}))
 
 
-def _indexed(
-    root: Path, label: str, broken: Mapping[Path, str], database: Path | None, renewed: bool
-) -> Any:
+def _folders(root: Path, label: str) -> list[Path]:
+    """Folders of one participant that are named as raw files, which pybids passes over.
+
+    Raises
+    ------
+    OSError
+        If a folder cannot be listed, which pybids passes over, too.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    ends = tuple(f"_{SUFFIX}{extension}" for extension in EXTENSIONS)
+    folders = []
+    for parent, names, _ in os.walk(root / f"sub-{label}", onerror=refuse):
+        place = Path(parent)
+        inside = f"/{place.relative_to(root).as_posix()}"
+        names[:] = [name for name in names if not re.search(_SKIPPED, f"{inside}/{name}")]
+        folders += [place / name for name in names if name.endswith(ends)]
+    return sorted(folders)
+
+
+def _indexed(root: Path, label: str, database: Path | None, renewed: bool) -> Any:
     """pybids' index of one participant; only this participant's files are in it."""
     from bids import BIDSLayout
     from bids.layout import BIDSLayoutIndexer
 
-    # One such file would stop pybids; here it only stops the runs that it describes.
-    passed_over = [f"/{path.relative_to(root).as_posix()}" for path in broken]
     others = rf"^/sub-(?!{re.escape(label)}(/|_|$))"
-    patterns = [_SKIPPED, others, *(f"^{re.escape(path)}$" for path in passed_over)]
     indexer = BIDSLayoutIndexer(
-        validate=False, ignore=[re.compile(p) for p in patterns], index_metadata=True
+        validate=False, ignore=[re.compile(p) for p in (_SKIPPED, others)], index_metadata=False
     )
     if database is not None:
         database.parent.mkdir(parents=True, exist_ok=True)
     return BIDSLayout(
         str(root),
         validate=False,
+        config=[_config_below(root)],
         indexer=indexer,
         database_path=database,
         reset_database=renewed,
     )
 
 
-def _run(file: Any, bids_dir: Path, broken: Mapping[Path, str]) -> MRFRun:
-    found, spelled = file.get_entities(), _spelled(Path(file.path))
-    entities = {
-        short: spelled.get(short, str(found[long]))
-        for long, short in _ENTITIES.items()
-        if long in found
-    }
-    path = Path(file.path)
-    return MRFRun(
+def _config_below(root: Path) -> dict[str, Any]:
+    """pybids' entities, looked for below the root alone.
+
+    pybids looks for them in the whole path, and takes folders above the dataset for entities.
+    """
+    content = json.loads(_config_file().read_text(encoding="utf-8"))
+    above = f"^{re.escape(str(root.absolute()))}.*?"
+    entities = [{**entity, "pattern": above + entity["pattern"]} for entity in content["entities"]]
+    return {"name": content["name"], "entities": entities}
+
+
+@cache
+def _config_file() -> Path:
+    from bids.config import get_option
+
+    return Path(get_option("config_paths")["bids"])
+
+
+def _run(path: Path, label: str, bids_dir: Path, sidecars: Sidecars) -> MRFRun:
+    """A run, its problem told if its files have one."""
+    inside = path.relative_to(bids_dir)
+    folders = {"sub": label, **_session_of(inside)}
+    entities = {**folders, **entities_in(path)}
+    run = MRFRun(
         path=path,
-        entities=entities,
-        metadata=json.loads(json.dumps(file.get_metadata())),
-        uri=f"bids:raw:{path.relative_to(bids_dir).as_posix()}",
-        problem=unusable(path, broken),
+        entities={key: entities[key] for key in ordered(entities)},
+        uri=f"bids:raw:{inside.as_posix()}",
     )
+    problem = _misnamed(path, folders, entities) or missing(path)
+    if problem is None and not path.is_file():
+        problem = f"{path}: must be a file, got {'a directory' if path.is_dir() else 'none'}"
+    if problem:
+        return replace(run, entities={**run.entities, "sub": label}, problem=problem)
+    try:
+        with guard(path):
+            return replace(run, metadata=sidecars.metadata(path))
+    except Mri2QmapError as error:
+        return replace(run, problem=str(error))
 
 
-def _spelled(path: Path) -> dict[str, str]:
-    """Labels as a file's name spells them: pybids turns run-01 into a number."""
-    return dict(part.split("-", 1) for part in path.name.split("_")[:-1] if "-" in part)
+def _session_of(inside: Path) -> dict[str, str]:
+    """The session that a folder of a file's path below the root names."""
+    labels = [part.removeprefix("ses-") for part in inside.parts[:-1] if part.startswith("ses-")]
+    return {"ses": labels[0]} if labels else {}
 
 
-def among(label: str | None, wanted: Sequence[str]) -> bool:
+def _misnamed(path: Path, folders: Mapping[str, str], entities: Mapping[str, str]) -> str | None:
+    """Why a raw file's name cannot become the name of its maps."""
+    for key, label in folders.items():
+        if entities[key] != label:
+            return f"{path}: {key} must be {label} as in the folder's name, got {entities[key]}"
+    if "desc" in entities:
+        return f"{path}: desc must be left to derivatives, got {entities['desc']}"
+    odd = [value for value in entities.values() if not _LABEL.fullmatch(value)]
+    return f"{path}: labels must be of letters and digits, got {', '.join(odd)}" if odd else None
+
+
+def _distinct(runs: Sequence[MRFRun]) -> list[MRFRun]:
+    """Runs of one name, whose maps would overwrite one another, as one with a problem."""
+    by_name: dict[str, list[MRFRun]] = {}
+    for run in runs:
+        by_name.setdefault(run.name, []).append(run)
+    distinct = []
+    for same in by_name.values():
+        first = min(same, key=lambda run: len(run.path.parts))
+        files = ", ".join(str(run.path) for run in same)
+        if len({run.path.resolve() for run in same}) > 1:
+            problem = f"{first.name}: must be the name of one file, got {len(same)}: {files}"
+            first = replace(first, problem=first.problem or problem)
+        distinct.append(first)
+    return distinct
+
+
+def among(label: str | None, labels: Sequence[str]) -> bool:
     """Whether a label is one of those asked for; run indices whatever their zeros."""
     if label is None:
         return False
-    return label in wanted or (
-        label.isdigit() and int(label) in {int(word) for word in wanted if word.isdigit()}
+    return label in labels or (
+        label.isdigit() and int(label) in {int(word) for word in labels if word.isdigit()}
     )
 
 
 def _shortened(labels: list[str], most: int = 10) -> str:
-    shown = ", ".join(labels[:most])
-    return shown + (f" and {len(labels) - most} more" if len(labels) > most else "")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    text = ", ".join(labels[:most])
+    return text + (f" and {len(labels) - most} more" if len(labels) > most else "")

@@ -24,6 +24,7 @@ _KEYS = {
     "acquisition": "acq",
     "reconstruction": "rec",
     "run": "run",
+    "further_entities": "",
 }
 _COLUMN = 130  # pixels of a region
 _HEIGHT = 240
@@ -194,12 +195,16 @@ def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
 
 def _entities(row: Mapping[str, object]) -> dict[str, str]:
     """BIDS entities of a table's row."""
-    found = {}
+    pairs = {}
     for column, key in _KEYS.items():
         value = row[column]
-        if not pd.isna(value):
-            found[key] = str(value).removeprefix(f"{key}-")
-    return found
+        if pd.isna(value):
+            continue
+        if key:
+            pairs[key] = str(value).removeprefix(f"{key}-")
+        else:
+            pairs |= dict(part.split("-", 1) for part in str(value).split("_"))
+    return pairs
 
 
 def _name(run: Mapping[str, str]) -> str:

@@ -173,13 +173,13 @@ def init_mri2qmap_wf(
     for node in (dictionary, reconstruct, write):
         node.inputs.options = settings.recon
     scan = [(name, name) for name in ("raw_file", "metadata", "b1_file")]
-    described = [*scan, *((name, name) for name in ("entities", "source", "b1_source"))]
+    documents = [*scan, *((name, name) for name in ("entities", "source", "b1_source"))]
     workflow.connect(
         [
             (inputs, dictionary, scan),
             (inputs, reconstruct, scan),
             (dictionary, reconstruct, [("dictionary_file", "dictionary_file")]),
-            (inputs, write, described),
+            (inputs, write, documents),
             (reconstruct, write, [(name, name) for name in _RECONSTRUCTED]),
             (reconstruct, outputs, [("maps_file", "maps_file")]),
             (write, outputs, [(name, name) for name in _WRITTEN]),
@@ -227,7 +227,7 @@ def execute(workflow: Workflow, settings: Settings) -> Outcome:
     gc.freeze()
     try:
         workflow.run(plugin=plugin)
-    except RuntimeError:
+    except Exception:  # Nipype raises the first error of a node again, of whatever kind
         if not plugin.failures:
             raise
     finally:
@@ -276,10 +276,10 @@ def _draw(workflow: Workflow, folder: Path) -> None:
 
 
 def branch_name(run: MRFRun) -> str:
-    """A run's name as Nipype allows it.
+    """A run's name as Nipype allows it, another one for each run.
 
     >>> from pathlib import Path
-    >>> branch_name(MRFRun(Path("x"), {"sub": "01", "acq": "a"}))
-    'sub_01_acq_a'
+    >>> branch_name(MRFRun(Path("x"), {"sub": "01", "acq": "a+b"}))
+    'sub_01_acq_a__b'
     """
-    return re.sub(r"\W", "_", run.name)
+    return re.sub(r"\W", "_", run.name.replace("+", "__"))

@@ -16,6 +16,19 @@ from nipype.interfaces.base import (
 )
 
 
+class _StepOfRun(SimpleInterface):  # type: ignore[misc]
+    """A step of one run: whatever goes wrong in it is said in one line with the run's raw file."""
+
+    def _run_interface(self, runtime: Any) -> Any:
+        from mri2qmap_bids.dataset.integrity import guard
+
+        with guard(Path(self.inputs.raw_file)):
+            return self._step(runtime)
+
+    def _step(self, runtime: Any) -> Any:
+        raise NotImplementedError
+
+
 class _BuildDictionaryInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file, for its header")
     metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
@@ -31,13 +44,13 @@ class _BuildDictionaryOutput(TraitedSpec):  # type: ignore[misc]
     dictionary_file = File(exists=True, desc="fingerprints and subspace, safetensors")
 
 
-class BuildDictionary(SimpleInterface):  # type: ignore[misc]
+class BuildDictionary(_StepOfRun):
     """Sidecar to dictionary, taken from the cache where it is there."""
 
     input_spec = _BuildDictionaryInput
     output_spec = _BuildDictionaryOutput
 
-    def _run_interface(self, runtime: Any) -> Any:
+    def _step(self, runtime: Any) -> Any:
         from mri2qmap_bids.recon.device import find_device
         from mri2qmap_bids.recon.grid import tissue_grid
         from mri2qmap_bids.recon.physics.dictionary import cached_dictionary
@@ -84,13 +97,13 @@ class _ReconstructOutput(TraitedSpec):  # type: ignore[misc]
     peak_memory_gb = traits.Float(desc="most memory that the process held [GB]")
 
 
-class Reconstruct(SimpleInterface):  # type: ignore[misc]
+class Reconstruct(_StepOfRun):
     """Raw k-space to quantitative maps."""
 
     input_spec = _ReconstructInput
     output_spec = _ReconstructOutput
 
-    def _run_interface(self, runtime: Any) -> Any:
+    def _step(self, runtime: Any) -> Any:
         from mri2qmap_bids.logs import heard_warnings
         from mri2qmap_bids.recon.acquisition.extent import extent_of_lines
         from mri2qmap_bids.recon.acquisition.raw import read_samples
@@ -160,7 +173,7 @@ class _WriteDerivativesOutput(TraitedSpec):  # type: ignore[misc]
     mask = File(exists=True, desc="voxels that have maps")
 
 
-class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
+class WriteDerivatives(_StepOfRun):
     """Maps to BIDS derivatives with sidecars and synthetic weighted images."""
 
     input_spec = _WriteDerivativesInput
@@ -168,7 +181,7 @@ class WriteDerivatives(SimpleInterface):  # type: ignore[misc]
     # Derivatives may be deleted behind the cache's back; writing them is cheap.
     always_run = True
 
-    def _run_interface(self, runtime: Any) -> Any:
+    def _step(self, runtime: Any) -> Any:
         from dataclasses import asdict
         from functools import partial
 

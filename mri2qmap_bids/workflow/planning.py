@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.query import MRFRun
 from mri2qmap_bids.errors import Mri2QmapError
 from mri2qmap_bids.recon.planning.cost import Plan
@@ -46,7 +47,8 @@ def _memory_of(run: MRFRun, settings: Settings) -> float:
     """The host's memory that a run will take [GB]."""
     if settings.plugin == "SLURM":
         # The plan is made on the node, which may be quite another machine than this one.
-        _read(run)
+        with guard(run.path):
+            _read(run)
         return settings.memory_gb
     plan = plans_of(run, settings)[0]
     return (plan.host or plan.device) / 1e9
@@ -76,6 +78,11 @@ def plans_of(run: MRFRun, settings: Settings) -> list[Plan]:
     Mri2QmapError
         If the run's files are unusable, or no way fits the memory.
     """
+    with guard(run.path):
+        return _plans(run, settings)
+
+
+def _plans(run: MRFRun, settings: Settings) -> list[Plan]:
     import torch
 
     from mri2qmap_bids.recon.forecast import plan_for, plans_with, problem_size
@@ -89,9 +96,9 @@ def plans_of(run: MRFRun, settings: Settings) -> list[Plan]:
     limits = MemoryLimits(settings.memory_gb, settings.gpu_memory_gb, settings.low_memory)
     grid = tissue_grid(options)
     cache_dir = settings.work_dir / "dictionaries"
-    known = dictionary_path(sequence, grid, options.rank, options.energy, cache_dir)
-    if known.exists() and run.b1 is None:
-        return plans_with(load_dictionary(known), extent, options, limits)
+    cached = dictionary_path(sequence, grid, options.rank, options.energy, cache_dir)
+    if cached.exists() and run.b1 is None:
+        return plans_with(load_dictionary(cached), extent, options, limits)
     usual = _USUAL_RANK if run.b1 is None else _USUAL_RANK_WITH_B1
     rank, n_atoms = options.rank or usual, len(grid.t1) * len(grid.t2)
     size = problem_size(extent, options, rank, n_atoms, real_basis=True)

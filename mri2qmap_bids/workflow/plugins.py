@@ -3,13 +3,14 @@
 import logging
 import multiprocessing
 import os
-import re
 import signal
 import sys
 import tempfile
 import threading
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.util import get_temp_dir
@@ -22,12 +23,11 @@ from mri2qmap_bids.errors import MachineError
 from mri2qmap_bids.logs import configure_logging
 
 _KILLED = (
-    "the worker process died, most often because memory ran out; lower --nprocs or raise --mem"
-)
-_ERROR_LINE = re.compile(
-    r"^(?P<kind>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)): (?P<text>.*)$"
+    "the worker process died, most often because memory ran out; lower --mem or --nprocs, or ask the "
+    "scheduler or container for more memory"
 )
 _OWN = "mri2qmap_bids.errors."
+_WRAPPER = "NodeExecutionError"
 # A socket's path is at most 107 bytes long, of which multiprocessing adds 32.
 _LONGEST_FOLDER = 75
 # Time that a worker has to remove its temporary files [s].
@@ -65,9 +65,13 @@ class Remembering:
             self.finished.add(str(node.fullname))
 
     def _report_crash(self, node: Any, result: Any = None) -> Any:
-        crash_file = super()._report_crash(node, result)  # type: ignore[misc]
-        lines = "".join((result or {}).get("traceback") or "")
-        self.failures.append(Failure(str(node.fullname), reason_in(lines), str(crash_file)))
+        # Nipype appends to this text while it writes the crash file.
+        reason = reason_in("".join((result or {}).get("traceback") or ""))
+        try:
+            crash_file = super()._report_crash(node, result)  # type: ignore[misc]
+        except OSError as error:
+            crash_file = f"no crash file: {error.strerror or error}"
+        self.failures.append(Failure(str(node.fullname), reason, str(crash_file)))
         return crash_file
 
 
@@ -90,7 +94,7 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
         super().__init__({"raise_insufficient": False, **plugin_args, "mp_context": "forkserver"})
         self._log_level = log_level
         self._depth: dict[int, int] = {}
-        self.pool: ProcessPoolExecutor
+        self.pool: WorkerPool | ProcessPoolExecutor
         _shorten_sockets()
         _start_server()
         self._start_pool()
@@ -128,24 +132,21 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
                 "result": None,
                 "hostname": gethostname(),
                 "taskid": taskid,
-                "traceback": [f"RuntimeError: {_KILLED} ({future.exception()})\n"],
+                "traceback": [f"{_KILLED}\n"],
             }
         return super()._get_result(taskid)
 
-    def _submit_job(self, node: Any, updatehash: bool = False) -> Any:
-        if getattr(self.pool, "_broken", False):
-            # A process pool is broken for good once a worker died.
-            self._start_pool()
-        return super()._submit_job(node, updatehash)
-
     def _start_pool(self) -> None:
-        """A pool of workers that log as their parent does."""
+        """Workers that log as their parent does, in place of Nipype's own."""
         self.pool.shutdown(wait=False)
-        self.pool = ProcessPoolExecutor(
-            max_workers=self.processors,
-            initializer=_start_worker,
-            initargs=(self._cwd, self._log_level),
-            mp_context=multiprocessing.get_context("forkserver"),
+        self.pool = WorkerPool(
+            partial(
+                ProcessPoolExecutor,
+                max_workers=1,
+                initializer=_start_worker,
+                initargs=(self._cwd, self._log_level),
+                mp_context=multiprocessing.get_context("forkserver"),
+            )
         )
 
 
@@ -181,15 +182,48 @@ def _start_server() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+class WorkerPool:
+    """Workers in a pool each: a pool is broken for good, with all its steps, once a worker died."""
+
+    def __init__(self, start: Callable[[], ProcessPoolExecutor]) -> None:
+        self._start = start
+        self._pools: list[ProcessPoolExecutor] = []
+        self._idle: list[ProcessPoolExecutor] = []
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Call a function in a worker that has nothing else to do."""
+        while self._idle:
+            pool = self._idle.pop()
+            try:
+                return self._submitted(pool, function, *arguments)
+            except BrokenExecutor:  # its worker died since
+                self._pools.remove(pool)
+        pool = self._start()
+        self._pools.append(pool)
+        return self._submitted(pool, function, *arguments)
+
+    def shutdown(self, wait: bool = True, cancel_futures: bool = False) -> None:
+        """End the workers."""
+        for pool in self._pools:
+            pool.shutdown(wait, cancel_futures=cancel_futures)
+
+    def _submitted(
+        self, pool: ProcessPoolExecutor, function: Callable[..., Any], *arguments: Any
+    ) -> Future[Any]:
+        future = pool.submit(function, *arguments)
+        future.add_done_callback(lambda _: self._idle.append(pool))
+        return future
+
+
 def _shorten_sockets() -> None:
     """Keep the sockets to the workers in /tmp where TMPDIR, as on some clusters, is too long."""
-    given = tempfile.gettempdir()
-    if len(os.fsencode(given)) > _LONGEST_FOLDER:
+    folder = tempfile.gettempdir()
+    if len(os.fsencode(folder)) > _LONGEST_FOLDER:
         tempfile.tempdir = "/tmp"
         try:
             get_temp_dir()  # makes a folder, and keeps to it
         finally:
-            tempfile.tempdir = given
+            tempfile.tempdir = folder
 
 
 def _start_worker(cwd: str, log_level: int) -> None:
@@ -217,18 +251,32 @@ def _die_with_the_parent() -> None:
 
 
 def reason_in(traceback: str) -> str:
-    r"""The line of a traceback that says what went wrong; the package's own errors first.
+    r"""What a traceback says went wrong, in one line.
 
-    >>> reason_in("x\nValueError: no\nmri2qmap_bids.errors.SidecarError: a: b must be c\nX: y")
+    The package's own errors count first, then the last error raised. Nipype's wrapper, whose text holds
+    the traceback of the cause, counts for neither.
+
+    >>> begin = "Traceback (most recent call last):\n  File x\n"
+    >>> reason_in(begin + "mri2qmap_bids.errors.SidecarError: a: b must be c\n" + begin + "X: y")
     'a: b must be c'
-    >>> reason_in("x\nValueError: no\n")
-    'ValueError: no'
+    >>> reason_in(f"{begin}a.NodeExecutionError: in Node.\n\nTraceback:\n\t{begin}\tzlib.error: no")
+    'zlib.error: no'
     """
-    found = [match for line in traceback.splitlines() if (match := _ERROR_LINE.match(line.strip()))]
-    for match in found:
-        if match["kind"].startswith(_OWN):
-            return match["text"]
-    if found:
-        # Nipype wraps the cause: the first error is the cause, the last its wrapper.
-        return f"{found[0]['kind']}: {found[0]['text']}"
-    return traceback.strip().splitlines()[-1] if traceback.strip() else "unknown"
+    last = [line for line in _last_lines(traceback) if _WRAPPER not in line.split(":")[0]]
+    own = [line for line in last if line.startswith(_OWN)]
+    if own:
+        return own[-1].partition(": ")[2]
+    lines = last or traceback.strip().splitlines() or ["unknown"]
+    return lines[-1].strip()
+
+
+def _last_lines(traceback: str) -> Iterator[str]:
+    """The line after the frames of every traceback in a text: kind and text of an error."""
+    in_frames = False
+    for line in traceback.splitlines():
+        unwrapped = line.removeprefix("\t")
+        if unwrapped.startswith("Traceback (most recent call last)"):
+            in_frames = True
+        elif in_frames and unwrapped.strip() and not unwrapped.startswith((" ", "\t")):
+            in_frames = False
+            yield unwrapped

@@ -48,17 +48,17 @@ def note_failures(
     Labels of the participants with failures.
     """
     now = time.strftime("%Y-%m-%d %H:%M")
-    found = {name: RunFailure(name, str(reason), time=now) for name, reason in problems}
-    crashed = {failure.node.split(".")[1]: failure for failure in outcome.failures}
+    by_run = {name: RunFailure(name, str(reason), time=now) for name, reason in problems}
+    crashes = {failure.node.split(".")[1]: failure for failure in outcome.failures}
     for run in runs:
-        failure = crashed.get(branch_name(run))
+        failure = crashes.get(branch_name(run))
         if failure is not None:
-            found[run.name] = RunFailure(
+            by_run[run.name] = RunFailure(
                 run.name, failure.reason, failure.crash_file, _end_of(failure.crash_file), now
             )
-    by_participant = _by_participant(found)
+    by_participant = _by_participant(by_run)
     for participant, names in by_participant.items():
-        keep_failures(settings.output_dir, participant, names, [found[name] for name in names])
+        keep_failures(settings.output_dir, participant, names, [by_run[name] for name in names])
     return set(by_participant)
 
 
@@ -83,24 +83,24 @@ def write_reports(pages: Sequence[Page], settings: Settings) -> int:
 
 def tell_failures(pages: Sequence[Page], failures: Iterable[Failure]) -> int:
     """Say which reports failed; how many did."""
-    failed = {failure.node.split(".")[-1]: failure for failure in failures}
-    found = [(page, failed[page.node]) for page in pages if page.node in failed]
-    for page, failure in found:
+    by_node = {failure.node.split(".")[-1]: failure for failure in failures}
+    pairs = [(page, by_node[page.node]) for page in pages if page.node in by_node]
+    for page, failure in pairs:
         logger.error(
             "%s: report failed, maps are not affected: %s [%s]",
             page.name,
             failure.reason,
             failure.crash_file,
         )
-    return len(found)
+    return len(pairs)
 
 
 def _by_participant(names: Iterable[str]) -> Mapping[str, list[str]]:
     """Names of runs by their participant's label."""
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for name in names:
-        found.setdefault(name.split("_")[0].removeprefix("sub-"), []).append(name)
-    return found
+        groups.setdefault(name.split("_")[0].removeprefix("sub-"), []).append(name)
+    return groups
 
 
 def _end_of(crash_file: str) -> str:

@@ -49,16 +49,16 @@ class SlurmPlugin(Remembering, SLURMPlugin):  # type: ignore[misc]
         result = super()._get_result(taskid)
         if result and isinstance(result["traceback"], str):
             # Of a job without a result. Nipype takes lines everywhere else.
-            result["traceback"] = [f"RuntimeError: {_end_of(taskid)}\n"]
+            result["traceback"] = [f"{_end_of(taskid)}\n"]
         return result
 
 
 def _end_of(job: int) -> str:
     """What Slurm says of a job that left no result."""
-    told = subprocess.run(
+    description = subprocess.run(
         ["scontrol", "show", "job", str(job)], capture_output=True, text=True, check=False
     ).stdout
-    facts = dict(word.split("=", 1) for word in told.split() if "=" in word)
+    facts = dict(word.split("=", 1) for word in description.split() if "=" in word)
     state, reason = facts.get("JobState", "unknown"), facts.get("Reason", "None")
     because = "" if reason == "None" else f" ({reason})"
     return (

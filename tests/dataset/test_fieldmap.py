@@ -1,5 +1,6 @@
 """B1 maps: which one a run gets, and what field its voxels then have."""
 
+import gzip
 from pathlib import Path
 
 import nibabel as nib
@@ -83,6 +84,69 @@ def test_what_is_no_b1_map_is_refused(tmp_path, values):
         with pytest.raises(SidecarError, match=words) as caught:
             read_transmit_field(path, GEOMETRY)
         assert path.name in str(caught.value)
+
+
+def with_codes(path: Path, values, sform, qform, qform_matrix=OBLIQUE) -> Path:
+    image = nib.Nifti1Image(values.astype(np.float32), OBLIQUE)
+    image.set_sform(OBLIQUE, sform)
+    image.set_qform(qform_matrix, qform)
+    nib.save(image, path)
+    return path
+
+
+def test_a_map_must_say_where_it_lies(tmp_path, values, caplog):
+    with pytest.raises(SidecarError, match=r"n\.nii: must say where it lies .*, got neither"):
+        read_transmit_field(with_codes(tmp_path / "n.nii", values, 0, 0), GEOMETRY)
+    for sform, qform in ((1, 0), (0, 1), (2, 1)):
+        path = with_codes(tmp_path / "one.nii", values, sform, qform)
+        assert np.allclose(read_transmit_field(path, GEOMETRY), expected(), atol=1e-4)
+    flat = OBLIQUE.copy()
+    flat[:3, 2] = 0
+    image = nib.Nifti1Image(values.astype(np.float32), OBLIQUE)
+    image.set_sform(flat, 1)
+    nib.save(image, tmp_path / "flat.nii")
+    with pytest.raises(SidecarError, match="must place voxels in space"):
+        read_transmit_field(tmp_path / "flat.nii", GEOMETRY)
+    assert not caplog.text
+
+
+def test_of_two_placements_the_sform_is_taken_with_a_warning(tmp_path, values, caplog):
+    other = OBLIQUE.copy()
+    other[:3, 3] += [0, 30, 0]
+    path = with_codes(tmp_path / "b.nii.gz", values, 1, 1, other)
+    assert np.allclose(read_transmit_field(path, GEOMETRY), expected(), atol=1e-4)
+    assert "b.nii.gz: sform and qform place it up to 30 mm apart" in caplog.text
+
+
+def test_a_map_that_hardly_overlaps_the_scan_is_refused(tmp_path, values):
+    beside = OBLIQUE.copy()
+    beside[:3, 3] += 55 * OBLIQUE[:3, 1] / 6
+    with pytest.raises(SidecarError, match=r"must cover the scan, at least 25%.*got 1?\d% of"):
+        read_transmit_field(written(tmp_path / "b.nii.gz", values, beside), GEOMETRY)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "folder", "link", "pointer", "header"])
+def test_a_map_that_cannot_be_read_is_named(tmp_path, values, damage):
+    path = written(tmp_path / "b.nii.gz", values)
+    whole = path.read_bytes()
+    path.unlink()
+    if damage == "folder":
+        path.mkdir()
+    elif damage == "link":
+        path.symlink_to("nowhere")
+    else:
+        header = gzip.compress(gzip.decompress(whole)[:40] + b"\xff" * 400)
+        path.write_bytes(
+            {
+                "truncated": whole[: len(whole) // 2],
+                "text": b"nothing",
+                "pointer": b"/annex/objects/MD5E-s1--c.nii.gz\n",
+                "header": header,
+            }[damage]
+        )
+    with pytest.raises(SidecarError, match="must be a complete NIfTI file|datalad get") as caught:
+        read_transmit_field(path, GEOMETRY)
+    assert str(path) in str(caught.value)
 
 
 def named(stem):

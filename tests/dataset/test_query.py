@@ -1,6 +1,8 @@
 """Finding runs: names, inheritance, filters, and what must not disturb them."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -90,7 +92,7 @@ def test_bad_filter_files_are_refused(dataset, tmp_path_factory):
     for content, text in (
         ("{broken", "must be a JSON file"),
         ('["mrf"]', "must be like"),
-        ('{"mrf": {"task": "rest"}}', r"must be among .*, got task"),
+        ('{"mrf": {"tasks": "rest"}}', r"must be among .*, got tasks"),
         ('{"MRF": {"session": "a"}}', r"filter.json: keys must be among mrf, b1, got MRF"),
         ('{"session": "a"}', r"filter.json: keys must be among mrf, b1, got session"),
         ('{"mrf": {"session": {"a": 1}}}', r"session of mrf must be a label.*, got {.a.: 1}"),
@@ -164,6 +166,111 @@ def test_a_link_without_content_says_how_to_get_it(dataset):
     assert reason.endswith(f"try: datalad get {path}")
 
 
+def test_an_odd_sidecar_stops_its_run_alone(dataset):
+    """Also what pybids takes for an entity, and contradicts the name."""
+    anat = dataset / "sub-01" / "ses-b" / "anat"
+    add_run(dataset, "sub-01_ses-b_run-2", {"session": "other", "suffix": 3})
+    (anat / "sub-01_ses-b_run-2_T1w.json").mkdir()
+    (anat / "sub-01_ses-b_acq-2d_run-01_MRF.json").unlink()
+    (anat / "sub-01_ses-b_acq-2d_run-01_MRF.json").mkdir()
+    selection = find_runs(dataset)
+    assert names(selection) == ["sub-01_ses-a_acq-2d_run-01", "sub-01_ses-b_run-2", "sub-02_ses-a"]
+    ((name, reason),) = selection.problems
+    assert name == "sub-01_ses-b_acq-2d_run-01"
+    assert "must be a readable file, got: Is a directory" in reason
+
+
+def test_all_entities_are_kept_in_the_order_of_bids(dataset):
+    for name in ("run-1_ce-gd", "ce-none_run-1", "run-1_own-x_dir-AP", "echo-1_inv-2_chunk-3"):
+        add_run(dataset, f"sub-03_{name}", {})
+    runs = find_runs(dataset, Filters(("03",))).runs
+    assert sorted(run.name for run in runs) == [
+        "sub-03_ce-gd_run-1",
+        "sub-03_ce-none_run-1",
+        "sub-03_dir-AP_run-1_own-x",
+        "sub-03_echo-1_inv-2_chunk-3",
+    ]
+
+
+def test_files_of_one_name_are_named_and_stop_nothing_else(dataset):
+    first = add_run(dataset, "sub-02_ses-a")
+    second = add_run(dataset, "sub-02_ses-b_acq-x_run-1")
+    third = add_run(dataset, "sub-02_ses-b_run-1_acq-x")
+    selection = find_runs(dataset)
+    assert names(selection) == ["sub-01_ses-a_acq-2d_run-01", "sub-01_ses-b_acq-2d_run-01"]
+    reasons = dict(selection.problems)
+    assert set(reasons) == {"sub-02_ses-a", "sub-02_ses-b_acq-x_run-1"}
+    assert f"{first}, {first.with_suffix('.mrd')}" in reasons["sub-02_ses-a"]
+    assert f"{second}, {third}" in reasons["sub-02_ses-b_acq-x_run-1"]
+
+
+def test_one_file_seen_twice_through_a_link_is_one_run(dataset):
+    (dataset / "sub-02" / "ses-a" / "anat" / "again").symlink_to("..")
+    assert names(find_runs(dataset, Filters(("02",)))) == ["sub-02_ses-a"]
+
+
+@pytest.mark.parametrize(
+    "above", ["ses-2", "acq-hires/run-3", "sub-99", "pet/task-x_echo-1", "a+(b"]
+)
+def test_folders_above_the_dataset_are_no_entities(dataset, tmp_path_factory, above):
+    root = tmp_path_factory.mktemp("above") / above / "bids"
+    shutil.copytree(dataset, root)
+    add_run(root, "sub-03", {})
+    selection = find_runs(root, Filters(entities={"datatype": "anat"}))
+    assert names(selection) == [*names(find_runs(dataset)), "sub-03"]
+    assert not selection.problems
+    assert selection.runs[0].metadata["EchoTime"] == 0.001
+    assert names(find_runs(root, Filters(entities={"session": None, "run": None}))) == ["sub-03"]
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("sub-03/anat/sub-04_MRF.h5", "sub must be 03 as in the folder's name, got 04"),
+        ("sub-03/ses-a/anat/sub-03_ses-b_MRF.h5", "ses must be a as in the folder's name, got b"),
+        ("sub-03/anat/sub-03_acq-$(x)_MRF.h5", r"labels must be of letters and digits, got \$"),
+        ("sub-03/anat/sub-03_desc-x_MRF.h5", "desc must be left to derivatives, got x"),
+        ("sub-03/anat/sub-03_MRF.h5/inside", "must be a file, got a directory"),
+    ],
+)
+def test_a_raw_file_that_cannot_become_a_run_is_said(dataset, place, words):
+    path = dataset / place
+    path.parent.mkdir(parents=True)
+    path.touch()
+    selection = find_runs(dataset)
+    assert len(selection.runs) == 3
+    ((name, reason),) = selection.problems
+    assert name.startswith("sub-03")
+    assert re.search(words, reason)
+
+
+def test_a_session_may_be_named_by_the_folder_alone(dataset):
+    path = add_run(dataset, "sub-03_ses-a", {})
+    path.rename(path.with_name("sub-03_MRF.h5"))
+    assert names(find_runs(dataset))[-1] == "sub-03_ses-a"
+
+
+def test_what_cannot_be_indexed_stops_its_participant_alone(dataset, monkeypatch):
+    from bids import BIDSLayout
+
+    def broken(self, **query):
+        if query["subject"] == "01":
+            raise KeyError("odd")
+        return get(self, **query)
+
+    get = BIDSLayout.get
+    monkeypatch.setattr(BIDSLayout, "get", broken)
+    selection = find_runs(dataset)
+    assert names(selection) == ["sub-02_ses-a"]
+    assert selection.problems == (("sub-01", f"{dataset / 'sub-01'}: unexpected KeyError: 'odd'"),)
+
+
+def test_a_broken_description_is_a_fault_of_the_whole_dataset(dataset):
+    (dataset / "dataset_description.json").write_text("[]")
+    with pytest.raises(DatasetError, match=r"description.json: must be a JSON object, got list"):
+        find_runs(dataset)
+
+
 def test_what_is_not_there_is_said(dataset, tmp_path_factory):
     with pytest.raises(NothingSelectedError, match=r"must be among 01, 02, got 99"):
         find_runs(dataset, Filters(("99",)))
@@ -203,6 +310,12 @@ def test_b1_maps_are_found_ignored_filtered_and_missed(dataset):
     selection = find_runs(dataset)
     assert names(selection) == ["sub-02_ses-a"]
     assert selection.problems[0][1].endswith(f"try: datalad get {first}, or --ignore b1")
+    first.unlink()
+    first.write_text("/annex/objects/MD5E-s345678--d41d8cd98f00b204e9800998ecf8427e.nii.gz\n")
+    assert find_runs(dataset).problems == tuple(
+        (name, reason.replace("a link without target", "a pointer of git-annex"))
+        for name, reason in selection.problems
+    )
 
 
 def test_b1_maps_of_other_pipelines_serve_where_the_raw_data_have_none(dataset, tmp_path_factory):

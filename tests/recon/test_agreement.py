@@ -10,8 +10,10 @@ from helpers.trains import train
 
 from mri2qmap_bids.errors import ArgumentError, Mri2QmapError
 from mri2qmap_bids.recon import reconstruct as reconstruct_module
+from mri2qmap_bids.recon.acquisition.counters import FrameCounter
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.acquisition.raw import FrameCounter, RawScan, ReadLayout, SliceSamples
+from mri2qmap_bids.recon.acquisition.layout import ReadLayout
+from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
 from mri2qmap_bids.recon.acquisition.trajectory import TrajectoryUnits
 from mri2qmap_bids.recon.agreement import check_agreement
 from mri2qmap_bids.recon.grid import field_of_slices

@@ -14,7 +14,8 @@ from scipy.spatial.transform import Rotation
 from mri2qmap_bids.errors import DeviceError
 from mri2qmap_bids.recon import reconstruct as reconstruct_module
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
-from mri2qmap_bids.recon.acquisition.raw import RawScan, ReadLayout, SliceSamples, read_raw
+from mri2qmap_bids.recon.acquisition.layout import ReadLayout
+from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples, read_raw
 from mri2qmap_bids.recon.device import find_device
 from mri2qmap_bids.recon.grid import centre, resize, tissue_grid, widened
 from mri2qmap_bids.recon.methods.base import Solution

@@ -10,7 +10,8 @@ import pytest
 
 from mri2qmap_bids import tools
 from mri2qmap_bids.errors import UsageError
-from mri2qmap_bids.recon.acquisition.raw import ReadLayout, read_raw
+from mri2qmap_bids.recon.acquisition.layout import ReadLayout
+from mri2qmap_bids.recon.acquisition.raw import read_raw
 from mri2qmap_bids.simulate.coils import COIL_RADIUS
 from mri2qmap_bids.simulate.command import scan_options
 from mri2qmap_bids.simulate.phantom import POINT_SPREAD

@@ -4,15 +4,19 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from nipype.interfaces.utility import Function
 from nipype.pipeline.engine import Node, Workflow
 
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.settings import Settings
-from mri2qmap_bids.workflow.graph import execute, init_mri2qmap_wf
+from mri2qmap_bids.workflow.graph import Outcome, execute, init_mri2qmap_wf
+from mri2qmap_bids.workflow.interfaces import Reconstruct
+from mri2qmap_bids.workflow.plugins import reason_in
 
 
 def note(file, name, seconds=0.0, before=None):
@@ -34,9 +38,9 @@ def step(name: str, file: Path, **inputs) -> Node:
     return node
 
 
-def run(workflow: Workflow, tmp_path: Path, **settings) -> None:
+def run(workflow: Workflow, tmp_path: Path, **settings) -> Outcome:
     workflow.base_dir = str(tmp_path)
-    execute(workflow, Settings(tmp_path, tmp_path, tmp_path, **settings))
+    return execute(workflow, Settings(tmp_path, tmp_path, tmp_path, **settings))
 
 
 def test_a_run_that_has_begun_goes_before_one_that_has_not(tmp_path):
@@ -118,3 +122,69 @@ def test_workers_start_where_the_folder_for_temporary_files_has_a_long_name(tmp_
     )
     assert done.stdout == "3\n", done.stderr
     assert list(folder.iterdir()) == []
+
+
+def end_badly(how):
+    """Fail in one of the ways in which a step can."""
+    import os
+    import signal
+    import time
+    import zlib
+
+    if how == "killed":
+        time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "long":
+        time.sleep(4.0)
+        return how
+    raise {
+        "key": KeyError("odd"),
+        "memory": MemoryError(),
+        "compression": zlib.error("Error -3"),
+        "lines": OSError("first\nsecond"),
+    }[how]
+
+
+def bad_step(how: str, name: str = "") -> Node:
+    node = Node(Function(function=end_badly, output_names=["out"]), name=name or how)
+    node.inputs.how = how
+    return node
+
+
+def test_a_failure_has_its_own_cause_and_not_the_wrappers(tmp_path):
+    workflow = Workflow("mri2qmap_wf")
+    workflow.add_nodes([bad_step(how) for how in ("key", "memory", "compression", "lines")])
+    outcome = run(workflow, tmp_path, n_procs=2)
+    assert {failure.node.split(".")[1]: failure.reason for failure in outcome.failures} == {
+        "key": "KeyError: 'odd'",
+        "memory": "MemoryError",
+        "compression": "zlib.error: Error -3",
+        "lines": "OSError: first",
+    }
+    assert all("Traceback" in Path(f.crash_file).read_text() for f in outcome.failures)
+
+
+def test_a_killed_worker_takes_no_other_step_with_it(tmp_path):
+    workflow, after = Workflow("mri2qmap_wf"), step("after", tmp_path / "log")
+    # One before and one after, in any order: a pool watches first the worker that it started first.
+    workflow.add_nodes([bad_step("killed", "a")])
+    workflow.connect(bad_step("long"), "out", after, "before")
+    workflow.add_nodes([bad_step("killed", "z")])
+    failures = run(workflow, tmp_path, n_procs=3).failures
+    assert sorted(failure.node.split(".")[1] for failure in failures) == ["a", "z"]
+    for failure in failures:
+        assert "lower --mem or --nprocs" in failure.reason
+        assert "raise --mem" not in failure.reason
+    assert (tmp_path / "log").exists()
+
+
+def test_a_step_of_a_run_names_the_runs_file(tmp_path):
+    raw = tmp_path / "x.h5"
+    raw.touch()
+    node = Node(Reconstruct(), "reconstruct", base_dir=str(tmp_path))
+    node.inputs.trait_set(raw_file=str(raw), metadata={}, options=None)
+    node.inputs.dictionary_file = str(raw)
+    with pytest.raises(RuntimeError) as caught:
+        node.run()
+    reason = reason_in("".join(traceback.format_exception(caught.value)))
+    assert reason.startswith(f"{raw}: ")

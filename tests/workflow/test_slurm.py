@@ -46,7 +46,7 @@ def test_steps_ask_for_what_they_need_and_a_killed_one_is_told_of(
     assert "--gpus=1" in submitted
     assert "--cpus-per-task=1 --mem=4000M" in submitted
     errors = capfd.readouterr().err
-    assert "sub-02_ses-1_acq-3d: failed: RuntimeError: Slurm job 7 left no result" in errors
+    assert "sub-02_ses-1_acq-3d: failed: Slurm job 7 left no result" in errors
     assert "its state is OUT_OF_MEMORY (OutOfMemory); see /a/log" in errors
 
 

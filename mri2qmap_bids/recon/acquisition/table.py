@@ -103,7 +103,8 @@ def open_file(path: Path) -> Iterator[h5py.File]:
             f"`datalad get {path}`"
         )
     try:
-        file = h5py.File(path, "r")
+        # Reading needs no lock, and file systems such as NFS and Lustre may have none.
+        file = h5py.File(path, "r", locking=False)
     except OSError as error:
         reason = str(error).strip().splitlines()[-1] if path.exists() else "no such file"
         raise RawDataError(

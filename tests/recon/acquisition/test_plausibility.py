@@ -6,8 +6,8 @@ import pytest
 from helpers.rawfile import header_xml, simple_readouts, write_file
 
 from mri2qmap_bids.errors import RawDataError
-from mri2qmap_bids.recon.acquisition.extent import read_extent
-from mri2qmap_bids.recon.acquisition.raw import ReadLayout, read_raw
+from mri2qmap_bids.recon.acquisition.layout import ReadLayout
+from mri2qmap_bids.recon.acquisition.raw import read_raw
 
 THREE = ReadLayout(n_frames=3)
 
@@ -50,7 +50,7 @@ def test_sizes_of_no_scan_are_refused_before_samples_are_read(tmp_path, sizes, w
 )
 def test_sizes_of_rodents_and_bodies_pass(tmp_path, sizes):
     path = write_file(tmp_path / "x.h5", simple_readouts(), header_xml(**sizes))
-    assert read_extent(path, THREE).matrix[2] == sizes["matrix"][0]
+    assert read_raw(path, THREE).geometry.matrix[2] == sizes["matrix"][0]
 
 
 @pytest.mark.parametrize(

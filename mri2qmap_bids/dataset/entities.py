@@ -1,0 +1,55 @@
+"""BIDS entities as file names spell them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+ENTITY_ORDER = (
+    *(
+        "sub",
+        "tpl",
+        "ses",
+        "cohort",
+        "sample",
+        "task",
+        "tracksys",
+        "acq",
+        "nuc",
+        "voi",
+        "ce",
+        "trc",
+    ),
+    *("stain", "rec", "dir", "run", "mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi"),
+    *(
+        "space",
+        "split",
+        "recording",
+        "chunk",
+        "atlas",
+        "seg",
+        "scale",
+        "res",
+        "den",
+        "label",
+        "desc",
+    ),
+)
+"""Short keys in the order of the BIDS schema (1.11.1, ``rules.entities``)."""
+
+
+def entities_in(path: Path) -> dict[str, str]:
+    """Entities of a file name by short key, as they are spelt, in the order of the name.
+
+    >>> entities_in(Path("sub-01_ses-a_run-01_MRF.h5"))
+    {'sub': '01', 'ses': 'a', 'run': '01'}
+    """
+    return dict(part.split("-", 1) for part in path.name.split("_")[:-1] if "-" in part)
+
+
+def ordered(keys: Iterable[str]) -> list[str]:
+    """Short keys in the order of the schema; those that it does not know before the description.
+
+    >>> ordered(["desc", "own", "run", "sub"])
+    ['sub', 'run', 'own', 'desc']
+    """
+    last = len(ENTITY_ORDER) - 1.5
+    return sorted(keys, key=lambda k: ENTITY_ORDER.index(k) if k in ENTITY_ORDER else last)
