@@ -54,11 +54,11 @@ def keep_failures(
     failed
         Those that failed.
     """
-    known = set(tried)
+    names = set(tried)
     before = read_failures(output_dir, participant)
-    kept = [failure for failure in before if failure.run not in known]
+    others = [failure for failure in before if failure.run not in names]
     path = failures_file(output_dir, participant)
-    if kept or failed:
-        write_json(path, {"Failures": [asdict(failure) for failure in (*kept, *failed)]})
+    if others or failed:
+        write_json(path, {"Failures": [asdict(failure) for failure in (*others, *failed)]})
     else:
         path.unlink(missing_ok=True)

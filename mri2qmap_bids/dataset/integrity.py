@@ -19,16 +19,16 @@ def broken_sidecars(root: Path, label: str) -> dict[Path, str]:
     -------
     What is wrong with each.
     """
-    found = {}
+    reasons = {}
     for path in [*root.glob("*.json"), *(root / f"sub-{label}").rglob("*.json")]:
         try:
             if not isinstance(json.loads(path.read_text(encoding="utf-8")), dict):
-                found[path] = f"{path}: must be a JSON object, got something else"
+                reasons[path] = f"{path}: must be a JSON object, got something else"
         except OSError as error:
-            found[path] = missing(path) or f"{path}: must be readable, got: {error.strerror}"
+            reasons[path] = missing(path) or f"{path}: must be readable, got: {error.strerror}"
         except ValueError as error:
-            found[path] = f"{path}: must be JSON, got: {error}"
-    return found
+            reasons[path] = f"{path}: must be JSON, got: {error}"
+    return reasons
 
 
 def unusable(path: Path, broken: Mapping[Path, str]) -> str | None:
@@ -59,6 +59,6 @@ def describes(sidecar: Path, path: Path) -> bool:
     >>> describes(Path("d/acq-a_MRF.json"), data), describes(Path("d/acq-b_MRF.json"), data)
     (True, False)
     """
-    *wanted, suffix = sidecar.stem.split("_")
+    *entities, suffix = sidecar.stem.split("_")
     *parts, own_suffix = path.name.split(".")[0].split("_")
-    return sidecar.parent in path.parents and suffix == own_suffix and set(wanted) <= set(parts)
+    return sidecar.parent in path.parents and suffix == own_suffix and set(entities) <= set(parts)

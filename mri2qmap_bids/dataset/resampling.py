@@ -22,5 +22,5 @@ def on_grid(image: Any, reference: Any, order: int) -> NDArray[np.float64]:
     Axes as in the reference's file.
     """
     same = image.shape == reference.shape and np.allclose(image.affine, reference.affine, atol=1e-3)
-    found = image if same else resample_from_to(image, reference, order=order)
-    return np.asarray(found.dataobj, np.float64)
+    resampled = image if same else resample_from_to(image, reference, order=order)
+    return np.asarray(resampled.dataobj, np.float64)

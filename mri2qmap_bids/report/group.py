@@ -121,17 +121,17 @@ def _rows(
             if UNITS[measure] != "s":
                 continue
             for region in ("GM", "WM"):
-                found = own[(own.region == region) & own.segmentation.eq(own.segmentation.iloc[0])]
-                value = found["median"].iloc[0] if len(found) else float("nan")
+                rows = own[(own.region == region) & own.segmentation.eq(own.segmentation.iloc[0])]
+                value = rows["median"].iloc[0] if len(rows) else float("nan")
                 medians.append("n/a" if pd.isna(value) else f"{1e3 * value:.0f}")
         yield _name(run), _link(output_dir, run), medians, outliers
 
 
 def _is_run(table: pd.DataFrame, keys: tuple[object, ...]) -> pd.Series:
-    chosen = pd.Series(True, table.index)
+    matches = pd.Series(True, table.index)
     for column, value in zip(_KEYS, keys, strict=True):
-        chosen &= table[column].isna() if pd.isna(value) else table[column] == value
-    return chosen
+        matches &= table[column].isna() if pd.isna(value) else table[column] == value
+    return matches
 
 
 def _plot(output_dir: Path, measure: str, segmentation: str, rows: pd.DataFrame) -> Plot:
@@ -191,12 +191,12 @@ def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
 
 def _entities(row: Mapping[str, object]) -> dict[str, str]:
     """BIDS entities of a table's row."""
-    found = {}
+    entities = {}
     for column, key in _KEYS.items():
         value = row[column]
         if not pd.isna(value):
-            found[key] = str(value).removeprefix(f"{key}-")
-    return found
+            entities[key] = str(value).removeprefix(f"{key}-")
+    return entities
 
 
 def _name(run: Mapping[str, str]) -> str:

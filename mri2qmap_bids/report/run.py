@@ -96,7 +96,7 @@ def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
 
     t1, affine = volume("T1map")
     synthetic = {suffix: if_there(suffix, desc="synthetic") for suffix in SYNTHETIC}
-    kept = output_dir / figure_path(entities, "MRF", ".npz", "diagnostics")
+    diagnostics_file = output_dir / figure_path(entities, "MRF", ".npz", "diagnostics")
     sidecar = output_dir / relative_path(entities, "T1map", ".json")
     return Run(
         entities=dict(entities),
@@ -109,7 +109,7 @@ def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
         t2_std=if_there("T2map", desc="std"),
         synthetic={suffix: image for suffix, image in synthetic.items() if image is not None},
         sidecar=json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.is_file() else {},
-        diagnostics=_diagnostics(kept),
+        diagnostics=_diagnostics(diagnostics_file),
         conditions=read_conditions(entities, output_dir),
     )
 

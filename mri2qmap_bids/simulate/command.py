@@ -91,7 +91,9 @@ def scan_options(arguments: argparse.Namespace) -> ScanOptions:
         coil_radius=arguments.coil_radius,
         trajectory=arguments.trajectory,
         arms=arguments.arms,
-        acceleration=_given(arguments.acceleration, _DEFAULT_ACCELERATION[arguments.dimension]),
+        acceleration=_or_default(
+            arguments.acceleration, _DEFAULT_ACCELERATION[arguments.dimension]
+        ),
         readout=_readout(arguments),
         b1=arguments.b1,
         noise=arguments.noise,
@@ -105,7 +107,7 @@ def _sequence(arguments: argparse.Namespace) -> PulseSequence:
         return from_sidecar(arguments.sidecar, arguments.frames)
     flips = None if arguments.flip_angles is None else np.deg2rad(read_train(arguments.flip_angles))
     times = arguments.repetition_times
-    n_frames = _given(arguments.frames, _DEFAULT_FRAMES if flips is None else len(flips))
+    n_frames = _or_default(arguments.frames, _DEFAULT_FRAMES if flips is None else len(flips))
     inversion = arguments.inversion_time
     return make_sequence(
         arguments.sequence,
@@ -120,16 +122,16 @@ def _sequence(arguments: argparse.Namespace) -> PulseSequence:
 
 def _phantom(arguments: argparse.Namespace) -> PhantomKind:
     """The phantom asked for, or the one whose files are given."""
-    given: PhantomKind = "mni152"
+    of_files: PhantomKind = "mni152"
     if arguments.maps is not None:
-        given = "maps"
+        of_files = "maps"
     if arguments.labels is not None:
-        given = "brainweb"
+        of_files = "brainweb"
     if arguments.maps is not None and arguments.labels is not None:
         raise UsageError("--maps and --labels: must not be given together")
-    if arguments.phantom is not None and given not in ("mni152", arguments.phantom):
-        raise UsageError(f"--phantom: must be {given} with these files, got {arguments.phantom}")
-    phantom: PhantomKind = arguments.phantom or given
+    if arguments.phantom is not None and of_files not in ("mni152", arguments.phantom):
+        raise UsageError(f"--phantom: must be {of_files} with these files, got {arguments.phantom}")
+    phantom: PhantomKind = arguments.phantom or of_files
     return phantom
 
 
@@ -154,7 +156,7 @@ def _readout(arguments: argparse.Namespace) -> Readout:
         density=None if density is None else SpiralDensity(*density),
         in_out=arguments.in_out,
         order=arguments.arm_order,
-        sample_spacing=_given(arguments.sample_spacing, SAMPLE_SPACING),
+        sample_spacing=_or_default(arguments.sample_spacing, SAMPLE_SPACING),
     )
 
 
@@ -186,7 +188,7 @@ def _label(value: str, prefix: str, option: str) -> str:
     return label
 
 
-def _given(value: _Number | None, default: _Number) -> _Number:
+def _or_default(value: _Number | None, default: _Number) -> _Number:
     """The value, or the default if there is none; zero is a value."""
     return default if value is None else value
 

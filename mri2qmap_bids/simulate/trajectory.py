@@ -319,13 +319,13 @@ def _check(kind: TrajectoryKind, n_dims: int, readout: Readout) -> None:
     """Options that fit neither one another nor the kind."""
     if kind.startswith("stack") and n_dims == 2:
         raise UsageError(f"--trajectory: must be spiral, radial or cartesian in 2D, got {kind}")
-    given = {
+    spiral_options = {
         "--spiral-density": readout.density is not None,
         "--in-out": readout.in_out,
         "--sample-spacing": readout.sample_spacing != SAMPLE_SPACING,
     }
-    if "spiral" not in kind and any(given.values()):
-        names = ", ".join(name for name, used in given.items() if used)
+    if "spiral" not in kind and any(spiral_options.values()):
+        names = ", ".join(name for name, is_set in spiral_options.items() if is_set)
         raise UsageError(f"{names}: must go with a spiral, got {kind}")
     turned = kind.startswith("stack") or (n_dims == 2 and kind != "cartesian")
     if readout.order == "tiny-golden" and not turned:
