@@ -12,6 +12,12 @@ from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.acquisition.raw import FRAME_COUNTERS, ReadLayout
 from mri2qmap_bids.recon.acquisition.trajectory import TRAJECTORY_UNITS
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, SequenceKind
+from mri2qmap_bids.recon.physics.slice_profile import (
+    PULSE_SHAPES,
+    TIME_BANDWIDTH_LIMITS,
+    RFPulse,
+    slice_profile,
+)
 
 _KINDS: dict[str, SequenceKind] = {"fisp": "FISP", "bssfp": "bSSFP"}
 # No fingerprint waits a second between excitations: such a value is in milliseconds.
@@ -68,7 +74,7 @@ def read_sequence(
         inversion_time=inversion_time,
         inversion_efficiency=efficiency,
         preparation_time=_scalar(metadata, "RepetitionTimePreparation", (), path),
-        slice_profile=_slice_profile(metadata, path),
+        slice_profile=_slice_profile(metadata, header, float(np.deg2rad(flip_angle.mean())), path),
     )
     if (
         sequence.preparation_time is not None
@@ -165,13 +171,39 @@ def _scalar(
     return float(array[0])
 
 
-def _slice_profile(metadata: Mapping[str, Any], path: Path) -> tuple[float, ...]:
+def _slice_profile(
+    metadata: Mapping[str, Any], header: ScanHeader | None, flip_angle: float, path: Path
+) -> tuple[float, ...]:
+    """Factors of the sidecar, or those of its RF pulse at the mean flip angle [rad]."""
+    pulse = _pulse(metadata, path)
     if metadata.get("SliceProfile") is None:
-        return ()
+        if pulse is None:
+            return ()
+        is_3d = header is not None and header.is_3d
+        if metadata.get("MRAcquisitionType", "3D" if is_3d else "2D") == "3D":
+            raise _broken(path, "RFPulseShape", "absent in 3D, where slices are not averaged", "3D")
+        if not flip_angle > 0:
+            raise _broken(path, "FlipAngle", "above 0 on average with RFPulseShape", flip_angle)
+        return slice_profile(pulse, flip_angle)
+    if pulse is not None:
+        raise _broken(path, "RFPulseShape", "absent beside SliceProfile", pulse.shape)
     profile = _values(metadata, "SliceProfile", (), path)
     if (profile < 0).any():
         raise _broken(path, "SliceProfile", "factors of at least 0", metadata["SliceProfile"])
     return tuple(profile.tolist())
+
+
+def _pulse(metadata: Mapping[str, Any], path: Path) -> RFPulse | None:
+    shape = metadata.get("RFPulseShape")
+    product = _scalar(metadata, "RFTimeBandwidthProduct", (), path)
+    if shape is None and product is None:
+        return None
+    if shape not in PULSE_SHAPES:
+        raise _broken(path, "RFPulseShape", f"one of {', '.join(PULSE_SHAPES)}", shape)
+    low, high = TIME_BANDWIDTH_LIMITS
+    if product is None or not low <= product <= high:
+        raise _broken(path, "RFTimeBandwidthProduct", f"{low:g} to {high:g}", product)
+    return RFPulse(shape, product)
 
 
 def _check_timing(path: Path, repetition: NDArray[np.float64], echo: NDArray[np.float64]) -> None:

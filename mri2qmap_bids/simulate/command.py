@@ -2,12 +2,19 @@
 
 import argparse
 import re
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
+from mri2qmap_bids.recon.physics.slice_profile import (
+    PULSE_SHAPES,
+    TIME_BANDWIDTH_LIMITS,
+    RFPulse,
+    slice_profile,
+)
 from mri2qmap_bids.simulate.phantom import POINT_SPREAD
 from mri2qmap_bids.simulate.rawfile import RawFileOptions
 from mri2qmap_bids.simulate.scan import PhantomKind, ScanOptions
@@ -102,7 +109,42 @@ def scan_options(arguments: argparse.Namespace) -> ScanOptions:
 
 
 def _sequence(arguments: argparse.Namespace) -> PulseSequence:
-    """The train of the options."""
+    """The pulse sequence of the options, with the slice profile of its RF pulse."""
+    sequence = _pulses(arguments)
+    if arguments.slice_profile is None:
+        return sequence
+    if arguments.dimension == "3D":
+        raise UsageError(
+            f"--slice-profile: must go with --dimension 2D, got {arguments.slice_profile} in 3D"
+        )
+    if sequence.slice_profile:
+        raise UsageError("--slice-profile: must not be given with a --sidecar that has one")
+    flip_angle = float(sequence.flip_angle.mean())
+    if not flip_angle > 0:
+        raise UsageError("flip angles: must be above 0 on average with --slice-profile")
+    profile = slice_profile(_pulse(arguments.slice_profile), flip_angle)
+    return replace(sequence, slice_profile=profile)
+
+
+def _pulse(words: str) -> RFPulse:
+    """The RF pulse of SHAPE:TB."""
+    low, high = TIME_BANDWIDTH_LIMITS
+    name, _, product = words.partition(":")
+    shape = next((shape for shape in PULSE_SHAPES if shape == name), None)
+    try:
+        time_bandwidth = float(product)
+    except ValueError:
+        time_bandwidth = 0.0
+    if shape is None or not low <= time_bandwidth <= high:
+        raise UsageError(
+            f"--slice-profile: must be SHAPE:TB with one of {', '.join(PULSE_SHAPES)} and "
+            f"{low:g} to {high:g}, got {words}"
+        )
+    return RFPulse(shape, time_bandwidth)
+
+
+def _pulses(arguments: argparse.Namespace) -> PulseSequence:
+    """Flip angles and times of the options."""
     if arguments.sidecar is not None:
         return from_sidecar(arguments.sidecar, arguments.frames)
     flips = None if arguments.flip_angles is None else np.deg2rad(read_train(arguments.flip_angles))
