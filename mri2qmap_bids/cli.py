@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -365,7 +366,9 @@ def _private_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="mri2qmap-") as name:
 
         def stop(number: int, _: object) -> None:
-            shutil.rmtree(name, ignore_errors=True)
+            # The sockets to the workers lie in a folder that multiprocessing removes at exit.
+            for folder in (name, get_temp_dir()):
+                shutil.rmtree(folder, ignore_errors=True)
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -235,7 +236,7 @@ def fingerprint_of(
     for value in (*asdict(sequence).values(), *asdict(grid).values(), rank, energy, N_STATES):
         content = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
         digest.update(content + b"|")
-    digest.update(str(_PHYSICS_VERSION).encode())
+    digest.update(f"{_PHYSICS_VERSION} torchsim {version('torchsim')}".encode())
     return digest.hexdigest()[:16]
 
 

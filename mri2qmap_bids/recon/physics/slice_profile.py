@@ -14,7 +14,7 @@ TIME_BANDWIDTH_LIMITS = (2.0, 32.0)
 """Fewer than two lobes select no slice; beyond, the samples of the pulse are too few."""
 _FILTERS = {"sinc": "ms", "SLR": "ls"}
 _N_SAMPLES = 256
-# Fingerprints of brain tissue then differ by less than 0.2 % from those of 64 positions.
+# Against 64 positions, fingerprints of white and grey matter then differ by at most 0.4 %, of CSF by 2 %.
 _N_POSITIONS = 8
 
 
