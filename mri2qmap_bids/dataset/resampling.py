@@ -1,4 +1,8 @@
-"""Images on one another's grids, by their places in the world."""
+"""Images on one another's grids, by their places in the world.
+
+By nibabel: ``nilearn.image.resample_to_img`` gives the same values for finite images, but fills other voxels
+before it interpolates, and its import is slower. nilearn's masking works on images on disk; maps here are arrays.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Which tissue is where in a head: a volume of labels in world coordinates."""
+"""Which tissue is where in a head: a volume of labels in world coordinates.
+
+Not sigpy's Shepp-Logan phantom: its ellipses have intensities, but no T1 and T2, and no brain's shape.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path

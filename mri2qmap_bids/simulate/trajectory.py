@@ -1,4 +1,8 @@
-"""Where each arm of each frame reads k-space, in cycles per field of view."""
+"""Where each arm of each frame reads k-space, in cycles per field of view.
+
+sigpy has radial and spiral trajectories, too, but others: its spokes run from the centre to the edge, by
+golden angles alone, and its spiral follows from limits of the gradients, with no order of arms over frames.
+"""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
