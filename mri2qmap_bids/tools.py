@@ -177,6 +177,12 @@ def _add_sequence(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--sidecar", type=Path, help="JSON sidecar of a run whose pulse sequence to use"
     )
+    group.add_argument(
+        "--slice-profile",
+        metavar="SHAPE:TB",
+        help="RF pulse whose flip angles across the 2D slice to simulate: sinc or SLR, and its "
+        "time-bandwidth product, e.g. sinc:4; default: the nominal flip angle everywhere",
+    )
 
 
 def _add_readout(group: argparse._ArgumentGroup) -> None:

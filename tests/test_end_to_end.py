@@ -158,8 +158,14 @@ def test_a_killed_call_leaves_nothing_half_written_and_the_next_one_finishes(
     out, work = tmp_path / "out", tmp_path / "work"
     words = command(small_dataset, out, work)
     rng = np.random.default_rng(0)
+    # What a killed process cannot remove goes with the test's own folder.
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary)}
     for wait in (*rng.uniform(3, 15, 3), None):
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
+        )
         try:
             process.communicate(timeout=wait)
         except subprocess.TimeoutExpired:
@@ -178,7 +184,7 @@ def test_a_killed_call_leaves_nothing_half_written_and_the_next_one_finishes(
     assert len(list(out.rglob("*_desc-brain_mask.json"))) == 3
 
 
-def test_a_call_that_is_told_to_stop_leaves_no_private_folder(small_dataset, tmp_path):
+def test_a_call_that_is_told_to_stop_leaves_no_temporary_folder(small_dataset, tmp_path):
     private = tmp_path / "tmp"
     private.mkdir()
     process = subprocess.Popen(
@@ -191,10 +197,14 @@ def test_a_call_that_is_told_to_stop_leaves_no_private_folder(small_dataset, tmp
         if "run(s) found" in line:
             break
     assert list(private.glob("mri2qmap-*"))
+    deadline = time.monotonic() + 60
+    while not list(private.glob("pymp-*/*")):  # the socket to the workers
+        assert time.monotonic() < deadline, "no worker was started"
+        time.sleep(0.05)
     process.terminate()
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGTERM
-    assert not list(private.glob("mri2qmap-*"))
+    assert list(private.iterdir()) == []
 
 
 def test_two_calls_share_an_output_directory(small_dataset, tmp_path):

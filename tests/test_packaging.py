@@ -66,6 +66,19 @@ def test_every_package_of_an_installation_is_pinned():
     )
 
 
+def test_an_installation_may_take_any_version_in_a_range_and_the_image_takes_one_of_it():
+    pins = dict(
+        line.split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    )
+    for text in PROJECT["dependencies"]:
+        requirement = Requirement(text)
+        assert all(rule.operator != "==" for rule in requirement.specifier), text
+        if requirement.name in pins:
+            assert requirement.specifier.contains(pins[requirement.name]), text
+
+
 def test_dockerfile_breaks_no_rule_of_hadolint():
     program = Path(sys.executable).with_name("hadolint")
     done = subprocess.run(

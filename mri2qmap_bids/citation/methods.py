@@ -12,7 +12,7 @@ from mri2qmap_bids.recon.physics.sequences.registry import sequence_type_named
 
 _CITED = re.compile(r"\[@([a-z0-9, @]+)\]")
 # Sidecar keys that the text depends on.
-_TOLD = (
+_KEYS = (
     "ReconMethodImplementationVersion",
     "MRFReconstruction",
     "PulseSequenceType",
@@ -80,7 +80,7 @@ def methods_text(works: Sequence[Work]) -> Methods:
 
 def _facts(work: Work) -> dict[str, Any]:
     """What the text depends on."""
-    facts = {key: work.sidecar.get(key) for key in _TOLD}
+    facts = {key: work.sidecar.get(key) for key in _KEYS}
     return {**facts, "b1": _with_b1(work.sidecar)}
 
 
@@ -130,7 +130,7 @@ def _acquisition(sidecar: Mapping[str, Any]) -> str:
 def _dictionary(options: Mapping[str, Any], with_b1: bool) -> str:
     (t1_least, t1_most), (t2_least, t2_most) = options["t1_range"], options["t2_range"]
     rank = options.get("rank")
-    kept = (
+    components = (
         f"{rank} components"
         if rank
         else f"fewest components with {100 * options['energy']:g} % of the energy"
@@ -143,7 +143,7 @@ def _dictionary(options: Mapping[str, Any], with_b1: bool) -> str:
     return (
         "Fingerprints were simulated by extended phase graphs [@weigel2015] for T1 of "
         f"{t1_least:g} to {t1_most:g} s and T2 of {t2_least:g} to {t2_most:g} s in steps of at most "
-        f"{100 * options['grid_step']:g} %, and compressed to the {kept} of their singular value "
+        f"{100 * options['grid_step']:g} %, and compressed to the {components} of their singular value "
         f"decomposition [@mcgivney2014].{b1}"
     )
 
@@ -165,8 +165,8 @@ def _numbered(text: str) -> tuple[str, list[Reference]]:
     """Replace keys in brackets by numbers in brackets, in the order of citation."""
     cited: list[str] = []
 
-    def number(found: re.Match[str]) -> str:
-        keys = [key.strip(" @") for key in found[1].split(",")]
+    def number(citation: re.Match[str]) -> str:
+        keys = [key.strip(" @") for key in citation[1].split(",")]
         cited.extend(key for key in keys if key not in cited)
         return "[" + ", ".join(str(cited.index(key) + 1) for key in keys) + "]"
 

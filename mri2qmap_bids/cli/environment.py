@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 from mri2qmap_bids.errors import OutputError
@@ -47,7 +48,9 @@ def private_folder() -> Iterator[Path]:
     with folder as name:
 
         def stop(number: int, _: object) -> None:
-            shutil.rmtree(name, ignore_errors=True)
+            # The sockets to the workers lie in a folder that multiprocessing removes at exit.
+            for folder in (name, get_temp_dir()):
+                shutil.rmtree(folder, ignore_errors=True)
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
 

@@ -72,8 +72,8 @@ def find_segmentations(
     folder = root / f"sub-{entities['sub']}"
     folders = [folder / f"ses-{entities['ses']}" / "anat"] if "ses" in entities else []
     for place in (*folders, folder / "anat"):
-        found = sorted(place.glob("*_dseg.nii.gz")) + sorted(place.glob("*_dseg.nii"))
-        native = [path for path in found if _all_entities(path).get("space", "orig") in _NATIVE]
+        images = sorted(place.glob("*_dseg.nii.gz")) + sorted(place.glob("*_dseg.nii"))
+        native = [path for path in images if _all_entities(path).get("space", "orig") in _NATIVE]
         if native:
             return _one_of_each(name, root, native, entities)
     return []
@@ -101,8 +101,8 @@ def load_segmentation(file: SegmentationFile, reference: Any) -> Segmentation:
         labels = np.rint(on_grid(image, reference, 0)).astype(int)
     except (OSError, EOFError, nib.filebasedimages.ImageFileError) as error:
         raise DatasetError(f"{file.path}: must be a NIfTI file, got: {error}") from error
-    found = [int(label) for label in np.unique(labels) if label]
-    return Segmentation(file.name, labels, _names(file.table, found))
+    present = [int(label) for label in np.unique(labels) if label]
+    return Segmentation(file.name, labels, _names(file.table, present))
 
 
 def _one_of_each(
@@ -112,34 +112,32 @@ def _one_of_each(
     for path in paths:
         own = [value for key, value in _all_entities(path).items() if key not in _PLACED]
         candidates.setdefault(":".join([name, *own]), []).append(path)
-    chosen = []
+    segmentations = []
     for title, files in candidates.items():
-        wanted = {key: entities.get(key) for key in _OF_RUNS}
+        run = {key: entities.get(key) for key in _OF_RUNS}
         same = [
-            path
-            for path in files
-            if {key: _all_entities(path).get(key) for key in _OF_RUNS} == wanted
+            path for path in files if {key: _all_entities(path).get(key) for key in _OF_RUNS} == run
         ]
-        left = same or files
-        if len(left) > 1:
+        matches = same or files
+        if len(matches) > 1:
             raise DatasetError(
-                f"{left[0].parent}: segmentation {title} must be one image, got "
-                f"{', '.join(path.name for path in left)}"
+                f"{matches[0].parent}: segmentation {title} must be one image, got "
+                f"{', '.join(path.name for path in matches)}"
             )
-        chosen.append(SegmentationFile(title, left[0], _table_of(left[0], root)))
-    return chosen
+        segmentations.append(SegmentationFile(title, matches[0], _table_of(matches[0], root)))
+    return segmentations
 
 
 def _table_of(image: Path, root: Path) -> Path | None:
     """The nearest ``*dseg.tsv`` that describes an image, as BIDS inherits it."""
-    described = _all_entities(image).items()
+    entities = _all_entities(image).items()
     folder = image.parent
     while folder.is_relative_to(root):
-        fitting = [
-            path for path in folder.glob("*dseg.tsv") if _all_entities(path).items() <= described
+        tables = [
+            path for path in folder.glob("*dseg.tsv") if _all_entities(path).items() <= entities
         ]
-        if fitting:
-            return max(fitting, key=lambda path: len(_all_entities(path)))
+        if tables:
+            return max(tables, key=lambda path: len(_all_entities(path)))
         folder = folder.parent
     return None
 
@@ -150,12 +148,12 @@ def _names(table: Path | None, labels: list[int]) -> dict[int, str]:
         return {label: _STANDARD[label] if standard else f"label-{label}" for label in labels}
     try:
         rows = pd.read_csv(table, sep="\t")
-        named = dict(zip(rows["index"].astype(int), rows["name"].astype(str), strict=True))
+        names = dict(zip(rows["index"].astype(int), rows["name"].astype(str), strict=True))
     except (OSError, ValueError, KeyError) as error:
         raise DatasetError(
             f"{table}: must be a table with the columns index (whole numbers) and name, got: {error}"
         ) from error
-    return {label: named.get(label, f"label-{label}") for label in labels}
+    return {label: names.get(label, f"label-{label}") for label in labels}
 
 
 def _all_entities(path: Path) -> dict[str, str]:

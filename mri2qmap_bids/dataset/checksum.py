@@ -43,10 +43,10 @@ def inputs_checksum(
         If a file cannot be read.
     """
     digest = hashlib.sha256(__version__.encode())
-    chosen = {**asdict(resolved(options)), "device": None, "denoiser": None}
-    chosen["settings"] = repr(method_named(options.method).settings)
+    settings = {**asdict(resolved(options)), "device": None, "denoiser": None}
+    settings["settings"] = repr(method_named(options.method).settings)
     weights = weights_file(options)
-    digest.update(json.dumps([dict(metadata), chosen], sort_keys=True, default=str).encode())
+    digest.update(json.dumps([dict(metadata), settings], sort_keys=True, default=str).encode())
     if weights is not None:
         digest.update(weights.read_bytes())
     if b1_file is not None:
@@ -77,9 +77,9 @@ def is_up_to_date(output_dir: Path, entities: Mapping[str, str], checksum: str) 
         image = output_dir / relative_path(entities, suffix, **more)
         sidecar = output_dir / relative_path(entities, suffix, ".json", **more)
         try:
-            found = json.loads(sidecar.read_text(encoding="utf-8")).get(KEY)
+            stored = json.loads(sidecar.read_text(encoding="utf-8")).get(KEY)
         except (OSError, ValueError, AttributeError):
             return False
-        if found != checksum or not image.is_file():
+        if stored != checksum or not image.is_file():
             return False
     return True

@@ -118,7 +118,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         **({"Sources": list(document.sources)} if document.sources else {}),
     }
     reference = "bids::" + str(relative_path(document.entities, MAPS[0].suffix))
-    written = []
+    paths = []
     for output in output_maps():
         values = output.values(maps)
         if values is None:
@@ -136,7 +136,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
             **shared,
         }
         masked = np.where(maps.mask, values, 0).astype(np.float32)
-        written.append(
+        paths.append(
             _write(document, output_dir, output.suffix, masked, sidecar, **output.entities)
         )
     for suffix, image in document.synthetic.items():
@@ -153,7 +153,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
             **document.every,
         }
         masked = np.where(maps.mask, image, 0).astype(np.float32)
-        written.append(_write(document, output_dir, suffix, masked, sidecar, desc="synthetic"))
+        paths.append(_write(document, output_dir, suffix, masked, sidecar, desc="synthetic"))
     mask_sidecar = {
         "Description": "The voxels that have maps: brain, and scalp where it has signal",
         "Type": "ROI",
@@ -162,15 +162,15 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         **document.every,
     }
     mask = maps.mask.astype(np.uint8)
-    written.append(_write(document, output_dir, MASK, mask, mask_sidecar, desc=MASK_DESC))
+    paths.append(_write(document, output_dir, MASK, mask, mask_sidecar, desc=MASK_DESC))
     if document.labels is not None:
         sidecar = {
             "Description": "Tissue classes: 1 grey matter, 2 white matter, 3 CSF",
             "SpatialReference": reference,
             **document.every,
         }
-        written.append(_write(document, output_dir, "dseg", document.labels, sidecar))
-    return written
+        paths.append(_write(document, output_dir, "dseg", document.labels, sidecar))
+    return paths
 
 
 def load_derivative(root: Path, run: Mapping[str, str], suffix: str, **more: str) -> Any:
@@ -205,11 +205,11 @@ def relative_path(
     >>> str(relative_path({"sub": "01", "run": "1", "acq": "x"}, "T1map"))
     'sub-01/anat/sub-01_acq-x_run-1_T1map.nii.gz'
     """
-    named = {**entities, **more}
-    stem = "_".join(f"{key}-{named[key]}" for key in ordered(named))
-    folder = Path(f"sub-{named['sub']}")
-    if "ses" in named:
-        folder /= f"ses-{named['ses']}"
+    labels = {**entities, **more}
+    stem = "_".join(f"{key}-{labels[key]}" for key in ordered(labels))
+    folder = Path(f"sub-{labels['sub']}")
+    if "ses" in labels:
+        folder /= f"ses-{labels['ses']}"
     return folder / "anat" / f"{stem}_{suffix}{extension}"
 
 
@@ -240,10 +240,10 @@ def _authors(raw_dataset: Path | None) -> list[str]:
     """Authors of the raw dataset, who are authors of what is derived from it."""
     file = raw_dataset / "dataset_description.json" if raw_dataset else None
     try:
-        found = json.loads(file.read_text(encoding="utf-8")).get("Authors") if file else None
+        authors = json.loads(file.read_text(encoding="utf-8")).get("Authors") if file else None
     except (OSError, ValueError):
-        found = None
-    return [str(author) for author in found] if isinstance(found, list) and found else ["n/a"]
+        authors = None
+    return [str(author) for author in authors] if isinstance(authors, list) and authors else ["n/a"]
 
 
 def _readme(name: str, generated_by: str) -> str:

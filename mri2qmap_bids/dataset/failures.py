@@ -56,9 +56,9 @@ def keep_failures(
     """
     names = set(tried)
     before = read_failures(output_dir, participant)
-    failures = [*(failure for failure in before if failure.run not in names), *failed]
+    others = [failure for failure in before if failure.run not in names]
     path = failures_file(output_dir, participant)
-    if failures:
-        write_json(path, {"Failures": [asdict(failure) for failure in failures]})
+    if others or failed:
+        write_json(path, {"Failures": [asdict(failure) for failure in (*others, *failed)]})
     else:
         path.unlink(missing_ok=True)

@@ -96,5 +96,5 @@ def read_conditions(entities: Mapping[str, str], output_dir: Path) -> Conditions
 
 def versions_in_use(libraries: Sequence[str] = _LIBRARIES) -> dict[str, str]:
     """Versions of the program, of Python and of the libraries that make the maps."""
-    found = {"mri2qmap_bids": __version__, "Python": platform.python_version()}
-    return found | {name: version(name) for name in libraries}
+    own = {"mri2qmap_bids": __version__, "Python": platform.python_version()}
+    return own | {name: version(name) for name in libraries}

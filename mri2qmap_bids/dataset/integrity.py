@@ -126,6 +126,6 @@ def describes(sidecar: Path, path: Path) -> bool:
     >>> describes(Path("d/acq-a_MRF.json"), data), describes(Path("d/acq-b_MRF.json"), data)
     (True, False)
     """
-    *own, suffix = sidecar.stem.split("_")
-    *parts, data_suffix = path.name.split(".")[0].split("_")
-    return sidecar.parent in path.parents and suffix == data_suffix and set(own) <= set(parts)
+    *entities, suffix = sidecar.stem.split("_")
+    *parts, own_suffix = path.name.split(".")[0].split("_")
+    return sidecar.parent in path.parents and suffix == own_suffix and set(entities) <= set(parts)

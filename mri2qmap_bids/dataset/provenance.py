@@ -52,10 +52,10 @@ def describe_maps(
         Width of the point spread along the encoded axes ([z,] y, x) [m]; None: not known.
     """
     method = method_named(options.method)
-    chosen = asdict(resolved(options))
-    parameters = {key: value for key, value in chosen.items() if value is not None}
+    options_used = asdict(resolved(options))
+    parameters = {key: value for key, value in options_used.items() if value is not None}
     settings = {} if method.settings is None else {"settings": asdict(method.settings)}
-    described: dict[str, Any] = {
+    keys: dict[str, Any] = {
         "EstimationAlgorithm": "Dictionary matching in the temporal subspace with refinement "
         "between grid points; dictionary by extended phase graphs",
         "EstimationReference": "Ma et al. 2013, doi:10.1038/nature11971",
@@ -68,29 +68,29 @@ def describe_maps(
     }
     if resolution is not None:
         # In mm, as BIDS has lengths in the headers of images, along x, y[, z].
-        described["EffectiveResolution"] = [round(1e3 * float(v), 3) for v in resolution[::-1]]
-    described |= {key: metadata[key] for key in _COPIED if key in metadata}
-    if header.field_strength and "MagneticFieldStrength" not in described:
-        described["MagneticFieldStrength"] = header.field_strength
+        keys["EffectiveResolution"] = [round(1e3 * float(v), 3) for v in resolution[::-1]]
+    keys |= {key: metadata[key] for key in _COPIED if key in metadata}
+    if header.field_strength and "MagneticFieldStrength" not in keys:
+        keys["MagneticFieldStrength"] = header.field_strength
     for key in _SCALARS:
         value = np.atleast_1d(metadata.get(key, []))
         if value.size and np.ptp(value) == 0:
-            described[key] = float(value[0])
-    return described
+            keys[key] = float(value[0])
+    return keys
 
 
 def describe_contrast(contrast: Contrast) -> dict[str, Any]:
     """Sidecar keys of a synthetic weighted image: its signal equation's timing."""
-    described: dict[str, Any] = {
+    keys: dict[str, Any] = {
         "PulseSequenceType": contrast.kind.replace("_", " "),
         "EchoTime": contrast.echo_time,
         "RepetitionTimeExcitation": contrast.repetition_time,
     }
     if contrast.kind == "spoiled_gradient_echo":
-        described["FlipAngle"] = float(np.rad2deg(contrast.flip_angle))
+        keys["FlipAngle"] = float(np.rad2deg(contrast.flip_angle))
     if contrast.kind == "inversion_spin_echo":
-        described["InversionTime"] = contrast.inversion_time
-    return described
+        keys["InversionTime"] = contrast.inversion_time
+    return keys
 
 
 def _is_number(value: Any) -> bool:

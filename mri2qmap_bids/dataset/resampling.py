@@ -1,4 +1,8 @@
-"""Images on one another's grids, by their places in the world."""
+"""Images on one another's grids, by their places in the world.
+
+By nibabel: ``nilearn.image.resample_to_img`` gives the same values for finite images, but fills other voxels
+before it interpolates, and its import is slower. nilearn's masking works on images on disk; maps here are arrays.
+"""
 
 from typing import Any
 
@@ -22,5 +26,5 @@ def on_grid(image: Any, reference: Any, order: int) -> NDArray[np.float64]:
     Axes as in the reference's file.
     """
     same = image.shape == reference.shape and np.allclose(image.affine, reference.affine, atol=1e-3)
-    found = image if same else resample_from_to(image, reference, order=order)
-    return np.asarray(found.dataobj, np.float64)
+    resampled = image if same else resample_from_to(image, reference, order=order)
+    return np.asarray(resampled.dataobj, np.float64)

@@ -110,9 +110,11 @@ def _whole_scores(
     labels: NDArray[np.int_],
 ) -> dict[str, float]:
     inside = labels > 0
-    m0, known = estimate["M0map"][inside], truth["M0map"][inside]
-    scale = float(m0 @ known) / max(float(m0 @ m0), 1e-30)
-    scores = {"M0_NRMSE": 100 * float(np.linalg.norm(scale * m0 - known) / np.linalg.norm(known))}
+    m0, true_m0 = estimate["M0map"][inside], truth["M0map"][inside]
+    scale = float(m0 @ true_m0) / max(float(m0 @ m0), 1e-30)
+    scores = {
+        "M0_NRMSE": 100 * float(np.linalg.norm(scale * m0 - true_m0) / np.linalg.norm(true_m0))
+    }
     for name, quantity, most in (
         ("T1", "T1map", 5.0),
         ("T2", "T2map", 2.0),

@@ -24,6 +24,12 @@ from mri2qmap_bids.recon.physics.pulse_sequence import (
     sequence_fault,
 )
 from mri2qmap_bids.recon.physics.sequences.registry import sequence_type_named, sequence_types
+from mri2qmap_bids.recon.physics.slice_profile import (
+    PULSE_SHAPES,
+    TIME_BANDWIDTH_LIMITS,
+    RFPulse,
+    slice_profile,
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ _KEYS = {
     "inversion_efficiency": _Key("InversionEfficiency", "1"),
     "preparation_time": _Key("RepetitionTimePreparation", "s"),
     "slice_profile": _Key("SliceProfile", "1"),
+    "time_bandwidth_product": _Key("RFTimeBandwidthProduct", "1"),
 }
 _FACTORS = {"1": 1.0, "s": TIMES["s"], "deg": ANGLES["deg"]}
 
@@ -120,10 +127,7 @@ def read_sequence(
     }
     efficiency = _scalar(metadata, "inversion_efficiency", header, path)
     values["inversion_efficiency"] = 1.0 if efficiency is None else efficiency
-    profile = metadata.get("SliceProfile")
-    values["slice_profile"] = (
-        () if profile is None else tuple(_values(metadata, "slice_profile", header, path).tolist())
-    )
+    values["slice_profile"] = _slice_profile(metadata, header, float(flip_angle.mean()), path)
     text = sequence_fault(values, spellings)
     if text:
         raise SidecarError(text)
@@ -261,6 +265,38 @@ def _scalar(
     if len(array) != 1:
         raise _broken(path, key.name, "one number", metadata.get(key.name))
     return float(array[0])
+
+
+def _slice_profile(
+    metadata: Mapping[str, Any], header: ScanHeader | None, flip_angle: float, path: Path
+) -> tuple[float, ...]:
+    """Factors of the sidecar, or those of its RF pulse at the mean flip angle [rad]."""
+    pulse = _pulse(metadata, path)
+    if metadata.get("SliceProfile") is None:
+        if pulse is None:
+            return ()
+        is_3d = header is not None and header.encoded_matrix[2] > 1
+        if metadata.get("MRAcquisitionType", "3D" if is_3d else "2D") == "3D":
+            raise _broken(path, "RFPulseShape", "absent in 3D, where slices are not averaged", "3D")
+        if not flip_angle > 0:
+            raise _broken(path, "FlipAngle", "above 0 on average with RFPulseShape", flip_angle)
+        return slice_profile(pulse, flip_angle)
+    if pulse is not None:
+        raise _broken(path, "RFPulseShape", "absent beside SliceProfile", pulse.shape)
+    return tuple(_values(metadata, "slice_profile", header, path).tolist())
+
+
+def _pulse(metadata: Mapping[str, Any], path: Path) -> RFPulse | None:
+    shape = metadata.get("RFPulseShape")
+    product = _scalar(metadata, "time_bandwidth_product", None, path)
+    if shape is None and product is None:
+        return None
+    if shape not in PULSE_SHAPES:
+        raise _broken(path, "RFPulseShape", f"one of {', '.join(PULSE_SHAPES)}", shape)
+    low, high = TIME_BANDWIDTH_LIMITS
+    if product is None or not low <= product <= high:
+        raise _broken(path, "RFTimeBandwidthProduct", f"{low:g} to {high:g}", product)
+    return RFPulse(shape, product)
 
 
 def _broken(path: Path, key: str, rule: str, value: Any) -> SidecarError:

@@ -70,8 +70,8 @@ def pages_of(
 
 def participants_of(output_dir: Path) -> list[str]:
     """Labels of all participants with maps."""
-    found = output_dir.glob("sub-*/**/anat/*_T1map.nii.gz")
-    return sorted({entities_of(path)["sub"] for path in found})
+    maps = output_dir.glob("sub-*/**/anat/*_T1map.nii.gz")
+    return sorted({entities_of(path)["sub"] for path in maps})
 
 
 def runs_of(output_dir: Path, participant: str, session: str | None = None) -> list[dict[str, str]]:
@@ -86,6 +86,6 @@ def runs_of(output_dir: Path, participant: str, session: str | None = None) -> l
     session
         Label without ``ses-``; None: all.
     """
-    found = sorted((output_dir / f"sub-{participant}").glob("**/anat/*_T1map.nii.gz"))
-    runs = [entities_of(path) for path in found if "_desc-" not in path.name]
+    maps = sorted((output_dir / f"sub-{participant}").glob("**/anat/*_T1map.nii.gz"))
+    runs = [entities_of(path) for path in maps if "_desc-" not in path.name]
     return [run for run in runs if session is None or run.get("ses") == session]

@@ -127,12 +127,12 @@ def coil_noise(noise: CoilNoise) -> Figure:
 def convergence(steps: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure | None:
     """Convergence curve of each solver; None if none iterates."""
     curves = {name: method_named(name).curve for name in steps if name in method_names()}
-    drawn = {name: curve for name, curve in curves.items() if curve and len(steps[name]) > 1}
-    if not drawn:
+    plotted = {name: curve for name, curve in curves.items() if curve and len(steps[name]) > 1}
+    if not plotted:
         return None
     figure = Figure((4.2, 2.4))
     axes = figure.subplots(gridspec_kw=_SINGLE)
-    for number, (solver, curve) in enumerate(drawn.items()):
+    for number, (solver, curve) in enumerate(plotted.items()):
         values = [100 * step[curve.figure] for step in steps[solver]]
         axes.plot(
             range(1, len(values) + 1),
@@ -168,11 +168,11 @@ def residuals(residual: Residual) -> Figure:
     return figure
 
 
-def fingerprints(diagnostics: Diagnostics, chosen: Sequence[int], names: Sequence[str]) -> Figure:
+def fingerprints(diagnostics: Diagnostics, voxels: Sequence[int], names: Sequence[str]) -> Figure:
     """Fingerprints of some voxels, and those predicted from their maps."""
     prints = diagnostics.part.fingerprints
     n_columns = 3
-    n_rows = -(-len(chosen) // n_columns)
+    n_rows = -(-len(voxels) // n_columns)
     figure = Figure((8.4, 1.9 * n_rows))
     space = {
         **_PAIR,
@@ -185,7 +185,7 @@ def fingerprints(diagnostics: Diagnostics, chosen: Sequence[int], names: Sequenc
     axes_of = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, gridspec_kw=space).flat
     for axes in axes_of:
         axes.set_visible(False)
-    for axes, index, name in zip(figure.axes, chosen, names, strict=False):
+    for axes, index, name in zip(figure.axes, voxels, names, strict=False):
         axes.set_visible(True)
         data, model = time_courses(diagnostics.basis, prints, index)
         scale = np.abs(model).max() or 1.0
@@ -195,7 +195,7 @@ def fingerprints(diagnostics: Diagnostics, chosen: Sequence[int], names: Sequenc
         axes.yaxis.set_major_locator(MaxNLocator(3))
     for axes in figure.axes[-n_columns:]:
         axes.set_xlabel("frame")
-    if chosen:
+    if voxels:
         figure.axes[0].legend(loc="best")
     return figure
 

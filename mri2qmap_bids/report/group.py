@@ -123,8 +123,10 @@ def _rows(
             if UNITS.get(measure) != "s":
                 continue
             for region in ("GM", "WM"):
-                found = own[(own.region == region) & own.segmentation.eq(own.segmentation.iloc[0])]
-                value = found["median"].iloc[0] if len(found) else float("nan")
+                region_rows = own[
+                    (own.region == region) & own.segmentation.eq(own.segmentation.iloc[0])
+                ]
+                value = region_rows["median"].iloc[0] if len(region_rows) else float("nan")
                 medians.append("n/a" if pd.isna(value) else f"{1e3 * value:.0f}")
         quality = rows.quality.iloc[0]
         level = None if pd.isna(quality) else str(quality)
@@ -132,10 +134,10 @@ def _rows(
 
 
 def _is_run(table: pd.DataFrame, keys: tuple[object, ...]) -> pd.Series:
-    chosen = pd.Series(True, table.index)
+    matches = pd.Series(True, table.index)
     for column, value in zip(_KEYS, keys, strict=True):
-        chosen &= table[column].isna() if pd.isna(value) else table[column] == value
-    return chosen
+        matches &= table[column].isna() if pd.isna(value) else table[column] == value
+    return matches
 
 
 def _plot(output_dir: Path, measure: str, segmentation: str, rows: pd.DataFrame) -> Plot:

@@ -12,15 +12,15 @@ _PLANES = (("kx", "ky"), ("kx", "kz"), ("ky", "kz"))
 _SHOWN_READOUTS = 4
 
 
-def sampling(found: Sampling) -> Figure:
+def sampling(samples: Sampling) -> Figure:
     """The first readouts, and the number of samples in each cell of k-space.
 
     Parameters
     ----------
-    found
+    samples
         Density by projections along z, y and x, or of the one plane of a slice.
     """
-    n_images = len(found.density)
+    n_images = len(samples.density)
     width = 2.35 * (n_images + 1) + 0.7
     figure = Figure((width, 2.6))
     space = {
@@ -31,12 +31,12 @@ def sampling(found: Sampling) -> Figure:
         "wspace": 0.3,
     }
     axes_of = np.atleast_1d(figure.subplots(1, n_images + 1, gridspec_kw=space))
-    _readouts(axes_of[0], found)
-    top = max(2.0, *(float(image.max()) for image in found.density))
-    drawn = None
-    for axes, image, (across, upward) in zip(axes_of[1:], found.density, _PLANES, strict=False):
+    _readouts(axes_of[0], samples)
+    top = max(2.0, *(float(image.max()) for image in samples.density))
+    density = None
+    for axes, image, (across, upward) in zip(axes_of[1:], samples.density, _PLANES, strict=False):
         masked = np.ma.masked_less_equal(image, 0)
-        drawn = axes.imshow(
+        density = axes.imshow(
             masked, origin="lower", norm=LogNorm(0.1 if n_images > 1 else 1, top), cmap="viridis",
             extent=(-1, 1, -1, 1), interpolation="none",
         )  # fmt: skip
@@ -46,20 +46,20 @@ def sampling(found: Sampling) -> Figure:
         axes.set_yticks((-1, 0, 1))
         axes.set_facecolor("#808080")
         axes.spines[:].set_visible(False)
-    if drawn is not None:
+    if density is not None:
         place = figure.add_axes((1 - 0.65 / width, 0.17, 0.1 / width, 0.73))
-        bar = figure.colorbar(drawn, cax=place)
+        bar = figure.colorbar(density, cax=place)
         bar.set_label("samples per cell")
         bar.outline.set_visible(False)
     return figure
 
 
-def _readouts(axes: Axes, found: Sampling) -> None:
+def _readouts(axes: Axes, samples: Sampling) -> None:
     """The first few readouts, in different colours."""
-    starts = np.flatnonzero(np.diff(found.readout_frames, prepend=-1))
+    starts = np.flatnonzero(np.diff(samples.readout_frames, prepend=-1))
     for number, start in enumerate(starts[:_SHOWN_READOUTS]):
-        stop = starts[number + 1] if number + 1 < len(starts) else len(found.readouts)
-        part = found.readouts[start:stop]
+        stop = starts[number + 1] if number + 1 < len(starts) else len(samples.readouts)
+        part = samples.readouts[start:stop]
         axes.plot(part[:, 0], part[:, 1], lw=0.8, color=SERIES[number % len(SERIES)])
     axes.set_aspect("equal")
     axes.set_xlim(-1.05, 1.05)

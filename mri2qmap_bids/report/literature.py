@@ -33,7 +33,7 @@ _STANISZ = "10.1002/mrm.20605"
 _WANSAPURA = "10.1002/(SICI)1522-2586(199904)9:4<531::AID-JMRI4>3.0.CO;2-L"
 _MA = "10.1038/nature11971"
 
-_KNOWN = (
+_TABLE = (
     Literature(
         1.5,
         (
@@ -74,7 +74,7 @@ def literature_at(field_strength: float | None) -> Literature | None:
     """
     if field_strength is None:
         return None
-    for known in _KNOWN:
-        if abs(known.field_strength - field_strength) < 0.2:
-            return known
+    for entry in _TABLE:
+        if abs(entry.field_strength - field_strength) < 0.2:
+            return entry
     return None

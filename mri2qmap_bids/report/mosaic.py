@@ -81,9 +81,9 @@ def planes_of(
         row = []
         for tile in tiles:
             axis = tile.view.axis
-            kept = tuple(part for a, part in enumerate(box) if a != axis)
-            plane = np.take(volume, tile.index, axis)[kept].astype(np.float32)
-            inside = np.take(mask, tile.index, axis)[kept]
+            window = tuple(part for a, part in enumerate(box) if a != axis)
+            plane = np.take(volume, tile.index, axis)[window].astype(np.float32)
+            inside = np.take(mask, tile.index, axis)[window]
             row.append(tile.view.turned(np.where(inside, plane, np.nan)))
         rows.append(row)
     return rows
@@ -94,9 +94,9 @@ def cropped(
 ) -> NDArray[np.floating]:
     """A single plane, cropped and oriented as by :func:`planes_of`."""
     axis = tile.view.axis
-    kept = tuple(part for a, part in enumerate(_bounds(mask)) if a != axis)
-    inside = np.take(mask, tile.index, axis)[kept]
-    values = np.where(inside, plane.astype(np.float32)[kept], np.nan)
+    window = tuple(part for a, part in enumerate(_bounds(mask)) if a != axis)
+    inside = np.take(mask, tile.index, axis)[window]
+    values = np.where(inside, plane.astype(np.float32)[window], np.nan)
     return tile.view.turned(values)
 
 
@@ -113,17 +113,17 @@ def draw(rows: list[list[NDArray[np.floating]]], layout: Layout, scale: Scale) -
         Values to colours.
     """
     colours = scale.colormap
-    placed = []
+    table = []
     for planes, tiles in zip(rows, layout, strict=True):
         sizes = _sizes([plane.shape for plane in planes], tiles)
-        placed.append(list(zip(planes, tiles, sizes, strict=True)))
-    heights = [max(size[0] for _, _, size in row) for row in placed]
-    width = max(sum(size[1] + _GAP for _, _, size in row) for row in placed)
+        table.append(list(zip(planes, tiles, sizes, strict=True)))
+    heights = [max(size[0] for _, _, size in row) for row in table]
+    width = max(sum(size[1] + _GAP for _, _, size in row) for row in table)
     height = sum(heights) + _GAP * (len(heights) - 1)
     picture = Image.new("RGB", (width + _BAR, max(height, _LOWEST)), "black")
     pen = ImageDraw.Draw(picture)
     top = (picture.height - height) // 2
-    for row, tall in zip(placed, heights, strict=True):
+    for row, tall in zip(table, heights, strict=True):
         left = (width - sum(size[1] + _GAP for _, _, size in row)) // 2
         for plane, tile, size in row:
             values = np.ma.masked_invalid(plane * scale.factor)
@@ -206,8 +206,8 @@ def _bounds(mask: NDArray[np.bool_], margin: int = 2) -> tuple[slice, slice, sli
         return z, y, x
     parts = []
     for axis in range(3):
-        found = np.flatnonzero(mask.any(tuple(a for a in range(3) if a != axis)))
-        start, stop = int(found[0]) - margin, int(found[-1]) + 1 + margin
+        indices = np.flatnonzero(mask.any(tuple(a for a in range(3) if a != axis)))
+        start, stop = int(indices[0]) - margin, int(indices[-1]) + 1 + margin
         parts.append(slice(max(0, start), min(mask.shape[axis], stop)))
     z, y, x = parts
     return z, y, x

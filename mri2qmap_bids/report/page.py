@@ -80,8 +80,8 @@ class RunSection:
     def times(self) -> list[tuple[str, float]]:
         """Every stage with its time [s]."""
         before = self.run.conditions.seconds if self.run.conditions else {}
-        found = self.run.diagnostics.seconds if self.run.diagnostics else {}
-        return [*before.items(), *found.items()]
+        during = self.run.diagnostics.seconds if self.run.diagnostics else {}
+        return [*before.items(), *during.items()]
 
 
 def write_report(output_dir: Path, page: Page) -> Path:
@@ -156,8 +156,8 @@ def page_part(name: str) -> Markup:
 def _methods(sections: Sequence[RunSection], output_dir: Path) -> Markup:
     """The methods section."""
     works = [work_of(section.run.entities, output_dir) for section in sections]
-    known = [work for work in works if work is not None]
-    return Markup(methods_text(known).html) if known else Markup("")
+    documented = [work for work in works if work is not None]
+    return Markup(methods_text(documented).html) if documented else Markup("")
 
 
 def _overall(sections: Sequence[RunSection], failures: Sequence[RunFailure]) -> Level:
@@ -198,29 +198,29 @@ def _section(run: Run, output_dir: Path) -> RunSection:
 def _maps(run: Run, output_dir: Path) -> Iterable[tuple[str, Picture]]:
     """The mosaics, all with the same planes."""
     layout = layout_of(run.mask, run.affine, run.is_3d)
-    shown: list[tuple[str, str, str, NDArray[Any], Scale]] = [
+    images: list[tuple[str, str, str, NDArray[Any], Scale]] = [
         ("T1", "T1map", "mosaic", run.t1, scales.T1),
         ("T2", "T2map", "mosaic", run.t2, scales.T2),
     ]
-    shown += [("M0", "M0map", "mosaic", run.m0, scales.own_scale("M0", run.m0[run.mask]))]
+    images += [("M0", "M0map", "mosaic", run.m0, scales.own_scale("M0", run.m0[run.mask]))]
     for name, values, deviation, scale in (
         ("T1", run.t1, run.t1_std, scales.RELATIVE_T1),
         ("T2", run.t2, run.t2_std, scales.RELATIVE_T2),
     ):
         if deviation is not None:
             relative = deviation / np.maximum(values, 1e-6)
-            shown.append((f"± {name}", f"{name}map", "mosaicstd", relative, scale))
+            images.append((f"± {name}", f"{name}map", "mosaicstd", relative, scale))
     for output in further_maps():
         volume = run.further.get((output.suffix, output.desc))
         if volume is not None:
             name = " ".join([output.suffix.removesuffix("map"), *filter(None, [output.desc])])
             scale = scales.own_scale(name, volume[run.mask], output.unit)
-            shown.append((name, output.suffix, f"mosaic{output.desc or ''}", volume, scale))
+            images.append((name, output.suffix, f"mosaic{output.desc or ''}", volume, scale))
     for suffix, image in run.synthetic.items():
-        shown.append(
+        images.append(
             (suffix, suffix, "mosaicsynthetic", image, scales.own_scale(suffix, image[run.mask]))
         )
-    for name, suffix, desc, volume, scale in shown:
+    for name, suffix, desc, volume, scale in images:
         picture = draw(planes_of(volume, run.mask, layout), layout, scale)
         path = figure_path(run.entities, suffix, ".png", desc)
         yield name, image_picture(picture, output_dir, path, f"{name} map: {scale.label}")
@@ -235,13 +235,13 @@ def _comparisons(run: Run, output_dir: Path) -> Iterable[Comparison]:
     for name, volume, scale in (("T1", run.t1, scales.T1), ("T2", run.t2, scales.T2)):
         starts = [getattr(plane, f"start_{name.lower()}") for plane in planes]
         ends = [volume.take(plane.index, plane.axis) for plane in planes]
-        drawn = []
+        pictures = []
         for desc, values in (("start", starts), ("end", ends)):
             row = [cropped(v, run.mask, tile) for v, tile in zip(values, layout[0], strict=True)]
             path = figure_path(run.entities, f"{name}map", ".png", desc)
             alt = f"{name} of the {'initial' if desc == 'start' else 'final'} image"
-            drawn.append(image_picture(draw([row], layout, scale), output_dir, path, alt))
-        yield Comparison(name, *drawn)
+            pictures.append(image_picture(draw([row], layout, scale), output_dir, path, alt))
+        yield Comparison(name, *pictures)
 
 
 def _pictures(
@@ -268,7 +268,7 @@ def _pictures(
             curves.fingerprints(diagnostics, originals(run, probe), probe.names),
             "Fingerprints of some voxels, and those predicted from their maps",
         )
-    found = {
+    pictures = {
         name: drawn_picture(figure, output_dir, figure_path(run.entities, "MRF", ".svg", name), alt)
         for name, (figure, alt) in drawings.items()
     }
@@ -277,9 +277,9 @@ def _pictures(
         planes = [getattr(plane, name.removesuffix("map")) for plane in part.planes]
         row = [cropped(v, run.mask, tile) for v, tile in zip(planes, layout[0], strict=True)]
         path = figure_path(run.entities, "MRF", ".png", name)
-        found[name] = image_picture(draw([row], layout, scale), output_dir, path, scale.label)
-    found["coils"] = _coils(run, diagnostics, output_dir)
-    return found
+        pictures[name] = image_picture(draw([row], layout, scale), output_dir, path, scale.label)
+    pictures["coils"] = _coils(run, diagnostics, output_dir)
+    return pictures
 
 
 def _coils(run: Run, diagnostics: Diagnostics, output_dir: Path) -> Picture:
@@ -290,11 +290,11 @@ def _coils(run: Run, diagnostics: Diagnostics, output_dir: Path) -> Picture:
     (tiles,) = single_layout(places, run.mask.shape, run.affine)
     whole = np.ones_like(run.mask)
     rows = [cropped(coil, whole, tile) for coil, tile in zip(plane.coils, tiles, strict=True)]
-    named = tuple(
+    labelled = tuple(
         type(tile)(tile.view, tile.index, f"{number + 1}") for number, tile in enumerate(tiles)
     )
     scale = Scale("sensitivity", "viridis", 0, 1)
-    layout: Layout = (named,)
+    layout: Layout = (labelled,)
     return image_picture(
         draw([rows], layout, scale),
         output_dir,
@@ -315,9 +315,9 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
     yield "Mask", f"{int(run.mask.sum())} voxels, {volume:.0f} ml"
     if run.field_strength:
         yield "Field strength", f"{run.field_strength:g} T"
-    found = run.diagnostics
-    if found is not None:
-        train = found.sequence
+    diagnostics = run.diagnostics
+    if diagnostics is not None:
+        train = diagnostics.sequence
         inversion = (
             f", inversion {1e3 * train.inversion_time:.0f} ms" if train.inversion_time else ""
         )
@@ -327,13 +327,15 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
         )
         yield (
             "Dictionary",
-            f"{found.n_atoms} tissues, T1 {found.t1_range[0]:g}-{found.t1_range[1]:g} s, "
-            f"T2 {found.t2_range[0]:g}-{found.t2_range[1]:g} s; rank {found.basis.shape[1]} "
-            f"({100 * found.energy:.3f} % of the energy)",
+            f"{diagnostics.n_atoms} tissues, T1 {diagnostics.t1_range[0]:g}-{diagnostics.t1_range[1]:g} s, "
+            f"T2 {diagnostics.t2_range[0]:g}-{diagnostics.t2_range[1]:g} s; rank {diagnostics.basis.shape[1]} "
+            f"({100 * diagnostics.energy:.3f} % of the energy)",
         )
-        yield "Computed on", found.device
+        yield "Computed on", diagnostics.device
     if run.conditions is not None:
-        spent = sum(run.conditions.seconds.values()) + sum(found.seconds.values() if found else ())
+        spent = sum(run.conditions.seconds.values()) + sum(
+            diagnostics.seconds.values() if diagnostics else ()
+        )
         yield "Time", f"{spent:.1f} s"
         yield "Peak memory", f"{run.conditions.peak_memory_gb:.2f} GB"
     sources = sidecar.get("Sources")
@@ -352,7 +354,7 @@ def _files(run: Run, output_dir: Path) -> Iterable[tuple[str, str]]:
 
 def _references(sections: Sequence[RunSection]) -> list[tuple[str, str]]:
     """Text and address of the references of the page itself."""
-    found = [
+    references = [
         (
             "Fuderer et al., Color-map recommendation for MR relaxometry maps (2024)",
             "https://doi.org/10.1002/mrm.30290",
@@ -363,16 +365,16 @@ def _references(sections: Sequence[RunSection]) -> list[tuple[str, str]]:
         ),
     ]
     if any(section.literature for section in sections):
-        found.append(
+        references.append(
             (
                 "Stanisz et al., T1, T2 relaxation and magnetization transfer in tissue at 3T (2005)",
                 "https://doi.org/10.1002/mrm.20605",
             )
         )
-        found.append(
+        references.append(
             (
                 "Wansapura et al., NMR relaxation times in the human brain at 3.0 tesla (1999)",
                 "https://doi.org/10.1002/(SICI)1522-2586(199904)9:4%3C531::AID-JMRI4%3E3.0.CO;2-L",
             )
         )
-    return found
+    return references

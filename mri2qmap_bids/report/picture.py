@@ -45,8 +45,8 @@ _STYLE: dict[str, Any] = {
 
 def style(more: Mapping[str, Any] | None = None) -> AbstractContextManager[None]:
     """Context with the style of all figures."""
-    chosen: Any = {**_STYLE, **(more or {})}
-    return mpl.rc_context(chosen)
+    parameters: Any = {**_STYLE, **(more or {})}
+    return mpl.rc_context(parameters)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class Probe:
     """The T1 map of one plane."""
     data: Markup
     """JSON: positions, values and signals of voxels."""
-    chosen: tuple[int, ...]
+    selection: tuple[int, ...]
     """Preselected voxels, from short T1 to long."""
     names: tuple[str, ...]
     """Their T1 and T2 as text."""
@@ -58,39 +58,39 @@ def probe_of(run: Run) -> Probe | None:
     numbers = np.full(run.mask.shape[1:], -1.0)
     numbers[prints.voxels[:, 1], prints.voxels[:, 2]] = np.arange(len(prints.voxels))
     places = cropped(numbers + 1, run.mask, tile)
-    kept, where = [], []
+    indices, where = [], []
     for row, column in zip(*np.nonzero(np.nan_to_num(places) > 0), strict=True):
-        kept.append(int(places[row, column]) - 1)
+        indices.append(int(places[row, column]) - 1)
         where.append([(column + 0.5) / t1.shape[1], (row + 0.5) / t1.shape[0]])
-    if not kept:
+    if not indices:
         return None
-    order = np.argsort(prints.t1[kept])
-    chosen = [int(order[round(q * (len(order) - 1))]) for q in _QUANTILES]
-    chosen = list(dict.fromkeys(chosen))
+    order = np.argsort(prints.t1[indices])
+    selection = [int(order[round(q * (len(order) - 1))]) for q in _QUANTILES]
+    selection = list(dict.fromkeys(selection))
     return Probe(
         image=image_markup(image, f"T1 map, {tile.view.name} plane at {tile.label}"),
-        data=Markup(json_text(_content(run, prints, kept, where))),
-        chosen=tuple(chosen),
+        data=Markup(json_text(_content(run, prints, indices, where))),
+        selection=tuple(selection),
         names=tuple(
-            f"T1 {1e3 * prints.t1[kept[i]]:.0f} ms, T2 {1e3 * prints.t2[kept[i]]:.0f} ms"
-            for i in chosen
+            f"T1 {1e3 * prints.t1[indices[i]]:.0f} ms, T2 {1e3 * prints.t2[indices[i]]:.0f} ms"
+            for i in selection
         ),
     )
 
 
 def originals(run: Run, probe: Probe) -> list[int]:
     """Indices of the preselected voxels among the diagnostics' fingerprints."""
-    return [json.loads(str(probe.data))["id"][i] for i in probe.chosen]
+    return [json.loads(str(probe.data))["id"][i] for i in probe.selection]
 
 
 def _content(
-    run: Run, prints: Fingerprints, kept: list[int], where: list[list[float]]
+    run: Run, prints: Fingerprints, indices: list[int], where: list[list[float]]
 ) -> dict[str, Any]:
     """Positions in the picture (0..1), values [ms], and subspace coefficients."""
     assert run.diagnostics is not None
     columns = run.diagnostics.basis
     step = max(1, -(-len(columns) // _MOST_FRAMES))
-    data, model = prints.data[kept], prints.model[kept]
+    data, model = prints.data[indices], prints.model[indices]
     complex_basis = np.iscomplexobj(columns)
     if not complex_basis:
         units = np.array([phase_of(row) for row in model])[:, None]
@@ -98,13 +98,13 @@ def _content(
     peak = np.abs(model @ columns.T).max(1, keepdims=True)
     data, model = (values / np.maximum(peak, 1e-30) for values in (data, model))
     content = {
-        "id": kept,
+        "id": indices,
         "step": step,
         "frames": len(columns),
         "at": np.round(where, 4).tolist(),
-        "t1": np.round(1e3 * prints.t1[kept].astype(float)).astype(int).tolist(),
-        "t2": np.round(1e3 * prints.t2[kept].astype(float)).astype(int).tolist(),
-        "voxel": prints.voxels[kept][:, ::-1].tolist(),
+        "t1": np.round(1e3 * prints.t1[indices].astype(float)).astype(int).tolist(),
+        "t2": np.round(1e3 * prints.t2[indices].astype(float)).astype(int).tolist(),
+        "voxel": prints.voxels[indices][:, ::-1].tolist(),
         "basis": _rounded(columns[::step].real),
         "data": _rounded(data.real),
         "model": _rounded(model.real),

@@ -102,8 +102,8 @@ def _answer(rule: Rule, run: Run) -> Check:
 
 
 def _number(value: float, unit: str) -> str:
-    shown = "0.01" if 0 < value < 0.01 else f"{value:.0f}" if value >= 99.5 else f"{value:.2g}"
-    return f"{'< ' if 0 < value < 0.01 else ''}{shown}{' %' if unit == '%' else unit}"
+    digits = "0.01" if 0 < value < 0.01 else f"{value:.0f}" if value >= 99.5 else f"{value:.2g}"
+    return f"{'< ' if 0 < value < 0.01 else ''}{digits}{' %' if unit == '%' else unit}"
 
 
 def _at_the_ends(run: Run, quantity: Literal["t1", "t2"], end: int) -> float | None:

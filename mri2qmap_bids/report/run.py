@@ -138,7 +138,7 @@ def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
         (output.suffix, output.desc): if_there(output.suffix, **output.entities)
         for output in further_maps()
     }
-    kept = output_dir / figure_path(entities, "MRF", ".npz", "diagnostics")
+    diagnostics_file = output_dir / figure_path(entities, "MRF", ".npz", "diagnostics")
     sidecar = output_dir / relative_path(entities, "T1map", ".json")
     return Run(
         entities=dict(entities),
@@ -151,7 +151,7 @@ def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
         t2_std=if_there("T2map", desc="std"),
         synthetic={suffix: image for suffix, image in synthetic.items() if image is not None},
         sidecar=json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.is_file() else {},
-        diagnostics=_diagnostics(kept),
+        diagnostics=_diagnostics(diagnostics_file),
         conditions=read_conditions(entities, output_dir),
         further={end: image for end, image in further.items() if image is not None},
     )

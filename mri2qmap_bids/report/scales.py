@@ -34,8 +34,8 @@ class Scale:
     def colormap(self) -> Colormap:
         """Black where there is no value."""
         crameri = {"lipari": cm.lipari, "navia": cm.navia}
-        chosen: Colormap = crameri.get(self.colours) or colormaps[self.colours]
-        return chosen.with_extremes(bad="black")
+        colours: Colormap = crameri.get(self.colours) or colormaps[self.colours]
+        return colours.with_extremes(bad="black")
 
     @property
     def shown_ticks(self) -> list[float]:

@@ -1,4 +1,7 @@
-"""Which tissue is where in a head: a volume of labels in world coordinates."""
+"""Which tissue is where in a head: a volume of labels in world coordinates.
+
+Not sigpy's Shepp-Logan phantom: its ellipses have intensities, but no T1 and T2, and no brain's shape.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,8 +95,8 @@ def centre_and_extent(anatomy: Anatomy) -> tuple[NDArray[np.float64], NDArray[np
     corners = []
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
-        used = np.flatnonzero(anatomy.labels.any(axis=others))
-        corners.append((used[0], used[-1]))
+        occupied = np.flatnonzero(anatomy.labels.any(axis=others))
+        corners.append((occupied[0], occupied[-1]))
     points = np.array(np.meshgrid(*corners)).reshape(3, -1).T
     world = points @ anatomy.affine[:3, :3].T + anatomy.affine[:3, 3]
     return (world.min(axis=0) + world.max(axis=0)) / 2, np.ptp(world, axis=0)
@@ -127,12 +130,12 @@ def fractions(
     linear = np.eye(3) + rng.uniform(-_TURN_SPREAD, _TURN_SPREAD, size=(3, 3))
     linear[np.diag_indices(3)] = 1.0 + rng.uniform(-_SCALE_SPREAD, _SCALE_SPREAD, size=3)
     warp = np.stack([smooth_field(centres, _WARP_LENGTH, rng) for _ in range(3)], axis=1)
-    mapped = (centres - centre) @ linear.T + centre + _WARP_AMPLITUDE * warp
+    positions = (centres - centre) @ linear.T + centre + _WARP_AMPLITUDE * warp
 
     spacing = float(np.cbrt(abs(np.linalg.det(anatomy.affine[:3, :3]))))
     offsets = offsets_in_voxel(geometry, thickness, spacing) @ linear.T
     to_index = np.linalg.inv(anatomy.affine)
-    start = (mapped @ to_index[:3, :3].T + to_index[:3, 3]).astype(np.float32)
+    start = (positions @ to_index[:3, :3].T + to_index[:3, 3]).astype(np.float32)
     counts = np.zeros((len(centres), len(anatomy.tissues)), dtype=np.float32)
     rows = np.arange(len(centres))
     for step in (offsets @ to_index[:3, :3].T).astype(np.float32):

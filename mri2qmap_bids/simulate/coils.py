@@ -1,11 +1,9 @@
 """Receive coils of a birdcage around the head."""
 
-import os
-import tempfile
-
 import numpy as np
 from numpy.typing import NDArray
 
+from mri2qmap_bids.sigpy_loader import sigpy_module
 from mri2qmap_bids.simulate.fields import generator
 
 COIL_RADIUS = 1.25
@@ -42,12 +40,8 @@ def coil_maps(
     -------
     Complex maps, shape (coil, z, y, x).
     """
-    # sigpy compiles when it is imported, and must be able to keep the result somewhere.
-    os.environ.setdefault("NUMBA_CACHE_DIR", tempfile.mkdtemp(prefix="mri2qmap-numba-"))
-    from sigpy.mri import birdcage_maps
-
     space = matrix if is_3d else matrix[1:]
-    maps = birdcage_maps((n_coils, *space), r=radius)
+    maps = sigpy_module("sigpy.mri").birdcage_maps((n_coils, *space), r=radius)
     phases = np.exp(2j * np.pi * generator(seed, "coils").uniform(size=n_coils))
     maps = maps * phases.reshape(-1, *[1] * len(space))
     if not is_3d:

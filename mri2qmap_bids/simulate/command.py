@@ -2,12 +2,19 @@
 
 import argparse
 import re
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
+from mri2qmap_bids.recon.physics.slice_profile import (
+    PULSE_SHAPES,
+    TIME_BANDWIDTH_LIMITS,
+    RFPulse,
+    slice_profile,
+)
 from mri2qmap_bids.simulate.phantom import POINT_SPREAD
 from mri2qmap_bids.simulate.rawfile import RawFileOptions
 from mri2qmap_bids.simulate.scan import PhantomKind, ScanOptions
@@ -91,7 +98,9 @@ def scan_options(arguments: argparse.Namespace) -> ScanOptions:
         coil_radius=arguments.coil_radius,
         trajectory=arguments.trajectory,
         arms=arguments.arms,
-        acceleration=_given(arguments.acceleration, _DEFAULT_ACCELERATION[arguments.dimension]),
+        acceleration=_or_default(
+            arguments.acceleration, _DEFAULT_ACCELERATION[arguments.dimension]
+        ),
         readout=_readout(arguments),
         b1=arguments.b1,
         noise=arguments.noise,
@@ -100,12 +109,47 @@ def scan_options(arguments: argparse.Namespace) -> ScanOptions:
 
 
 def _sequence(arguments: argparse.Namespace) -> PulseSequence:
-    """The train of the options."""
+    """The pulse sequence of the options, with the slice profile of its RF pulse."""
+    sequence = _pulses(arguments)
+    if arguments.slice_profile is None:
+        return sequence
+    if arguments.dimension == "3D":
+        raise UsageError(
+            f"--slice-profile: must go with --dimension 2D, got {arguments.slice_profile} in 3D"
+        )
+    if sequence.slice_profile:
+        raise UsageError("--slice-profile: must not be given with a --sidecar that has one")
+    flip_angle = float(sequence.flip_angle.mean())
+    if not flip_angle > 0:
+        raise UsageError("flip angles: must be above 0 on average with --slice-profile")
+    profile = slice_profile(_pulse(arguments.slice_profile), flip_angle)
+    return replace(sequence, slice_profile=profile)
+
+
+def _pulse(words: str) -> RFPulse:
+    """The RF pulse of SHAPE:TB."""
+    low, high = TIME_BANDWIDTH_LIMITS
+    name, _, product = words.partition(":")
+    shape = next((shape for shape in PULSE_SHAPES if shape == name), None)
+    try:
+        time_bandwidth = float(product)
+    except ValueError:
+        time_bandwidth = 0.0
+    if shape is None or not low <= time_bandwidth <= high:
+        raise UsageError(
+            f"--slice-profile: must be SHAPE:TB with one of {', '.join(PULSE_SHAPES)} and "
+            f"{low:g} to {high:g}, got {words}"
+        )
+    return RFPulse(shape, time_bandwidth)
+
+
+def _pulses(arguments: argparse.Namespace) -> PulseSequence:
+    """Flip angles and times of the options."""
     if arguments.sidecar is not None:
         return from_sidecar(arguments.sidecar, arguments.frames)
     flips = None if arguments.flip_angles is None else np.deg2rad(read_train(arguments.flip_angles))
     times = arguments.repetition_times
-    n_frames = _given(arguments.frames, _DEFAULT_FRAMES if flips is None else len(flips))
+    n_frames = _or_default(arguments.frames, _DEFAULT_FRAMES if flips is None else len(flips))
     inversion = arguments.inversion_time
     return make_sequence(
         arguments.sequence,
@@ -120,16 +164,16 @@ def _sequence(arguments: argparse.Namespace) -> PulseSequence:
 
 def _phantom(arguments: argparse.Namespace) -> PhantomKind:
     """The phantom asked for, or the one whose files are given."""
-    given: PhantomKind = "mni152"
+    of_files: PhantomKind = "mni152"
     if arguments.maps is not None:
-        given = "maps"
+        of_files = "maps"
     if arguments.labels is not None:
-        given = "brainweb"
+        of_files = "brainweb"
     if arguments.maps is not None and arguments.labels is not None:
         raise UsageError("--maps and --labels: must not be given together")
-    if arguments.phantom is not None and given not in ("mni152", arguments.phantom):
-        raise UsageError(f"--phantom: must be {given} with these files, got {arguments.phantom}")
-    phantom: PhantomKind = arguments.phantom or given
+    if arguments.phantom is not None and of_files not in ("mni152", arguments.phantom):
+        raise UsageError(f"--phantom: must be {of_files} with these files, got {arguments.phantom}")
+    phantom: PhantomKind = arguments.phantom or of_files
     return phantom
 
 
@@ -154,7 +198,7 @@ def _readout(arguments: argparse.Namespace) -> Readout:
         density=None if density is None else SpiralDensity(*density),
         in_out=arguments.in_out,
         order=arguments.arm_order,
-        sample_spacing=_given(arguments.sample_spacing, SAMPLE_SPACING),
+        sample_spacing=_or_default(arguments.sample_spacing, SAMPLE_SPACING),
     )
 
 
@@ -186,7 +230,7 @@ def _label(value: str, prefix: str, option: str) -> str:
     return label
 
 
-def _given(value: _Number | None, default: _Number) -> _Number:
+def _or_default(value: _Number | None, default: _Number) -> _Number:
     """The value, or the default if there is none; zero is a value."""
     return default if value is None else value
 

@@ -59,7 +59,7 @@ def simulate_study(dataset: Path, study: Study, options: ScanOptions) -> list[Pa
     runs = list(_entities(study))
     for entities in runs:
         check_free(dataset, entities, study.overwrite)
-    written = []
+    paths = []
     for entities in runs:
         subject_seed = seed_of(study.seed, f"sub-{entities['sub']}")
         scan_seed = seed_of(study.seed, run_path(Path(), entities).name)
@@ -71,8 +71,8 @@ def simulate_study(dataset: Path, study: Study, options: ScanOptions) -> list[Pa
         }
         path = write_run(dataset, entities, scan, options.sequence, options.raw_file, participant)
         _log.info("simulated %s", path)
-        written.append(path)
-    return written
+        paths.append(path)
+    return paths
 
 
 def seed_of(seed: int, name: str) -> int:

@@ -1,4 +1,8 @@
-"""Where each arm of each frame reads k-space, in cycles per field of view."""
+"""Where each arm of each frame reads k-space, in cycles per field of view.
+
+sigpy has radial and spiral trajectories, too, but others: its spokes run from the centre to the edge, by
+golden angles alone, and its spiral follows from limits of the gradients, with no order of arms over frames.
+"""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -319,13 +323,13 @@ def _check(kind: TrajectoryKind, n_dims: int, readout: Readout) -> None:
     """Options that fit neither one another nor the kind."""
     if kind.startswith("stack") and n_dims == 2:
         raise UsageError(f"--trajectory: must be spiral, radial or cartesian in 2D, got {kind}")
-    given = {
+    spiral_options = {
         "--spiral-density": readout.density is not None,
         "--in-out": readout.in_out,
         "--sample-spacing": readout.sample_spacing != SAMPLE_SPACING,
     }
-    if "spiral" not in kind and any(given.values()):
-        names = ", ".join(name for name, used in given.items() if used)
+    if "spiral" not in kind and any(spiral_options.values()):
+        names = ", ".join(name for name, is_set in spiral_options.items() if is_set)
         raise UsageError(f"{names}: must go with a spiral, got {kind}")
     turned = kind.startswith("stack") or (n_dims == 2 and kind != "cartesian")
     if readout.order == "tiny-golden" and not turned:

@@ -71,8 +71,8 @@ class MeasuredMaps:
         return extent
 
     def _corners(self) -> NDArray[np.float64]:
-        used = np.argwhere(self.mask)
-        box = np.array([used.min(axis=0), used.max(axis=0)])
+        voxels = np.argwhere(self.mask)
+        box = np.array([voxels.min(axis=0), voxels.max(axis=0)])
         index = np.array(np.meshgrid(*box.T)).reshape(3, -1).T
         corners: NDArray[np.float64] = index @ self.affine[:3, :3].T + self.affine[:3, 3]
         return corners
@@ -91,9 +91,9 @@ def read_maps(files: MapFiles) -> MeasuredMaps:
     UsageError
         If a file cannot be read, the shapes differ, or T1 is not in seconds.
     """
-    t1, affine = _read(files.t1)
-    t2 = _read(files.t2, t1.shape)[0]
-    m0 = np.ones_like(t1) if files.m0 is None else _read(files.m0, t1.shape)[0]
+    t1, affine = _volume(files.t1)
+    t2 = _volume(files.t2, t1.shape)[0]
+    m0 = np.ones_like(t1) if files.m0 is None else _volume(files.m0, t1.shape)[0]
     mask = (t1 > 0) & (t2 > 0) & (np.abs(m0) > 0) & np.isfinite(t1 + t2 + np.abs(m0))
     if not mask.any():
         raise UsageError(f"{files.t1}: must have voxels with T1, T2 and M0 above 0, got none")
@@ -104,7 +104,7 @@ def read_maps(files: MapFiles) -> MeasuredMaps:
     if files.labels is None:
         labels = _by_windows(t1_seconds)
     else:
-        labels = np.rint(_read(files.labels, t1.shape)[0].real).astype(np.int16)
+        labels = np.rint(_volume(files.labels, t1.shape)[0].real).astype(np.int16)
         labels = np.where((labels >= 1) & (labels <= FLUID), labels, MIXED).astype(np.uint8)
     return MeasuredMaps(
         t1=t1_seconds.astype(np.float32),
@@ -189,7 +189,7 @@ def _by_windows(t1: NDArray[Any]) -> NDArray[np.uint8]:
     return labels
 
 
-def _read(path: Path, shape: tuple[int, ...] | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
+def _volume(path: Path, shape: tuple[int, ...] | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
     """A 3D volume and its affine [mm]."""
     import nibabel
     from nibabel.filebasedimages import ImageFileError
@@ -202,6 +202,6 @@ def _read(path: Path, shape: tuple[int, ...] | None = None) -> tuple[NDArray[Any
     if values.ndim == 2:
         values = values[..., None]
     if values.ndim != 3 or (shape is not None and values.shape != shape):
-        wanted = "three axes" if shape is None else f"shape {shape}"
-        raise UsageError(f"{path}: must have {wanted}, got shape {values.shape}")
+        rule = "three axes" if shape is None else f"shape {shape}"
+        raise UsageError(f"{path}: must have {rule}, got shape {values.shape}")
     return values, image.affine

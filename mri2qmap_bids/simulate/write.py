@@ -189,11 +189,11 @@ def initialise_raw_dataset(dataset: Path) -> None:
         write_json(dataset / "dataset_description.json", description)
     if not any(dataset.glob("README*")):
         write_text(dataset / "README.md", _README)
-    ignored = dataset / ".bidsignore"
-    lines = ignored.read_text().splitlines() if ignored.exists() else []
-    missing = [line for line in _IGNORED if line not in lines]
-    if missing:
-        write_text(ignored, "\n".join([*lines, *missing]) + "\n")
+    ignore_file = dataset / ".bidsignore"
+    lines = ignore_file.read_text().splitlines() if ignore_file.exists() else []
+    new_lines = [line for line in _IGNORED if line not in lines]
+    if new_lines:
+        write_text(ignore_file, "\n".join([*lines, *new_lines]) + "\n")
 
 
 def merge_participant(dataset: Path, row: Mapping[str, str]) -> None:
@@ -223,10 +223,12 @@ def merge_participant(dataset: Path, row: Mapping[str, str]) -> None:
         [other.get(column, "n/a") for column in columns] for _, other in sorted(others.items())
     ]
     write_text(path, "\n".join("\t".join(line) for line in lines) + "\n")
-    described = dataset / "participants.json"
-    columns_known: dict[str, Any] = json.loads(described.read_text()) if described.exists() else {}
-    if not set(_COLUMNS) <= set(columns_known):
-        write_json(described, {**_COLUMNS, **columns_known})
+    columns_file = dataset / "participants.json"
+    descriptions: dict[str, Any] = (
+        json.loads(columns_file.read_text()) if columns_file.exists() else {}
+    )
+    if not set(_COLUMNS) <= set(descriptions):
+        write_json(columns_file, {**_COLUMNS, **descriptions})
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:

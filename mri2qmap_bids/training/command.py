@@ -63,23 +63,25 @@ def run_training(arguments: argparse.Namespace) -> Path:
     )
     real = load_folder(arguments.images, contrasts) if arguments.images else []
     tissues = tissue_slices(arguments.labels, arguments.slices_per_label, arguments.seed)
-    held = tuple(arguments.hold_out)
-    kept_tissues = [item for item in tissues if item.group.startswith(held)]
-    tissues = [item for item in tissues if item not in kept_tissues]
-    held_out = [item for item in real if item.group.startswith(held)]
+    prefixes = tuple(arguments.hold_out)
+    test_tissues = [item for item in tissues if item.group.startswith(prefixes)]
+    tissues = [item for item in tissues if item not in test_tissues]
+    held_out = [item for item in real if item.group.startswith(prefixes)]
     real = [item for item in real if item not in held_out]
-    held_out += synthesise_slices(kept_tissues, contrasts, arguments.seed)
+    held_out += synthesise_slices(test_tissues, contrasts, arguments.seed)
     if not real and not tissues:
         raise UsageError("--images and --labels: must give slices to train on, got none")
     if not held_out:
-        raise UsageError(f"--hold-out: must name subjects that are there, got {list(held)}")
-    chosen = held_out[:: max(len(held_out) // _N_VALIDATION, 1)]
-    logger.info("%d real, %d anatomical, %d held-out slices", len(real), len(tissues), len(chosen))
+        raise UsageError(f"--hold-out: must name subjects that are there, got {list(prefixes)}")
+    validation = held_out[:: max(len(held_out) // _N_VALIDATION, 1)]
+    logger.info(
+        "%d real, %d anatomical, %d held-out slices", len(real), len(tissues), len(validation)
+    )
     tables = noise_tables(contrasts, _N_TRAINS, arguments.seed)
     sources = Sources(contrasts, real, tissues, tables)
     output: Path = arguments.output
     checkpoint = output.with_suffix(".checkpoint")
-    network, history = train(sources, chosen, shape, options, checkpoint, initial)
+    network, history = train(sources, validation, shape, options, checkpoint, initial)
     data = {
         "real_slices": len(real),
         "real_subjects": sorted({item.group for item in real}),

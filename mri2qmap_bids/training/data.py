@@ -69,7 +69,7 @@ def load_folder(folder: Path, contrasts: Sequence[str]) -> list[Slice]:
     contrasts
         BIDS suffix of every channel.
     """
-    found: dict[str, dict[str, Path]] = {}
+    volumes: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.rglob("*.nii*")):
         contrast = contrast_of(path)
         if contrast is None or contrast not in contrasts:
@@ -78,9 +78,9 @@ def load_folder(folder: Path, contrasts: Sequence[str]) -> list[Slice]:
             )
             continue
         stem = re.sub(_NAMES[contrast], "", _plain(path), flags=re.IGNORECASE)
-        found.setdefault(f"{path.parent}/{stem}", {})[contrast] = path
+        volumes.setdefault(f"{path.parent}/{stem}", {})[contrast] = path
     slices: list[Slice] = []
-    for name, paths in found.items():
+    for name, paths in volumes.items():
         slices += _slices_of(Path(name).name.strip("_- "), paths, contrasts)
     return slices
 
@@ -117,9 +117,9 @@ def tissue_slices(label_files: Iterable[Path], n_slices: int, seed: int) -> list
         anatomy = brainweb(path)
         centre, _ = centre_and_extent(anatomy)
         rng = np.random.default_rng([seed, number])
-        made = 0
-        while made < n_slices:
-            count = min(6, n_slices - made)
+        n_done = 0
+        while n_done < n_slices:
+            count = min(6, n_slices - n_done)
             size = rng.uniform(0.9e-3, 1.6e-3)
             n = int(0.2 / size) // 8 * 8
             thickness = rng.uniform(1e-3, 4e-3)
@@ -135,8 +135,8 @@ def tissue_slices(label_files: Iterable[Path], n_slices: int, seed: int) -> list
             whole = np.rint(255 * parts).astype(np.uint8)
             group = path.stem.split("_")[0]
             slices += [TissueSlice(np.ascontiguousarray(whole[:, z]), group) for z in range(count)]
-            made += count
-        logger.info("%s: %d slices", path.name, made)
+            n_done += count
+        logger.info("%s: %d slices", path.name, n_done)
     return [item for item in slices if (item.fractions[0] < 128).mean() > 0.1]
 
 
@@ -162,7 +162,7 @@ def synthesise_slices(
         # A ratio means nothing where there is no signal, so whole images are judged without.
         real = np.array([not DENOISED_CONTRASTS[name].normalised for name in contrasts])
         images[~torch.from_numpy(real)] = 0
-        slices += _kept([images.numpy()], real, item.group)
+        slices += _usable_slices([images.numpy()], real, item.group)
     return slices
 
 
@@ -201,7 +201,9 @@ def _slices_of(group: str, paths: dict[str, Path], contrasts: Sequence[str]) -> 
         for contrast, _, volume in same:
             channel = list(contrasts).index(contrast)
             stack[channel], present[channel] = np.maximum(volume, 0), True
-        slices += _kept(_planes(stack, np.array(first.header.get_zooms()[:3])), present, group)
+        slices += _usable_slices(
+            _planes(stack, np.array(first.header.get_zooms()[:3])), present, group
+        )
     return slices
 
 
@@ -223,25 +225,27 @@ def _planes(stack: NDArray[np.float32], sizes: NDArray[np.float64]) -> list[NDAr
     return [zoom(p, (1, factor, factor), order=1) for p in blurred]
 
 
-def _kept(planes: list[NDArray[np.float32]], present: NDArray[np.bool_], group: str) -> list[Slice]:
+def _usable_slices(
+    planes: list[NDArray[np.float32]], present: NDArray[np.bool_], group: str
+) -> list[Slice]:
     """Planes with enough in them, each contrast scaled to its own white, cut to what there is."""
-    kept = []
+    slices = []
     for plane in planes:
         tops = [
             np.percentile(image[image > 0], _WHITE) if (image > 0).any() else 0.0 for image in plane
         ]
         if not any(tops):
             continue
-        filled = np.any(plane > 0.1 * np.array(tops)[:, None, None], axis=0)
-        if filled.mean() < 0.1 or any(present & (np.array(tops) <= 0)):
+        signal = np.any(plane > 0.1 * np.array(tops)[:, None, None], axis=0)
+        if signal.mean() < 0.1 or any(present & (np.array(tops) <= 0)):
             continue
-        rows, columns = (np.flatnonzero(filled.any(axis=axis)) for axis in (1, 0))
+        rows, columns = (np.flatnonzero(signal.any(axis=axis)) for axis in (1, 0))
         cut = plane[:, max(rows[0] - 6, 0) : rows[-1] + 7, max(columns[0] - 6, 0) : columns[-1] + 7]
         if min(cut.shape[1:]) < _SMALLEST:
             continue
         scaled = cut / np.where(present, tops, 1.0)[:, None, None]
-        kept.append(Slice(np.clip(scaled, 0, 4).astype(np.float16), present, group))
-    return kept
+        slices.append(Slice(np.clip(scaled, 0, 4).astype(np.float16), present, group))
+    return slices
 
 
 def _plain(path: Path) -> str:

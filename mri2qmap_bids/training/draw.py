@@ -139,16 +139,16 @@ def _separate(
             maps = draw_maps(sources, count, edge, rng, generator)
             clean = contrasts_of(maps, sources.contrasts)
             images.append((clean / white_of(clean, sources.contrasts)).clamp_max(4))
-            counted.append(_known(maps, sources.contrasts))
+            counted.append(_meaningful(maps, sources.contrasts))
     if counts[2]:
         clean, present = _of_images(sources, counts[2], edge, rng, generator)
         images.append(clean)
         counted.append(present[:, :, None, None].float().expand_as(clean))
     all_images, all_counted = torch.cat(images), torch.cat(counted)
     there = all_counted.amax((2, 3))
-    chosen = torch.multinomial(there, 1, generator=generator)[:, :, None, None]
-    chosen = chosen.expand(-1, -1, edge, edge)
-    clean = all_images.gather(1, chosen)
+    channel = torch.multinomial(there, 1, generator=generator)[:, :, None, None]
+    channel = channel.expand(-1, -1, edge, edge)
+    clean = all_images.gather(1, channel)
     low, high = np.log(sigma_range)
     level = torch.exp(low + (high - low) * torch.rand((len(clean), 1), generator=generator))
     noisy, sigma = directly(clean, level, generator)
@@ -160,7 +160,7 @@ def _separate(
         clean=clean,
         noisy=torch.where(white, plain, noisy),
         sigma=torch.where(white, even, sigma),
-        counted=all_counted.gather(1, chosen),
+        counted=all_counted.gather(1, channel),
         white=torch.ones_like(level)[:, :, None, None],
         t1=unknown,
         t2=unknown,
@@ -173,8 +173,8 @@ def _counts(
 ) -> list[int]:
     """Patches from anatomies, from T1-weighted images turned into maps, and from real images."""
     kinds = (sources.tissues, sources.textures, sources.real)
-    wanted = np.array(shares) * np.array([len(items) > 0 for items in kinds])
-    return [int(count) for count in rng.multinomial(n, wanted / wanted.sum())]
+    weights = np.array(shares) * np.array([len(items) > 0 for items in kinds])
+    return [int(count) for count in rng.multinomial(n, weights / weights.sum())]
 
 
 def _of_anatomies(
@@ -202,7 +202,7 @@ def _of_images(
     return clean * gain, torch.from_numpy(np.stack([item.present for item in items]))
 
 
-def _known(maps: RandomMaps, contrasts: tuple[str, ...]) -> torch.Tensor:
+def _meaningful(maps: RandomMaps, contrasts: tuple[str, ...]) -> torch.Tensor:
     """1 where a contrast of maps means something: everywhere, but a ratio only where there is signal."""
     plain = torch.tensor([not DENOISED_CONTRASTS[name].normalised for name in contrasts])
     return torch.where(plain[:, None, None], 1.0, (maps.m0 > 0.1).float()[:, None])
@@ -225,20 +225,20 @@ def _synthetic(
     noisy, sigma = through_maps(maps, sources.tables, level, generator)
     white = white_of(noisy, sources.contrasts)
     white = white * torch.exp(0.15 * torch.randn((n, n_contrasts, 1, 1), generator=generator))
-    chosen = torch.rand((n, 1, 1, 1), generator=generator) < _THROUGH_MAPS
+    by_maps = torch.rand((n, 1, 1, 1), generator=generator) < _THROUGH_MAPS
     whole = torch.rand((n, 1, 1, 1), generator=generator) >= _WITHOUT_RATIOS
-    seen = (plain[:, None, None] | whole).float()
-    known = (maps.m0 > 0) & whole[:, 0]
+    present = (plain[:, None, None] | whole).float()
+    has_maps = (maps.m0 > 0) & whole[:, 0]
     zero = torch.zeros(())
     return Batch(
-        clean=torch.where(chosen, clean / white, clean / own).clamp_max(4) * seen,
-        noisy=torch.where(chosen, noisy / white, direct).clamp(-4, 4) * seen,
-        sigma=torch.where(chosen, sigma / white, direct_sigma).clamp_max(2) * seen,
-        counted=_known(maps, sources.contrasts) * seen,
-        white=torch.where(chosen, white, own),
-        t1=torch.where(known, maps.t1, zero),
-        t2=torch.where(known, maps.t2, zero),
-        m0=torch.where(known, maps.m0, zero),
+        clean=torch.where(by_maps, clean / white, clean / own).clamp_max(4) * present,
+        noisy=torch.where(by_maps, noisy / white, direct).clamp(-4, 4) * present,
+        sigma=torch.where(by_maps, sigma / white, direct_sigma).clamp_max(2) * present,
+        counted=_meaningful(maps, sources.contrasts) * present,
+        white=torch.where(by_maps, white, own),
+        t1=torch.where(has_maps, maps.t1, zero),
+        t2=torch.where(has_maps, maps.t2, zero),
+        m0=torch.where(has_maps, maps.m0, zero),
     )
 
 

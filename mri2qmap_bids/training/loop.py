@@ -157,7 +157,7 @@ def train(
                 {"step": step + 1, "loss": loss.item(), "seconds": time.monotonic() - start}
                 | scores
             )
-            logger.info("step %d: loss %.4f, %s", step + 1, loss.item(), _shown(scores))
+            logger.info("step %d: loss %.4f, %s", step + 1, loss.item(), _score_text(scores))
             state = {
                 "network": network.state_dict(),
                 "mean": mean.state_dict(),
@@ -248,5 +248,5 @@ def _divisible(images: np.ndarray, multiple: int) -> np.ndarray:
     return images[:, :ny, :nx]
 
 
-def _shown(scores: dict[str, float]) -> str:
+def _score_text(scores: dict[str, float]) -> str:
     return ", ".join(f"{key} {value:.2f}" for key, value in scores.items())

@@ -55,13 +55,13 @@ def maps_of_fractions(fractions: torch.Tensor, generator: torch.Generator) -> Ra
     values = torch.tensor([(t.t1, t.t2, t.m0) for t in BRAINWEB_TISSUES])
     spread = torch.tensor(_TISSUE_SPREAD)
     factors = torch.exp(_normal((len(fractions), *values.shape), generator) * spread)
-    drawn = values * factors
+    properties = values * factors
     visible = fractions * (values[:, 2] > 0).view(1, -1, 1, 1)
     total = visible.sum(1)
     safe = total.clamp_min(_LEAST_TISSUE)
-    t1 = safe / torch.einsum("bkyx,bk->byx", visible, 1 / drawn[..., 0]).clamp_min(1e-6)
-    t2 = safe / torch.einsum("bkyx,bk->byx", visible, 1 / drawn[..., 1]).clamp_min(1e-6)
-    m0 = torch.einsum("bkyx,bk->byx", visible, drawn[..., 2])
+    t1 = safe / torch.einsum("bkyx,bk->byx", visible, 1 / properties[..., 0]).clamp_min(1e-6)
+    t2 = safe / torch.einsum("bkyx,bk->byx", visible, 1 / properties[..., 1]).clamp_min(1e-6)
+    m0 = torch.einsum("bkyx,bk->byx", visible, properties[..., 2])
     return _varied(t1, t2, m0, total > _LEAST_TISSUE, generator)
 
 
@@ -89,9 +89,9 @@ def maps_of_t1w(images: torch.Tensor, generator: torch.Generator) -> RandomMaps:
     rows = torch.arange(len(images)).view(-1, 1, 1)
     logs = nodes[rows, cell] * (1 - part[..., None]) + nodes[rows, cell + 1] * part[..., None]
     # Air and bone are dark as fluid is: signal fades in with the image's own.
-    seen = ((images - 0.03) / 0.09).clamp(0, 1)
+    signal = ((images - 0.03) / 0.09).clamp(0, 1)
     t1, t2, m0 = logs.exp().unbind(-1)
-    return _varied(t1, t2, m0 * seen, seen > 0.3, generator)
+    return _varied(t1, t2, m0 * signal, signal > 0.3, generator)
 
 
 def _varied(

@@ -141,9 +141,11 @@ def through_maps(
         [synthesise(DENOISED_CONTRASTS[name], m0, noisy_t1, noisy_t2) for name in tables.contrasts],
         1,
     )
-    told = tables.deviations[_cell(train, noisy_t1, noisy_t2)].movedim(-1, 1) * local[:, None]
-    told = told * _scale(m0.clamp_min(1e-3), tables.contrasts) / m0.clamp_min(1e-3)[:, None]
-    return noisy, (told * _misjudged(n, generator)).clamp_min(1e-4)
+    deviation = tables.deviations[_cell(train, noisy_t1, noisy_t2)].movedim(-1, 1) * local[:, None]
+    deviation = (
+        deviation * _scale(m0.clamp_min(1e-3), tables.contrasts) / m0.clamp_min(1e-3)[:, None]
+    )
+    return noisy, (deviation * _misjudged(n, generator)).clamp_min(1e-4)
 
 
 def directly(

@@ -136,3 +136,35 @@ def test_headers_of_a_raw_file_are_read_in_one_go(tmp_path, monkeypatch):
     assert extent_of_lines(lines).matrix == (1, 8, 8)
     assert sequence.n_frames == len(GOOD["FlipAngle"])
     assert len(opened) == 1
+
+
+def test_slice_profile_is_that_of_the_rf_pulse():
+    pulse = {"RFPulseShape": "sinc", "RFTimeBandwidthProduct": 4}
+    profile = np.array(sequence(**pulse).slice_profile)
+    assert len(profile) == 8 and profile[0] == pytest.approx(1, abs=0.01)
+    assert (np.diff(profile) < 0).all() and 0.02 < profile[-1] < 0.2
+    assert sequence(**pulse, MRAcquisitionType="2D").slice_profile == tuple(profile)
+    assert sequence(header=None, **pulse).slice_profile == tuple(profile)
+
+
+PULSE = {"RFPulseShape": "sinc", "RFTimeBandwidthProduct": 4}
+VOLUME = ScanHeader((8, 8, 8), (0.2, 0.2, 0.2), (8, 8, 8), (0.2, 0.2, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"RFPulseShape": "gauss"}, "RFPulseShape must be one of sinc, SLR, got 'gauss'"),
+        ({"RFPulseShape": None}, "RFPulseShape must be one of sinc, SLR, got None"),
+        ({"RFTimeBandwidthProduct": None}, "RFTimeBandwidthProduct must be 2 to 32, got None"),
+        ({"RFTimeBandwidthProduct": 1}, "RFTimeBandwidthProduct must be 2 to 32, got 1.0"),
+        ({"RFTimeBandwidthProduct": "4"}, "RFTimeBandwidthProduct must be a number"),
+        ({"SliceProfile": [1.0, 0.5]}, "RFPulseShape must be absent beside SliceProfile"),
+        ({"MRAcquisitionType": "3D"}, "RFPulseShape must be absent in 3D"),
+        ({"header": VOLUME}, "RFPulseShape must be absent in 3D"),
+        ({"FlipAngle": [0, 0]}, "FlipAngle must be above 0 on average"),
+    ],
+)
+def test_what_is_no_pulse_of_a_slice_is_refused(changes, words):
+    with pytest.raises(SidecarError, match="sub-01_MRF.json: " + words):
+        sequence(**(PULSE | changes))

@@ -12,6 +12,7 @@ from mri2qmap_bids import tools
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.acquisition.layout import ReadLayout
 from mri2qmap_bids.recon.acquisition.raw import read_raw
+from mri2qmap_bids.recon.physics.slice_profile import RFPulse, slice_profile
 from mri2qmap_bids.simulate.coils import COIL_RADIUS
 from mri2qmap_bids.simulate.command import scan_options
 from mri2qmap_bids.simulate.phantom import POINT_SPREAD
@@ -198,6 +199,25 @@ def test_same_seed_writes_the_same_samples(tmp_path):
     assert np.abs(a - c).max() > 0
 
 
+def test_slice_profile_is_in_the_samples_and_in_the_sidecar(tmp_path):
+    words = ["--matrix", "8", "--frames", "12", "--coils", "1", "--noise", "0"]
+    assert _simulate(tmp_path / "none", *words) == 0
+    assert _simulate(tmp_path / "sinc", *words, "--slice-profile", "sinc:4") == 0
+    sidecar = next((tmp_path / "sinc").glob("sub-*/**/*_MRF.json"))
+    expected = slice_profile(
+        RFPulse("sinc", 4.0), float(make_sequence("FISP", 12).flip_angle.mean())
+    )
+    assert from_sidecar(sidecar).slice_profile == expected
+    # The sidecar is all that another simulation needs.
+    assert _simulate(tmp_path / "again", *words, "--sidecar", str(sidecar)) == 0
+    none, sinc, again = (
+        np.stack([a.data for a in _raw(tmp_path / name, "*_MRF.h5")[1]])
+        for name in ("none", "sinc", "again")
+    )
+    np.testing.assert_allclose(sinc, again, atol=1e-5 * np.abs(sinc).max())
+    assert np.linalg.norm(sinc - none) > 0.05 * np.linalg.norm(none)
+
+
 def test_trajectory_units_and_frame_counter_are_as_asked(tmp_path):
     words = ["--matrix", "16", "--frames", "3", "--coils", "1", "--noise", "0"]
     assert _simulate(tmp_path / "fov", *words) == 0
@@ -311,6 +331,11 @@ def test_scans_obey_point_spread_coil_radius_and_order():
         (["--maps", "a.nii", "b.nii", "--point-spread", "0"], 64, "--point-spread"),
         (["--coil-radius", "1"], 64, "--coil-radius"),
         (["--coil-radius", "inf"], 64, "--coil-radius"),
+        (["--slice-profile", "sinc"], 64, "--slice-profile"),
+        (["--slice-profile", "gauss:4"], 64, "--slice-profile"),
+        (["--slice-profile", "sinc:1"], 64, "--slice-profile"),
+        (["--slice-profile", "sinc:nan"], 64, "--slice-profile"),
+        (["--dimension", "3D", "--slice-profile", "sinc:4"], 64, "--slice-profile"),
     ],
 )
 def test_bad_words_leave_one_line_and_nothing_on_disk(tmp_path, capsys, words, code, said):

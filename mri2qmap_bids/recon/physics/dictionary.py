@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -233,11 +234,11 @@ def fingerprint_of(
     """Hash of everything a dictionary depends on."""
     digest = hashlib.sha256()
     # Not asdict(), which would drop the types of events.
-    content = [getattr(sequence, member.name) for member in fields(sequence)]
-    for value in (*content, *asdict(grid).values(), rank, energy, N_STATES):
-        data = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
-        digest.update(data + b"|")
-    digest.update(str(_PHYSICS_VERSION).encode())
+    parts = [getattr(sequence, member.name) for member in fields(sequence)]
+    for value in (*parts, *asdict(grid).values(), rank, energy, N_STATES):
+        content = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+        digest.update(content + b"|")
+    digest.update(f"{_PHYSICS_VERSION} torchsim {version('torchsim')}".encode())
     return digest.hexdigest()[:16]
 
 

@@ -1,20 +1,18 @@
 """Sensitivities and coil compression: laws that hold for any data, and accuracy on phantoms."""
 
-import os
-import tempfile
 from collections.abc import Sequence
-
-os.environ.setdefault("NUMBA_CACHE_DIR", tempfile.gettempdir())
 
 import numpy as np
 import pytest
 import torch
-from sigpy.mri import birdcage_maps
 from torch import Tensor
 
 from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.encoding.coils import compress_coils, estimate_sensitivities
 from mri2qmap_bids.recon.encoding.nufft import Nufft
+from mri2qmap_bids.sigpy_loader import sigpy_module
+
+birdcage_maps = sigpy_module("sigpy.mri").birdcage_maps
 
 
 def spirals(n: int, dim: int) -> Tensor:
