@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from latex2mathml.converter import convert
+
 from mri2qmap_bids import errors
 from mri2qmap_bids.citation.references import REFERENCES
 from mri2qmap_bids.cli.parser import build_parser
@@ -13,18 +15,25 @@ from mri2qmap_bids.tools import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 _PLACE = re.compile(r"^\{\{ *(.+?) *\}\}$", re.MULTILINE)
+_FORMULA = re.compile(r"^( *)```math\n(.*?)\n *```$", re.MULTILINE | re.DOTALL)
 # Defaults that depend on the machine.
 _OF_MACHINE = {"nprocs": "all cores"}
 _TOLD = re.compile(r" *[(;] *default: *(?P<value>[^()]*)\)$")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Fill the places of a page that stand as ``{{ name }}`` on a line of their own."""
+    """Fill the places of a page that stand as ``{{ name }}`` on a line of their own; hide formulas."""
+    markdown = _FORMULA.sub(lambda found: f"{found[1]}formula:{found[2].encode().hex()}", markdown)
     return _PLACE.sub(lambda found: _FILLED[found[1].split(":")[0]](found[1]), markdown)
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Docstrings name functions as Sphinx would have it: leave the name alone."""
+    """Formulas as MathML. Docstrings name functions as Sphinx would have it: leave the name alone."""
+    html = re.sub(
+        "formula:([0-9a-f]+)",
+        lambda found: convert(bytes.fromhex(found[1]).decode(), display="block"),
+        html,
+    )
     return re.sub(r":(?:func|class|meth|mod|attr):(?=<code>|<a)", "", html)
 
 

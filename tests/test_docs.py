@@ -128,3 +128,12 @@ def test_the_event_list_of_the_page_is_read_as_it_stands(pages):
     sequence = read_sequence(metadata, None, ROOT / "x_MRF.h5")
     signal = simulate(sequence, torch.tensor([0.1]), torch.tensor([0.05]))[0].abs()
     assert signal.tolist() == pytest.approx([np.exp(-0.4), np.exp(-1.2)], rel=1e-4)
+
+
+def test_formulas_are_rendered(pages):
+    source = (ROOT / "docs" / "method.md").read_text().count("```math")
+    formulas = re.findall(r"<math.*?</math>", pages["method"], re.DOTALL)
+    assert len(formulas) == source >= 5
+    # A command that the converter does not know stays as it is.
+    assert not any("\\" in formula for formula in formulas)
+    assert "formula:" not in pages["method"] and "```" not in pages["method"]

@@ -22,13 +22,11 @@ def bssfp(
 ) -> PulseSequence:
     """bSSFP: all gradients are balanced, so that each pulse finds what the last one left over.
 
-    ::
-
-        RF        [inv]       a0 <0>           a1 <180>           a2 <0>
-        gradient                    (balanced)        (balanced)
-        readout                      R0               R1
-        time      |<-- TI -->|<-TE->|         |<-TE->|
-                             |<----- TR ----->|<----- TR ----->|
+        RF       [inv]        a0 <0>               a1 <180>             a2 <0>
+        gradient                       balanced             balanced
+        readout                     R0                   R1
+        time     |<--- TI --->|<-TE->|             |<-TE->|
+                              |<------- TR ------->|<------- TR ------->|
 
     Parameters
     ----------

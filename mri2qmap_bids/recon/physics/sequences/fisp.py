@@ -20,13 +20,11 @@ def fisp(
 ) -> PulseSequence:
     """FISP: every readout is followed by one cycle of spoiling, which later pulses refocus in part.
 
-    ::
-
-        RF        [inv]       a0 <p0>          a1 <p1>            a2
-        gradient                     1 cycle          1 cycle
-        readout                    R0               R1
-        time      |<-- TI -->|<-TE->|         |<-TE->|
-                             |<----- TR ----->|<----- TR ----->|
+        RF       [inv]        a0 <p0>              a1 <p1>              a2
+        gradient                       1 cycle              1 cycle
+        readout                     R0                   R1
+        time     |<--- TI --->|<-TE->|             |<-TE->|
+                              |<------- TR ------->|<------- TR ------->|
 
     Parameters
     ----------

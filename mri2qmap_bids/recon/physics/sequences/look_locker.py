@@ -26,8 +26,6 @@ def look_locker(
 ) -> EventSequence:
     """Look-Locker: spoiled gradient echoes of small flip angle after an inversion.
 
-    ::
-
         RF         inv      a0         a1         a2         a3
         gradient               spoil      spoil      spoil      spoil
         readout               R0         R1         R2         R3

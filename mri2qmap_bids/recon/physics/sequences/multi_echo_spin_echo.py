@@ -36,8 +36,6 @@ def multi_echo_spin_echo(
 ) -> EventSequence:
     """Multi-echo spin echo (CPMG): frame n is echo n; stimulated echoes of imperfect pulses count.
 
-    ::
-
         RF        [inv]         90 <x>    b0 <y>          b1 <y>          b2 <y>
         gradient                       cr    cr        cr    cr        cr    cr     spoil
         readout                                   R0              R1              R2

@@ -31,8 +31,6 @@ def prepared_gradient_echo(
 ) -> EventSequence:
     """Spoiled gradient echoes in segments; the frame that begins one has a preparation before it.
 
-    ::
-
         RF         inv       a  a  a  a            90 180 -90  a  a  a  a
         gradient              s  s  s  s                    s   s  s  s  s
         readout               R0 R1 R2 R3                       R4 R5 R6 R7

@@ -40,8 +40,6 @@ def qti(  # noqa: PLR0913, PLR0917
 ) -> EventSequence:
     """Gradient echoes whose pulses, times, spoiling and preparation all vary from frame to frame.
 
-    ::
-
         RF                  [inv]      [90  180  -90]    a <p>
         gradient                                  spoil             n cycles
         readout                                                 R

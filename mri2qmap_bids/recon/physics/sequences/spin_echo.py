@@ -36,8 +36,6 @@ def spin_echo(
 ) -> EventSequence:
     """Single-echo spin echo; every frame is a scan of its own, in its own steady state.
 
-    ::
-
         RF        [inv]         90 <x>     180 <y>                            [inv]
         gradient                        crush   crush              spoil
         readout                                           R

@@ -40,13 +40,11 @@ def spoiled_gradient_echo(
 ) -> EventSequence:
     """Spoiled gradient echo: gradients and pulses of quadratic phase spoil transverse magnetisation.
 
-    ::
-
-        RF        [inv]       a0 <0>           a1 <d>             a2 <3d>
-        gradient                     1 cycle          1 cycle
-        readout                    R0               R1
-        time      |<-- TI -->|<-TE->|         |<-TE->|
-                             |<----- TR ----->|<----- TR ----->|
+        RF       [inv]        a0 <0>               a1 <d>               a2 <3d>
+        gradient                       1 cycle              1 cycle
+        readout                     R0                   R1
+        time     |<--- TI --->|<-TE->|             |<-TE->|
+                              |<------- TR ------->|<------- TR ------->|
 
     Pulse n has the phase d n (n + 1) / 2, and the receiver too.
 
