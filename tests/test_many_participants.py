@@ -82,8 +82,8 @@ def test_one_call_does_all_that_can_be_done_and_the_next_one_nothing(
         else:
             assert log.count(f" {name}: done") == 1
     assert "62 done, 0 skipped, 3 failed" in log
-    done = {path.name for path in (tmp_path / "out").rglob("*_T1map.nii.gz")}
-    assert {f"{name}_T1map.nii.gz" for name in every if name not in damaged} <= done
+    maps = {path.name for path in (tmp_path / "out").rglob("*_T1map.nii.gz")}
+    assert {f"{name}_T1map.nii.gz" for name in every if name not in damaged} <= maps
     assert validator(tmp_path / "out") == (0, "")
 
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
@@ -120,10 +120,10 @@ def test_one_of_three_hundred_participants_is_found_at_once(dataset, tmp_path):
     words = [sys.executable, "-m", "mri2qmap_bids", str(bids), str(tmp_path / "out")]
     words += ["participant", "--dry-run", "--participant-label", "142"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    process = subprocess.run(words, capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
-    assert [line.split("\t")[0] for line in done.stdout.splitlines() if "\t" in line] == [
+    assert [line.split("\t")[0] for line in process.stdout.splitlines() if "\t" in line] == [
         "sub-142_ses-a",
         "sub-142_ses-b",
     ]

@@ -98,13 +98,13 @@ def test_markers_in_oblique_slices_land_on_their_world_coordinates(tmp_path):
     path = write_file(tmp_path / "x.h5", readouts, header_xml((*matrix, 1), fov))
     maps = reconstruct(read_raw(path, ReadLayout(SEQUENCE.n_frames)), SEQUENCE, OPTIONS)
     assert maps.t1.shape == (3, 8, 10)
-    found = []
+    places = []
     for plane in range(3):
         peak = (plane, *np.unravel_index(np.abs(maps.m0[plane]).argmax(), (8, 10)))
-        found.append(world_of(maps, peak))
+        places.append(world_of(maps, peak))
         assert maps.t1[peak] == pytest.approx(TISSUE[0], rel=0.01)
     expected = np.array(markers) * [-1, -1, 1]
-    assert np.allclose(found, expected[::-1], atol=1e-3)
+    assert np.allclose(places, expected[::-1], atol=1e-3)
 
 
 def test_markers_keep_their_place_when_the_encoded_field_of_view_is_larger(tmp_path):
@@ -132,13 +132,13 @@ def test_a_known_transmit_field_is_no_error_of_t2(tmp_path, method):
     path = write_file(tmp_path / "x.h5", readouts, header_xml((*matrix, 1), fov))
     scan = read_raw(path, ReadLayout(SEQUENCE.n_frames))
     b1 = np.full((1, 6, 8), 0.83, np.float32)
-    found, ignored = (
+    corrected, ignored = (
         reconstruct(scan, SEQUENCE, options, b1=b1),
         reconstruct(scan, SEQUENCE, options),
     )
-    peak = np.unravel_index(np.abs(found.m0).argmax(), found.m0.shape)
-    assert found.t1[peak] == pytest.approx(TISSUE[0], rel=0.01)
-    assert found.t2[peak] == pytest.approx(TISSUE[1], rel=0.01)
+    peak = np.unravel_index(np.abs(corrected.m0).argmax(), corrected.m0.shape)
+    assert corrected.t1[peak] == pytest.approx(TISSUE[0], rel=0.01)
+    assert corrected.t2[peak] == pytest.approx(TISSUE[1], rel=0.01)
     assert abs(ignored.t2[peak] / TISSUE[1] - 1) > 0.15
     for wrong in (b1[:, :5], np.zeros_like(b1), np.full_like(b1, np.nan)):
         with pytest.raises(ValueError, match="b1 must be positive and finite of shape"):
@@ -241,8 +241,8 @@ def test_uncertainty_of_a_prior_is_its_detail_where_noise_is_strong():
         limited = uncertainty(solution_with(maps, deviation, maps), dictionary)
         for number in (0, 1):
             assert torch.equal(unlimited[number], noise[number])
-            known = (expected or noise)[number]
-            assert torch.allclose(limited[number], known, rtol=0.02)
+            expected_std = (expected or noise)[number]
+            assert torch.allclose(limited[number], expected_std, rtol=0.02)
 
 
 def test_what_the_data_took_back_of_a_prior_makes_it_less_certain_but_not_less_than_noise_does():

@@ -68,8 +68,8 @@ def test_raw_file_holds_every_frame_once(dataset):
     ]
     assert all(a.data.shape[1] == len(a.traj) and a.traj.shape[1] == 2 for a in images)
     assert (images[0].discard_pre, images[0].discard_post) == (3, 2)
-    kept = images[0].data[:, 3:-2]
-    assert np.abs(images[0].data[:, :3]).min() > 5 * np.abs(kept).max()
+    inside = images[0].data[:, 3:-2]
+    assert np.abs(images[0].data[:, :3]).min() > 5 * np.abs(inside).max()
     matrix, fov = (
         header.encoding[0].reconSpace.matrixSize,
         header.encoding[0].reconSpace.fieldOfView_mm,
@@ -97,9 +97,9 @@ def test_sidecar_has_one_value_per_frame(dataset, name, n_frames):
 
 def test_sidecar_describes_the_train_that_was_played(dataset):
     path = next(dataset.glob("sub-*/**/*acq-2d_MRF.json"))
-    read, played = from_sidecar(path), make_sequence("FISP", 12)
-    np.testing.assert_allclose(read.flip_angle, played.flip_angle, atol=1e-7)
-    np.testing.assert_allclose(read.repetition_time, played.repetition_time)
+    stored, played = from_sidecar(path), make_sequence("FISP", 12)
+    np.testing.assert_allclose(stored.flip_angle, played.flip_angle, atol=1e-7)
+    np.testing.assert_allclose(stored.repetition_time, played.repetition_time)
 
 
 @pytest.mark.parametrize("n_frames", [None, 7])
@@ -113,12 +113,12 @@ def test_every_field_of_a_sequence_survives_the_sidecar(tmp_path, n_frames):
     arms = make_trajectory("spiral", (16, 16), 12, 1)
     path = tmp_path / "sub-01_MRF.json"
     path.write_text(json.dumps(make_sidecar(played, arms, 2, RawFileOptions())))
-    read = from_sidecar(path, n_frames)
+    stored = from_sidecar(path, n_frames)
     for name, value in vars(played).items():
         if isinstance(value, np.ndarray):
-            np.testing.assert_allclose(getattr(read, name), value[:n_frames], atol=1e-7)
+            np.testing.assert_allclose(getattr(stored, name), value[:n_frames], atol=1e-7)
         else:
-            assert getattr(read, name) == value
+            assert getattr(stored, name) == value
 
 
 @pytest.mark.parametrize(
@@ -266,9 +266,9 @@ def test_every_choice_is_a_word(option, choices):
 def test_what_help_says_of_defaults_is_so(capsys):
     with pytest.raises(SystemExit):
         tools.main(["simulate", "--help"])
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"default {POINT_SPREAD:g}; 0: no blur" in said
-    assert f"default {Readout().sample_spacing:g}" in said
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"default {POINT_SPREAD:g}; 0: no blur" in text
+    assert f"default {Readout().sample_spacing:g}" in text
 
 
 def test_scans_obey_point_spread_coil_radius_and_order():
@@ -289,7 +289,7 @@ def test_scans_obey_point_spread_coil_radius_and_order():
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "text"),
     [
         (["--acceleration", "0"], 64, "--acceleration"),
         (["--frames", "0"], 64, "--frames"),
@@ -312,11 +312,11 @@ def test_scans_obey_point_spread_coil_radius_and_order():
         (["--coil-radius", "inf"], 64, "--coil-radius"),
     ],
 )
-def test_bad_words_leave_one_line_and_nothing_on_disk(tmp_path, capsys, words, code, said):
+def test_bad_words_leave_one_line_and_nothing_on_disk(tmp_path, capsys, words, code, text):
     root = tmp_path / "dataset"
     assert _simulate(root, "--matrix", "8", *words) == code
     error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
+    assert text in error and error.count("\n") == 1
     assert not root.exists()
 
 

@@ -116,8 +116,8 @@ def test_shipped_weights_take_noise_away(name):
     for level in (0.02, 0.05, 0.1, 0.2):
         noisy = clean + level * torch.randn_like(clean)
         sigma = torch.full_like(clean, level)
-        found = denoise(network, noisy, sigma)
-        assert (found - clean).norm() < 0.7 * (noisy - clean).norm()
+        denoised = denoise(network, noisy, sigma)
+        assert (denoised - clean).norm() < 0.7 * (noisy - clean).norm()
 
 
 @pytest.mark.parametrize(
@@ -138,12 +138,12 @@ def test_weights_come_back_as_they_were_saved(network, tmp_path):
     save_denoiser(network, {"data": "none"}, path)
     loaded = load_denoiser(path, CPU)
     noisy, sigma = torch.rand(2, 1, 6, 16, 16)
-    found, known = loaded(noisy, sigma), network(noisy, sigma)
-    assert (found - known).abs().max() < 1e-3 * (known - noisy).abs().max()
+    after, before = loaded(noisy, sigma), network(noisy, sigma)
+    assert (after - before).abs().max() < 1e-3 * (before - noisy).abs().max()
     for name, value in network.state_dict().items():
-        kept = loaded.state_dict()[name]
-        assert kept.dtype == torch.float32
-        assert torch.equal(kept, value.half().float())
+        stored = loaded.state_dict()[name]
+        assert stored.dtype == torch.float32
+        assert torch.equal(stored, value.half().float())
     assert json.loads(path.with_suffix(".json").read_text())["data"] == "none"
 
 

@@ -201,7 +201,7 @@ def test_compression_keeps_the_strongest_uncorrelated_and_white() -> None:
 
 def test_compressed_coils_lead_to_the_same_image(phantom: Phantom) -> None:
     virtual = compress_coils(phantom.kspace, 4)
-    lost = 1 - virtual.abs().square().sum() / phantom.kspace.abs().square().sum()
-    assert 0 <= lost < 0.05
+    loss = 1 - virtual.abs().square().sum() / phantom.kspace.abs().square().sum()
+    assert 0 <= loss < 0.05
     maps = estimate_sensitivities(virtual, phantom.omega, phantom.contrast, phantom.shape)
     assert maps.shape == (4, *phantom.shape)

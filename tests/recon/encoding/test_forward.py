@@ -122,8 +122,8 @@ def test_density_of_a_radial_trajectory_grows_with_radius():
     weights = density_compensation(omega.reshape(-1, 2), (32, 32)).reshape(60, 64).mean(0)
     inner = radii.abs()[4:-4]
     ratio = weights[4:-4] / inner.clamp_min(1e-9)
-    chosen = (inner > 0.4) & (inner < 2.6)
-    assert ratio[chosen].std() < 0.1 * ratio[chosen].mean()
+    band = (inner > 0.4) & (inner < 2.6)
+    assert ratio[band].std() < 0.1 * ratio[band].mean()
     assert weights.min() > 0
 
 

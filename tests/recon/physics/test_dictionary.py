@@ -67,21 +67,21 @@ def test_cache_is_read_again_and_names_all_it_depends_on(tmp_path):
 
 
 def test_those_who_want_the_same_dictionary_at_a_time_build_it_once(tmp_path, monkeypatch):
-    built = []
+    calls = []
 
     def slow(*arguments):
-        built.append(1)
+        calls.append(1)
         time.sleep(0.3)
         return build_dictionary(*arguments)
 
     monkeypatch.setattr("mri2qmap_bids.recon.physics.dictionary.build_dictionary", slow)
     with ThreadPoolExecutor(4) as pool:
-        wanted = [
+        futures = [
             pool.submit(cached_dictionary, train(n_frames=10), GRID, 3, 0.9999, tmp_path)
             for _ in range(4)
         ]
-        assert len({future.result() for future in wanted}) == 1
-    assert len(built) == 1
+        assert len({future.result() for future in futures}) == 1
+    assert len(calls) == 1
     assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
 
 

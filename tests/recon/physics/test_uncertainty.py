@@ -57,12 +57,12 @@ def test_tangents_are_slopes_of_the_atoms(case):
     def compressed(t1, t2):
         return simulate(sequence, t1, t2).to(dictionary.basis.dtype) @ dictionary.basis.conj()
 
-    for found, high, low in (
+    for slope, high, low in (
         (along_t1, compressed(t1 * up, t2), compressed(t1 * down, t2)),
         (along_t2, compressed(t1, t2 * up), compressed(t1, t2 * down)),
     ):
         expected = (high - low) / (2 * step)
-        assert (found - expected).norm() < 0.02 * expected.norm()
+        assert (slope - expected).norm() < 0.02 * expected.norm()
     assert (atom - compressed(t1, t2)).norm() < 1e-3 * atom.norm()
 
 

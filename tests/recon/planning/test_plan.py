@@ -112,10 +112,10 @@ def test_the_next_smaller_plan_goes_on_when_memory_runs_out():
             raise torch.OutOfMemoryError("CUDA out of memory")
         return 7
 
-    result, left = first_that_fits(work, ways)
+    result, remaining = first_that_fits(work, ways)
     assert result == 7
     assert tried == [4, 2]
-    assert [way.coils_at_once for way in left] == [2]
+    assert [way.coils_at_once for way in remaining] == [2]
 
 
 def test_memory_that_runs_out_with_every_plan_is_said_in_one_line():
@@ -154,23 +154,25 @@ def test_threads_that_wait_for_others_do_not_count(monkeypatch):
 
     monkeypatch.setattr("mri2qmap_bids.recon.planning.plan._quickest", took)
     n_threads = torch.get_num_threads()
-    found = []
+    rates = []
     try:
         for n in (1, 2):
             torch.set_num_threads(n)
             planning._rates_with.cache_clear()
-            found.append(measured_rates(torch.device("cpu"), 2))
+            rates.append(measured_rates(torch.device("cpu"), 2))
             assert torch.get_num_threads() == n
     finally:
         torch.set_num_threads(n_threads)
         planning._rates_with.cache_clear()
-    assert found[0] == found[1]
+    assert rates[0] == rates[1]
 
 
 def test_the_least_memory_is_taken_if_that_is_asked_for(monkeypatch):
     # A machine whose quickest way is not its smallest.
     monkeypatch.setattr("mri2qmap_bids.recon.forecast.machine_of", lambda *_: cpu(200))
     options = ReconOptions(device="cpu")
-    usual, least = (plan_for(FULL, options, MemoryLimits(least=asked)) for asked in (False, True))
+    usual, least = (
+        plan_for(FULL, options, MemoryLimits(least=least_memory)) for least_memory in (False, True)
+    )
     assert least[0].device == min(way.device for way in usual) < usual[0].device
     assert least[0].seconds > usual[0].seconds
