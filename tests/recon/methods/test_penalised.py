@@ -10,7 +10,7 @@ from helpers.trains import train
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.grid import tissue_grid
-from mri2qmap_bids.recon.methods.registry import method_named, resolved
+from mri2qmap_bids.recon.methods.registry import method_named
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.reconstruct import reconstruct
@@ -137,16 +137,6 @@ def test_more_weight_makes_maps_smoother(disc, maps, plain, method):
     strong = reconstruct(scan, SEQUENCE, options, dictionary)
     white = brain.labels == 2
     assert strong.t2[white].std() < maps[method].t2[white].std() < plain.t2[white].std()
-
-
-def test_options_say_what_a_method_will_do():
-    assert resolved(ReconOptions()).n_iterations == method_named("mri2qmap").iterations
-    assert resolved(ReconOptions()).regularisation is None
-    llr = resolved(ReconOptions(method="llr", n_iterations=3))
-    assert (llr.n_iterations, llr.regularisation) == (3, method_named("llr").regularisation)
-    assert resolved(ReconOptions(method="lrtv", regularisation=0.0)).regularisation == 0
-    direct = resolved(ReconOptions(method="gridding", n_iterations=5, regularisation=1.0))
-    assert direct.n_iterations is None and direct.regularisation is None
 
 
 @pytest.mark.gpu

@@ -6,6 +6,7 @@ import torch
 from helpers.trains import train
 
 from mri2qmap_bids.recon.physics.dictionary import (
+    AtomGrid,
     TissueGrid,
     build_dictionary,
     cached_dictionary,
@@ -34,6 +35,12 @@ def test_atoms_are_the_compressed_fingerprints():
     ].norm()
     assert error**2 <= 1.01 * (1 - dictionary.energy) + 1e-6
     assert dictionary.energy >= 0.9999
+
+
+def test_tissues_are_physical_up_to_equal_times():
+    times = torch.tensor([1.0, 2.0])
+    grid = AtomGrid(times, times, torch.zeros(4, 1))
+    assert grid.physical.tolist() == [True, False, True, True]  # T2 fastest
 
 
 def test_cache_is_read_again_and_names_all_it_depends_on(tmp_path):

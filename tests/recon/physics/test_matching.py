@@ -74,6 +74,14 @@ def test_matched_tissue_is_physical_and_inside_the_grid_whatever_the_signal(dict
     assert maps.m0[0] == 0
 
 
+def test_no_atom_with_t2_above_t1_is_ever_the_best(dictionary):
+    """Not even for its own signal."""
+    atoms = dictionary.atoms[~dictionary.physical].T.to(torch.complex64)
+    for exhaustive in (True, False):
+        maps = match(atoms, dictionary, refine=False, exhaustive=exhaustive)
+        assert (maps.t2 <= maps.t1).all()
+
+
 def test_refinement_never_fits_worse_than_the_grid(sequence, dictionary):
     t1, t2 = random_tissues(500, seed=3)
     image = compressed(sequence, dictionary, t1, t2).to(torch.complex64)

@@ -116,6 +116,24 @@ def test_a_step_is_not_taken_where_the_start_is_near_enough():
     assert not solution.image.any()
 
 
+@pytest.mark.parametrize(("share", "steps"), [(0.9, False), (1.1, True)])
+def test_the_limit_is_a_tenth_of_the_noise_in_real_and_imaginary_part(share, steps):
+    """A start so far from the minimiser, in one voxel, is or is not near enough."""
+    deviation = 0.5
+    distance = share * 0.1 * deviation * 2**0.5
+    start = torch.full((1, 1), 1.0, dtype=torch.complex64)
+    solution = plug_and_play(
+        lambda image: 0 * image,
+        0 * start,
+        Prior(start + distance),
+        start,
+        torch.tensor([deviation]),
+        deviation,
+        Schedule(n_iterations=1, decay=1.0, remaining=1.0, n_steps=5),
+    )
+    assert torch.equal(solution.image, start) != steps
+
+
 def test_the_preconditioner_does_not_change_what_is_found():
     small = {"deviation": 1e-5, "sample_deviation": 1e-5}
     plain, *_ = iterate(Prior(Z), **small)
