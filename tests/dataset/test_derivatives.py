@@ -112,7 +112,7 @@ def test_dataset_inside_the_raw_one_links_to_it_relatively(tmp_path):
         (tmp_path / "derivatives/mri2qmap/dataset_description.json").read_text()
     )
     assert description["DatasetLinks"] == {"raw": "../.."}
-    assert description["GeneratedBy"][0]["Name"] in "mri2qmap"
+    assert description["GeneratedBy"][0]["Name"] == "mri2qmap"
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

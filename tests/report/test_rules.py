@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers.diagnostics import SHAPE, full, some_diagnostics, some_run
+from helpers.diagnostics import SHAPE, full, some_diagnostics
+from helpers.diagnostics import some_run as run
 
 from mri2qmap_bids.report.rules import RULES, check, level_of, worst
 
@@ -12,7 +13,7 @@ def levels(of):
 
 
 def test_a_good_run_is_good_in_everything():
-    assert set(levels(some_run()).values()) == {"good"}
+    assert set(levels(run()).values()) == {"good"}
 
 
 def share(value, other, percent):
@@ -52,13 +53,13 @@ def share(value, other, percent):
     ],
 )
 def test_each_rule_sees_its_own_fault(name, spoilt, level):
-    answers = levels(some_run(**spoilt))
+    answers = levels(run(**spoilt))
     assert answers.pop(name) == level
     assert set(answers.values()) == {"good"}
 
 
 def test_an_empty_mask_is_bad_and_breaks_nothing():
-    assert worst(list(levels(some_run(mask=np.zeros(SHAPE, bool))).values())) == "bad"
+    assert worst(list(levels(run(mask=np.zeros(SHAPE, bool))).values())) == "bad"
 
 
 def test_no_number_is_bad():

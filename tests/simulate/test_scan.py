@@ -58,6 +58,8 @@ def test_only_pure_tissues_have_a_label(scan):
         ({"offset": (9.0, 0.0, 0.0)}, "must hold some tissue"),
         ({"n_dims": 3, "matrix": (8, 8)}, "--matrix: must be 1 or 3 numbers"),
         ({"matrix": (0,)}, "--matrix and --fov: must be positive"),
+        ({"fov": (-0.1,)}, "--matrix and --fov: must be positive"),
+        ({"slice_thickness": 1e-3, "slice_gap": -1e-3}, "--slices, --slice-thickness"),
     ],
 )
 def test_what_cannot_be_scanned_is_refused(changes, text):

@@ -11,7 +11,6 @@ import pytest
 from mri2qmap_bids import tools
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.acquisition.raw import ReadLayout, read_raw
-from mri2qmap_bids.simulate.coils import COIL_RADIUS
 from mri2qmap_bids.simulate.command import scan_options
 from mri2qmap_bids.simulate.phantom import POINT_SPREAD
 from mri2qmap_bids.simulate.rawfile import RawFileOptions
@@ -250,8 +249,10 @@ def test_words_become_options():
     assert options.readout == Readout(SpiralDensity(0.4, 2, 3), True, "random", 0.5)
     assert (options.point_spread, options.coil_radius) == (0.0, 2.0)
     default = _options()
-    assert default.readout == Readout()
-    assert (default.point_spread, default.coil_radius) == (POINT_SPREAD, COIL_RADIUS)
+    # As the documentation has them.
+    spelt = _options("--point-spread", "0.6", "--coil-radius", "1.25", "--sample-spacing", "0.75")
+    for name in ("point_spread", "coil_radius", "readout"):
+        assert getattr(default, name) == getattr(spelt, name)
 
 
 @pytest.mark.parametrize(

@@ -138,9 +138,8 @@ def test_stop_ends_a_container_at_once(engine, small_dataset, folders):
     for line in running.stderr:
         if "run(s) found" in line:
             break
-    start = time.monotonic()
-    subprocess.run([*engine.podman, "stop", "-t", "20", name], check=True, capture_output=True)
-    assert time.monotonic() - start < 10  # 20 s is when it would have been killed
+    # Had it not ended by itself, it would have been killed, with another code.
+    subprocess.run([*engine.podman, "stop", "-t", "120", name], check=True, capture_output=True)
     running.communicate()
     assert running.returncode == 128 + 15
 
