@@ -75,7 +75,7 @@ def test_every_slice_has_its_field():
 
 
 def test_the_dictionary_covers_the_transmit_field():
-    b1 = np.linspace(0.71, 1.16, 1000).reshape(10, 10, 10)
+    b1 = np.linspace(0.71, 1.16, 1000, dtype=np.float32).reshape(10, 10, 10)
     fields = tissue_grid(ReconOptions(), b1).b1
     assert fields[0] <= 0.72 and fields[-1] >= 1.15
     assert np.allclose(np.diff(fields), fields[1] - fields[0])
