@@ -6,7 +6,7 @@ from mri2qmap_bids.help_formatter import HelpFormatter
 
 
 @pytest.mark.parametrize(
-    ("settings", "shown"),
+    ("settings", "has_default"),
     [
         ({"default": 3, "type": int}, True),
         ({"default": 0, "type": int}, False),
@@ -16,7 +16,7 @@ from mri2qmap_bids.help_formatter import HelpFormatter
         ({"action": "store_true"}, False),
     ],
 )
-def test_a_default_is_shown_only_if_there_is_one(settings, shown):
+def test_a_default_is_shown_only_if_there_is_one(settings, has_default):
     parser = ArgumentParser(formatter_class=HelpFormatter)
     parser.add_argument("--option", help="words", **settings)
-    assert ("(default: " in parser.format_help()) == shown
+    assert ("(default: " in parser.format_help()) == has_default

@@ -62,12 +62,12 @@ def test_gridding_has_neither_a_resolution_nor_a_residual():
 
 @pytest.mark.parametrize(("shell", "part"), [(1, "Inner"), (6, "Outer")])
 def test_a_part_of_k_space_that_is_not_fitted_is_named(caplog, shell, part):
-    left = np.zeros((2, 8), np.float32)
-    left[0, shell] = 0.3
-    left[1] = 0.9  # of one component alone: not told
+    energy = np.zeros((2, 8), np.float32)
+    energy[0, shell] = 0.3
+    energy[1] = 0.9  # of one component alone: not told
     with caplog.at_level(logging.WARNING, "mri2qmap_bids"):
-        warn_of_energy_left(Convergence(left, True))
-        warn_of_energy_left(Convergence(left / 10, True))
+        warn_of_energy_left(Convergence(energy, True))
+        warn_of_energy_left(Convergence(energy / 10, True))
     (message,) = [record.getMessage() for record in caplog.records]
     assert message.startswith(f"{part} k-space is not fitted: 30 %")
     assert f"at {100 * (shell + 0.5) / 8:.0f} %" in message

@@ -39,9 +39,9 @@ def test_a_train_is_drawn_in_degrees_and_milliseconds():
 
 def test_the_sign_of_a_basis_function_is_such_that_its_sum_is_positive():
     columns = np.random.default_rng(0).standard_normal((20, 3))
-    drawn = [c.get_ydata() for c in curves.basis(columns).axes[0].lines]
-    assert all(course.sum() > 0 for course in drawn)
-    assert all(np.allclose(np.abs(d), np.abs(c)) for d, c in zip(drawn, columns.T, strict=True))
+    courses = [c.get_ydata() for c in curves.basis(columns).axes[0].lines]
+    assert all(course.sum() > 0 for course in courses)
+    assert all(np.allclose(np.abs(d), np.abs(c)) for d, c in zip(courses, columns.T, strict=True))
 
 
 def test_the_noise_of_every_coil_has_a_bar():
