@@ -27,14 +27,14 @@ METHODS = ("gridding", "subspace")
 def command(module: str, *words: object) -> float:
     """Run a command of the package; seconds it took."""
     start = time.perf_counter()
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", module, *map(str, words)],
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise SystemExit(f"{module} {words}: {done.stderr}")
+    if process.returncode:
+        raise SystemExit(f"{module} {words}: {process.stderr}")
     return time.perf_counter() - start
 
 

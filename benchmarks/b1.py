@@ -41,31 +41,31 @@ def main(folder: Path) -> None:
         "|---|---|---|---|---|---|---|",
     ]
     for method in METHODS:
-        for known in (True, False):
-            row = scored(raw, folder, method, known)
+        for with_map in (True, False):
+            row = scored(raw, folder, method, with_map)
             values = (row[f"{t}_{e}"] for t, e in (("T1", "MAPE"), ("T1", "bias")))
             values = (*values, *(row[f"T2_{e}"] for e in ("MAPE", "bias", "sd")))
             cells = " | ".join(f"{value:.1f}" for value in values)
-            lines.append(f"| {method} | {'used' if known else 'ignored'} | {cells} |")
+            lines.append(f"| {method} | {'used' if with_map else 'ignored'} | {cells} |")
     draw(raw, folder, ROOT / "docs" / "b1.png")
     lines += ["", "![T2 errors with and without the B1 map](../docs/b1.png)", "", *interpolation()]
     (ROOT / "benchmarks" / "b1.md").write_text("\n".join(lines) + "\n")
 
 
-def scored(raw: Path, folder: Path, method: str, known: bool) -> "pd.Series":
+def scored(raw: Path, folder: Path, method: str, with_map: bool) -> "pd.Series":
     """Errors of one method over grey and white matter."""
-    out = output(folder, method, known)
+    out = output(folder, method, with_map)
     words = [str(raw), str(out), "participant", "-w", str(folder / "work"), "--nprocs", "1"]
-    words += ["--recon-method", method, *([] if known else ["--ignore", "b1"])]
+    words += ["--recon-method", method, *([] if with_map else ["--ignore", "b1"])]
     if cli.main(words):
         raise SystemExit(f"{method} failed")
     table = compare_datasets(out, raw / "derivatives" / "mri2qmap-simulate")
     return table.set_index("tissue").loc["GM+WM"]
 
 
-def output(folder: Path, method: str, known: bool) -> Path:
+def output(folder: Path, method: str, with_map: bool) -> Path:
     """Where one run's maps are."""
-    return folder / f"{method}-{'known' if known else 'ignored'}"
+    return folder / f"{method}-{'known' if with_map else 'ignored'}"
 
 
 def draw(raw: Path, folder: Path, path: Path) -> None:
@@ -80,15 +80,15 @@ def draw(raw: Path, folder: Path, path: Path) -> None:
     inside = np.isin(labels, (1, 2))
     field = field_of(raw, truth_dir / name)
     figure, axes = plt.subplots(1, 5, figsize=(13, 3), layout="constrained")
-    shown = axes[0].imshow(np.where(truth > 0, 100 * field, np.nan), cmap="viridis")
+    picture = axes[0].imshow(np.where(truth > 0, 100 * field, np.nan), cmap="viridis")
     axes[0].set_title("B1 [%]")
-    figure.colorbar(shown, ax=axes[0], shrink=0.7)
+    figure.colorbar(picture, ax=axes[0], shrink=0.7)
     pairs = [(m, k) for m in ("subspace", "mri2qmap") for k in (False, True)]
-    for axis, (method, known) in zip(axes[1:], pairs, strict=True):
-        error = 100 * (plane(output(folder, method, known)) / np.maximum(truth, 1e-6) - 1)
-        shown = axis.imshow(np.where(inside, error, np.nan), cmap="RdBu_r", vmin=-40, vmax=40)
-        axis.set_title(f"{method}, B1 {'used' if known else 'ignored'}", fontsize=9)
-    figure.colorbar(shown, ax=axes[-1], shrink=0.7, label="error of T2 [%]")
+    for axis, (method, with_map) in zip(axes[1:], pairs, strict=True):
+        error = 100 * (plane(output(folder, method, with_map)) / np.maximum(truth, 1e-6) - 1)
+        picture = axis.imshow(np.where(inside, error, np.nan), cmap="RdBu_r", vmin=-40, vmax=40)
+        axis.set_title(f"{method}, B1 {'used' if with_map else 'ignored'}", fontsize=9)
+    figure.colorbar(picture, ax=axes[-1], shrink=0.7, label="error of T2 [%]")
     for axis in axes:
         axis.set_axis_off()
     figure.savefig(path, dpi=110)
@@ -123,8 +123,8 @@ def interpolation() -> list[str]:
         for fields in (transmit_fields(b1.numpy()), (1.0,)):
             dictionary = build_dictionary(sequence, TissueGrid(b1=fields))
             image = (signals.to(dictionary.basis.dtype) @ dictionary.basis.conj()).T
-            found = match(image.to(torch.complex64), dictionary, b1=b1)
-            errors = [100 * (found.t1 / t1 - 1).abs(), 100 * (found.t2 / t2 - 1).abs()]
+            maps = match(image.to(torch.complex64), dictionary, b1=b1)
+            errors = [100 * (maps.t1 / t1 - 1).abs(), 100 * (maps.t2 / t2 - 1).abs()]
             cells = [f"{e.mean():.2f}, {e.quantile(0.95):.2f}" for e in errors]
             rows.append((*cells, dictionary.basis.shape[1]))
         (e1, e2, rank), (_, ignored, nominal) = rows

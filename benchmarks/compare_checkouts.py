@@ -44,7 +44,7 @@ def main() -> int:
         if not dataset.exists():
             call(words.old, "mri2qmap_bids.tools", "simulate", dataset, "--sub", "01", *options)
         for method in METHODS:
-            written = []
+            folders = []
             for name, checkout in (("old", words.old), ("new", words.new)):
                 output = words.work / name / scan / method
                 call(
@@ -53,10 +53,10 @@ def main() -> int:
                     "--omp-nthreads", "1", "--device", "cpu",
                 )  # fmt: skip
                 files = sorted(output.glob("sub-*/**/*.nii.gz"))
-                written.append(
+                folders.append(
                     {f.relative_to(output): np.asarray(nib.load(f).dataobj) for f in files}
                 )
-            old, new = written
+            old, new = folders
             same = old.keys() == new.keys() and all(
                 np.array_equal(old[file], new[file], equal_nan=True) for file in old
             )

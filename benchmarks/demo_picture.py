@@ -34,17 +34,17 @@ def main() -> None:
     figure, axes = plt.subplots(2, 5, figsize=(13, 5.4), layout="constrained")
     for column, (suffix, (low, high, colours, label)) in enumerate(SCALES.items()):
         for row, (root, name) in enumerate(((estimate, "mri2qmap"), (truth, "known"))):
-            shown = axes[row, column].imshow(
+            picture = axes[row, column].imshow(
                 plane(root / f"{RUN}_{suffix}.nii.gz"), vmin=low, vmax=high, cmap=colours
             )
             axes[row, column].set_title(f"{label}, {name}")
-            figure.colorbar(shown, ax=axes[row, column], shrink=0.8)
+            figure.colorbar(picture, ax=axes[row, column], shrink=0.8)
     for column, (suffix, (_, high, _, label)) in enumerate(SCALES.items()):
-        found, known = (plane(root / f"{RUN}_{suffix}.nii.gz") for root in (estimate, truth))
-        error = np.where((known > 0) & (found > 0), found - known, 0)
-        shown = axes[column, 2].imshow(error, vmin=-high / 20, vmax=high / 20, cmap="RdBu_r")
+        estimated, expected = (plane(root / f"{RUN}_{suffix}.nii.gz") for root in (estimate, truth))
+        error = np.where((expected > 0) & (estimated > 0), estimated - expected, 0)
+        picture = axes[column, 2].imshow(error, vmin=-high / 20, vmax=high / 20, cmap="RdBu_r")
         axes[column, 2].set_title(f"error of {label}")
-        figure.colorbar(shown, ax=axes[column, 2], shrink=0.8)
+        figure.colorbar(picture, ax=axes[column, 2], shrink=0.8)
     others = [axes[0, 3], axes[1, 3], axes[0, 4]]
     for axis, suffix in zip(others, SYNTHETIC, strict=True):
         axis.imshow(plane(estimate / f"{RUN}_desc-synthetic_{suffix}.nii.gz"), cmap="gray")

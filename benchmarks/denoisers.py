@@ -29,9 +29,9 @@ LEVELS = (0.02, 0.05, 0.1, 0.2)
 N_SLICES = 12
 
 
-def psnr(found: np.ndarray, clean: np.ndarray) -> float:
+def psnr(denoised: np.ndarray, clean: np.ndarray) -> float:
     """Peak signal-to-noise ratio for a peak of 1 [dB]."""
-    return float(-10 * np.log10(np.mean((found - clean) ** 2)))
+    return float(-10 * np.log10(np.mean((denoised - clean) ** 2)))
 
 
 def measure(
@@ -46,9 +46,9 @@ def measure(
         noisy = clean + level * rng.standard_normal(clean.shape).astype(np.float32)
         for name, method in methods.items():
             start = time.process_time()
-            found = method(noisy, item.present, level)
+            denoised = method(noisy, item.present, level)
             seconds[name] += time.process_time() - start
-            values[name] += [psnr(found[k], clean[k]) for k in np.flatnonzero(item.present)]
+            values[name] += [psnr(denoised[k], clean[k]) for k in np.flatnonzero(item.present)]
     return {name: (float(np.mean(values[name])), seconds[name] / len(slices)) for name in methods}
 
 
@@ -63,20 +63,22 @@ def main() -> None:
     cards = {
         name: json.loads(path.with_suffix(".json").read_text()) for name, path in files.items()
     }
-    held = set.intersection(*(set(card["data"]["held_out_subjects"]) for card in cards.values()))
+    subjects = set.intersection(
+        *(set(card["data"]["held_out_subjects"]) for card in cards.values())
+    )
     contrasts = tuple(DENOISED_CONTRASTS)
 
     def with_network(path: Path) -> Method:
         network = load_denoiser(path, torch.device("cpu"))
 
         def method(noisy: np.ndarray, present: np.ndarray, level: float) -> np.ndarray:
-            chosen = present if is_separate(network) else np.ones_like(present)
-            there = present[chosen, None, None]
-            seen = np.where(there, noisy[chosen], 0.0)
-            sigma = np.where(there, level, 0.0) * np.ones_like(seen)
-            as_tensors = (torch.from_numpy(a.astype(np.float32)) for a in (seen, sigma))
+            channels = present if is_separate(network) else np.ones_like(present)
+            there = present[channels, None, None]
+            visible = np.where(there, noisy[channels], 0.0)
+            sigma = np.where(there, level, 0.0) * np.ones_like(visible)
+            as_tensors = (torch.from_numpy(a.astype(np.float32)) for a in (visible, sigma))
             clean = np.zeros_like(noisy)
-            clean[chosen] = denoise(network, *as_tensors).numpy()
+            clean[channels] = denoise(network, *as_tensors).numpy()
             return clean
 
         return method
@@ -88,7 +90,7 @@ def main() -> None:
 
     methods = {name: with_network(path) for name, path in files.items()} | {"BM3D": by_bm3d}
 
-    real = [s for s in load_folder(words.images, contrasts) if s.group in held]
+    real = [s for s in load_folder(words.images, contrasts) if s.group in subjects]
     sets = {
         "real, held out": real[:: max(len(real) // N_SLICES, 1)][:N_SLICES],
         "synthesised, held out": synthesise_slices(
@@ -114,11 +116,11 @@ def main() -> None:
     ]
     for name, slices in sets.items():
         for level in LEVELS:
-            found = measure(slices, level, methods)
-            gains = [found[ours][0] - found["BM3D"][0] for ours in files]
-            cells = [f"{value:.2f}" for value, _ in found.values()]
+            results = measure(slices, level, methods)
+            gains = [results[ours][0] - results["BM3D"][0] for ours in files]
+            cells = [f"{value:.2f}" for value, _ in results.values()]
             cells += [f"{gain:+.2f}" for gain in gains]
-            cells += [f"{seconds:.2f}" for _, seconds in found.values()]
+            cells += [f"{seconds:.2f}" for _, seconds in results.values()]
             lines.append(f"| {name} ({len(slices)}) | {level:g} | " + " | ".join(cells) + " |")
             words.table.write_text("\n".join(lines) + "\n")
 

@@ -79,9 +79,9 @@ def main() -> None:
         middle = time.process_time()
         simulate(sequence, *many)
         seconds = middle - start, time.process_time() - middle
-        for name, found, reference in zip(TISSUES, ours, theirs, strict=True):
-            turn = np.vdot(found, reference)
-            turned = found * turn / abs(turn)
+        for name, own, reference in zip(TISSUES, ours, theirs, strict=True):
+            turn = np.vdot(own, reference)
+            turned = own * turn / abs(turn)
             difference = np.linalg.norm(turned - reference) / np.linalg.norm(reference)
             lines.append(
                 f"| {kind} | {name} | {difference:.1e} | {seconds[0]:.2f} | {seconds[1]:.2f} |"

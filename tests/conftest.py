@@ -12,19 +12,19 @@ import pytest
 def validator():
     """Run the BIDS validator on a dataset: exit code, and its findings (empty: none)."""
     program = Path(sys.executable).with_name("bids-validator-deno")
-    found = str(program) if program.exists() else shutil.which("bids-validator-deno")
-    if found is None:
+    command = str(program) if program.exists() else shutil.which("bids-validator-deno")
+    if command is None:
         pytest.skip("bids-validator-deno is not installed")
 
     def run(dataset: Path) -> tuple[int, str]:
-        done = subprocess.run(
-            [found, "--format", "text", str(dataset)], capture_output=True, text=True, check=False
+        process = subprocess.run(
+            [command, "--format", "text", str(dataset)], capture_output=True, text=True, check=False
         )
-        output = done.stdout + done.stderr
+        output = process.stdout + process.stderr
         findings = [
             line.strip() for line in output.splitlines() if "[WARNING]" in line or "[ERROR]" in line
         ]
-        return done.returncode, "\n".join(findings)
+        return process.returncode, "\n".join(findings)
 
     return run
 

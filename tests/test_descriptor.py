@@ -32,9 +32,9 @@ def descriptor():
 
 def bosh(*words):
     program = Path(sys.executable).with_name("bosh")
-    done = subprocess.run([program, *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    process = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
 
 
 def parsed(invocation):

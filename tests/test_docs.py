@@ -39,10 +39,10 @@ def pages(tmp_path_factory):
     """Text of every page by name."""
     site = tmp_path_factory.mktemp("site")
     words = ["-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)]
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert process.returncode == 0, process.stdout + process.stderr
     return {path.stem: html.unescape(path.read_text()) for path in site.glob("*.html")}
 
 

@@ -33,22 +33,22 @@ def test_every_file_names_the_version_of_the_project():
 
 def requirements_of(names, extras=frozenset()):
     """Names of all packages that some requirements bring along, these included."""
-    found = {}
+    versions = {}
     waiting = [(Requirement(name), extras) for name in names]
     while waiting:
-        requirement, asked = waiting.pop()
+        requirement, own_extras = waiting.pop()
         marker = requirement.marker
-        if marker and not any(marker.evaluate({"extra": extra}) for extra in (*asked, "")):
+        if marker and not any(marker.evaluate({"extra": extra}) for extra in (*own_extras, "")):
             continue
         name = canonicalize_name(requirement.name)
-        if name in found or name.startswith(OF_TORCH):
+        if name in versions or name.startswith(OF_TORCH):
             continue
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue  # of another platform
         waiting += [(Requirement(text), requirement.extras) for text in requires(name) or ()]
-    return found
+    return versions
 
 
 def test_every_package_of_an_installation_is_pinned():
@@ -81,10 +81,10 @@ def test_an_installation_may_take_any_version_in_a_range_and_the_image_takes_one
 
 def test_dockerfile_breaks_no_rule_of_hadolint():
     program = Path(sys.executable).with_name("hadolint")
-    done = subprocess.run(
+    process = subprocess.run(
         [program, ROOT / "Dockerfile"], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout
+    assert process.returncode == 0, process.stdout
 
 
 @pytest.mark.slow

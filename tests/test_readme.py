@@ -35,31 +35,31 @@ def folder(tmp_path_factory):
 def run(code: str, folder: Path) -> str:
     """What a program of its own prints."""
     (folder / "example.py").write_text(code)
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "example.py"], cwd=folder, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 def test_a_scan_becomes_maps_without_bids(folder):
     example, _ = blocks("python")
     shape, median = run(example, folder).rsplit(" ", 1)
     assert shape == "(1, 32, 32)"
-    known = folder / "dataset/derivatives/mri2qmap-simulate/sub-01/anat/sub-01_T1map.nii.gz"
-    t1 = np.asarray(nib.load(known).dataobj)
+    file = folder / "dataset/derivatives/mri2qmap-simulate/sub-01/anat/sub-01_T1map.nii.gz"
+    t1 = np.asarray(nib.load(file).dataobj)
     assert float(median) == pytest.approx(np.median(t1[t1 > 0]), rel=0.1)
 
 
 def test_the_workflow_is_a_part_of_another_pipeline(folder):
     _, example = blocks("python")
     # The example ends with the graph of finished nodes.
-    asked = "print([n.result.outputs.t1 for n in graph.nodes if n.name == 'median'][0])"
-    found = float(run(example + asked, folder).splitlines()[-1])
+    last_line = "print([n.result.outputs.t1 for n in graph.nodes if n.name == 'median'][0])"
+    median = float(run(example + last_line, folder).splitlines()[-1])
     t1 = nib.load(folder / "maps/sub-01/anat/sub-01_T1map.nii.gz").get_fdata()
     mask = nib.load(folder / "maps/sub-01/anat/sub-01_desc-brain_mask.nii.gz").get_fdata() > 0
-    assert found == pytest.approx(np.median(t1[mask]))
-    assert 0.5 < found < 2
+    assert median == pytest.approx(np.median(t1[mask]))
+    assert 0.5 < median < 2
 
 
 def test_the_package_opens_quickly_and_gives_what_it_names():
@@ -70,8 +70,8 @@ def test_the_package_opens_quickly_and_gives_what_it_names():
         "print(set(mri2qmap_bids.__all__) <= set(dir(mri2qmap_bids)))\n"
         "mri2qmap_bids.nothing"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
-    assert done.stdout == "True\n"
-    assert "has no attribute 'nothing'" in done.stderr.splitlines()[-1]
+    assert process.stdout == "True\n"
+    assert "has no attribute 'nothing'" in process.stderr.splitlines()[-1]

@@ -56,15 +56,15 @@ def run(environment: dict[str, str], dataset: Path, output: Path, *words: object
         ]
         one = ("--participant-label", "01", "--session-label", "1")
         command += ["--nprocs", 1, *one, *(words if level == "participant" else ())]
-        done = subprocess.run(
+        process = subprocess.run(
             [str(word) for word in command],
             env=environment,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-    return done.stderr
+        assert process.returncode == 0, process.stderr
+    return process.stderr
 
 
 def sidecar_of(output: Path) -> dict:
@@ -121,10 +121,10 @@ def test_a_denoiser(small_dataset, tmp_path):
 def test_a_denoiser_of_python_callers_is_asked(small_dataset):
     namespace: dict = {}
     exec(recipe("Add a denoiser"), namespace)
-    mean, shown = namespace["Mean"](namespace["MeanShape"](3)).requires_grad_(False), []
+    mean, shapes = namespace["Mean"](namespace["MeanShape"](3)).requires_grad_(False), []
 
     def forward(images, sigma):
-        shown.append(tuple(images.shape))
+        shapes.append(tuple(images.shape))
         return type(mean).forward(mean, images, sigma)
 
     mean.forward = forward
@@ -136,7 +136,7 @@ def test_a_denoiser_of_python_callers_is_asked(small_dataset):
     maps, usual = (
         reconstruct(scan, sequence, options, denoiser=denoiser) for denoiser in (mean, None)
     )
-    assert shown and all(shape[1] == 6 for shape in shown)
+    assert shapes and all(shape[1] == 6 for shape in shapes)
     assert not np.array_equal(maps.t1, usual.t1)
 
 

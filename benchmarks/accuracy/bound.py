@@ -46,10 +46,10 @@ def spectrum(logs: NDArray[np.float64], region: NDArray[np.bool_]) -> NDArray[np
     power = np.fft.fft2(covariance * window).transpose(2, 3, 0, 1)
     values, vectors = np.linalg.eigh((power + power.conj().swapaxes(-1, -2)) / 2)
     # No process has negative power.
-    found: NDArray[np.complex128] = (vectors * np.maximum(values, 0)[..., None, :]) @ (
+    root: NDArray[np.complex128] = (vectors * np.maximum(values, 0)[..., None, :]) @ (
         vectors.conj().swapaxes(-1, -2)
     )
-    return found
+    return root
 
 
 def least_error(
@@ -57,10 +57,10 @@ def least_error(
 ) -> NDArray[np.float64]:
     """Mean magnitude of the least linear error of every quantity, relative [%]."""
     power = spectrum(logs, region)
-    left = power - power @ np.linalg.inv(power + noise) @ power
-    variance = np.diagonal(left.mean((0, 1)).real)
-    found: NDArray[np.float64] = 100 * _MEAN_OF_NORMAL * np.sqrt(variance)
-    return found
+    posterior = power - power @ np.linalg.inv(power + noise) @ power
+    variance = np.diagonal(posterior.mean((0, 1)).real)
+    bound: NDArray[np.float64] = 100 * _MEAN_OF_NORMAL * np.sqrt(variance)
+    return bound
 
 
 def inner(problem: Problem, label: int) -> NDArray[np.bool_]:
@@ -77,8 +77,8 @@ def rows_of(bench: Bench, name: str) -> list[str]:
     estimates = {method: bench.run(method) for method in ("subspace", "lrtv", "mri2qmap")}
     truth = [np.squeeze(v) for v in (problem.truth.t1, problem.truth.t2, np.abs(problem.truth.m0))]
     tissue = np.squeeze(problem.labels) > 0
-    found = np.abs(np.squeeze(estimates["subspace"].m0))
-    scale = float(found[tissue] @ truth[2][tissue] / (truth[2][tissue] @ truth[2][tissue]))
+    magnitude = np.abs(np.squeeze(estimates["subspace"].m0))
+    scale = float(magnitude[tissue] @ truth[2][tissue] / (truth[2][tissue] @ truth[2][tissue]))
     truth[2] = scale * truth[2]
     t1, t2, m0 = (
         torch.from_numpy(np.maximum(v, low).astype(np.float32))
@@ -103,8 +103,8 @@ def rows_of(bench: Bench, name: str) -> list[str]:
                 100 * np.abs(v / k - 1)[region].mean() for v, k in zip(values, truth, strict=True)
             ]
             cells.append(np.array(errors))
-        shown = " | ".join(" / ".join(f"{value:.2f}" for value in cell) for cell in cells)
-        rows.append(f"| {name} | {tissue_name} ({region.sum()}) | {shown} |")
+        text = " | ".join(" / ".join(f"{value:.2f}" for value in cell) for cell in cells)
+        rows.append(f"| {name} | {tissue_name} ({region.sum()}) | {text} |")
     return rows
 
 

@@ -245,13 +245,13 @@ def _with_lesions(brain: DigitalBrain, seed: int) -> tuple[DigitalBrain, NDArray
 def score(t1: NDArray, t2: NDArray, m0: NDArray, problem: Problem) -> dict[str, float]:
     """MAPE of T1 and T2 in grey and white matter, NRMSE of M0 over the tissues [%]."""
     truth, tissue = problem.truth, np.isin(problem.labels, (1, 2))
-    found: dict[str, float] = {}
-    for name, estimate, known in (("T1", t1, truth.t1), ("T2", t2, truth.t2)):
-        relative = estimate[tissue] / known[tissue] - 1
-        found[name] = 100 * float(np.abs(relative).mean())
-        found[f"{name}_bias"] = 100 * float(relative.mean())
+    scores: dict[str, float] = {}
+    for name, estimate, true_map in (("T1", t1, truth.t1), ("T2", t2, truth.t2)):
+        relative = estimate[tissue] / true_map[tissue] - 1
+        scores[name] = 100 * float(np.abs(relative).mean())
+        scores[f"{name}_bias"] = 100 * float(relative.mean())
     inside = problem.labels > 0
-    own, known = np.abs(m0[inside]), np.abs(truth.m0[inside])
-    scale = float(own @ known) / max(float(own @ own), 1e-30)
-    found["M0"] = 100 * float(np.linalg.norm(scale * own - known) / np.linalg.norm(known))
-    return found
+    own, reference = np.abs(m0[inside]), np.abs(truth.m0[inside])
+    scale = float(own @ reference) / max(float(own @ own), 1e-30)
+    scores["M0"] = 100 * float(np.linalg.norm(scale * own - reference) / np.linalg.norm(reference))
+    return scores

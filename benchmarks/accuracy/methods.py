@@ -123,14 +123,14 @@ class Bench:
         def volume(values: torch.Tensor) -> NDArray[np.float32]:
             return values.reshape(self.problem.labels.shape).cpu().numpy()
 
-        known = solved and uncertainty(solved, self.dictionary)
+        deviations = solved and uncertainty(solved, self.dictionary)
         return Estimate(
             t1=volume(maps.t1),
             t2=volume(maps.t2),
             m0=volume(maps.m0.abs()),
             seconds=seconds,
-            t1_std=None if known is None else volume(known[0]),
-            t2_std=None if known is None else volume(known[1]),
+            t1_std=None if deviations is None else volume(deviations[0]),
+            t2_std=None if deviations is None else volume(deviations[1]),
         )
 
 
@@ -152,10 +152,10 @@ def _bart(
     data = np.zeros((1, n_samples, 1, len(coils), 1, n_frames), np.complex64)
     samples = kspace.cpu().numpy()
     for number in range(n_frames):
-        chosen = np.flatnonzero(frame.cpu().numpy() == number)[:n_samples]
-        trajectory[0, :, 0, 0, 0, number] = positions[chosen, 1]
-        trajectory[1, :, 0, 0, 0, number] = positions[chosen, 0]
-        data[0, :, 0, :, 0, number] = samples[:, chosen].T
+        numbers = np.flatnonzero(frame.cpu().numpy() == number)[:n_samples]
+        trajectory[0, :, 0, 0, 0, number] = positions[numbers, 1]
+        trajectory[1, :, 0, 0, 0, number] = positions[numbers, 0]
+        data[0, :, 0, :, 0, number] = samples[:, numbers].T
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_cfl(root / "traj", trajectory)

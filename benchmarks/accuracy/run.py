@@ -83,11 +83,11 @@ def judge(estimate: Estimate, problem: Problem) -> dict[str, float]:
     errors = score(estimate.t1, estimate.t2, estimate.m0, problem)
     tissue = np.isin(problem.labels, (1, 2))
     if estimate.t1_std is not None and estimate.t2_std is not None:
-        for name, value, known, std in (
+        for name, value, true_map, std in (
             ("T1", estimate.t1, problem.truth.t1, estimate.t1_std),
             ("T2", estimate.t2, problem.truth.t2, estimate.t2_std),
         ):
-            errors[f"{name}_within"] = 100 * float((np.abs(value - known) < std)[tissue].mean())
+            errors[f"{name}_within"] = 100 * float((np.abs(value - true_map) < std)[tissue].mean())
     if problem.lesions.size and problem.lesions.any():
         errors |= _lesions(estimate, problem)
     return errors
@@ -102,11 +102,11 @@ def _lesions(estimate: Estimate, problem: Problem) -> dict[str, float]:
     """
     errors = {}
     near = ndimage.binary_dilation(problem.lesions > 0, iterations=4)
-    for name, value, known in (
+    for name, value, true_map in (
         ("T1", estimate.t1, problem.truth.t1),
         ("T2", estimate.t2, problem.truth.t2),
     ):
-        kept = []
+        contrasts = []
         for number in range(1, int(problem.lesions.max()) + 1):
             lesion = problem.lesions == number
             if not lesion.any():
@@ -115,14 +115,14 @@ def _lesions(estimate: Estimate, problem: Problem) -> dict[str, float]:
             ring = grown & ~ndimage.binary_dilation(lesion, iterations=1) & (problem.labels == 2)
             if ring.sum() < 5:  # it lies outside the brain
                 continue
-            contrast = [v[lesion].mean() - v[ring].mean() for v in (value, known)]
-            kept.append(contrast[0] / contrast[1])
-        errors[f"{name}_contrast"] = 100 * float(np.mean(kept))
-        errors[f"{name}_contrast_least"] = 100 * float(np.min(kept))
+            contrast = [v[lesion].mean() - v[ring].mean() for v in (value, true_map)]
+            contrasts.append(contrast[0] / contrast[1])
+        errors[f"{name}_contrast"] = 100 * float(np.mean(contrasts))
+        errors[f"{name}_contrast_least"] = 100 * float(np.min(contrasts))
     tissue = np.isin(problem.labels, (1, 2)) & ~near
     raised = tissue.copy()
-    for value, known in ((estimate.t1, problem.truth.t1), (estimate.t2, problem.truth.t2)):
-        relative = np.where(problem.labels > 0, value / np.maximum(known, 1e-3) - 1, 0)
+    for value, true_map in ((estimate.t1, problem.truth.t1), (estimate.t2, problem.truth.t2)):
+        relative = np.where(problem.labels > 0, value / np.maximum(true_map, 1e-3) - 1, 0)
         raised &= ndimage.gaussian_filter(relative, (0, 1, 1)) > 0.2
     pieces, n_pieces = ndimage.label(raised)
     sizes = ndimage.sum_labels(raised, pieces, range(1, n_pieces + 1)) if n_pieces else np.zeros(0)
@@ -146,11 +146,11 @@ def main() -> None:
     file = words.output.with_suffix(f".{words.part}.{first}.jsonl")
     file.parent.mkdir(parents=True, exist_ok=True)
     lines = file.read_text().splitlines() if file.exists() else []
-    done = {(row["case"], row["method"]) for row in map(json.loads, lines)}
+    finished = {(row["case"], row["method"]) for row in map(json.loads, lines)}
     for case in cases(words.part)[first::every]:
         bench: Bench | None = None
         for method in planned(words.part, case):
-            if (case.name, method) in done or (words.methods and method not in words.methods):
+            if (case.name, method) in finished or (words.methods and method not in words.methods):
                 continue
             bench = bench or Bench(
                 make_problem(case, words.data), ReconOptions(device=words.device)

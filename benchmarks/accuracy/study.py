@@ -65,7 +65,7 @@ class Settings:
     decay: float = _OWN.decay
     remaining: float = _OWN.remaining
     detail: tuple[float, float, float] = _OWN.detail
-    told: float = _OWN.noise_scale
+    noise_scale: float = _OWN.noise_scale
     n_steps: int = _OWN.data_steps
     blind: tuple[str, ...] = ()
     """Contrasts that the denoiser does not get to see."""
@@ -101,12 +101,15 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "dual variables": [{"duals": True, "n_iterations": 2}],
     "pull of the prior": [{"remaining": f} for f in (0.35, 1.0)],
     "detail": [{"detail": tuple(f * d for d in _OWN.detail)} for f in (0.5, 2.0)],
-    "noise told": [{"told": f} for f in (0.7, 1.3)],
+    "noise told": [{"noise_scale": f} for f in (0.7, 1.3)],
     "last word": [{"final": "image"}, {"residual": False}]
     + [{"residual_weight": w} for w in (0.02, 0.1, 0.3)]
     + [{"residual_level": w} for w in (0.0, 0.05, 0.2)],
     "noise level": [{"level": "detail"}],
-    "one contrast at a time": [{"network": "separate"}, {"network": "separate", "told": 1.3}],
+    "one contrast at a time": [
+        {"network": "separate"},
+        {"network": "separate", "noise_scale": 1.3},
+    ],
     "contrasts left out": [
         {"blind": ("T1w", "T2w", "PDw", "FLAIR")},
         {"blind": ("T1ratio", "T2ratio")},
@@ -120,16 +123,16 @@ class _Blind:
     def __init__(self, denoiser: Denoiser, missing: tuple[str, ...]) -> None:
         self.denoiser = denoiser
         self.contrasts, self.multiple = denoiser.contrasts, denoiser.multiple
-        shown = [name not in missing for name in denoiser.contrasts]
-        self.shown = torch.tensor(shown, dtype=torch.float32)[:, None, None]
+        present = [name not in missing for name in denoiser.contrasts]
+        self.present = torch.tensor(present, dtype=torch.float32)[:, None, None]
 
     def operations(self, shape: tuple[int, int]) -> float:
         return self.denoiser.operations(shape)
 
     def forward(self, images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        clean = self.denoiser.forward(images * self.shown, sigma * self.shown)
+        clean = self.denoiser.forward(images * self.present, sigma * self.present)
         # What it does not see stays as it is.
-        return clean * self.shown + images * (1 - self.shown)
+        return clean * self.present + images * (1 - self.present)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,8 +145,8 @@ class _Soft:
         return signal_of(self.maps(image, deviation), self.prior.dictionary)
 
     def maps(self, image: SubspaceImage, deviation: NoiseDeviation) -> TissueMaps:
-        found = soft_match(image, self.prior.dictionary, float(deviation.square().mean()))
-        return self.prior.maps(signal_of(found, self.prior.dictionary), deviation)
+        maps = soft_match(image, self.prior.dictionary, float(deviation.square().mean()))
+        return self.prior.maps(signal_of(maps, self.prior.dictionary), deviation)
 
 
 def soft_match(image: SubspaceImage, dictionary: Dictionary, variance: float) -> TissueMaps:
@@ -206,7 +209,7 @@ def run(bench: Bench, starts: dict[str, PenalisedImage], settings: Settings) -> 
         starts[name] = image_of(bench.inverse, own, None)
     start = starts[name]
     prior: Prior | _Soft
-    prior = Prior(bench.dictionary, denoiser, PriorOptions(settings.told, settings.detail))
+    prior = Prior(bench.dictionary, denoiser, PriorOptions(settings.noise_scale, settings.detail))
     if settings.matching == "soft":
         prior = _Soft(prior)
     believed = torch.full_like(start.deviation, float(start.deviation.max()))
@@ -252,9 +255,9 @@ def measure(data: Path, output: Path, take: str, options: ReconOptions) -> None:
     """Add every case and row that is not in the file yet."""
     first, every = (int(number) for number in take.split("/"))
     lines = output.read_text().splitlines() if output.exists() else []
-    done = {(line["case"], line["row"]) for line in map(json.loads, lines)}
+    finished = {(line["case"], line["row"]) for line in map(json.loads, lines)}
     for case in list(CASES)[first::every]:
-        missing = {row: change for row, change in rows().items() if (case, row) not in done}
+        missing = {row: change for row, change in rows().items() if (case, row) not in finished}
         if not missing:
             continue
         bench = Bench(make_problem(CASES[case], data), options)

@@ -12,7 +12,7 @@ ERRORS = ["T1", "T2", "M0"]
 ORDER = ["gridding", "subspace", "llr", "lrtv", "pnp", "bart", "mri2qmap"]
 
 
-def read(prefix: Path) -> pd.DataFrame:
+def rows_of(prefix: Path) -> pd.DataFrame:
     """All lines of all parts, with the setting of least T1 + T2 error for every scan and method."""
     files = sorted(prefix.parent.glob(prefix.name + ".*.jsonl"))
     parts = []
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("plot", type=Path)
     words = parser.parse_args()
-    best = read(words.results)
+    best = rows_of(words.results)
     lines = _main_part(best[best.part == "main"])
     lines += _lesions(best[best.part == "lesions"])
     heading = "## Other sequences and trajectories, R = 8, noise 0.5"
@@ -113,8 +113,8 @@ def _sequences(table: pd.DataFrame, heading: str) -> list[str]:
         for method in [m for m in ORDER if m in set(group.method)]:
             rows = group[group.method == method]
             errors = " | ".join(f"{rows[e].mean():.2f}" for e in ERRORS)
-            shown = f"{errors} | {_within(rows)} | {rows.seconds.mean():.0f}"
-            lines.append(f"| {kind} | {trajectory} | {method} | {shown} |")
+            text = f"{errors} | {_within(rows)} | {rows.seconds.mean():.0f}"
+            lines.append(f"| {kind} | {trajectory} | {method} | {text} |")
     return [*lines, ""]
 
 

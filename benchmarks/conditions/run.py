@@ -124,8 +124,8 @@ def floor(bench: Bench) -> TissueMaps:
     extent = torch.inf if corner else float(torch.linalg.vector_norm(omega, dim=1).max())
     axes = frequency_axes(tuple(image.shape[1:]), image.device)
     radius = 2 * torch.pi * sum(axis.square() for axis in axes).sqrt()
-    seen = filtered(image, (radius <= extent).float())
-    return match(seen, bench.dictionary, exhaustive=False)
+    low_pass = filtered(image, (radius <= extent).float())
+    return match(low_pass, bench.dictionary, exhaustive=False)
 
 
 def judge(t1: NDArray[np.float32], t2: NDArray[np.float32], problem: Problem) -> dict[str, float]:
@@ -136,9 +136,9 @@ def judge(t1: NDArray[np.float32], t2: NDArray[np.float32], problem: Problem) ->
     for label in (1, 2):
         even |= ndimage.binary_erosion(problem.labels == label, around)
     result = {}
-    for name, value, known in (("T1", t1, problem.truth.t1), ("T2", t2, problem.truth.t2)):
+    for name, value, true_map in (("T1", t1, problem.truth.t1), ("T2", t2, problem.truth.t2)):
         for where, inside in (("", tissue), ("_even", even)):
-            error = np.abs(value[inside] / known[inside] - 1)
+            error = np.abs(value[inside] / true_map[inside] - 1)
             result[name + where] = 100 * float(error.mean()) if inside.any() else float("nan")
     return result
 
@@ -188,10 +188,10 @@ def main() -> None:
     words = parser.parse_args()
     first, every = (int(number) for number in words.take.split("/"))
     lines = words.output.read_text().splitlines() if words.output.exists() else []
-    done = {(row["condition"], row["method"]) for row in map(json.loads, lines)}
+    finished = {(row["condition"], row["method"]) for row in map(json.loads, lines)}
     for name, case in list(conditions().items())[first::every]:
         planned = AMPLE_METHODS if name.startswith("ample") else words.methods or METHODS
-        missing = [m for m in ("floor", *planned) if (name, m) not in done]
+        missing = [m for m in ("floor", *planned) if (name, m) not in finished]
         if not missing:
             continue
         bench = Bench(make_problem(case, words.data), ReconOptions(device=words.device))

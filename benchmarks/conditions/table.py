@@ -52,8 +52,8 @@ def main() -> None:
     figure, axes = plt.subplots(1, 2, figsize=(11, 0.35 * len(by_condition) + 1.2), sharey=True)
     for axis, quantity in zip(axes, ("T1", "T2"), strict=True):
         for name in _SHOWN:
-            shown = [best(rows, name) for rows in by_condition.values()]
-            values = [row[quantity] if row and row[quantity] > 0.01 else None for row in shown]
+            best_rows = [best(rows, name) for rows in by_condition.values()]
+            values = [row[quantity] if row and row[quantity] > 0.01 else None for row in best_rows]
             axis.plot(values, range(len(values)), "o", label=name, ms=5)
         axis.set_xscale("log")
         ticks = (0.2, 0.5, 1, 2, 5, 10)

@@ -139,11 +139,11 @@ def bart(problem: Problem, n_iterations: int) -> np.ndarray:
         words += ["-B", str(root / "phi"), "-t", str(root / "traj")]
         words += [str(root / name) for name in ("ksp", "sens", "out")]
         _mark("written")
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _WITH_PEAK, *words],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
-        _peaks.append(float(done.stdout.splitlines()[-1]))
+        _peaks.append(float(process.stdout.splitlines()[-1]))
         return np.moveaxis(np.squeeze(read_cfl(root / "out")), -1, 0)
 
 
@@ -202,13 +202,14 @@ def main() -> None:
     image = work(problem, int(n_iterations))
     end, after = time.perf_counter(), os.times()
     np.save(image_file, image)
-    used = sum(after[:4]) - sum(before[:4])
+    cpu_seconds = sum(after[:4]) - sum(before[:4])
     peak = _peaks[-1] if engine == "bart" else _own_peak()
     marks = dict(_marks)
     first = marks.get("written", start)
     parts = {name: at - start for name, at in _marks}
     sys.stdout.write(
-        json.dumps({"wall": end - first, "cpu": used, "peak_gb": peak / 1e9, "parts": parts}) + "\n"
+        json.dumps({"wall": end - first, "cpu": cpu_seconds, "peak_gb": peak / 1e9, "parts": parts})
+        + "\n"
     )
 
 

@@ -83,8 +83,8 @@ def main() -> None:
                 torch.set_num_threads(threads)
                 line, planned, measured = measure(scan, options, words.frames, limit, device)
                 times[threads] = planned, measured
-                shown = f"| {n} | {scan.n_samples} | {threads} "
-                lines.append(shown + line)
+                start = f"| {n} | {scan.n_samples} | {threads} "
+                lines.append(start + line)
                 words.table.write_text("\n".join(lines) + "\n")
     if words.extrapolate:
         lines += ["", *extrapolated(words, scan, options, times)]
@@ -170,18 +170,18 @@ def extrapolated(
         real_basis=not dictionary.basis.is_complex(),
         denoiser=UNetShape() if weights is None else denoiser_shape(weights),
     )
-    found = {}
+    results = {}
     for threads, (planned, measured) in times.items():
         torch.set_num_threads(threads)
         plan = plan_for(size, options, MemoryLimits(host_gb=256.0))[0]
-        found[threads] = plan.seconds * measured / planned
+        results[threads] = plan.seconds * measured / planned
     lines = [
         f"{n}^3, not run: "
-        + ", ".join(f"{seconds / 60:.0f} min with {t} thread(s)" for t, seconds in found.items())
+        + ", ".join(f"{seconds / 60:.0f} min with {t} thread(s)" for t, seconds in results.items())
         + f" ({str(plan).split('; about')[0]}, {max(plan.host, plan.device) / 1e9:.0f} GB)."
     ]
-    if {1, 2} <= found.keys():
-        one, two = found[1], found[2]
+    if {1, 2} <= results.keys():
+        one, two = results[1], results[2]
         parallel = float(np.clip(2 * (1 - two / one), 0, 1))
         worst = one * (1 - parallel + parallel / words.cores)
         lines.append(
@@ -192,7 +192,7 @@ def extrapolated(
 
 
 def measure(
-    known: Simulated,
+    simulated: Simulated,
     options: ReconOptions,
     n_frames: int,
     limit: float | None,
@@ -200,30 +200,32 @@ def measure(
 ) -> tuple[str, float, float]:
     """The end of a line of the table, planned seconds, measured seconds."""
     limits = MemoryLimits(gpu_gb=limit)
-    dictionary = build_dictionary(known.sequence, tissue_grid(options), options.rank, device=device)
+    dictionary = build_dictionary(
+        simulated.sequence, tissue_grid(options), options.rank, device=device
+    )
     on_gpu = device.type == "cuda"
     if on_gpu:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     start = time.perf_counter()
-    scan = read_raw(known.file, ReadLayout(n_frames))
-    read = time.perf_counter() - start
+    scan = read_raw(simulated.file, ReadLayout(n_frames))
+    reading = time.perf_counter() - start
     try:
         plan = plans_with(dictionary, extent_of(scan), options, limits)[0]
-        maps = reconstruct(scan, known.sequence, options, dictionary, limits)
+        maps = reconstruct(scan, simulated.sequence, options, dictionary, limits)
     except MemoryLimitError as error:
         return f"| {limit} | {error} | | | | | | |", float("nan"), float("nan")
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if on_gpu:
         peak = torch.cuda.max_memory_reserved(device)
-    tissue = np.isin(known.brain.labels, (1, 2))
+    tissue = np.isin(simulated.brain.labels, (1, 2))
     errors = [
-        100 * float(np.abs(found[tissue] / true[tissue] - 1).mean())
-        for found, true in ((maps.t1, known.brain.t1), (maps.t2, known.brain.t2))
+        100 * float(np.abs(estimate[tissue] / true[tissue] - 1).mean())
+        for estimate, true in ((maps.t1, simulated.brain.t1), (maps.t2, simulated.brain.t2))
     ]
     line = (
-        f"| {limit or ''} | {str(plan).split('; about')[0]} | {plan.seconds:.0f} | {seconds:.0f} | {read:.1f} | "
+        f"| {limit or ''} | {str(plan).split('; about')[0]} | {plan.seconds:.0f} | {seconds:.0f} | {reading:.1f} | "
         f"{plan.device / 1e9:.1f} | {peak / 1e9:.1f} | {errors[0]:.2f}, {errors[1]:.2f} |"
     )
     return line, plan.seconds, seconds

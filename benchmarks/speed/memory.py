@@ -110,14 +110,14 @@ def main() -> None:
     for case in cases:
         command = [sys.executable, "-m", "benchmarks.speed.memory", str(words.table), "--case"]
         command += [json.dumps(asdict(case)), "--threads", str(words.threads)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
         name = f"{case.method} {case.n_dims}D {case.edge}, {case.n_coils} coils"
         name += f", at most {case.limit_gb} GB" if case.limit_gb else ""
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["killed"])[-1]
+        if process.returncode:
+            reason = (process.stderr.strip().splitlines() or ["killed"])[-1]
             lines.append(f"| {name} | {reason} | | | | |")
         else:
-            row = json.loads(done.stdout.splitlines()[-1])
+            row = json.loads(process.stdout.splitlines()[-1])
             lines.append(
                 f"| {name} | {row['plan']} | {row['predicted']:.2f} | {row['measured']:.2f} | "
                 f"{row['predicted_s']:.1f} | {row['measured_s']:.1f} |"

@@ -62,17 +62,17 @@ def main() -> None:
                     python = words.mrpro_python if engine == "mrpro" else sys.executable
                     steps = 5 if engine == "sigpy" else ITERATIONS
                     command = [python, *_ENGINES, engine, str(problem_file), str(image_file)]
-                    done = subprocess.run(
+                    process = subprocess.run(
                         [*command, str(steps)],
                         env=environment,
                         capture_output=True,
                         text=True,
                         check=False,
                     )
-                    if done.returncode:
-                        sys.stderr.write(f"{engine}: {done.stderr[-600:]}\n")
+                    if process.returncode:
+                        sys.stderr.write(f"{engine}: {process.stderr[-600:]}\n")
                         continue
-                    row = json.loads(done.stdout.splitlines()[-1])
+                    row = json.loads(process.stdout.splitlines()[-1])
                     sys.stderr.write(f"{name} {engine} {row}\n")
                     error = nrmse(np.load(image_file), problem["truth"])  # type: ignore[arg-type]
                     runs[engine].append(row | {"nrmse": error})

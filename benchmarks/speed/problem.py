@@ -87,10 +87,10 @@ def make_problem(size: Size, seed: int = 0) -> dict[str, NDArray[np.generic]]:
     return {"y": y, "k": k, "basis": basis, "coils": coils.astype(np.complex64), "truth": truth}
 
 
-def nrmse(found: NDArray[np.complex64], truth: NDArray[np.complex64]) -> float:
+def nrmse(image: NDArray[np.complex64], truth: NDArray[np.complex64]) -> float:
     """Relative error where there is tissue, after the best complex scale."""
     inside = np.abs(truth).sum(0) > 0
-    a, b = found[:, inside].ravel(), truth[:, inside].ravel()
+    a, b = image[:, inside].ravel(), truth[:, inside].ravel()
     scale = np.vdot(a, b) / np.vdot(a, a)
     return float(np.linalg.norm(scale * a - b) / np.linalg.norm(b))
 

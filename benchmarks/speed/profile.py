@@ -28,12 +28,12 @@ def main() -> None:
     words = parser.parse_args()
     torch.set_num_threads(words.threads)
     problem = make_problem(Case("vol0_slice10", 8, 1.0), words.data)
-    found: dict[str, dict[str, float]] = {}
+    results: dict[str, dict[str, float]] = {}
     for method in METHODS:
         options = ReconOptions(method=method, device=words.device)
         diagnostics = reconstruct_and_diagnose(problem.scan, problem.sequence, options)[1]
-        found[method] = dict(diagnostics.seconds)
-    stages = list(dict.fromkeys(stage for row in found.values() for stage in row))
+        results[method] = dict(diagnostics.seconds)
+    stages = list(dict.fromkeys(stage for row in results.values() for stage in row))
     lines = [
         "# Where the time goes",
         "",
@@ -44,9 +44,9 @@ def main() -> None:
         "|---" * (1 + len(METHODS)) + "|",
     ]
     for stage in stages:
-        cells = [f"{found[m][stage]:.2f}" if stage in found[m] else "" for m in METHODS]
+        cells = [f"{results[m][stage]:.2f}" if stage in results[m] else "" for m in METHODS]
         lines.append(f"| {stage} | " + " | ".join(cells) + " |")
-    totals = [f"{sum(found[m].values()):.1f}" for m in METHODS]
+    totals = [f"{sum(results[m].values()):.1f}" for m in METHODS]
     lines.append("| all | " + " | ".join(totals) + " |")
     words.table.write_text("\n".join(lines) + "\n")
 

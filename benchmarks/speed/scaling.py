@@ -137,7 +137,7 @@ def changes(n_threads: int) -> dict[str, list[tuple[int, Size, int]]]:
     }
 
 
-def draw(found: dict[str, list[tuple[int, dict[str, Timing]]]], path: Path) -> None:
+def draw(timings: dict[str, list[tuple[int, dict[str, Timing]]]], path: Path) -> None:
     """One panel for everything that was varied."""
     import matplotlib
 
@@ -145,9 +145,9 @@ def draw(found: dict[str, list[tuple[int, dict[str, Timing]]]], path: Path) -> N
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
-        1, len(found), figsize=(3.2 * len(found), 3.2), sharey=True, layout="constrained"
+        1, len(timings), figsize=(3.2 * len(timings), 3.2), sharey=True, layout="constrained"
     )
-    for axis, (name, rows) in zip(axes, found.items(), strict=True):
+    for axis, (name, rows) in zip(axes, timings.items(), strict=True):
         for stage in STAGES:
             axis.loglog(
                 [value for value, _ in rows],
@@ -184,12 +184,12 @@ def main() -> None:
         "| varied | value | " + " | ".join(STAGES) + " |",
         "|---" * (2 + len(STAGES)) + "|",
     ]
-    found: dict[str, list[tuple[int, dict[str, Timing]]]] = {}
+    timings: dict[str, list[tuple[int, dict[str, Timing]]]] = {}
     for name, cases in changes(words.threads).items():
         for value, size, threads in cases:
             torch.set_num_threads(threads)
             row = measure(size, device, words.repeats)
-            found.setdefault(name, []).append((value, row))
+            timings.setdefault(name, []).append((value, row))
             cells = [
                 f"{1e3 * row[stage].seconds:.1f}"
                 + (f" ({1e3 * row[stage].floor:.1f})" if row[stage].floor else "")
@@ -197,7 +197,7 @@ def main() -> None:
             ]
             lines.append(f"| {name} | {value} | " + " | ".join(cells) + " |")
             words.table.write_text("\n".join(lines) + "\n")
-    draw(found, words.picture)
+    draw(timings, words.picture)
 
 
 if __name__ == "__main__":

@@ -189,12 +189,17 @@ def _geometry(
     fov = options.fov or (float(np.ceil(_MARGIN * extent.max() / _FOV_STEP) * _FOV_STEP),)
     sizes = _per_axis(matrix, options.n_dims, "--matrix")
     spans = _per_axis(fov, options.n_dims, "--fov")
+    if min(sizes) < 1 or min(spans) <= 0:
+        raise UsageError(f"--matrix and --fov: must be positive, got {matrix} and {fov}")
     steps = [span / size for span, size in zip(spans, sizes, strict=True)]
     if options.n_dims == 2:
         sizes = (*sizes, matrix[2] if len(matrix) == 3 else 1)
         steps.append(options.slice_thickness + options.slice_gap)
-    if min(sizes) < 1 or min(steps) <= 0:
-        raise UsageError(f"--matrix and --fov: must be positive, got {matrix} and {fov}")
+    if sizes[2] < 1 or steps[2] <= 0:
+        raise UsageError(
+            f"--slices, --slice-thickness and --slice-gap: must give slices apart from one another, got "
+            f"{sizes[2]:g} slices {1e3 * steps[2]:g} mm apart"
+        )
     return make_geometry(
         (int(sizes[2]), int(sizes[1]), int(sizes[0])),
         (steps[2], steps[1], steps[0]),

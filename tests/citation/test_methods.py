@@ -14,9 +14,9 @@ from mri2qmap_bids.recon.options import ReconOptions
 HEADER = ScanHeader((8, 8, 1), (0.2, 0.2, 0.005), (8, 8, 1), (0.2, 0.2, 0.005), field_strength=3.0)
 
 
-def work(method="mri2qmap", kind="FISP", sources=(), **chosen):
+def work(method="mri2qmap", kind="FISP", sources=(), **options):
     metadata = {"PulseSequenceType": kind, "MRAcquisitionType": "2D"}
-    sidecar = describe_maps(metadata, HEADER, ReconOptions(method=method, **chosen))
+    sidecar = describe_maps(metadata, HEADER, ReconOptions(method=method, **options))
     return Work({**sidecar, "Sources": list(sources)}, {"mri2qmap_bids": "1", "torch": "2.13.0"})
 
 
@@ -26,12 +26,12 @@ def text(*works) -> str:
 
 @pytest.mark.parametrize("method", SUMMARIES)
 def test_references_are_those_that_are_cited_and_no_more(method):
-    written = methods_text([work(method)])
-    body, listed = written.markdown.rsplit("\n\n", 1)
-    cited = {int(n) for found in re.findall(r"\[([\d, ]+)\]", body) for n in found.split(", ")}
+    section = methods_text([work(method)])
+    body, listed = section.markdown.rsplit("\n\n", 1)
+    cited = {int(n) for group in re.findall(r"\[([\d, ]+)\]", body) for n in group.split(", ")}
     assert "@" not in body
     assert cited == set(range(1, len(listed.splitlines()) + 1))
-    keys = re.findall(r"@article\{(\w+),", written.bibtex)
+    keys = re.findall(r"@article\{(\w+),", section.bibtex)
     for line, key in zip(listed.splitlines(), keys, strict=True):
         assert REFERENCES[key].title in line
 
@@ -102,19 +102,22 @@ def test_numbers_are_those_of_the_sidecar_which_are_those_of_the_solvers(method,
     for path, words in numbers.items():
         treated = work(method)
         *rooms, name = path.split(".")
-        own, told = method_named(method).settings, treated.sidecar["MRFReconstruction"]["settings"]
+        own, stored = (
+            method_named(method).settings,
+            treated.sidecar["MRFReconstruction"]["settings"],
+        )
         for room in rooms:
-            own, told = getattr(own, room), told[room]
+            own, stored = getattr(own, room), stored[room]
         assert words.format(f"{getattr(own, name):g}") in text(treated), path
-        told[name] = 77
+        stored[name] = 77
         assert words.format(77) in text(treated), path
 
 
 @pytest.mark.parametrize("method", ["subspace", "lrtv", "llr", "mri2qmap", "pnp"])
 def test_steps_that_a_run_took_are_its_own(method):
-    found = text(work(method, n_iterations=53))
+    section = text(work(method, n_iterations=53))
     words = {"subspace": "steps, each", "lrtv": "steps.", "llr": "steps."}
-    assert f"at most 53 {words.get(method, 'iterations of')}" in found
+    assert f"at most 53 {words.get(method, 'iterations of')}" in section
 
 
 def test_one_iteration_is_told_as_one():
@@ -123,18 +126,18 @@ def test_one_iteration_is_told_as_one():
 
 @pytest.mark.parametrize("method", ["subspace", "lrtv", "llr"])
 def test_a_regulariser_without_weight_is_not_told(method):
-    found = text(work(method, regularisation=0.0))
-    assert "alternating direction" not in found
-    assert ("no smoothness term" in found) == (method == "subspace")
+    section = text(work(method, regularisation=0.0))
+    assert "alternating direction" not in section
+    assert ("no smoothness term" in section) == (method == "subspace")
 
 
 def test_parameters_are_those_that_were_used():
-    found = text(work("lrtv", n_iterations=7, regularisation=0.25, rank=5, grid_step=0.1))
-    assert "in at most 7 steps" in found
-    assert "weight 0.25 relative" in found
+    section = text(work("lrtv", n_iterations=7, regularisation=0.25, rank=5, grid_step=0.1))
+    assert "in at most 7 steps" in section
+    assert "weight 0.25 relative" in section
     assert "Tikhonov term of weight 0.3 " in text(work("subspace", regularisation=0.3))
-    assert "to the 5 components" in found
-    assert "at most 10 %" in found
+    assert "to the 5 components" in section
+    assert "at most 10 %" in section
     assert "fewest components with 99.99 % of the energy" in text()
     assert "weights of the package" in text()
     assert "weights own.safetensors" in text(work(denoiser="/somewhere/own.safetensors"))
@@ -155,10 +158,12 @@ def test_the_transmit_field_is_told_only_where_it_was_used():
 
 
 def test_runs_that_were_treated_alike_share_a_paragraph():
-    found = text(work(), work(), work("llr"))
-    assert "k-space [1] of 2 runs" in found
-    assert found.count("1 run more") == 1
-    assert found.index("learned denoiser") < found.index("run more") < found.index("locally low")
+    section = text(work(), work(), work("llr"))
+    assert "k-space [1] of 2 runs" in section
+    assert section.count("1 run more") == 1
+    assert (
+        section.index("learned denoiser") < section.index("run more") < section.index("locally low")
+    )
 
 
 def test_software_is_named_with_its_version():

@@ -40,7 +40,7 @@ def some_maps(shape=(3, 4, 5)):
     )
 
 
-def written(root, maps=None):
+def images_written(root, maps=None):
     maps = maps or some_maps()
     header = ScanHeader(
         (8, 8, 1), (0.2, 0.2, 0.005), (8, 8, 1), (0.2, 0.2, 0.005), field_strength=3.0
@@ -67,7 +67,7 @@ def written(root, maps=None):
 
 def test_maps_read_back_in_seconds_and_world_coordinates(tmp_path):
     maps = some_maps()
-    written(tmp_path, maps)
+    images_written(tmp_path, maps)
     image = nib.load(tmp_path / "sub-01/ses-a/anat/sub-01_ses-a_acq-2d_run-1_T1map.nii.gz")
     assert image.get_data_dtype() == np.float32
     assert np.array_equal(np.asarray(image.dataobj).T, np.where(maps.mask, maps.t1, 0))
@@ -78,7 +78,7 @@ def test_maps_read_back_in_seconds_and_world_coordinates(tmp_path):
 
 
 def test_every_image_has_a_full_sidecar(tmp_path):
-    images = written(tmp_path)
+    images = images_written(tmp_path)
     assert len(images) == 9
     for image in images:
         sidecar = json.loads(Path(str(image).replace(".nii.gz", ".json")).read_text())
@@ -96,13 +96,13 @@ def test_every_image_has_a_full_sidecar(tmp_path):
 
 
 def test_images_are_the_same_bytes_every_time(tmp_path):
-    first = [path.read_bytes() for path in written(tmp_path / "a")]
-    second = [path.read_bytes() for path in written(tmp_path / "b")]
+    first = [path.read_bytes() for path in images_written(tmp_path / "a")]
+    second = [path.read_bytes() for path in images_written(tmp_path / "b")]
     assert first == second
 
 
 def test_dataset_passes_the_validator_without_a_warning(tmp_path, validator):
-    written(tmp_path)
+    images_written(tmp_path)
     assert validator(tmp_path) == (0, "")
 
 
@@ -112,7 +112,7 @@ def test_dataset_inside_the_raw_one_links_to_it_relatively(tmp_path):
         (tmp_path / "derivatives/mri2qmap/dataset_description.json").read_text()
     )
     assert description["DatasetLinks"] == {"raw": "../.."}
-    assert description["GeneratedBy"][0]["Name"] in "mri2qmap"
+    assert description["GeneratedBy"][0]["Name"] == "mri2qmap"
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

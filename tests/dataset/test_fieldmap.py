@@ -30,7 +30,7 @@ def world_of(shape, matrix):
     return index @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def written(path: Path, values, matrix=OBLIQUE) -> Path:
+def image_file(path: Path, values, matrix=OBLIQUE) -> Path:
     nib.save(nib.Nifti1Image(values.astype(np.float32), matrix), path)
     return path
 
@@ -46,7 +46,7 @@ def expected():
 
 
 def test_the_field_is_that_of_the_voxels_place_in_the_world(tmp_path, values):
-    field = read_transmit_field(written(tmp_path / "b.nii.gz", values), GEOMETRY)
+    field = read_transmit_field(image_file(tmp_path / "b.nii.gz", values), GEOMETRY)
     assert field.shape == GEOMETRY.matrix
     assert np.allclose(field, expected(), atol=1e-4)
 
@@ -55,7 +55,7 @@ def test_voxels_without_a_value_take_that_of_their_neighbours(tmp_path, values):
     values[5:11:2, 4:10:2, 3:9:2] = 0
     values[6, 7, 6] = np.nan
     values[7, 8, 7] = -40
-    field = read_transmit_field(written(tmp_path / "b.nii.gz", values[..., None]), GEOMETRY)
+    field = read_transmit_field(image_file(tmp_path / "b.nii.gz", values[..., None]), GEOMETRY)
     assert np.abs(field / expected() - 1).max() < 0.03
 
 
@@ -63,7 +63,7 @@ def test_beyond_a_map_its_edge_goes_on(tmp_path, values, caplog):
     slab = values[:, :, 5:7]
     matrix = OBLIQUE.copy()
     matrix[:3, 3] += 5 * OBLIQUE[:3, 2]
-    field = read_transmit_field(written(tmp_path / "b.nii.gz", slab, matrix), GEOMETRY)
+    field = read_transmit_field(image_file(tmp_path / "b.nii.gz", slab, matrix), GEOMETRY)
     assert (field > 0.3).all()
     assert field.max() <= slab.max() / 100
     assert "b.nii.gz: covers only" in caplog.text
@@ -75,10 +75,10 @@ def test_what_is_no_b1_map_is_refused(tmp_path, values):
     text = tmp_path / "t.nii.gz"
     text.write_text("nothing")
     for path, words in (
-        (written(tmp_path / "r.nii.gz", values / 100), "must be one volume in per cent"),
-        (written(tmp_path / "z.nii.gz", 0 * values), "got 3 axes with a median of 0"),
-        (written(tmp_path / "4.nii.gz", np.stack([values] * 2, -1)), "got 4 axes"),
-        (written(tmp_path / "e.nii.gz", values, elsewhere), "must cover the scan"),
+        (image_file(tmp_path / "r.nii.gz", values / 100), "must be one volume in per cent"),
+        (image_file(tmp_path / "z.nii.gz", 0 * values), "got 3 axes with a median of 0"),
+        (image_file(tmp_path / "4.nii.gz", np.stack([values] * 2, -1)), "got 4 axes"),
+        (image_file(tmp_path / "e.nii.gz", values, elsewhere), "must cover the scan"),
         (text, "must be a complete NIfTI file"),
     ):
         with pytest.raises(SidecarError, match=words) as caught:
@@ -155,7 +155,7 @@ def named(stem):
 
 
 @pytest.mark.parametrize(
-    ("run", "chosen"),
+    ("run", "name"),
     [
         ("sub-1_ses-b", "sub-1_ses-b_acq-x"),
         ("sub-1_ses-b_acq-y", "sub-1_ses-b_acq-y"),
@@ -163,9 +163,9 @@ def named(stem):
         ("sub-1_ses-a", "sub-1_ses-b_acq-x"),
     ],
 )
-def test_a_run_gets_the_map_of_its_session_or_the_nearest(run, chosen):
+def test_a_run_gets_the_map_of_its_session_or_the_nearest(run, name):
     maps = [named(stem) for stem in ("sub-1_ses-b_acq-y", "sub-1_ses-b_acq-x", "sub-1_ses-e")]
-    found = nearest(maps, named(run).entities)
-    assert found is not None
-    assert found.path.name == f"{chosen}_TB1map.nii.gz"
+    fieldmap = nearest(maps, named(run).entities)
+    assert fieldmap is not None
+    assert fieldmap.path.name == f"{name}_TB1map.nii.gz"
     assert nearest([], named(run).entities) is None

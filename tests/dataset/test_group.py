@@ -45,7 +45,7 @@ def write(root, entities, some_maps=None, field=3.0):
     write_maps(MapDocument(entities, some_maps or maps(), metadata=metadata), root)
 
 
-def read(root, measure="T1map"):
+def table_of(root, measure="T1map"):
     return pd.read_csv(
         root / f"group_{measure}.tsv", sep="\t", dtype={"run": str, "acquisition": str}
     )
@@ -62,14 +62,14 @@ def segmentation(path, labels, affine=None, names=None):
 
 
 def test_regions_have_the_statistics_of_their_voxels(tmp_path):
-    written = maps()
-    write(tmp_path, {"sub": "01", "ses": "a", "acq": "x", "run": "2"}, written)
+    true_maps = maps()
+    write(tmp_path, {"sub": "01", "ses": "a", "acq": "x", "run": "2"}, true_maps)
     write_group_tables(tmp_path)
-    grey = (LABELS == 1) & written.mask
-    sources = {"T1map": written.t1, "T2map": written.t2, "M0map": np.abs(written.m0)}
-    sources |= {"R1map": 1 / written.t1, "R2map": 1 / written.t2}
+    grey = (LABELS == 1) & true_maps.mask
+    sources = {"T1map": true_maps.t1, "T2map": true_maps.t2, "M0map": np.abs(true_maps.m0)}
+    sources |= {"R1map": 1 / true_maps.t1, "R2map": 1 / true_maps.t2}
     for measure, values in sources.items():
-        table = read(tmp_path, measure)
+        table = table_of(tmp_path, measure)
         assert list(table.region) == ["GM", "WM", "CSF", "mask"]
         row = table[table.region == "GM"].iloc[0]
         assert row.n_voxels == grey.sum()
@@ -89,8 +89,8 @@ def test_regions_have_the_statistics_of_their_voxels(tmp_path):
 
 def test_tissue_is_told_by_t1_at_the_field_strength():
     for field in (1.5, 3.0, 7.0):
-        known = literature_t1(field)
-        t1 = np.array([known[tissue] for tissue in ("fat", "WM", "GM", "CSF")])
+        t1_of_tissue = literature_t1(field)
+        t1 = np.array([t1_of_tissue[tissue] for tissue in ("fat", "WM", "GM", "CSF")])
         assert list(tissue_classes(t1, np.ones(4, bool), field)) == [0, 2, 1, 3]
     assert not tissue_classes(t1, np.zeros(4, bool), 3.0).any()
 
@@ -100,7 +100,7 @@ def test_the_sidecars_field_strength_counts(tmp_path):
     for label, field in (("low", 0.5), ("high", 7.0)):
         write(tmp_path, {"sub": label}, grey_at_low_field, field)
     write_group_tables(tmp_path)
-    n_voxels = read(tmp_path).set_index(["participant_id", "region"]).n_voxels
+    n_voxels = table_of(tmp_path).set_index(["participant_id", "region"]).n_voxels
     assert n_voxels["sub-low", "GM"] == n_voxels["sub-low", "mask"] > 0
     assert n_voxels["sub-high", "GM"] == 0
 
@@ -111,15 +111,15 @@ def test_the_run_that_stands_out_is_flagged(tmp_path):
     for index, scale in enumerate(scales):
         write(tmp_path, {"sub": f"{index:02d}"}, maps(scale, index))
     write_group_tables(tmp_path)
-    table = read(tmp_path)
+    table = table_of(tmp_path)
     grey = table[table.region == "GM"]
     assert list(grey.participant_id[grey.outlier]) == ["sub-09"]
     median = grey["median"]
     z = 0.6745 * (median - median.median()) / (median - median.median()).abs().median()
     assert np.allclose(grey.robust_z, z, rtol=0.02, atol=0.01)
     # T2 is nobody's to stand out by, and in R1 the long T1 stands out below.
-    assert not read(tmp_path, "T2map").outlier.any()
-    rates = read(tmp_path, "R1map")
+    assert not table_of(tmp_path, "T2map").outlier.any()
+    rates = table_of(tmp_path, "R1map")
     assert rates[(rates.region == "GM") & rates.outlier].robust_z.iloc[0] < -THRESHOLD
 
 
@@ -129,7 +129,7 @@ def test_acquisitions_are_not_compared_with_one_another(tmp_path):
         if index:  # one too few to be judged
             write(tmp_path, {"sub": f"{index:02d}", "acq": "b"}, maps(1.1, seed=50 + index))
     write_group_tables(tmp_path)
-    table = read(tmp_path)
+    table = table_of(tmp_path)
     assert table[table.acquisition == "a"].robust_z.notna().all()
     assert table[table.acquisition == "b"].robust_z.isna().all()
 
@@ -154,12 +154,12 @@ def test_a_users_segmentation_is_laid_over_the_maps(tmp_path):
     file = tmp_path / "other/sub-01/ses-a/anat/sub-01_ses-a_desc-aseg_dseg.nii.gz"
     segmentation(file, fine * 10, affine, {10: "left", 20: "middle"})
     write_group_tables(tmp_path / "out", derivatives=[("fs", tmp_path / "other")])
-    table = read(tmp_path / "out")
-    told = table[table.segmentation == "tissue"].set_index("region")
-    given = table[table.segmentation == "fs:aseg"].set_index("region")
-    assert list(given.index) == ["left", "middle", "label-30"]
-    assert list(given.n_voxels) == list(told.n_voxels[["GM", "WM", "CSF"]])
-    assert np.allclose(given["median"], told["median"][["GM", "WM", "CSF"]])
+    table = table_of(tmp_path / "out")
+    from_t1 = table[table.segmentation == "tissue"].set_index("region")
+    from_file = table[table.segmentation == "fs:aseg"].set_index("region")
+    assert list(from_file.index) == ["left", "middle", "label-30"]
+    assert list(from_file.n_voxels) == list(from_t1.n_voxels[["GM", "WM", "CSF"]])
+    assert np.allclose(from_file["median"], from_t1["median"][["GM", "WM", "CSF"]])
 
 
 def test_the_command_line_takes_segmentations(tmp_path):
@@ -167,7 +167,7 @@ def test_the_command_line_takes_segmentations(tmp_path):
     segmentation(tmp_path / "fs/sub-01/anat/sub-01_dseg.nii.gz", LABELS)
     words = [str(tmp_path / "raw"), str(tmp_path / "out"), "group", "-w", str(tmp_path / "work")]
     assert main([*words, "-d", f"fs={tmp_path / 'fs'}"]) == 0
-    assert set(read(tmp_path / "out").segmentation) == {"tissue", "fs"}
+    assert set(table_of(tmp_path / "out").segmentation) == {"tissue", "fs"}
 
 
 def test_labels_are_named_by_the_inherited_table(tmp_path):
@@ -216,14 +216,14 @@ def test_one_broken_run_does_not_stop_the_others(tmp_path, capfd):
     assert "T2map.nii.gz: must be there" in errors[0]
     assert "sub-03: failed:" in errors[1]
     assert "M0map.nii.gz: must be a whole file" in errors[1]
-    assert set(read(tmp_path / "out").participant_id) == {"sub-01"}
+    assert set(table_of(tmp_path / "out").participant_id) == {"sub-01"}
 
 
 def test_filters_keep_what_they_name(tmp_path):
     for entities in ({"sub": "01", "run": "01"}, {"sub": "01", "run": "2"}, {"sub": "02"}):
         write(tmp_path, entities)
     write_group_tables(tmp_path, GroupFilters(participants=("01",), runs=("1",)))
-    assert set(read(tmp_path).run) == {"01"}
+    assert set(table_of(tmp_path).run) == {"01"}
     with pytest.raises(NothingSelectedError, match="must select maps"):
         write_group_tables(tmp_path, GroupFilters(participants=("09",)))
 
@@ -233,18 +233,18 @@ def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
         write(tmp_path / "out", {"sub": label})
     cache = tmp_path / "work" / "group"
     write_group_tables(tmp_path / "out", cache_dir=cache)
-    first = read(tmp_path / "out")
+    first = table_of(tmp_path / "out")
     read_files = []
     load = nib.load
     monkeypatch.setattr(nib, "load", lambda path: read_files.append(path.name) or load(path))
     write_group_tables(tmp_path / "out", cache_dir=cache)
     assert not read_files
-    pd.testing.assert_frame_equal(read(tmp_path / "out"), first)
+    pd.testing.assert_frame_equal(table_of(tmp_path / "out"), first)
     write(tmp_path / "out", {"sub": "02"}, maps(1.1))
     write_group_tables(tmp_path / "out", cache_dir=cache)
     assert read_files
     assert all(name.startswith("sub-02") for name in read_files)
-    grey = read(tmp_path / "out").set_index(["participant_id", "region"])["median"]
+    grey = table_of(tmp_path / "out").set_index(["participant_id", "region"])["median"]
     assert grey["sub-02", "GM"] > 1.05 * grey["sub-01", "GM"]
 
 

@@ -13,7 +13,7 @@ from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 SHAPE = (3, 20, 24)
 
 
-def known():
+def true_maps():
     """Stripes of grey and white matter and fluid."""
     labels = np.broadcast_to(1 + np.arange(SHAPE[2]) // 8, SHAPE).astype(np.uint8)
     t1 = np.choose(labels - 1, [1.4, 0.85, 4.0]).astype(np.float32)
@@ -26,9 +26,9 @@ def known():
 
 
 def scores(tmp_path, **changes):
-    maps, labels = known()
-    for name, written in (("truth", maps), ("estimate", replace(maps, **changes))):
-        write_maps(MapDocument({"sub": "01"}, written, labels=labels), tmp_path / name)
+    maps, labels = true_maps()
+    for name, document_maps in (("truth", maps), ("estimate", replace(maps, **changes))):
+        write_maps(MapDocument({"sub": "01"}, document_maps, labels=labels), tmp_path / name)
     return compare_datasets(tmp_path / "estimate", tmp_path / "truth").set_index("tissue")
 
 
@@ -43,7 +43,7 @@ def test_equal_maps_have_no_error(tmp_path):
 
 
 def test_errors_are_relative_and_signed(tmp_path):
-    maps, labels = known()
+    maps, labels = true_maps()
     sign = np.where(np.arange(SHAPE[1]) % 2, 1.0, -1.0)[None, :, None]
     t2 = (maps.t2 * np.where(labels == 1, 1 + 0.05 * sign, 0.9)).astype(np.float32)
     table = scores(tmp_path, t2=t2)
@@ -58,7 +58,7 @@ def test_errors_are_relative_and_signed(tmp_path):
 
 
 def test_the_scale_of_m0_does_not_count(tmp_path):
-    maps, _ = known()
+    maps, _ = true_maps()
     assert np.allclose(scores(tmp_path, m0=7 * maps.m0).M0_NRMSE, 0, atol=1e-3)
 
 
@@ -72,7 +72,7 @@ def test_voxels_outside_the_mask_count_as_wrong(tmp_path):
 
 def test_grids_meet_in_the_world(tmp_path):
     """The same maps stored with one axis turned round."""
-    maps, _ = known()
+    maps, _ = true_maps()
     turned = maps.affine @ np.array(
         [[-1, 0, 0, SHAPE[2] - 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], float
     )
@@ -81,7 +81,7 @@ def test_grids_meet_in_the_world(tmp_path):
 
 
 def test_datasets_without_a_common_run_are_refused(tmp_path):
-    maps, labels = known()
+    maps, labels = true_maps()
     write_maps(MapDocument({"sub": "01"}, maps, labels=labels), tmp_path / "truth")
     with pytest.raises(DatasetError, match="got none of them"):
         compare_datasets(tmp_path / "empty", tmp_path / "truth")

@@ -86,6 +86,6 @@ class Apptainer:
 
     def _environment(self, caller: Mapping[str, str]) -> dict[str, str]:
         image = dict(line.split("=", 1) for line in self.config["Env"])
-        kept = {name: value for name, value in caller.items() if name != "LD_LIBRARY_PATH"}
+        inherited = {name: value for name, value in caller.items() if name != "LD_LIBRARY_PATH"}
         own = {"PATH": image["PATH"], "HOME": str(self.home), "APPTAINER_CONTAINER": "image.sif"}
-        return {**image, **kept, **own}
+        return {**image, **inherited, **own}

@@ -66,9 +66,11 @@ class Engine:
     def run(self, tag: str, *words: str, options: Sequence[str] = ()) -> str:
         """What a container prints; an error if it fails."""
         command = self.command(tag, *words, options=options)
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{shlex.join(words)}: {done.returncode}\n{done.stderr}"
-        return done.stdout
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert process.returncode == 0, (
+            f"{shlex.join(words)}: {process.returncode}\n{process.stderr}"
+        )
+        return process.stdout
 
     def config(self, tag: str) -> dict:
         """Environment, entry point and labels of an image."""

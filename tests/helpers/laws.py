@@ -14,9 +14,9 @@ def assert_adjoint(
 ) -> None:
     """<A x, y> = <x, A^H y>, relative to |A x| |y|."""
     image = forward(x)
-    left = torch.vdot(y.flatten(), image.flatten())
-    right = torch.vdot(adjoint(y).flatten(), x.flatten())
-    assert (left - right).abs() <= tolerance * image.norm() * y.norm()
+    in_samples = torch.vdot(y.flatten(), image.flatten())
+    in_image = torch.vdot(adjoint(y).flatten(), x.flatten())
+    assert (in_samples - in_image).abs() <= tolerance * image.norm() * y.norm()
 
 
 def assert_linear(

@@ -22,16 +22,16 @@ SIZES = {"laptop": (1366, 768), "tablet": (820, 1180), "telephone": (390, 844)}
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
+        program = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield program
+        program.close()
 
 
 @pytest.fixture
 def opened(browser, derivatives):
     """Open a page; complaints and requests that are not for it end up in ``said``."""
     contexts = []
-    said = []
+    complaints = []
 
     def open_page(name="sub-01.html", size=SIZES["laptop"], **options):
         context = browser.new_context(
@@ -41,12 +41,12 @@ def opened(browser, derivatives):
         context.set_default_timeout(120_000)
         page = context.new_page()
         address = (derivatives / name).as_uri()
-        page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "request",
             lambda request: (
-                said.append(request.url[:200])
+                complaints.append(request.url[:200])
                 if request.url.split("#")[0] != address and not request.url.startswith("data:")
                 else None
             ),
@@ -57,7 +57,7 @@ def opened(browser, derivatives):
     yield open_page
     for context in contexts:
         context.close()
-    assert said == []
+    assert complaints == []
 
 
 def background(page):
@@ -88,15 +88,15 @@ def test_every_image_is_rendered_and_nothing_sticks_out(opened, name, tmp_path):
 def test_tabs_are_turned_by_click_and_by_keys(opened):
     page = opened()
     tabs = page.locator("[role=tablist]").first.locator("[role=tab]")
-    shown = page.locator(".panels").first.locator("figure:visible img")
-    assert shown.count() == 1
-    assert shown.get_attribute("alt").startswith("T1 map")
+    figure = page.locator(".panels").first.locator("figure:visible img")
+    assert figure.count() == 1
+    assert figure.get_attribute("alt").startswith("T1 map")
     tabs.nth(1).click()
-    assert shown.get_attribute("alt").startswith("T2 map")
+    assert figure.get_attribute("alt").startswith("T2 map")
     page.keyboard.press("ArrowRight")
-    assert shown.get_attribute("alt").startswith("M0 map")
+    assert figure.get_attribute("alt").startswith("M0 map")
     page.keyboard.press("End")
-    assert shown.get_attribute("alt").startswith("FLAIR map")
+    assert figure.get_attribute("alt").startswith("FLAIR map")
     assert page.evaluate("document.activeElement.textContent") == "FLAIR"
 
 
@@ -118,39 +118,39 @@ def test_slider_moves_the_border_between_start_and_end(opened):
 def test_flicker_shows_both_in_turn_and_stops(opened):
     page = opened()
     button = page.locator("button.flicker").first
-    said = page.locator(".comparison .said").first
+    label = page.locator(".comparison .said").first
     button.focus()
     page.keyboard.press("Enter")
     assert button.get_attribute("aria-pressed") == "true"
     for word in ("start", "end", "start"):
-        playwright.expect(said).to_have_text(word, timeout=60_000)
+        playwright.expect(label).to_have_text(word, timeout=60_000)
     page.keyboard.press("Enter")
     assert button.get_attribute("aria-pressed") == "false"
-    assert said.text_content() == ""
+    assert label.text_content() == ""
 
 
 def test_fingerprints_follow_clicks_and_arrow_keys(opened):
     page = opened("sub-02.html")
     probe = page.locator(".probe").first
-    said = probe.locator(".said")
+    label = probe.locator(".said")
     lines = probe.locator(".plot polyline")
     assert lines.count() == 2
-    first, drawn = said.text_content(), lines.first.get_attribute("points")
+    first, points = label.text_content(), lines.first.get_attribute("points")
     assert "T1" in first
     assert "misfit" in first
     box = probe.locator(".map").bounding_box()
     probe.locator(".map").click(position={"x": box["width"] * 0.5, "y": box["height"] * 0.45})
-    second = said.text_content()
+    second = label.text_content()
     assert second != first
-    assert lines.first.get_attribute("points") != drawn
+    assert lines.first.get_attribute("points") != points
     page.keyboard.press("ArrowLeft")
-    third = said.text_content()
+    third = label.text_content()
     assert third != second
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    assert said.text_content() not in (first, third)
+    assert label.text_content() not in (first, third)
     probe.locator(".presets button").last.click()
-    assert probe.locator(".presets button").last.text_content() in said.text_content()
+    assert probe.locator(".presets button").last.text_content() in label.text_content()
 
 
 def test_light_and_dark_are_the_readers_choice(opened):
@@ -185,8 +185,8 @@ def test_keyboard_alone_reaches_everything(opened):
         reached.add(
             page.evaluate("[document.activeElement.tagName, document.activeElement.className]+''")
         )
-    for wanted in ("BUTTON,theme", "INPUT,", "BUTTON,flicker", "DIV,map", "SUMMARY,"):
-        assert wanted in reached, wanted
+    for name in ("BUTTON,theme", "INPUT,", "BUTTON,flicker", "DIV,map", "SUMMARY,"):
+        assert name in reached, name
 
 
 def test_without_scripts_everything_is_on_the_page(opened):

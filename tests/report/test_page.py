@@ -23,14 +23,14 @@ class Elements(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.found = []
+        self.tags = []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
+        self.tags.append((tag, dict(attributes)))
 
     def attributes(self, name):
-        return [a[name] for _, a in self.found if a.get(name)]
+        return [a[name] for _, a in self.tags if a.get(name)]
 
 
 @pytest.fixture(scope="module", params=PAGES)
@@ -51,17 +51,17 @@ def test_identifiers_are_unique_and_every_reference_has_its_target(text):
     inside = [link[1:] for link in elements.attributes("href") if link.startswith("#")]
     assert len(inside) > 20
     assert set(inside) <= set(identifiers)
-    used = set(re.findall(r"url\(#([^)]+)\)", text))
-    assert used <= set(identifiers)
+    references = set(re.findall(r"url\(#([^)]+)\)", text))
+    assert references <= set(identifiers)
 
 
 def test_nothing_is_loaded_from_anywhere(text):
     elements = Elements(text)
     assert all(source.startswith("data:") for source in elements.attributes("src"))
-    assert not [tag for tag, a in elements.found if tag in ("link", "iframe", "object", "embed")]
+    assert not [tag for tag, a in elements.tags if tag in ("link", "iframe", "object", "embed")]
     assert "@import" not in text
     assert not re.search(r"url\((?!#)", text)
-    loaded = [a for tag, a in elements.found if tag in ("image", "use", "img", "script")]
+    loaded = [a for tag, a in elements.tags if tag in ("image", "use", "img", "script")]
     assert all((a.get("xlink:href") or a.get("href") or "#")[:1] in "#d" for a in loaded)
     # What a script could still ask for, the page itself forbids.
     assert "default-src 'none'" in text
@@ -77,14 +77,14 @@ def test_links_lead_to_files_that_are_there(text, derivatives):
 
 def test_figures_have_no_role_of_their_own(text):
     # Not allowed where there is a caption, and no parser would say so.
-    assert not [a for tag, a in Elements(text).found if tag == "figure" and "role" in a]
+    assert not [a for tag, a in Elements(text).tags if tag == "figure" and "role" in a]
 
 
 def test_images_have_words_for_those_who_do_not_see_them(text):
-    images = [a for tag, a in Elements(text).found if tag == "img"]
+    images = [a for tag, a in Elements(text).tags if tag == "img"]
     assert len(images) > 10
     assert all(a["alt"] for a in images)
-    drawings = [a for tag, a in Elements(text).found if tag == "svg" and "role" in a]
+    drawings = [a for tag, a in Elements(text).tags if tag == "svg" and "role" in a]
     assert len(drawings) >= 6
     assert all(a["aria-label"] for a in drawings)
 

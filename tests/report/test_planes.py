@@ -27,11 +27,11 @@ def test_left_is_left_and_up_is_up(affine):
         view = view_of(axis, affine)
         normal = "xyz".index(view.letter)
         across, upward = [a for a in range(3) if a != normal]
-        seen = [view.turned(world.take(3, axis)[..., a]) for a in (across, upward)]
-        assert (np.diff(seen[0], axis=1) > 0).all(), "columns go to the right or to the front"
-        assert (np.diff(seen[1], axis=0) < 0).all(), "rows go down or to the back"
-        assert np.allclose(np.diff(seen[0], axis=1), view.spacing[1])
-        assert np.allclose(np.diff(seen[1], axis=0), -view.spacing[0])
+        places = [view.turned(world.take(3, axis)[..., a]) for a in (across, upward)]
+        assert (np.diff(places[0], axis=1) > 0).all(), "columns go to the right or to the front"
+        assert (np.diff(places[1], axis=0) < 0).all(), "rows go down or to the back"
+        assert np.allclose(np.diff(places[0], axis=1), view.spacing[1])
+        assert np.allclose(np.diff(places[1], axis=0), -view.spacing[0])
 
 
 def test_positions_are_those_of_the_world():

@@ -1,63 +1,12 @@
 """The traffic light: each rule can be good and can be bad."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from helpers.diagnostics import SHAPE, full, some_diagnostics
+from helpers.diagnostics import some_run as run
 
-from mri2qmap_bids.dataset.figures import Conditions
 from mri2qmap_bids.dataset.verdict import worst
-from mri2qmap_bids.recon.diagnostics.model import Convergence
 from mri2qmap_bids.report.rules import RULES, check, level_of, verdict
-from mri2qmap_bids.report.run import Run
-
-SHAPE = (2, 10, 10)
-
-
-def full(value):
-    return np.full(SHAPE, value, np.float32)
-
-
-def diagnostics(**changes):
-    facts = {"noise": 1.0, "coverage": 1.0, "left": 1e-4, "misfit": 0.05, "coil_noise": "there"}
-    facts |= changes
-    plane = SimpleNamespace(axis=0, index=1, misfit=np.full(SHAPE[1:], facts["misfit"], np.float16))
-    return SimpleNamespace(
-        t1_range=(0.1, 5.0),
-        t2_range=(0.01, 2.0),
-        is_3d=False,
-        coil_noise=facts["coil_noise"],
-        steps={},
-        part=SimpleNamespace(
-            planes=(plane,),
-            residual=SimpleNamespace(noise=facts["noise"]),
-            sampling=SimpleNamespace(coverage=facts["coverage"]),
-            # Of all components together, then of each: only the first row counts.
-            convergence=facts["left"]
-            and Convergence(np.array([[1e-5, facts["left"]], [0.9, 0.9]], np.float32), True),
-        ),
-    )
-
-
-def run(warnings=(), method="lrtv", found=None, **changes):
-    fields = {
-        "t1": full(1.0),
-        "t2": full(0.08),
-        "m0": full(1.0),
-        "t1_std": full(0.01),
-        "t2_std": full(0.001),
-        "mask": np.ones(SHAPE, bool),
-    }
-    conditions = Conditions("", tuple(warnings), {"method": method}, {}, 1.0, {})
-    return Run(
-        entities={"sub": "01"},
-        affine=np.eye(4),
-        synthetic={},
-        sidecar={},
-        diagnostics=found or diagnostics(),
-        conditions=conditions,
-        **(fields | changes),
-    )
 
 
 def levels(of):
@@ -88,23 +37,27 @@ def share(value, other, percent):
         ("Uncertainty", {"t2_std": full(0.016)}, "look"),
         ("Uncertainty", {"t1_std": full(0.5)}, "bad"),
         ("Uncertainty", {"t1_std": None}, None),
-        ("Residual against noise", {"found": diagnostics(noise=2.0)}, "look"),
-        ("Residual against noise", {"found": diagnostics(noise=9.0, coil_noise=None)}, None),
-        ("Residual against noise", {"found": diagnostics(noise=9.0), "method": "gridding"}, None),
-        ("Misfit of the fingerprints", {"found": diagnostics(misfit=0.7)}, "bad"),
-        ("Convergence", {"found": diagnostics(left=0.06)}, "look"),
-        ("Convergence", {"found": diagnostics(left=0.3)}, "bad"),
-        ("Convergence", {"found": diagnostics(left=None)}, None),
-        ("Coverage of k-space", {"found": diagnostics(coverage=0.5)}, "bad"),
+        ("Residual against noise", {"diagnostics": some_diagnostics(noise=2.0)}, "look"),
+        ("Residual against noise", {"diagnostics": some_diagnostics(noise=9.0, white=False)}, None),
+        (
+            "Residual against noise",
+            {"diagnostics": some_diagnostics(noise=9.0), "method": "gridding"},
+            None,
+        ),
+        ("Misfit of the fingerprints", {"diagnostics": some_diagnostics(misfit=0.7)}, "bad"),
+        ("Convergence", {"diagnostics": some_diagnostics(energy_left=0.06)}, "look"),
+        ("Convergence", {"diagnostics": some_diagnostics(energy_left=0.3)}, "bad"),
+        ("Convergence", {"diagnostics": some_diagnostics(energy_left=None)}, None),
+        ("Coverage of k-space", {"diagnostics": some_diagnostics(coverage=0.5)}, "bad"),
         ("Warnings", {"warnings": ["one"]}, "look"),
         ("Warnings", {"warnings": ["one"] * 99}, "look"),
     ],
 )
 def test_each_rule_sees_its_own_fault(name, spoilt, level):
     checks = check(run(**spoilt))
-    found = {answer.rule.name: answer.level for answer in checks}
-    assert found.pop(name) == level
-    assert set(found.values()) == {"good"}
+    answers = {answer.rule.name: answer.level for answer in checks}
+    assert answers.pop(name) == level
+    assert set(answers.values()) == {"good"}
     # The verdict is that of this rule, with its value and the limit that it has reached.
     (answer,) = (answer for answer in checks if answer.rule.name == name)
     assert verdict(checks).level == (level or "good")

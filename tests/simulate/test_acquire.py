@@ -117,15 +117,15 @@ def _correlation_of_neighbours(matrix, is_3d, radius):
 
 @pytest.mark.parametrize(("matrix", "is_3d"), [((1, 24, 24), False), ((12, 12, 12), True)])
 def test_farther_coils_overlap_more(matrix, is_3d):
-    found = [_correlation_of_neighbours(matrix, is_3d, r) for r in (1.05, 1.25, 2.0, 10.0)]
-    assert (np.diff(found) > 0).all() and found[-1] > 0.99
+    overlaps = [_correlation_of_neighbours(matrix, is_3d, r) for r in (1.05, 1.25, 2.0, 10.0)]
+    assert (np.diff(overlaps) > 0).all() and overlaps[-1] > 0.99
     default = coil_maps(matrix, is_3d, 8, seed=0)
     np.testing.assert_array_equal(default, coil_maps(matrix, is_3d, 8, seed=0, radius=1.25))
 
 
 def test_coils_overlap_as_the_documentation_says():
-    found = [_correlation_of_neighbours((1, 96, 96), False, r) for r in (1.05, 1.25, 2.0)]
-    np.testing.assert_allclose(found, [0.83, 0.90, 0.97], atol=0.006)
+    overlaps = [_correlation_of_neighbours((1, 96, 96), False, r) for r in (1.05, 1.25, 2.0)]
+    np.testing.assert_allclose(overlaps, [0.83, 0.90, 0.97], atol=0.006)
 
 
 @pytest.mark.parametrize(("matrix", "is_3d"), [((20, 36, 36), True), ((3, 36, 32), False)])

@@ -227,12 +227,12 @@ def test_frames_turn_by_the_golden_or_the_seventh_tiny_golden_angle(kind, in_out
     tau = (1 + np.sqrt(5)) / 2
     assert np.allclose([180 / tau, 180 / (tau + 6)], [111.246, 23.628], atol=5e-4)
     for order, step in (("golden", 180 / tau), ("tiny-golden", 180 / (tau + 6))):
-        found = _turns_between_frames(kind, (24, 24), Readout(in_out=in_out, order=order), period)
-        wanted = step * period / 180
+        turns = _turns_between_frames(kind, (24, 24), Readout(in_out=in_out, order=order), period)
+        angle = step * period / 180
         # The golden angle of a full turn is by custom the smaller one, 137.5 degrees.
         if (order, period) == ("golden", 360):
-            wanted = 360 - wanted
-        np.testing.assert_allclose(found, wanted, atol=1e-2)
+            angle = 360 - angle
+        np.testing.assert_allclose(turns, angle, atol=1e-2)
 
 
 @pytest.mark.parametrize(
@@ -283,9 +283,9 @@ def test_every_plane_of_a_stack_sees_all_angles(kind, order):
     period = 2 * np.pi if kind == "stack-of-spirals" else np.pi
     parts = np.mod(np.arctan2(ends[:, 1], ends[:, 0]) / period, 1)
     for plane in np.unique(ends[:, 2]):
-        seen = np.sort(parts[ends[:, 2] == plane])
-        gaps = np.diff(np.append(seen, seen[0] + 1))
-        assert gaps.max() < 8 / len(seen)
+        angles = np.sort(parts[ends[:, 2] == plane])
+        gaps = np.diff(np.append(angles, angles[0] + 1))
+        assert gaps.max() < 8 / len(angles)
 
 
 def test_planes_are_denser_at_the_centre_where_there_are_few():
@@ -304,7 +304,7 @@ def test_a_stack_needs_the_arms_of_a_plane_for_each_plane():
 
 
 @pytest.mark.parametrize(
-    ("kind", "matrix", "readout", "said"),
+    ("kind", "matrix", "readout", "text"),
     [
         ("stack-of-stars", (8, 8), Readout(), "--trajectory: .* got stack-of-stars"),
         ("stack-of-spirals", (8, 8), Readout(), "--trajectory: .* got stack-of-spirals"),
@@ -322,8 +322,8 @@ def test_a_stack_needs_the_arms_of_a_plane_for_each_plane():
         ("spiral", (8, 8), Readout(sample_spacing=np.nan), "--sample-spacing: .* got nan"),
     ],
 )
-def test_readouts_that_cannot_be_are_refused_by_name(kind, matrix, readout, said):
-    with pytest.raises(UsageError, match=said):
+def test_readouts_that_cannot_be_are_refused_by_name(kind, matrix, readout, text):
+    with pytest.raises(UsageError, match=text):
         make_trajectory(kind, matrix, 1, 1.0, readout=readout)
 
 

@@ -13,7 +13,6 @@ from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.acquisition.layout import ReadLayout
 from mri2qmap_bids.recon.acquisition.raw import read_raw
 from mri2qmap_bids.recon.physics.slice_profile import RFPulse, slice_profile
-from mri2qmap_bids.simulate.coils import COIL_RADIUS
 from mri2qmap_bids.simulate.command import scan_options
 from mri2qmap_bids.simulate.phantom import POINT_SPREAD
 from mri2qmap_bids.simulate.rawfile import RawFileOptions
@@ -70,8 +69,8 @@ def test_raw_file_holds_every_frame_once(dataset):
     ]
     assert all(a.data.shape[1] == len(a.traj) and a.traj.shape[1] == 2 for a in images)
     assert (images[0].discard_pre, images[0].discard_post) == (3, 2)
-    kept = images[0].data[:, 3:-2]
-    assert np.abs(images[0].data[:, :3]).min() > 5 * np.abs(kept).max()
+    inside = images[0].data[:, 3:-2]
+    assert np.abs(images[0].data[:, :3]).min() > 5 * np.abs(inside).max()
     matrix, fov = (
         header.encoding[0].reconSpace.matrixSize,
         header.encoding[0].reconSpace.fieldOfView_mm,
@@ -99,9 +98,9 @@ def test_sidecar_has_one_value_per_frame(dataset, name, n_frames):
 
 def test_sidecar_describes_the_train_that_was_played(dataset):
     path = next(dataset.glob("sub-*/**/*acq-2d_MRF.json"))
-    read, played = from_sidecar(path), make_sequence("FISP", 12)
-    np.testing.assert_allclose(read.flip_angle, played.flip_angle, atol=1e-7)
-    np.testing.assert_allclose(read.repetition_time, played.repetition_time)
+    stored, played = from_sidecar(path), make_sequence("FISP", 12)
+    np.testing.assert_allclose(stored.flip_angle, played.flip_angle, atol=1e-7)
+    np.testing.assert_allclose(stored.repetition_time, played.repetition_time)
 
 
 @pytest.mark.parametrize("n_frames", [None, 7])
@@ -115,12 +114,12 @@ def test_every_field_of_a_sequence_survives_the_sidecar(tmp_path, n_frames):
     arms = make_trajectory("spiral", (16, 16), 12, 1)
     path = tmp_path / "sub-01_MRF.json"
     path.write_text(json.dumps(make_sidecar(played, arms, 2, RawFileOptions())))
-    read = from_sidecar(path, n_frames)
+    stored = from_sidecar(path, n_frames)
     for name, value in vars(played).items():
         if isinstance(value, np.ndarray):
-            np.testing.assert_allclose(getattr(read, name), value[:n_frames], atol=1e-7)
+            np.testing.assert_allclose(getattr(stored, name), value[:n_frames], atol=1e-7)
         else:
-            assert getattr(read, name) == value
+            assert getattr(stored, name) == value
 
 
 @pytest.mark.parametrize(
@@ -271,8 +270,10 @@ def test_words_become_options():
     assert options.readout == Readout(SpiralDensity(0.4, 2, 3), True, "random", 0.5)
     assert (options.point_spread, options.coil_radius) == (0.0, 2.0)
     default = _options()
-    assert default.readout == Readout()
-    assert (default.point_spread, default.coil_radius) == (POINT_SPREAD, COIL_RADIUS)
+    # As the documentation has them.
+    spelt = _options("--point-spread", "0.6", "--coil-radius", "1.25", "--sample-spacing", "0.75")
+    for name in ("point_spread", "coil_radius", "readout"):
+        assert getattr(default, name) == getattr(spelt, name)
 
 
 @pytest.mark.parametrize(
@@ -287,9 +288,9 @@ def test_every_choice_is_a_word(option, choices):
 def test_what_help_says_of_defaults_is_so(capsys):
     with pytest.raises(SystemExit):
         tools.main(["simulate", "--help"])
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"default {POINT_SPREAD:g}; 0: no blur" in said
-    assert f"default {Readout().sample_spacing:g}" in said
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"default {POINT_SPREAD:g}; 0: no blur" in text
+    assert f"default {Readout().sample_spacing:g}" in text
 
 
 def test_scans_obey_point_spread_coil_radius_and_order():
@@ -310,7 +311,7 @@ def test_scans_obey_point_spread_coil_radius_and_order():
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "text"),
     [
         (["--acceleration", "0"], 64, "--acceleration"),
         (["--frames", "0"], 64, "--frames"),
@@ -338,11 +339,11 @@ def test_scans_obey_point_spread_coil_radius_and_order():
         (["--dimension", "3D", "--slice-profile", "sinc:4"], 64, "--slice-profile"),
     ],
 )
-def test_bad_words_leave_one_line_and_nothing_on_disk(tmp_path, capsys, words, code, said):
+def test_bad_words_leave_one_line_and_nothing_on_disk(tmp_path, capsys, words, code, text):
     root = tmp_path / "dataset"
     assert _simulate(root, "--matrix", "8", *words) == code
     error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
+    assert text in error and error.count("\n") == 1
     assert not root.exists()
 
 

@@ -68,22 +68,22 @@ def output(command, environment):
 
 def jobs(environment):
     """State by job or task, of all jobs that Slurm remembers."""
-    told = output(["scontrol", "show", "job", "-o"], environment)
-    found = {}
-    for line in told.splitlines():
+    text = output(["scontrol", "show", "job", "-o"], environment)
+    nodes = {}
+    for line in text.splitlines():
         facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
         if "JobId" in facts:
             task = facts.get("ArrayTaskId")
-            found[f"{facts['ArrayJobId']}_{task}" if task else facts["JobId"]] = facts
-    return found
+            nodes[f"{facts['ArrayJobId']}_{task}" if task else facts["JobId"]] = facts
+    return nodes
 
 
 def wait_for(condition, seconds=300):
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (result := condition()):
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.2)
-    return found
+    return result
 
 
 def submit(shared, environment, folder):
@@ -94,18 +94,18 @@ def submit(shared, environment, folder):
     return output(command, environment).strip()
 
 
-def assert_all_derivatives(found: Path, expected: Path):
+def assert_all_derivatives(folder: Path, expected: Path):
     """Every file of every participant, with the values that one call makes, and no other."""
     names = sorted(path.relative_to(expected) for path in expected.glob("sub-*/**/*.*"))
     assert {name.parts[0] for name in names} == {f"sub-{label}" for label in LABELS}
-    assert sorted(path.relative_to(found) for path in found.glob("sub-*/**/*.*")) == names
+    assert sorted(path.relative_to(folder) for path in folder.glob("sub-*/**/*.*")) == names
     for name in names:
         if name.name.endswith(".nii.gz"):
-            ours, theirs = (nib.load(root / name).get_fdata() for root in (found, expected))
+            ours, theirs = (nib.load(root / name).get_fdata() for root in (folder, expected))
             assert np.quantile(np.abs(ours - theirs), 0.99) < 1e-3 * np.abs(theirs).max(), name
         elif name.suffix == ".json":
-            json.loads((found / name).read_text())
-    assert not [path for path in found.rglob("*") if path.name.startswith(".tmp-")]
+            json.loads((folder / name).read_text())
+    assert not [path for path in folder.rglob("*") if path.name.startswith(".tmp-")]
 
 
 def test_array_with_a_job_that_is_cancelled_and_submitted_again(
@@ -154,9 +154,9 @@ def test_line_that_is_not_there_fails_alone(shared, cluster, tmp_path):
     command = ["sbatch", "--parsable", "--wait", "--array=9", *REQUEST, f"--chdir={tmp_path}"]
     command += [str(ROOT / "cluster" / "participants.sbatch"), str(shared / "data")]
     command += [str(tmp_path / "out"), str(shared / "participants.txt")]
-    done = subprocess.run(command, env=cluster, capture_output=True, text=True, check=False)
-    assert done.returncode == 64
-    assert "has no line 9" in (tmp_path / f"mri2qmap-{done.stdout.strip()}_9.log").read_text()
+    process = subprocess.run(command, env=cluster, capture_output=True, text=True, check=False)
+    assert process.returncode == 64
+    assert "has no line 9" in (tmp_path / f"mri2qmap-{process.stdout.strip()}_9.log").read_text()
 
 
 def test_every_step_a_job_with_one_that_is_cancelled_and_called_again(

@@ -145,9 +145,9 @@ def test_small_errors_of_contrasts_mean_the_right_errors_of_maps(tables):
     maps = RandomMaps(torch.full(shape, 1.2), torch.full(shape, 0.08), torch.full(shape, 0.8))
     moved = RandomMaps(maps.t1 * 1.01, maps.t2 * 0.98, maps.m0 * 1.005)
     errors = contrasts_of(moved, CONTRASTS) - contrasts_of(maps, CONTRASTS)
-    found = errors_of_maps(errors, maps, tables)[0].mean((1, 2))
+    relative = errors_of_maps(errors, maps, tables)[0].mean((1, 2))
     expected = torch.tensor([0.01, -0.02, 0.005])
-    assert torch.allclose(found, expected, rtol=0.15, atol=5e-4)
+    assert torch.allclose(relative, expected, rtol=0.15, atol=5e-4)
 
 
 def test_random_maps_are_tissue_where_there_is_tissue():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from nipype.interfaces.utility import Function
 from nipype.pipeline.engine import Node, Workflow
+from nipype.pipeline.engine.utils import load_resultfile as load_result
 
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.settings import Settings
@@ -71,12 +72,30 @@ def test_one_step_at_a_time_has_the_gpu(tmp_path):
     assert all(end <= begin for (_, end), (begin, _) in pairwise(times))
 
 
+def meet(folder, name):
+    """Come to a place, and wait there for the other one."""
+    import time
+    from pathlib import Path
+
+    (Path(folder) / name).touch()
+    deadline = time.monotonic() + 120
+    while len(list(Path(folder).iterdir())) < 2:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def test_steps_without_a_gpu_run_side_by_side(tmp_path):
-    workflow, log = Workflow("mri2qmap_wf"), tmp_path / "log"
-    workflow.add_nodes([step(name, log, seconds=3.0) for name in ("a", "b")])
+    workflow, folder = Workflow("mri2qmap_wf"), tmp_path / "place"
+    folder.mkdir()
+    for name in ("a", "b"):
+        node = Node(Function(function=meet, output_names=["met"]), name=name)
+        node.inputs.trait_set(folder=str(folder), name=name)
+        workflow.add_nodes([node])
     run(workflow, tmp_path, n_procs=2)
-    (_, end), (begin, _) = intervals(log)
-    assert begin < end
+    results = [load_result(path) for path in tmp_path.rglob("result_*.pklz")]
+    assert [result.outputs.met for result in results] == [True, True]
 
 
 def on_gpu(file, use_gpu):

@@ -57,9 +57,9 @@ def diagonal_blocks(operator, weights=None):
     courses = operator.basis.to(torch.complex128)[operator.frame]
     blocks = 0
     for coil in operator.coils.to(torch.complex128):
-        seen = (fourier * coil.flatten()) @ waves
+        spectra = (fourier * coil.flatten()) @ waves
         blocks = blocks + torch.einsum(
-            "s,si,sj,sg->ijg", w.to(courses.dtype), courses.conj(), courses, seen.abs() ** 2 + 0j
+            "s,si,sj,sg->ijg", w.to(courses.dtype), courses.conj(), courses, spectra.abs() ** 2 + 0j
         )
     return blocks.reshape(*blocks.shape[:2], *operator.shape)
 
@@ -81,29 +81,29 @@ def test_matrices_are_the_diagonal_blocks_in_the_fourier_basis(shape, dtype, ker
     operator = random_encoding(shape, dtype)
     weights = torch.rand(len(operator.omega)) if weighted else None
     stored = kernels and toeplitz_normal(operator, weights, kernels)
-    found = circulant_of(operator, stored, weights)
-    assert found.upper.is_complex() == dtype.is_complex
+    circulant = circulant_of(operator, stored, weights)
+    assert circulant.upper.is_complex() == dtype.is_complex
     expected = diagonal_blocks(operator, weights)
     # Half precision keeps three digits of the kernels.
     limit = 1e-3 if kernels == "half" else 1e-5
-    assert relative_error(matrices_of(found), expected) < limit
+    assert relative_error(matrices_of(circulant), expected) < limit
 
 
 @pytest.mark.parametrize("dtype", BASES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_it_is_hermitian_and_positive(shape, dtype):
     operator = random_encoding(shape, dtype)
-    found = circulant_of(operator)
+    circulant = circulant_of(operator)
 
     def apply(image):
-        return apply_circulant(found, image)
+        return apply_circulant(circulant, image)
 
     x, z = image_for(operator, 1), image_for(operator, 2)
     assert_adjoint(apply, apply, x, z, 1e-5)
-    values = torch.linalg.eigvalsh(matrices_of(found).flatten(2).permute(2, 0, 1))
+    values = torch.linalg.eigvalsh(matrices_of(circulant).flatten(2).permute(2, 0, 1))
     assert values.min() > -1e-5 * values.max()
     assert torch.allclose(
-        found.diagonal, matrices_of(found).diagonal(0).real.movedim(-1, 0).float()
+        circulant.diagonal, matrices_of(circulant).diagonal(0).real.movedim(-1, 0).float()
     )
 
 
@@ -111,13 +111,15 @@ def test_it_is_hermitian_and_positive(shape, dtype):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_applied_to_a_plane_wave_it_is_that_frequencys_matrix(shape, dtype):
     operator = random_encoding(shape, dtype)
-    found = circulant_of(operator)
+    circulant = circulant_of(operator)
     where = tuple(n - 2 for n in shape)
     spectrum = torch.zeros(3, *shape, dtype=torch.complex64)
     vector = torch.tensor([1.0, 2j, -0.5 + 1j])
     spectrum[(slice(None), *where)] = vector
     axes = tuple(range(1, len(shape) + 1))
-    applied = torch.fft.fftn(apply_circulant(found, torch.fft.ifftn(spectrum, dim=axes)), dim=axes)
+    applied = torch.fft.fftn(
+        apply_circulant(circulant, torch.fft.ifftn(spectrum, dim=axes)), dim=axes
+    )
     matrix = diagonal_blocks(operator)[(slice(None), slice(None), *where)]
     expected = torch.zeros_like(spectrum)
     expected[(slice(None), *where)] = (matrix @ vector.to(matrix.dtype)).to(spectrum.dtype)
@@ -128,21 +130,24 @@ def test_applied_to_a_plane_wave_it_is_that_frequencys_matrix(shape, dtype):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_inverse_undoes_the_circulant_and_its_penalty(shape, dtype):
     operator = random_encoding(shape, dtype)
-    found = circulant_of(operator)
+    circulant = circulant_of(operator)
     image = image_for(operator)
-    for penalty in (torch.tensor(0.3 * found.level), found.level * (0.1 + torch.rand(3, *shape))):
-        undo = inverse(found, penalty)
+    for penalty in (
+        torch.tensor(0.3 * circulant.level),
+        circulant.level * (0.1 + torch.rand(3, *shape)),
+    ):
+        undo = inverse(circulant, penalty)
         added = filtered(image, penalty)
-        both = apply_circulant(found, image) + added
+        both = apply_circulant(circulant, image) + added
         assert relative_error(apply_circulant(undo, both), image) < 1e-3
 
 
 def test_the_level_is_that_of_even_sampling():
     n = 16
-    found = circulant_of(grid_encoding(n))
+    circulant = circulant_of(grid_encoding(n))
     # Every frequency is read once a frame, by a transform that is not unitary, with |Phi_1| = 1.
-    assert found.level == pytest.approx(n * n, rel=1e-3)
-    assert found.rank == 2
+    assert circulant.level == pytest.approx(n * n, rel=1e-3)
+    assert circulant.rank == 2
 
 
 def test_a_fully_sampled_grid_has_no_penalty():
@@ -152,12 +157,12 @@ def test_a_fully_sampled_grid_has_no_penalty():
 def test_the_penalty_takes_the_corners_that_were_not_sampled_and_only_those():
     n, edge = 16, 0.9 * torch.pi
     operator = grid_encoding(n, edge)
-    found = circulant_of(operator)
-    penalty = support_penalty(found)
+    circulant = circulant_of(operator)
+    penalty = support_penalty(circulant)
     frequency = 2 * torch.pi * torch.fft.fftfreq(n)
     corner = frequency[:, None].hypot(frequency[None, :]) >= edge
     assert corner.any() and not penalty[:, ~corner].any()
-    assert torch.allclose(penalty[:, corner], torch.tensor(0.2 * found.level), rtol=2e-3)
+    assert torch.allclose(penalty[:, corner], torch.tensor(0.2 * circulant.level), rtol=2e-3)
 
 
 def test_a_response_of_one_changes_nothing_and_a_delay_shifts():

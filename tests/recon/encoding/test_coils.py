@@ -140,10 +140,14 @@ def test_order_of_coils_is_kept(phantom: Phantom, maps: Tensor) -> None:
     torch.testing.assert_close(permuted, maps[order], atol=3e-3, rtol=0)
 
 
-@pytest.mark.parametrize("factor", [1.0, 1j])
-def test_signal_that_changes_sign_along_the_train(phantom: Phantom, factor: complex) -> None:
+@pytest.mark.parametrize("course", ["sign", "imaginary", "turning"])
+def test_signal_that_changes_sign_or_phase_along_the_train(phantom: Phantom, course: str) -> None:
     frame = torch.arange(len(phantom.omega)) * 40 // len(phantom.omega)
-    signal = torch.cos(1.1 * frame) * factor
+    signal = {
+        "sign": torch.cos(1.1 * frame).to(torch.complex64),
+        "imaginary": 1j * torch.cos(1.1 * frame),
+        "turning": torch.exp(1.1j * frame),
+    }[course]
     inverted = phantom.kspace * signal
     maps = estimate_sensitivities(inverted, phantom.omega, signal.conj(), phantom.shape)
     assert phantom.error(maps).mean() < 1e-3
@@ -199,7 +203,19 @@ def test_compression_keeps_the_strongest_uncorrelated_and_white() -> None:
 
 def test_compressed_coils_lead_to_the_same_image(phantom: Phantom) -> None:
     virtual = compress_coils(phantom.kspace, 4)
-    lost = 1 - virtual.abs().square().sum() / phantom.kspace.abs().square().sum()
-    assert 0 <= lost < 0.05
+    loss = 1 - virtual.abs().square().sum() / phantom.kspace.abs().square().sum()
+    assert 0 <= loss < 0.05
     maps = estimate_sensitivities(virtual, phantom.omega, phantom.contrast, phantom.shape)
     assert maps.shape == (4, *phantom.shape)
+
+
+@pytest.mark.parametrize("n_virtual", [3, 6])
+def test_whitening_and_compression_in_one_are_one_after_the_other(n_virtual: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    strengths = torch.tensor([1.0, 5.0, 0.1, 3.0, 2.0, 9.0])[:, None]
+    kspace = strengths * torch.randn(6, 500, generator=generator, dtype=torch.complex64)
+    whitening = torch.randn(6, 6, generator=generator, dtype=torch.complex64).tril()
+    together = compress_coils(kspace, n_virtual, whitening)
+    apart = compress_coils(whitening @ kspace, n_virtual)
+    # Eigenvectors have no phase of their own.
+    torch.testing.assert_close(together.abs(), apart.abs(), rtol=1e-3, atol=1e-3)

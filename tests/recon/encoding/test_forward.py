@@ -115,28 +115,6 @@ def test_toeplitz_normal_is_hermitian_and_not_negative():
     assert torch.vdot(x.flatten(), toeplitz.apply(fast, x).flatten()).real > 0
 
 
-def test_density_of_a_radial_trajectory_grows_with_radius():
-    angles = torch.pi * torch.arange(60) / 60
-    radii = torch.linspace(-torch.pi, torch.pi, 65)[:-1]
-    omega = torch.stack([torch.outer(angles.cos(), radii), torch.outer(angles.sin(), radii)], -1)
-    weights = density_compensation(omega.reshape(-1, 2), (32, 32)).reshape(60, 64).mean(0)
-    inner = radii.abs()[4:-4]
-    ratio = weights[4:-4] / inner.clamp_min(1e-9)
-    chosen = (inner > 0.4) & (inner < 2.6)
-    assert ratio[chosen].std() < 0.1 * ratio[chosen].mean()
-    assert weights.min() > 0
-
-
-def test_density_agrees_with_mri_nufft():
-    mrinufft = pytest.importorskip("mrinufft")
-    torch.manual_seed(0)
-    omega = (torch.rand(3000, 2) * 2 - 1) * torch.pi * torch.rand(3000, 1)
-    ours = density_compensation(omega, (24, 24)).numpy()
-    theirs = mrinufft.get_operator("finufft").pipe(omega.numpy(), (48, 48), max_iter=10)
-    theirs = np.abs(theirs)
-    assert np.corrcoef(ours, theirs)[0, 1] > 0.98
-
-
 def test_weighted_adjoint_of_a_fully_sampled_grid_is_the_image():
     n, n_frames = 16, 6
     grid = (torch.arange(n) - n // 2) * 2 * torch.pi / n

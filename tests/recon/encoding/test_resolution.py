@@ -34,12 +34,12 @@ def test_a_full_cartesian_grid_gives_no_message(n):
     assert empty_shells(torch.cartesian_prod(frequency, frequency), (n, n), VOXEL) == []
 
 
-@pytest.mark.parametrize(("share", "left"), [(0.5, "3 x 2"), (0.25, "6 x 4")])
-def test_a_trajectory_cut_short_says_the_resolution_left(share, left):
+@pytest.mark.parametrize(("share", "voxel"), [(0.5, "3 x 2"), (0.25, "6 x 4")])
+def test_a_trajectory_cut_short_says_the_resolution_left(share, voxel):
     """Axes x and y, as a reader of an image expects them."""
     (message,) = empty_shells(disc(outer=share), GRID, VOXEL)
     assert f"beyond {100 * share:.0f} %" in message
-    assert f"about {left} mm" in message
+    assert f"about {voxel} mm" in message
 
 
 def test_an_empty_ring_is_named():

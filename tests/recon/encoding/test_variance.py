@@ -47,20 +47,20 @@ def variance_with(values):
 def test_noise_alone_is_measured_and_needs_no_weights(scan):
     operator, image, clean, noise = scan
     for sigma in (0.1, 3.0):
-        found = residual_variance(operator, clean + sigma * noise, image)
+        variance = residual_variance(operator, clean + sigma * noise, image)
         # The quietest quarter of 16 shells of 10 000 samples each: within 2 %.
-        assert found.noise == pytest.approx(sigma, rel=0.02)
-        assert torch.allclose(found.values.sqrt(), torch.tensor(sigma).double(), rtol=0.05)
-        assert sample_weights(operator.omega, found) is None
+        assert variance.noise == pytest.approx(sigma, rel=0.02)
+        assert torch.allclose(variance.values.sqrt(), torch.tensor(sigma).double(), rtol=0.05)
+        assert sample_weights(operator.omega, variance) is None
 
 
 def test_an_error_at_the_centre_lowers_the_weights_there_and_nowhere_else(scan):
     operator, image, clean, noise = scan
     centre = radii(operator) < 3 * SHELL
     wrong = 3.0 * centre * torch.randn_like(clean)
-    found = residual_variance(operator, clean + noise + wrong, image)
-    assert found.noise == pytest.approx(1.0, rel=0.02)
-    weights = sample_weights(operator.omega, found)
+    variance = residual_variance(operator, clean + noise + wrong, image)
+    assert variance.noise == pytest.approx(1.0, rel=0.02)
+    weights = sample_weights(operator.omega, variance)
     assert weights.max() == 1
     # Between the middles of two shells weights go from one to the other.
     assert (weights[radii(operator) > 4 * SHELL] == 1).all()
@@ -111,22 +111,24 @@ def test_the_unit_of_the_data_passes_through(scan):
     other = residual_variance(operator, 1000 * (clean + wrong), 1000 * image)
     assert other.noise == pytest.approx(1000 * one.noise, rel=1e-4)
     assert relative_error(other.values, 1e6 * one.values) < 1e-4
-    first, second = (sample_weights(operator.omega, found) for found in (one, other))
+    first, second = (sample_weights(operator.omega, variance) for variance in (one, other))
     assert torch.allclose(first, second, rtol=1e-3)
 
 
 def test_shells_without_samples_count_as_noise(scan):
     operator, image, clean, noise = scan
-    kept = (radii(operator) < 8 * SHELL) | (radii(operator) > 10 * SHELL)
-    fewer = Encoding(operator.omega[kept], operator.frame[kept], operator.basis, operator.coils)
-    found = residual_variance(fewer, (clean + noise)[:, kept], image)
-    assert found.values[8:10].tolist() == pytest.approx([found.noise**2] * 2)
-    assert sample_weights(fewer.omega, found) is None
+    outside = (radii(operator) < 8 * SHELL) | (radii(operator) > 10 * SHELL)
+    fewer = Encoding(
+        operator.omega[outside], operator.frame[outside], operator.basis, operator.coils
+    )
+    variance = residual_variance(fewer, (clean + noise)[:, outside], image)
+    assert variance.values[8:10].tolist() == pytest.approx([variance.noise**2] * 2)
+    assert sample_weights(fewer.omega, variance) is None
 
 
 def test_no_residual_at_all_gives_finite_weights(scan):
     operator, image, clean, _ = scan
-    found = residual_variance(operator, clean, image)
-    assert found.noise > 0
-    weights = sample_weights(operator.omega, found)
+    variance = residual_variance(operator, clean, image)
+    assert variance.noise > 0
+    weights = sample_weights(operator.omega, variance)
     assert weights is None or (torch.isfinite(weights).all() and weights.max() <= 1)

@@ -91,23 +91,23 @@ def test_the_solution_does_not_depend_on_where_it_starts(start):
     assert zero.converged and image.converged
     assert relative_error(zero.image, image.image) < 1e-4
     # It ends where the estimated distance is a tenth of the error; the true distance is longer.
-    left = component_lengths(start.image - image.image)
-    assert (left < 0.25 * start.deviation * (2 * N * N) ** 0.5).all()
+    distance = component_lengths(start.image - image.image)
+    assert (distance < 0.25 * start.deviation * (2 * N * N) ** 0.5).all()
 
 
 @pytest.mark.parametrize("method", ["lrtv", "llr"])
 def test_a_regulariser_ends_near_its_minimiser(problem, method, monkeypatch):
     """Compared with ten times the steps and a criterion 30 times as strict."""
-    found = image_of(problem, method, OPTIONS)
+    solution = image_of(problem, method, OPTIONS)
     strict = partial(regularised.alternating_directions, tolerance=1e-4)
     monkeypatch.setattr(regularised, "alternating_directions", strict)
     further = image_of(problem, method, replace(OPTIONS, n_iterations=400))
-    assert found.converged
-    left = component_lengths(found.image - further.image)
-    assert (left < 0.2 * found.deviation * (2 * N * N) ** 0.5).all()
+    assert solution.converged
+    distance = component_lengths(solution.image - further.image)
+    assert (distance < 0.2 * solution.deviation * (2 * N * N) ** 0.5).all()
     # Not the least-squares image again.
     plain = image_of(problem, "subspace", OPTIONS)
-    assert relative_error(found.image, plain.image) > 0.02
+    assert relative_error(solution.image, plain.image) > 0.02
 
 
 @pytest.mark.parametrize("method", ["subspace", "lrtv"])
@@ -129,7 +129,7 @@ def test_twice_the_steps_change_maps_by_less_than_a_tenth_of_their_noise(
         assert np.median(change) < 0.1 * np.median(noise)
 
 
-def drawn(dictionary, sigma, seed=0, energy=(900.0, 100.0, 20.0, 5.0)):
+def draw(dictionary, sigma, seed=0, energy=(900.0, 100.0, 20.0, 5.0)):
     """An image from the prior, and its samples with noise by the true coils."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -161,7 +161,7 @@ def test_the_deviation_is_that_of_the_actual_error(dictionary, sigma):
     """
     ratios = []
     for seed in range(2):
-        truth, problem = drawn(dictionary, sigma, seed)
+        truth, problem = draw(dictionary, sigma, seed)
         start = image_of(problem, "subspace", OPTIONS)
         actual = torch.view_as_real(start.image - truth).flatten(1).square().mean(1).sqrt()
         ratios.append(start.deviation / actual)
@@ -170,7 +170,7 @@ def test_the_deviation_is_that_of_the_actual_error(dictionary, sigma):
 
 @pytest.mark.parametrize("sigma", [3.0, 100.0])
 def test_noise_alone_gives_no_weights_and_is_measured(dictionary, sigma):
-    _, problem = drawn(dictionary, sigma)
+    _, problem = draw(dictionary, sigma)
     start = image_of(problem, "subspace", OPTIONS)
     weights = start.problem.weights
     assert weights is None or weights.min() > 0.9
@@ -178,16 +178,16 @@ def test_noise_alone_gives_no_weights_and_is_measured(dictionary, sigma):
 
 
 def test_the_unit_of_the_data_passes_through(dictionary):
-    _, problem = drawn(dictionary, 3.0)
+    _, problem = draw(dictionary, 3.0)
     large = InverseProblem(problem.encoding, 1000 * problem.kspace)
-    one, other = (image_of(given, "lrtv", OPTIONS) for given in (problem, large))
+    one, other = (image_of(case, "lrtv", OPTIONS) for case in (problem, large))
     assert relative_error(other.image, 1000 * one.image) < 1e-3
     assert torch.allclose(other.deviation, 1000 * one.deviation, rtol=1e-3)
 
 
 def test_the_response_is_a_low_pass_that_noise_narrows(dictionary):
     few, many = (
-        image_of(drawn(dictionary, sigma)[1], "subspace", OPTIONS).response for sigma in (1.0, 30.0)
+        image_of(draw(dictionary, sigma)[1], "subspace", OPTIONS).response for sigma in (1.0, 30.0)
     )
     for response in (few, many):
         assert response.shape == (N, N) and response.min() >= 0 and response.max() <= 1

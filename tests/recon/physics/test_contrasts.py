@@ -104,8 +104,8 @@ def test_slopes_are_those_of_the_signal_equation(name):
     expected = logs.grad[:, [1, 2, 0]]
     if not contrast.normalised:
         expected = expected / values[:, :1]
-    found = log_slopes(contrast, values[:, 1], values[:, 2])
-    assert torch.allclose(found, expected, rtol=1e-2, atol=1e-4)
+    slopes = log_slopes(contrast, values[:, 1], values[:, 2])
+    assert torch.allclose(slopes, expected, rtol=1e-2, atol=1e-4)
 
 
 def test_white_is_that_of_bright_tissue_and_follows_the_unit():

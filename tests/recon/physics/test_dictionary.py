@@ -6,6 +6,7 @@ import torch
 from helpers.trains import train
 
 from mri2qmap_bids.recon.physics.dictionary import (
+    AtomGrid,
     TissueGrid,
     build_dictionary,
     cached_dictionary,
@@ -34,6 +35,12 @@ def test_atoms_are_the_compressed_fingerprints():
     ].norm()
     assert error**2 <= 1.01 * (1 - dictionary.energy) + 1e-6
     assert dictionary.energy >= 0.9999
+
+
+def test_tissues_are_physical_up_to_equal_times():
+    times = torch.tensor([1.0, 2.0])
+    grid = AtomGrid(times, times, torch.zeros(4, 1))
+    assert grid.physical.tolist() == [True, False, True, True]  # T2 fastest
 
 
 def test_cache_is_read_again_and_names_all_it_depends_on(tmp_path):
@@ -67,21 +74,21 @@ def test_cache_is_read_again_and_names_all_it_depends_on(tmp_path):
 
 
 def test_those_who_want_the_same_dictionary_at_a_time_build_it_once(tmp_path, monkeypatch):
-    built = []
+    calls = []
 
     def slow(*arguments):
-        built.append(1)
+        calls.append(1)
         time.sleep(0.3)
         return build_dictionary(*arguments)
 
     monkeypatch.setattr("mri2qmap_bids.recon.physics.dictionary.build_dictionary", slow)
     with ThreadPoolExecutor(4) as pool:
-        wanted = [
+        futures = [
             pool.submit(cached_dictionary, train(n_frames=10), GRID, 3, 0.9999, tmp_path)
             for _ in range(4)
         ]
-        assert len({future.result() for future in wanted}) == 1
-    assert len(built) == 1
+        assert len({future.result() for future in futures}) == 1
+    assert len(calls) == 1
     assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
 
 

@@ -29,5 +29,5 @@ def test_energy_is_what_the_projection_keeps():
     torch.manual_seed(0)
     signals = torch.randn(500, 20)
     basis, energy = temporal_basis(signals, rank=7)
-    kept = (signals @ basis).norm() ** 2 / signals.norm() ** 2
-    assert energy == pytest.approx(float(kept), rel=1e-4)
+    share = (signals @ basis).norm() ** 2 / signals.norm() ** 2
+    assert energy == pytest.approx(float(share), rel=1e-4)

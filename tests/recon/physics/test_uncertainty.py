@@ -1,5 +1,6 @@
 """The Cramer-Rao bound against what noise really does."""
 
+import numpy as np
 import pytest
 import torch
 from helpers.trains import train
@@ -10,9 +11,12 @@ from mri2qmap_bids.recon.physics.matching import match, tangents
 from mri2qmap_bids.recon.physics.uncertainty import noise_factors, time_deviations
 
 
-@pytest.fixture(scope="module", params=["FISP", "bSSFP"])
+@pytest.fixture(scope="module", params=["FISP", "bSSFP", "complex"])
 def case(request):
-    sequence = train(request.param, n_frames=120)
+    if request.param == "complex":  # a phase of its own in every frame: M0's phase is not apart
+        sequence = train(n_frames=120, rf_phase=np.deg2rad(20.0) * np.arange(120) ** 2)
+    else:
+        sequence = train(request.param, n_frames=120)
     return sequence, build_dictionary(sequence, TissueGrid(step=0.05), rank=6)
 
 
@@ -57,12 +61,12 @@ def test_tangents_are_slopes_of_the_atoms(case):
     def compressed(t1, t2):
         return simulate(sequence, t1, t2).to(dictionary.basis.dtype) @ dictionary.basis.conj()
 
-    for found, high, low in (
+    for slope, high, low in (
         (along_t1, compressed(t1 * up, t2), compressed(t1 * down, t2)),
         (along_t2, compressed(t1, t2 * up), compressed(t1, t2 * down)),
     ):
         expected = (high - low) / (2 * step)
-        assert (found - expected).norm() < 0.02 * expected.norm()
+        assert (slope - expected).norm() < 0.02 * expected.norm()
     assert (atom - compressed(t1, t2)).norm() < 1e-3 * atom.norm()
 
 
@@ -78,3 +82,21 @@ def test_tangents_follow_the_transmit_field():
     assert torch.allclose(atom, (up + down) / 2, atol=3e-3 * float(atom.norm()))
     slope = (up - down) / (2 * 0.01)
     assert (along_t2 - slope).norm() < 0.03 * slope.norm()
+
+
+def test_slopes_are_per_unit_of_their_own_logarithm():
+    """On a grid whose steps along T1 and T2 differ."""
+    sequence = train(n_frames=60)
+    dictionary = build_dictionary(sequence, TissueGrid((0.3, 3.0), (0.06, 0.09), 0.15), rank=6)
+    step_t1, step_t2 = (float((v[1] / v[0]).log()) for v in (dictionary.t1, dictionary.t2))
+    assert abs(step_t1 / step_t2 - 1) > 0.02
+    t1, t2 = torch.tensor([0.9]), torch.tensor([0.07])
+    _, along_t1, along_t2 = tangents(dictionary, t1, t2)
+    factor = 1.01
+    for slope, high, low in (
+        (along_t1, (t1 * factor, t2), (t1 / factor, t2)),
+        (along_t2, (t1, t2 * factor), (t1, t2 / factor)),
+    ):
+        up, down = (tangents(dictionary, *tissue)[0] for tissue in (high, low))
+        expected = (up - down) / (2 * np.log(factor))
+        assert (slope - expected).norm() < 0.005 * expected.norm()

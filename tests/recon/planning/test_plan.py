@@ -1,11 +1,14 @@
 """Plans: what they cost, which is taken, and what happens when memory runs out all the same."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from mri2qmap_bids.errors import MemoryLimitError
+from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.forecast import plan_for
 from mri2qmap_bids.recon.methods.registry import method_named
 from mri2qmap_bids.recon.options import ReconOptions
@@ -112,10 +115,10 @@ def test_the_next_smaller_plan_goes_on_when_memory_runs_out():
             raise torch.OutOfMemoryError("CUDA out of memory")
         return 7
 
-    result, left = first_that_fits(work, ways)
+    result, remaining = first_that_fits(work, ways)
     assert result == 7
     assert tried == [4, 2]
-    assert [way.coils_at_once for way in left] == [2]
+    assert [way.coils_at_once for way in remaining] == [2]
 
 
 def test_memory_that_runs_out_with_every_plan_is_said_in_one_line():
@@ -135,16 +138,46 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory():
         first_that_fits(work, [Plan(), Plan()])
 
 
-def test_rates_and_memory_are_those_of_this_machine():
-    machine = machine_of(torch.device("cpu"), 2, MemoryLimits(3.0))
-    assert machine.host_memory == machine.device_memory == 3e9
-    assert not machine.is_gpu
+def test_rates_are_the_work_of_the_trials_by_their_time(monkeypatch):
+    """The work is counted while it is done; every trial takes two seconds."""
+    shapes, sizes, flops = [], [], []
+    transform, spread = torch.fft.fftn, Nufft.adjoint
+
+    def counted_transform(image, dim):
+        shapes.append(image.shape)
+        return transform(image, dim=dim)
+
+    def counted_spread(nufft, samples):
+        sizes.append(len(samples))
+        return spread(nufft, samples)
+
+    def two_seconds(work, device):
+        with FlopCounterMode(display=False) as counter:
+            work()
+        flops.append(counter.get_total_flops())
+        return 2.0
+
+    monkeypatch.setattr(torch.fft, "fftn", counted_transform)
+    monkeypatch.setattr(Nufft, "adjoint", counted_spread)
+    monkeypatch.setattr(planning, "_quickest", two_seconds)
+    monkeypatch.setattr(planning, "_rates_with", planning._rates_with.__wrapped__)
     rates = measured_rates(torch.device("cpu"), 2)
-    assert 1e7 < rates.fft < 1e13
-    assert 1e8 < rates.stream < 1e13
-    assert 1e8 < rates.product < 1e15
-    assert 1e4 < rates.spread < 1e12
-    assert machine_of(torch.device("cpu"), 2, MemoryLimits()).host_memory > 1e8
+    n_images, *plane = shapes[0]
+    n = math.prod(plane)
+    assert rates.fft == pytest.approx(n_images * n * math.log2(n) / 2)
+    assert rates.product == pytest.approx(max(flops) / 2)
+    assert rates.spread == pytest.approx(sizes[0] / 2)
+    # Two arrays are read and one is written, of as many complex numbers as are transformed.
+    assert rates.stream == pytest.approx(3 * 8 * n_images * n / 2)
+
+
+def test_memory_is_what_is_allowed_or_nine_tenths_of_what_is_there(monkeypatch):
+    monkeypatch.setattr(planning, "measured_rates", lambda *_: RATES)
+    monkeypatch.setattr("mri2qmap_bids.recon.planning.resources.available_memory_gb", lambda: 20.0)
+    for limits, gigabytes in ((MemoryLimits(3.0), 3), (MemoryLimits(), 18)):
+        machine = machine_of(torch.device("cpu"), 2, limits)
+        assert machine.host_memory == machine.device_memory == pytest.approx(1e9 * gigabytes)
+        assert not machine.is_gpu and machine.rates == RATES
 
 
 def test_threads_that_wait_for_others_do_not_count(monkeypatch):
@@ -154,23 +187,25 @@ def test_threads_that_wait_for_others_do_not_count(monkeypatch):
 
     monkeypatch.setattr("mri2qmap_bids.recon.planning.plan._quickest", took)
     n_threads = torch.get_num_threads()
-    found = []
+    rates = []
     try:
         for n in (1, 2):
             torch.set_num_threads(n)
             planning._rates_with.cache_clear()
-            found.append(measured_rates(torch.device("cpu"), 2))
+            rates.append(measured_rates(torch.device("cpu"), 2))
             assert torch.get_num_threads() == n
     finally:
         torch.set_num_threads(n_threads)
         planning._rates_with.cache_clear()
-    assert found[0] == found[1]
+    assert rates[0] == rates[1]
 
 
 def test_the_least_memory_is_taken_if_that_is_asked_for(monkeypatch):
     # A machine whose quickest way is not its smallest.
     monkeypatch.setattr("mri2qmap_bids.recon.forecast.machine_of", lambda *_: cpu(200))
     options = ReconOptions(device="cpu")
-    usual, least = (plan_for(FULL, options, MemoryLimits(least=asked)) for asked in (False, True))
+    usual, least = (
+        plan_for(FULL, options, MemoryLimits(least=least_memory)) for least_memory in (False, True)
+    )
     assert least[0].device == min(way.device for way in usual) < usual[0].device
     assert least[0].seconds > usual[0].seconds

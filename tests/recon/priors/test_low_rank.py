@@ -22,9 +22,9 @@ def by_svd(u, weight, block, shift):
     for corner in torch.cartesian_prod(*[torch.arange(len(p)) for p in parts]).tolist():
         where = (slice(None), *(slice(*p[i]) for p, i in zip(parts, corner, strict=True)))
         matrix = u[where].reshape(len(u), -1)
-        left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+        columns, values, rows = torch.linalg.svd(matrix, full_matrices=False)
         values = (values - weight).clamp_min(0).to(u.dtype)
-        result[where] = ((left * values) @ right).reshape(u[where].shape)
+        result[where] = ((columns * values) @ rows).reshape(u[where].shape)
     return result
 
 
@@ -32,8 +32,8 @@ def by_svd(u, weight, block, shift):
 @pytest.mark.parametrize("weight", [0.5, 2.0])
 def test_agrees_with_a_direct_decomposition(space, block, shift, weight):
     u = image(space)
-    found = locally_low_rank_prox(u, weight, block, shift)
-    assert torch.allclose(found, by_svd(u, weight, block, shift), atol=1e-10)
+    shrunk = locally_low_rank_prox(u, weight, block, shift)
+    assert torch.allclose(shrunk, by_svd(u, weight, block, shift), atol=1e-10)
 
 
 @pytest.mark.parametrize(("space", "block", "shift"), CASES)
@@ -53,8 +53,8 @@ def test_a_block_of_one_tissue_shrinks_by_the_weight_and_keeps_its_tissue():
     torch.manual_seed(0)
     tissue = torch.randn(4, dtype=torch.complex128)
     u = tissue[:, None, None] * torch.randn((4, 4), dtype=torch.complex128)
-    found = locally_low_rank_prox(u, 1.5, 4, (0, 0))
-    assert torch.allclose(found, u * (1 - 1.5 / u.norm()))
+    shrunk = locally_low_rank_prox(u, 1.5, 4, (0, 0))
+    assert torch.allclose(shrunk, u * (1 - 1.5 / u.norm()))
 
 
 def test_it_is_non_expansive_and_keeps_scale_and_phase():
@@ -69,8 +69,8 @@ def test_single_precision_is_enough_for_a_dynamic_range_of_a_subspace():
     scale = torch.logspace(0, -4, 5)[:, None, None]
     u = scale * image((8, 8), rank=5, dtype=torch.complex64)
     expected = by_svd(u.to(torch.complex128), 1e-4, 4, (0, 0))
-    found = locally_low_rank_prox(u, 1e-4, 4, (0, 0))
-    assert float((found - expected).abs().max()) < 1e-6
+    shrunk = locally_low_rank_prox(u, 1e-4, 4, (0, 0))
+    assert float((shrunk - expected).abs().max()) < 1e-6
 
 
 def shortened(u, weight, block=4):

@@ -40,26 +40,26 @@ def test_noise_alone_moves_little(dictionary, shape):
     """By a small part of the noise that a voxel's own match has."""
     maps = tissue(shape)
     deviation = torch.full((6,), LEVEL)
-    found = corrected_by_residual(maps, noisy(maps, dictionary), dictionary, deviation)
+    corrected = corrected_by_residual(maps, noisy(maps, dictionary), dictionary, deviation)
     noise = torch.cat([values.flatten() for values in time_deviations(maps, dictionary, deviation)])
-    moved = torch.cat([(found.t1 - maps.t1).flatten(), (found.t2 - maps.t2).flatten()])
+    moved = torch.cat([(corrected.t1 - maps.t1).flatten(), (corrected.t2 - maps.t2).flatten()])
     assert float((moved / noise).square().mean().sqrt()) < 0.2
 
 
 @pytest.mark.parametrize("shape", [(40, 48), (16, 20, 24)])
 @pytest.mark.parametrize("name", QUANTITIES)
 def test_an_error_that_neighbours_share_is_undone(dictionary, shape, name):
-    known, deviation = tissue(shape), torch.full((6,), LEVEL)
+    truth, deviation = tissue(shape), torch.full((6,), LEVEL)
     patch = torch.zeros(shape)
     patch[tuple(slice(4, 14) for _ in shape)] = 1
-    values = {q: getattr(known, q) for q in QUANTITIES}
+    values = {q: getattr(truth, q) for q in QUANTITIES}
     values[name] = values[name] * (1 + 0.3 * patch)
-    wrong = TissueMaps(**values, correlation=known.correlation)
-    found = corrected_by_residual(wrong, noisy(known, dictionary), dictionary, deviation)
+    wrong = TissueMaps(**values, correlation=truth.correlation)
+    corrected = corrected_by_residual(wrong, noisy(truth, dictionary), dictionary, deviation)
     inside = tuple(slice(6, 12) for _ in shape)
-    assert float(change(found, known, name)[inside].mean().abs()) < 0.1
+    assert float(change(corrected, truth, name)[inside].mean().abs()) < 0.1
     for other in set(QUANTITIES) - {name}:
-        assert float(change(found, known, other)[inside].mean().abs()) < 0.06
+        assert float(change(corrected, truth, other)[inside].mean().abs()) < 0.06
 
 
 def test_maps_that_fit_stay_and_units_do_not_matter(dictionary):
@@ -80,8 +80,8 @@ def test_maps_that_fit_stay_and_units_do_not_matter(dictionary):
 def test_voxels_without_signal_stay_finite(dictionary):
     maps = tissue((24, 24))
     dark = TissueMaps(maps.t1, maps.t2, torch.zeros_like(maps.m0), maps.correlation)
-    found = corrected_by_residual(
+    corrected = corrected_by_residual(
         dark, noisy(dark, dictionary), dictionary, torch.full((6,), LEVEL)
     )
     for name in QUANTITIES:
-        assert getattr(found, name).isfinite().all()
+        assert getattr(corrected, name).isfinite().all()

@@ -35,8 +35,8 @@ def test_the_law_falls_from_one_as_energy_does_per_dimension(shape):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_energy_of_a_field_is_found(shape):
-    found = energies(draw(shape), power_law(shape, CPU))
-    assert torch.allclose(found, ENERGY, rtol=0.1)
+    energy = energies(draw(shape), power_law(shape, CPU))
+    assert torch.allclose(energy, ENERGY, rtol=0.1)
 
 
 @pytest.mark.parametrize("noise", [0.03, 0.3])
@@ -45,13 +45,13 @@ def test_the_energy_of_a_field_in_white_noise_is_found(shape, noise):
     """Mean of ten draws, so that chance does not hide a bias."""
     law = power_law(shape, CPU)
     power = torch.full((3, *shape), noise**2)
-    found = torch.stack(
+    energy = torch.stack(
         [
             energies(draw(shape, seed) + noise * white(shape, 100 + seed), law, power)
             for seed in range(10)
         ]
     ).mean(0)
-    assert torch.allclose(found, ENERGY, rtol=0.15)
+    assert torch.allclose(energy, ENERGY, rtol=0.15)
 
 
 def test_energy_goes_with_the_square_of_the_image():
@@ -80,7 +80,7 @@ def test_it_is_wieners_filter_where_the_encoding_is_the_identity(shape):
     noisy = draw(shape) + sigma * white(shape, 1)
     penalty = smoothness_penalty(ENERGY, law, sigma, 1.0)
     scale = 1 / (1 + penalty)
-    found = conjugate_gradient(
+    image = conjugate_gradient(
         lambda x: x + filtered(x, penalty),
         noisy,
         50,
@@ -89,7 +89,7 @@ def test_it_is_wieners_filter_where_the_encoding_is_the_identity(shape):
     ).image
     power = ENERGY.view(-1, *[1] * len(shape)) * law
     expected = filtered(noisy, power / (power + sigma**2))
-    assert relative_error(found, expected) < 1e-5
+    assert relative_error(image, expected) < 1e-5
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -101,8 +101,8 @@ def test_no_other_weight_comes_closer_to_the_truth(shape):
 
     def errors(weight):
         penalty = smoothness_penalty(ENERGY, law, sigma, weight)
-        found = filtered(noisy, 1 / (1 + penalty))
-        return (found - truth).flatten(1).abs().square().sum(1)
+        image = filtered(noisy, 1 / (1 + penalty))
+        return (image - truth).flatten(1).abs().square().sum(1)
 
     best = errors(1.0)
     for weight in (0.0, 0.25, 0.5, 2.0, 4.0):

@@ -42,20 +42,20 @@ def test_denoiser_is_told_the_noise_and_its_answer_mends_the_maps(case, monkeypa
     prior, noisy, image, t1, t2, m0 = case
     names = prior.denoiser.contrasts
     truth = synthesised(prior, t1, t2, m0.abs())
-    told = {}
+    figures = {}
 
     def oracle(network, images, sigma, at_once):
         first = match(noisy, prior.dictionary, exhaustive=False)
         white = white_of(synthesised(prior, first.t1, first.t2, first.m0.abs())[None], names)[0]
-        told["ratio"] = (images - truth / white).flatten(1).std(1) / sigma.flatten(1).mean(1)
+        figures["ratio"] = (images - truth / white).flatten(1).std(1) / sigma.flatten(1).mean(1)
         return truth / white
 
     monkeypatch.setattr(synthetic_contrasts, "denoise", oracle)
     plain, corrected = match(noisy, prior.dictionary), prior.maps(noisy, DEVIATION)
-    assert ((told["ratio"] > 0.85) & (told["ratio"] < 1.15)).all()
-    for name, known in (("t1", t1), ("t2", t2)):
-        before = (getattr(plain, name) / known - 1).abs().mean()
-        after = (getattr(corrected, name) / known - 1).abs().mean()
+    assert ((figures["ratio"] > 0.85) & (figures["ratio"] < 1.15)).all()
+    for name, truth_of in (("t1", t1), ("t2", t2)):
+        before = (getattr(plain, name) / truth_of - 1).abs().mean()
+        after = (getattr(corrected, name) / truth_of - 1).abs().mean()
         assert after < 0.4 * before
     mended = prior.correct(noisy, DEVIATION)
     assert (mended - image).norm() < 0.6 * (noisy - image).norm()
@@ -95,9 +95,9 @@ def test_fusion_lies_between_both_and_nearer_to_the_surer(case, monkeypatch):
 def test_maps_come_back_from_their_contrasts(case):
     prior, _, _, t1, t2, m0 = case
     names = prior.denoiser.contrasts
-    found = maps_of_contrasts(synthesised(prior, t1, t2, m0.abs()), names, prior.dictionary)
-    for values, known in zip(found, (t1, t2, m0.abs()), strict=True):
-        assert torch.allclose(values, known, rtol=1e-3)
+    maps = maps_of_contrasts(synthesised(prior, t1, t2, m0.abs()), names, prior.dictionary)
+    for values, expected in zip(maps, (t1, t2, m0.abs()), strict=True):
+        assert torch.allclose(values, expected, rtol=1e-3)
 
 
 def test_the_unit_of_the_image_does_not_matter(case):

@@ -89,22 +89,22 @@ def test_agrees_with_an_independent_solver(space, weight):
     rng = np.random.default_rng(0)
     u = rng.standard_normal(space) + 2 * (np.indices(space).sum(0) > sum(space) / 2)
     expected = denoise_tv_chambolle(u, weight=weight, eps=1e-12, max_num_iter=4000)
-    found = prox(torch.from_numpy(u).to(torch.complex128)[None], weight, 2000)[0]
-    assert np.linalg.norm(found.numpy() - expected) < 0.01 * np.linalg.norm(expected)
+    smooth = prox(torch.from_numpy(u).to(torch.complex128)[None], weight, 2000)[0]
+    assert np.linalg.norm(smooth.numpy() - expected) < 0.01 * np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize("space", SPACES)
 def test_no_perturbation_lowers_the_objective(space):
     u, weight = image(space), 0.3
-    found = prox(u, weight, 3000)
+    minimiser = prox(u, weight, 3000)
 
     def objective(x):
         return 0.5 * float((x - u).norm()) ** 2 + weight * total_variation(x)
 
-    least = objective(found)
+    least = objective(minimiser)
     for seed in range(20):
         for size in (1e-2, 1e-1, 1.0):
-            assert objective(found + size * image(space, seed)) > least
+            assert objective(minimiser + size * image(space, seed)) > least
 
 
 def test_components_do_not_see_each_other():
@@ -124,15 +124,15 @@ def test_neither_start_nor_penalty_moves_the_minimiser(rho):
     u = image((9, 7))
     expected = prox(u, 0.5)
     for start in (u, torch.zeros_like(u), 100 * image((9, 7), 3)):
-        found = solve(u, 0.5, 20_000, start, rho)
-        assert found.converged
-        assert (found.image - expected).norm() < 1e-6 * expected.norm()
+        solution = solve(u, 0.5, 20_000, start, rho)
+        assert solution.converged
+        assert (solution.image - expected).norm() < 1e-6 * expected.norm()
 
 
 def test_zero_weight_is_found_from_anywhere():
     u = image((9, 7))
-    found = solve(u, 0.0, 3000, torch.zeros_like(u))
-    assert found.converged and torch.allclose(found.image, u)
+    solution = solve(u, 0.0, 3000, torch.zeros_like(u))
+    assert solution.converged and torch.allclose(solution.image, u)
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -157,10 +157,10 @@ def test_the_spectrum_is_that_of_differences_away_from_the_boundary():
 def test_lengths_of_differences_are_shortened_by_the_threshold_of_their_component():
     split = torch.stack([image((9, 7), seed) for seed in (1, 2)])
     threshold = torch.tensor([0.5, 2.0], dtype=torch.double)
-    found = TotalVariation().prox(split, threshold)
-    before, after = (values.abs().square().sum(0).sqrt() for values in (split, found))
+    shorter = TotalVariation().prox(split, threshold)
+    before, after = (values.abs().square().sum(0).sqrt() for values in (split, shorter))
     assert torch.allclose(after, (before - threshold.view(-1, 1, 1)).clamp_min(0))
-    assert torch.allclose(found * before, split * after)
+    assert torch.allclose(shorter * before, split * after)
     assert (after == 0).any() and (after > 0).any()
 
 

@@ -83,22 +83,22 @@ def solve(
 def test_it_is_soft_thresholding_where_the_quadratic_is_diagonal(rho):
     """argmin of d/2 |x|^2 - Re b^* x + w |x| is (b - w b / |b|)_+ / d."""
     d, b = diagonal(), image()
-    found = solve(lambda x: d * x, b, Magnitudes(), rho)
+    solution = solve(lambda x: d * x, b, Magnitudes(), rho)
     limits = WEIGHT.view(-1, 1, 1)
     expected = b * (1 - limits / b.abs()).clamp_min(0) / d
-    assert found.converged
+    assert solution.converged
     assert (expected == 0).any() and (expected != 0).any()
-    assert relative_error(found.image, expected) < 1e-7
+    assert relative_error(solution.image, expected) < 1e-7
 
 
 @pytest.mark.parametrize("rho", [0.2, 1.0, 5.0])
 def test_it_is_a_linear_solve_where_the_regulariser_is_quadratic(rho):
     b = image()
-    found = solve(mixed, b, Scaled(), rho, precondition=lambda x: x / (2 + 4 * rho))
+    solution = solve(mixed, b, Scaled(), rho, precondition=lambda x: x / (2 + 4 * rho))
     added = (4 * WEIGHT).repeat_interleave(SPACE[0] * SPACE[1])
     expected = torch.linalg.solve(matrix() + torch.diag(added).to(b.dtype), b.flatten())
-    assert found.converged
-    assert relative_error(found.image.flatten(), expected) < 1e-6
+    assert solution.converged
+    assert relative_error(solution.image.flatten(), expected) < 1e-6
 
 
 def test_parts_worked_on_one_by_one_give_the_same():
@@ -110,8 +110,10 @@ def test_parts_worked_on_one_by_one_give_the_same():
 
 def test_without_weight_it_is_least_squares():
     b = image()
-    found = solve(mixed, b, Magnitudes(), weight=0 * WEIGHT)
-    assert relative_error(found.image.flatten(), torch.linalg.solve(matrix(), b.flatten())) < 1e-6
+    solution = solve(mixed, b, Magnitudes(), weight=0 * WEIGHT)
+    assert (
+        relative_error(solution.image.flatten(), torch.linalg.solve(matrix(), b.flatten())) < 1e-6
+    )
 
 
 @pytest.fixture(scope="module")
@@ -121,18 +123,18 @@ def minimiser():
 
 def test_the_penalty_does_not_move_the_minimiser(minimiser):
     for rho in (0.1, 10.0, [0.2, 1.0, 5.0]):
-        found = solve(mixed, image(), Magnitudes(), rho)
-        assert found.converged
-        assert relative_error(found.image, minimiser) < 1e-6
+        solution = solve(mixed, image(), Magnitudes(), rho)
+        assert solution.converged
+        assert relative_error(solution.image, minimiser) < 1e-6
 
 
 def test_the_start_does_not_move_the_minimiser(minimiser):
     for start in (minimiser, 100 * image(3)):
-        kept = start.clone()
-        found = solve(mixed, image(), Magnitudes(), start=start)
-        assert found.converged
-        assert relative_error(found.image, minimiser) < 1e-6
-        assert torch.equal(start, kept)
+        copy = start.clone()
+        solution = solve(mixed, image(), Magnitudes(), start=start)
+        assert solution.converged
+        assert relative_error(solution.image, minimiser) < 1e-6
+        assert torch.equal(start, copy)
 
 
 def test_the_preconditioner_does_not_move_the_minimiser_but_saves_steps(minimiser):
@@ -146,10 +148,10 @@ def test_the_preconditioner_does_not_move_the_minimiser_but_saves_steps(minimise
 
     steps = {}
     for precondition in (exact, skewed):
-        found = solve(mixed, image(), Magnitudes(), precondition=precondition)
-        assert found.converged
-        assert relative_error(found.image, minimiser) < 1e-6
-        steps[precondition] = found.n_steps
+        solution = solve(mixed, image(), Magnitudes(), precondition=precondition)
+        assert solution.converged
+        assert relative_error(solution.image, minimiser) < 1e-6
+        steps[precondition] = solution.n_steps
     assert steps[exact] < steps[skewed]
 
 
@@ -176,20 +178,22 @@ def test_the_unit_of_the_data_passes_through():
 
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-4])
 def test_it_stops_by_its_criterion_and_says_so(minimiser, tolerance):
-    told = []
-    found = solve(mixed, image(), Magnitudes(), tolerance=tolerance, watch=told.append)
-    assert found.converged and 1 < found.n_steps == len(told) < 200
-    assert relative_error(found.image, minimiser) < 10 * tolerance
-    assert all(set(figures) == {"step"} for figures in told)
-    cut = solve(mixed, image(), Magnitudes(), tolerance=tolerance, n_iterations=found.n_steps - 1)
-    assert not cut.converged and cut.n_steps == found.n_steps - 1
+    steps = []
+    solution = solve(mixed, image(), Magnitudes(), tolerance=tolerance, watch=steps.append)
+    assert solution.converged and 1 < solution.n_steps == len(steps) < 200
+    assert relative_error(solution.image, minimiser) < 10 * tolerance
+    assert all(set(figures) == {"step"} for figures in steps)
+    cut = solve(
+        mixed, image(), Magnitudes(), tolerance=tolerance, n_iterations=solution.n_steps - 1
+    )
+    assert not cut.converged and cut.n_steps == solution.n_steps - 1
 
 
 def test_the_correction_is_what_the_data_step_still_lacks():
     """Exactly, with the exact inverse, before the first step changes anything."""
     whole = torch.linalg.inv(matrix() + torch.eye(len(matrix())))
     b = image()
-    found = solve(
+    solution = solve(
         mixed,
         b,
         Magnitudes(),
@@ -198,5 +202,5 @@ def test_the_correction_is_what_the_data_step_still_lacks():
     )
     # From zero, z - u is zero: the data step's minimiser is (N + rho)^-1 b, and one step meets it.
     expected = (whole @ b.flatten()).view_as(b)
-    assert relative_error(found.image, expected) < 1e-9
-    assert relative_error(found.correction, expected) < 1e-9
+    assert relative_error(solution.image, expected) < 1e-9
+    assert relative_error(solution.correction, expected) < 1e-9

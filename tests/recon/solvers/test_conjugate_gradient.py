@@ -21,8 +21,8 @@ def badly_scaled(n=12):
 def test_solves_the_normal_equations_in_as_many_steps_as_unknowns():
     matrix, truth = problem()
     hermitian = matrix.mH @ matrix
-    found = conjugate_gradient(lambda x: hermitian @ x, hermitian @ truth, 12, tolerance=1e-12)
-    assert (found.image - truth).norm() < 1e-6 * truth.norm()
+    solution = conjugate_gradient(lambda x: hermitian @ x, hermitian @ truth, 12, tolerance=1e-12)
+    assert (solution.image - truth).norm() < 1e-6 * truth.norm()
 
 
 def test_a_good_start_is_left_alone_and_not_changed_in_place():
@@ -35,11 +35,11 @@ def test_a_good_start_is_left_alone_and_not_changed_in_place():
         return hermitian @ x
 
     start = truth.clone()
-    found = conjugate_gradient(normal, hermitian @ truth, 50, start=start)
+    solution = conjugate_gradient(normal, hermitian @ truth, 50, start=start)
     assert len(calls) == 1
-    assert torch.equal(found.image, truth)
+    assert torch.equal(solution.image, truth)
     assert torch.equal(start, truth)
-    assert found.n_steps == 0 and found.converged
+    assert solution.n_steps == 0 and solution.converged
 
 
 def test_residual_falls_with_every_step():
@@ -60,16 +60,16 @@ def test_residual_falls_with_every_step():
 
 def test_a_preconditioner_changes_the_way_and_not_the_end():
     hermitian, scale, truth = badly_scaled()
-    found = conjugate_gradient(
+    solution = conjugate_gradient(
         lambda x: hermitian @ x,
         hermitian @ truth,
         40,
         tolerance=1e-12,
         preconditioner=lambda x: scale * x,
     )
-    assert found.converged
-    assert ((found.image - truth) / truth).abs().max() < 1e-6
-    plain = conjugate_gradient(lambda x: hermitian @ x, hermitian @ truth, found.n_steps)
+    assert solution.converged
+    assert ((solution.image - truth) / truth).abs().max() < 1e-6
+    plain = conjugate_gradient(lambda x: hermitian @ x, hermitian @ truth, solution.n_steps)
     assert ((plain.image - truth) / truth).abs().max() > 0.1
 
 
@@ -99,15 +99,15 @@ def test_it_stops_by_its_criterion_and_says_so():
     matrix, truth = problem()
     hermitian = matrix.mH @ matrix
     target = hermitian @ truth
-    told = []
-    found = conjugate_gradient(
-        lambda x: hermitian @ x, target, 50, tolerance=1e-3, watch=told.append
+    steps = []
+    solution = conjugate_gradient(
+        lambda x: hermitian @ x, target, 50, tolerance=1e-3, watch=steps.append
     )
-    assert found.converged and found.n_steps == len(told)
-    assert found.correction.norm() <= 1e-3 * target.norm()
-    assert told[-2]["residual"] > 1e-3 >= told[-1]["residual"]
-    cut = conjugate_gradient(lambda x: hermitian @ x, target, found.n_steps - 1, tolerance=1e-3)
-    assert not cut.converged and cut.n_steps == found.n_steps - 1
+    assert solution.converged and solution.n_steps == len(steps)
+    assert solution.correction.norm() <= 1e-3 * target.norm()
+    assert steps[-2]["residual"] > 1e-3 >= steps[-1]["residual"]
+    cut = conjugate_gradient(lambda x: hermitian @ x, target, solution.n_steps - 1, tolerance=1e-3)
+    assert not cut.converged and cut.n_steps == solution.n_steps - 1
 
 
 def test_a_tolerance_for_each_component_is_met_by_every_one():

@@ -8,10 +8,10 @@ class Prior:
     """Always the same answer, or none at all."""
 
     def __init__(self, z=None):
-        self.z, self.told = z, []
+        self.z, self.deviations = z, []
 
     def correct(self, image, deviation):
-        self.told.append(float(deviation[0]))
+        self.deviations.append(float(deviation[0]))
         return image if self.z is None else self.z
 
 
@@ -26,7 +26,7 @@ def problem():
 def iterate(prior, deviation=1.0, sample_deviation=1.0, preconditioner=None, watch=None, **more):
     hermitian, target = problem()
     settings = {"n_iterations": 40, "decay": 1.0, "remaining": 1.0, "n_steps": 8} | more
-    found = plug_and_play(
+    solution = plug_and_play(
         lambda x: hermitian @ x,
         target,
         prior,
@@ -37,7 +37,7 @@ def iterate(prior, deviation=1.0, sample_deviation=1.0, preconditioner=None, wat
         preconditioner,
         watch,
     )
-    return found, hermitian, target
+    return solution, hermitian, target
 
 
 Z = torch.ones(8, dtype=torch.complex128)
@@ -49,11 +49,11 @@ Z = torch.ones(8, dtype=torch.complex128)
 
 
 def test_a_prior_that_changes_nothing_gives_least_squares():
-    found, hermitian, target = iterate(
+    solution, hermitian, target = iterate(
         Prior(), deviation=1e-5, sample_deviation=1e-5, tolerance=1e-9
     )
     expected = torch.linalg.solve(hermitian, target)
-    assert (found.image - expected).norm() < 1e-4 * expected.norm()
+    assert (solution.image - expected).norm() < 1e-4 * expected.norm()
 
 
 def test_a_sure_prior_wins_and_an_unsure_one_loses():
@@ -65,18 +65,18 @@ def test_a_sure_prior_wins_and_an_unsure_one_loses():
 
 
 def test_each_step_solves_the_regularised_problem():
-    found, hermitian, target = iterate(
+    solution, hermitian, target = iterate(
         Prior(Z), 0.5e-5, sample_deviation=3.0e-5, n_iterations=1, remaining=0.4
     )
     mu = (3.0 / (0.4 * 0.5)) ** 2
     expected = torch.linalg.solve(hermitian + mu * torch.eye(8), target + mu * Z)
-    assert (found.image - expected).norm() < 1e-4 * expected.norm()
+    assert (solution.image - expected).norm() < 1e-4 * expected.norm()
 
 
-def exact_inverse(told=None):
+def exact_inverse(weights=None):
     def of(mu):
-        if told is not None:
-            told.append(mu)
+        if weights is not None:
+            weights.append(mu)
         inverse = torch.linalg.inv(problem()[0] + mu * torch.eye(8))
         return lambda image: inverse @ image
 
@@ -84,36 +84,54 @@ def exact_inverse(told=None):
 
 
 def test_the_preconditioner_is_told_the_pull_of_the_prior():
-    told = []
+    weights = []
     iterate(
         Prior(Z),
         0.5,
         3.0,
-        exact_inverse(told),
+        exact_inverse(weights),
         n_iterations=3,
         remaining=0.4,
         decay=0.5,
         tolerance=0.0,
     )
     mu = (3.0 / (0.4 * 0.5)) ** 2
-    assert told == pytest.approx([mu, 4 * mu, 16 * mu])
+    assert weights == pytest.approx([mu, 4 * mu, 16 * mu])
 
 
 def test_a_step_ends_below_a_tenth_of_the_noise_in_every_component_and_says_what_is_left():
     """With the exact inverse the correction is exactly the way that is left to the minimiser."""
     for remaining in (0.02, 0.2, 1.0, 5.0):
-        found, hermitian, target = iterate(
+        solution, hermitian, target = iterate(
             Prior(Z), 0.5, 0.5 * remaining, exact_inverse(), n_iterations=1, remaining=remaining
         )
         minimiser = torch.linalg.solve(hermitian + torch.eye(8), target + Z)
-        left = minimiser - found.image
-        assert torch.allclose(found.correction, left, atol=1e-9)
-        assert (left.abs() <= 0.1 * remaining * 0.5 * 2**0.5).all()
+        distance = minimiser - solution.image
+        assert torch.allclose(solution.correction, distance, atol=1e-9)
+        assert (distance.abs() <= 0.1 * remaining * 0.5 * 2**0.5).all()
 
 
 def test_a_step_is_not_taken_where_the_start_is_near_enough():
-    found, *_ = iterate(Prior(Z), 1e4, 1e4, n_iterations=1)
-    assert not found.image.any()
+    solution, *_ = iterate(Prior(Z), 1e4, 1e4, n_iterations=1)
+    assert not solution.image.any()
+
+
+@pytest.mark.parametrize(("share", "steps"), [(0.9, False), (1.1, True)])
+def test_the_limit_is_a_tenth_of_the_noise_in_real_and_imaginary_part(share, steps):
+    """A start so far from the minimiser, in one voxel, is or is not near enough."""
+    deviation = 0.5
+    distance = share * 0.1 * deviation * 2**0.5
+    start = torch.full((1, 1), 1.0, dtype=torch.complex64)
+    solution = plug_and_play(
+        lambda image: 0 * image,
+        0 * start,
+        Prior(start + distance),
+        start,
+        torch.tensor([deviation]),
+        deviation,
+        Schedule(n_iterations=1, decay=1.0, remaining=1.0, n_steps=5),
+    )
+    assert torch.equal(solution.image, start) != steps
 
 
 def test_the_preconditioner_does_not_change_what_is_found():
@@ -125,7 +143,7 @@ def test_the_preconditioner_does_not_change_what_is_found():
 
 def test_the_prior_is_told_a_falling_noise_level():
     prior, levels = Prior(), []
-    found, *_ = iterate(
+    solution, *_ = iterate(
         prior,
         deviation=2.0,
         n_iterations=3,
@@ -133,11 +151,11 @@ def test_the_prior_is_told_a_falling_noise_level():
         tolerance=0.0,
         watch=lambda figures: levels.append(figures["level"]),
     )
-    assert prior.told == [2.0, 1.0, 0.5] == levels
-    assert (found.deviation == 0.25).all()
+    assert prior.deviations == [2.0, 1.0, 0.5] == levels
+    assert (solution.deviation == 0.25).all()
 
 
 def test_it_stops_when_nothing_changes():
     prior = Prior(Z)
     iterate(prior, deviation=0.5, tolerance=1e-3)
-    assert len(prior.told) == 2
+    assert len(prior.deviations) == 2

@@ -1,0 +1,666 @@
+"""Whether the tests see faults that are put into the code by hand.
+
+python -m benchmarks.robustness.mutants [--only WORD] [--table mutants.md]
+
+Each mutant is one wrong sign, conjugate, factor, index or axis in a temporary copy of the package; the test files
+that should see it are run there, on one thread, up to the first failure. "killed": a test failed. "survived": none
+did. "text gone" and "ambiguous": the code has changed and the mutant must be adapted. "tests fail": they fail
+without any mutant. The exit code is 1 unless every mutant is killed.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "mri2qmap_bids"
+LIBRARIES = (
+    "torch",
+    "torchsim.model",
+    "torchsim.sequence",
+    "finufft",
+    "h5py",
+    "ismrmrd",
+    "safetensors.torch",
+)
+LIBRARIES += ("scipy.ndimage", "scipy.interpolate", "skimage.filters")
+TIME_LIMIT = 600  # s; a mutant that never ends is seen, too
+PHYSICS, ENCODING = "recon/physics", "recon/encoding"
+SOLVERS, ACQUISITION = "recon/solvers", "recon/acquisition"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault."""
+
+    room: str
+    """Folder of the package."""
+    module: str
+    """File in that folder, without extension."""
+    old: str
+    """Text that occurs there once."""
+    new: str
+    """What replaces it."""
+    tests: str
+    """Test files, as words of pytest's command line; bare names are below ``tests/`` of the same folder."""
+
+    @property
+    def file(self) -> str:
+        """Path below the package."""
+        return f"{self.room}/{self.module}.py"
+
+    @property
+    def test_words(self) -> tuple[str, ...]:
+        """Words of pytest's command line."""
+        return tuple(
+            f"tests/{self.room}/{word}.py" if word.isidentifier() and "test_" in word else word
+            for word in self.tests.split()
+        )
+
+
+MUTANTS = (
+    # Extended phase graphs.
+    Mutant(PHYSICS, "epg", "Inversion(), Spoil(), Delay", "Inversion(), Delay", "test_epg"),
+    Mutant(PHYSICS, "epg", "Readout(phase)]", "Readout(0.0)]", "test_epg"),
+    Mutant(PHYSICS, "epg", "Excitation(flip, phase)", "Excitation(flip, -phase)", "test_epg"),
+    Mutant(PHYSICS, "epg", "[Dephase(), Delay(tr - te)]", "[Dephase(), Delay(tr)]", "test_epg"),
+    Mutant(PHYSICS, "epg", "t2, b1 * factor, n", "t2, factor, n", "test_epg"),
+    Mutant(
+        PHYSICS,
+        "epg",
+        "torch.as_tensor(signal) / len(factors)",
+        "torch.as_tensor(signal)",
+        "test_epg",
+    ),
+    Mutant(
+        PHYSICS,
+        "epg",
+        "Delay(sequence.preparation_time - sequence.duration)",
+        "Delay(sequence.preparation_time)",
+        "test_epg",
+    ),
+    Mutant(
+        PHYSICS,
+        "pulse_sequence",
+        " + (self.inversion_time or 0.0)",
+        "",
+        "test_pulse_sequence test_epg",
+    ),
+    # Dictionary and subspace.
+    Mutant(
+        PHYSICS,
+        "dictionary",
+        "physical = long >= short",
+        "physical = long <= short",
+        "test_dictionary",
+    ),
+    Mutant(PHYSICS, "dictionary", "np.log1p(step))) + 1", "np.log1p(step)))", "test_dictionary"),
+    Mutant(PHYSICS, "dictionary", "@ basis.conj()).cpu()", "@ basis).cpu()", "test_matching"),
+    Mutant(
+        PHYSICS,
+        "dictionary",
+        "int(np.ceil(high - 1e-6))",
+        "int(np.floor(high))",
+        f"{PACKAGE}/recon/physics/dictionary.py",
+    ),
+    Mutant(
+        PHYSICS,
+        "dictionary",
+        "self.t1[:, None] >= self.t2",
+        "self.t1[:, None] > self.t2",
+        "test_dictionary",
+    ),
+    Mutant(
+        PHYSICS,
+        "subspace",
+        "part.to(double).mT @ part.to(double).conj()",
+        "part.to(double).mH @ part.to(double)",
+        "test_subspace",
+    ),
+    Mutant(
+        PHYSICS, "subspace", "(kept < energy).sum()) + 1", "(kept < energy).sum())", "test_subspace"
+    ),
+    Mutant(PHYSICS, "subspace", "vectors.flip(1)[", "vectors[", "test_subspace"),
+    Mutant(PHYSICS, "subspace", "kept[rank - 1]", "kept[rank - 2]", "test_subspace"),
+    # Uncertainty.
+    Mutant(PHYSICS, "uncertainty", "1j * columns[..., 2:]", "columns[..., 2:]", "test_uncertainty"),
+    Mutant(
+        PHYSICS,
+        "uncertainty",
+        "factors.square().sum(-1)",
+        "factors.square().sum(-2)",
+        "test_uncertainty",
+    ),
+    Mutant(
+        PHYSICS,
+        "uncertainty",
+        ".sqrt() / maps.m0.abs()",
+        ".sqrt() * maps.m0.abs()",
+        "test_uncertainty",
+    ),
+    Mutant(
+        PHYSICS,
+        "uncertainty",
+        "torch.linalg.inv(information + ridge)[:, :3, :3]",
+        "torch.linalg.inv((information + ridge)[:, :3, :3])",
+        "test_uncertainty",
+    ),
+    # Contrasts and mask.
+    Mutant(
+        PHYSICS,
+        "contrasts",
+        "1 - 2 * inverted + recovery",
+        "1 - 2 * inverted - recovery",
+        "test_contrasts",
+    ),
+    Mutant(
+        PHYSICS,
+        "contrasts",
+        "(1 - recovery * torch.cos(flip))",
+        "(1 + recovery * torch.cos(flip))",
+        "test_contrasts",
+    ),
+    Mutant(
+        PHYSICS,
+        "contrasts",
+        "return -contrast.repetition_time",
+        "return contrast.repetition_time",
+        "test_contrasts",
+    ),
+    Mutant(
+        PHYSICS, "contrasts", "along_t2 / (2 * _LOG_STEP)", "along_t2 / _LOG_STEP", "test_contrasts"
+    ),
+    Mutant(
+        PHYSICS,
+        "contrasts",
+        "torch.quantile(seen, 0.98)",
+        "torch.quantile(seen, 0.5)",
+        "test_contrasts",
+    ),
+    Mutant(
+        PHYSICS,
+        "masking",
+        "binary_dilation(kept, ball) & strong",
+        "binary_dilation(kept, ball)",
+        "test_masking",
+    ),
+    Mutant(PHYSICS, "masking", "0.7 * threshold_otsu", "1.7 * threshold_otsu", "test_masking"),
+    # Matching.
+    Mutant(
+        PHYSICS, "matching", "(voxels @ normalised.mH)", "(voxels @ normalised.mT)", "test_matching"
+    ),
+    Mutant(
+        PHYSICS,
+        "matching",
+        "product = (atoms.conj() * voxels)",
+        "product = (atoms * voxels)",
+        "test_matching",
+    ),
+    Mutant(
+        PHYSICS,
+        "matching",
+        "return product / power,",
+        "return product / power.sqrt(),",
+        "test_matching",
+    ),
+    Mutant(
+        PHYSICS,
+        "matching",
+        "[position * (position - 1) / 2,",
+        "[position * (position + 1) / 2,",
+        "test_matching",
+    ),
+    Mutant(
+        PHYSICS,
+        "matching",
+        "-2 * position, position + 0.5",
+        "2 * position, position + 0.5",
+        "test_matching",
+    ),
+    Mutant(PHYSICS, "matching", "(vv * ru - uv * rv)", "(vv * ru + uv * rv)", "test_matching"),
+    Mutant(PHYSICS, "matching", "(uu * rv - uv * ru)", "(uu * rv + uv * ru)", "test_matching"),
+    Mutant(
+        PHYSICS,
+        "matching",
+        "residual = voxels - m0 * atom",
+        "residual = voxels + m0 * atom",
+        "test_matching",
+    ),
+    Mutant(PHYSICS, "matching", ".clamp_max(len(t2) - 1)", ".clamp_max(len(t2))", "test_matching"),
+    Mutant(PHYSICS, "matching", ", -1) * dictionary.physical", ", -1)", "test_matching"),
+    Mutant(
+        PHYSICS,
+        "matching",
+        "maps.t1.shape) * maps.m0",
+        "maps.t1.shape) * maps.m0.conj()",
+        "test_matching",
+    ),
+    Mutant(
+        PHYSICS,
+        "matching",
+        "torch.arange(-_STRIDE - _STRIDE // 2,",
+        "torch.arange(0,",
+        "test_matching",
+    ),
+    Mutant(PHYSICS, "matching", "normalised[around].conj()", "normalised[around]", "test_matching"),
+    Mutant(
+        PHYSICS, "matching", "_slopes(v)) / step_t2", "_slopes(v)) / step_t1", "test_uncertainty"
+    ),
+    Mutant(
+        PHYSICS,
+        "matching",
+        "along_v = along_v - atom * (atom.conj() * along_v)",
+        "along_v = along_v - atom * (atom * along_v)",
+        "test_matching",
+    ),
+    Mutant(
+        PHYSICS, "matching", "b1.flatten() - fields[0]", "b1.flatten() + fields[0]", "test_matching"
+    ),
+    # Encoding.
+    Mutant(
+        ENCODING, "forward", "coil.conj() * nufft.adjoint", "coil * nufft.adjoint", "test_forward"
+    ),
+    Mutant(
+        ENCODING,
+        "forward",
+        "course.conj()[encoding.frame] *",
+        "course[encoding.frame] *",
+        "test_forward",
+    ),
+    Mutant(
+        ENCODING,
+        "forward",
+        "samples = samples * weights",
+        "samples = samples * weights.sqrt()",
+        "test_forward",
+    ),
+    Mutant(
+        ENCODING,
+        "nufft",
+        "self._execute(1, 1, samples)",
+        "self._execute(1, -1, samples)",
+        "test_forward",
+    ),
+    Mutant(
+        ENCODING, "nufft", "np.remainder(omega + np.pi, 2", "np.remainder(omega, 2", "test_nufft"
+    ),
+    Mutant(
+        ENCODING,
+        "density",
+        "return weights / weights.sum()",
+        "return weights",
+        "test_density test_forward",
+    ),
+    Mutant(
+        ENCODING,
+        "density",
+        "weights / spreading.forward",
+        "weights * spreading.forward",
+        "test_density test_forward",
+    ),
+    Mutant(
+        ENCODING,
+        "toeplitz",
+        "encoding.basis[:, i].conj() *",
+        "encoding.basis[:, i] *",
+        "test_forward",
+    ),
+    Mutant(ENCODING, "toeplitz", "addcmul_(kernel.conj(), ", "addcmul_(kernel, ", "test_forward"),
+    Mutant(ENCODING, "toeplitz", "div_(2 ** len(shape))", "div_(2)", "test_forward"),
+    Mutant(ENCODING, "toeplitz", "phase = -math.pi * p", "phase = math.pi * p", "test_forward"),
+    Mutant(
+        ENCODING,
+        "toeplitz",
+        "sign = (-1) ** sum(p * b for p, b in zip(parity, block, strict=True))",
+        "sign = 1",
+        "test_forward",
+    ),
+    Mutant(ENCODING, "toeplitz", "n // 2 - n * b", "n // 2 + n * b", "test_forward"),
+    Mutant(
+        ENCODING, "circulant", "values.conj() / n_voxels", "values / n_voxels", "test_circulant"
+    ),
+    Mutant(
+        ENCODING,
+        "circulant",
+        "circulant.diagonal).clamp_min(0)",
+        "circulant.diagonal).abs()",
+        "test_circulant",
+    ),
+    Mutant(
+        ENCODING,
+        "circulant",
+        "dim=axes) * response, dim",
+        "dim=axes) * response.conj(), dim",
+        "test_circulant",
+    ),
+    Mutant(
+        ENCODING,
+        "circulant",
+        "matrices[:, columns, rows] = part.conj()",
+        "matrices[:, columns, rows] = part",
+        "test_circulant",
+    ),
+    Mutant(
+        ENCODING, "preconditioner", "* seen.conj()).sum(0)", "* seen).sum(0)", "test_preconditioner"
+    ),
+    Mutant(ENCODING, "preconditioner", "return result / 2", "return result", "test_preconditioner"),
+    Mutant(
+        ENCODING,
+        "coils",
+        "eigenvectors.flip(1)[:, :n_virtual]",
+        "eigenvectors[:, :n_virtual]",
+        "test_coils",
+    ),
+    Mutant(
+        ENCODING,
+        "coils",
+        "whitening @ covariance @ whitening.mH",
+        "whitening @ covariance @ whitening",
+        "test_coils",
+    ),
+    Mutant(ENCODING, "coils", "else rotation @ whitening)", "else rotation)", "test_coils"),
+    Mutant(
+        ENCODING,
+        "coils",
+        "torch.ones_like(turn), -turn",
+        "torch.ones_like(turn), turn",
+        "test_coils",
+    ),
+    Mutant(
+        ENCODING,
+        "coils",
+        "samples[inside] * weight)",
+        "samples[inside] * weight.conj())",
+        "test_coils",
+    ),
+    Mutant(
+        ENCODING, "coils", "np.exp(2j * np.pi * voxel", "np.exp(-2j * np.pi * voxel", "test_coils"
+    ),
+    Mutant(
+        ENCODING, "variance", "clamp_min(1) * len(encoding.coils)", "clamp_min(1)", "test_variance"
+    ),
+    Mutant(ENCODING, "variance", "torch.exp(-(logs[low]", "torch.exp((logs[low]", "test_variance"),
+    Mutant(
+        ENCODING, "resolution", "widths.append(2 * float", "widths.append(float", "test_resolution"
+    ),
+    # Solvers.
+    Mutant(
+        SOLVERS,
+        "conjugate_gradient",
+        "+ (energy / previous) *",
+        "- (energy / previous) *",
+        "test_conjugate_gradient",
+    ),
+    Mutant(
+        SOLVERS,
+        "conjugate_gradient",
+        "residual -= step * applied",
+        "residual += step * applied",
+        "test_conjugate_gradient",
+    ),
+    Mutant(
+        SOLVERS,
+        "conjugate_gradient",
+        "else target - normal(start)",
+        "else target.clone()",
+        "test_conjugate_gradient",
+    ),
+    Mutant(
+        SOLVERS,
+        "conjugate_gradient",
+        "<= tolerance * whole",
+        "<= tolerance",
+        "test_conjugate_gradient",
+    ),
+    Mutant(
+        SOLVERS,
+        "conjugate_gradient",
+        "image += step * direction",
+        "image += direction",
+        "test_conjugate_gradient",
+    ),
+    Mutant(
+        SOLVERS,
+        "alternating_directions",
+        "apart = 2 * split - summed[:, part] -",
+        "apart = split -",
+        "test_alternating_directions",
+    ),
+    Mutant(
+        SOLVERS,
+        "alternating_directions",
+        "(1 - _RELAXATION) * previous",
+        "_RELAXATION * previous",
+        "test_alternating_directions",
+    ),
+    Mutant(
+        SOLVERS,
+        "alternating_directions",
+        "term.weight[part] / penalty[part]",
+        "term.weight[part]",
+        "test_alternating_directions",
+    ),
+    Mutant(
+        SOLVERS,
+        "alternating_directions",
+        "product += step * applied",
+        "product += applied",
+        "test_alternating_directions",
+    ),
+    Mutant(
+        SOLVERS,
+        "alternating_directions",
+        "<= tolerance**2 * whole",
+        "<= tolerance * whole",
+        "test_alternating_directions",
+    ),
+    Mutant(
+        SOLVERS,
+        "half_quadratic_splitting",
+        "(sample_deviation / (schedule.remaining * level)) ** 2",
+        "(sample_deviation / (schedule.remaining * level))",
+        "test_half_quadratic_splitting",
+    ),
+    Mutant(
+        SOLVERS,
+        "half_quadratic_splitting",
+        "target + mu * corrected",
+        "target + corrected",
+        "test_half_quadratic_splitting",
+    ),
+    Mutant(
+        SOLVERS,
+        "half_quadratic_splitting",
+        "deviation = schedule.decay * deviation",
+        "deviation = deviation",
+        "test_half_quadratic_splitting",
+    ),
+    Mutant(
+        SOLVERS,
+        "half_quadratic_splitting",
+        "(2 * image[0].numel())",
+        "(image[0].numel())",
+        "test_half_quadratic_splitting",
+    ),
+    # Reading of raw data.
+    Mutant(
+        ACQUISITION,
+        "geometry",
+        "np.array(geometry.matrix[::-1]) // 2",
+        "np.array(geometry.matrix[::-1]) / 2",
+        "test_geometry",
+    ),
+    Mutant(
+        ACQUISITION, "geometry", "np.diag([-1.0, -1.0, 1.0, 1.0])", "np.eye(4)", "test_geometry"
+    ),
+    Mutant(
+        ACQUISITION, "geometry", "geometry.voxel_size[::-1]", "geometry.voxel_size", "test_geometry"
+    ),
+    Mutant(ACQUISITION, "noise", "double @ double.mH", "double @ double.mT", "test_noise"),
+    Mutant(
+        ACQUISITION, "noise", "double.mH / n_samples", "double.mH / (2 * n_samples)", "test_noise"
+    ),
+    Mutant(
+        ACQUISITION,
+        "trajectory",
+        '"cycles/pixel": 1 / per_pixel',
+        '"cycles/pixel": 1 / per_fov',
+        "test_raw",
+    ),
+    Mutant(
+        ACQUISITION,
+        "trajectory",
+        "1 / (2 * np.pi * per_pixel)",
+        "1 / (np.pi * per_pixel)",
+        "test_raw",
+    ),
+    Mutant(ACQUISITION, "trajectory", "energy[::-1] @ radius", "energy @ radius", "test_raw"),
+    Mutant(ACQUISITION, "placement", "np.argsort(heights", "np.argsort(-heights", "test_raw"),
+    Mutant(
+        ACQUISITION,
+        "placement",
+        "order[len(heads) // 2]",
+        "order[(len(heads) - 1) // 2]",
+        "tests/recon/test_reconstruct.py -k oblique_slices",
+    ),
+    Mutant(
+        ACQUISITION,
+        "raw",
+        "np.sqrt(dwell_noise / dwell_image)",
+        "np.sqrt(dwell_image / dwell_noise)",
+        "test_raw",
+    ),
+    Mutant(
+        ACQUISITION,
+        "raw",
+        "np.arange(imaging.sum()) % layout",
+        "np.arange(imaging.sum()) // layout",
+        "test_raw",
+    ),
+    Mutant(
+        ACQUISITION,
+        "header",
+        "value * 1e-3 for value in parameters.TE",
+        "value for value in parameters.TE",
+        "test_raw",
+    ),
+)
+
+
+def copy_of_the_package(folder: Path) -> None:
+    """Package, tests and the settings of pytest."""
+    ignored = shutil.ignore_patterns("__pycache__", "results")
+    for name in (PACKAGE, "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+
+
+def run_tests(folder: Path, words: tuple[str, ...]) -> None:
+    """Run pytest in this process, which imports the package for the first time, and end it."""
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    with Path(os.devnull).open("w") as nothing:
+        os.dup2(nothing.fileno(), 1)
+        os.dup2(nothing.fileno(), 2)
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+        os._exit(pytest.main([*options, *words]))
+
+
+def passes(folder: Path, words: tuple[str, ...]) -> bool:
+    """Whether the tests pass there, in a process that finds torch and the like imported."""
+    process = get_context("fork").Process(target=run_tests, args=(folder, words))
+    process.start()
+    process.join(TIME_LIMIT)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+    return process.exitcode == 0
+
+
+def outcomes(mutants: list[Mutant], folder: Path) -> list[str]:
+    """One of the words above for every mutant."""
+
+    @cache
+    def pass_without_mutant(words: tuple[str, ...]) -> bool:
+        return passes(folder, words)
+
+    results = []
+    for mutant in mutants:
+        path = folder / PACKAGE / mutant.file
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        count = text.count(mutant.old)
+        if count != 1:
+            outcome = "ambiguous" if count else "text gone"
+        elif not pass_without_mutant(mutant.test_words):
+            outcome = "tests fail"
+        else:
+            path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+            outcome = "survived" if passes(folder, mutant.test_words) else "killed"
+            path.write_text(text, encoding="utf-8")
+        sys.stdout.write(f"{outcome:10} {mutant.file}: {mutant.old} -> {mutant.new}\n")
+        sys.stdout.flush()
+        results.append(outcome)
+    return results
+
+
+def table(mutants: list[Mutant], results: list[str]) -> str:
+    """All mutants as Markdown, with the share that was killed."""
+    killed = results.count("killed")
+    lines = [
+        "# Faults put into the code by hand",
+        "",
+        f"{killed} of {len(mutants)} ({100 * killed / max(len(mutants), 1):.0f} %) are seen by the tests of "
+        "their module (`python -m benchmarks.robustness.mutants`).",
+        "",
+        "| part | killed | of |",
+        "|---|---|---|",
+    ]
+    of_room = Counter(mutant.room for mutant in mutants)
+    killed_of_room = Counter(
+        mutant.room for mutant, result in zip(mutants, results, strict=True) if result == "killed"
+    )
+    lines += [f"| `{room}` | {killed_of_room[room]} | {n} |" for room, n in of_room.items()]
+    lines += ["", "| file | code | fault | outcome |", "|---|---|---|---|"]
+    lines += [
+        f"| `{mutant.file}` | `{mutant.old}` | `{mutant.new or '(nothing)'}` | "
+        f"{result if result == 'killed' else f'**{result}**'} |"
+        for mutant, result in zip(mutants, results, strict=True)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Try every mutant."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="mutants whose file or code contains this word")
+    parser.add_argument("--table", type=Path, help="file for the table")
+    arguments = parser.parse_args()
+    mutants = [m for m in MUTANTS if arguments.only in f"{m.file} {m.old}"]
+    # Compiled files are told from others by size and second: too coarse for mutants.
+    sys.dont_write_bytecode = True
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for library in LIBRARIES:
+        import_module(library)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy_of_the_package(folder)
+        results = outcomes(mutants, folder)
+    if arguments.table:
+        arguments.table.write_text(table(mutants, results), encoding="utf-8")
+    counts = ", ".join(f"{n} {outcome}" for outcome, n in Counter(results).items())
+    sys.stdout.write(f"{len(mutants)} mutants: {counts}\n")
+    return 0 if set(results) <= {"killed"} else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The checksum: changed by all that maps depend on, and by nothing else."""
+
+from dataclasses import replace
+
+import pytest
+
+from mri2qmap_bids.dataset.checksum import KEY, inputs_checksum, is_up_to_date
+from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.dataset.outputs import file_ends
+from mri2qmap_bids.recon.options import ReconOptions
+
+OPTIONS = ReconOptions(method="lrtv")
+METADATA = {"EchoTime": 0.002, "FlipAngle": [1, 2]}
+
+
+@pytest.fixture
+def raw(tmp_path):
+    path = tmp_path / "x.h5"
+    path.write_bytes(bytes(range(256)) * 12_000)  # three mebibytes
+    return path
+
+
+def changed(path, position):
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
+def test_options_metadata_and_the_ends_of_the_file_count(raw, tmp_path):
+    b1 = tmp_path / "b1"
+    b1.write_bytes(b"field")
+    sums = [
+        inputs_checksum(raw, METADATA, OPTIONS),
+        inputs_checksum(raw, {**METADATA, "EchoTime": 0.003}, OPTIONS),
+        inputs_checksum(raw, METADATA, replace(OPTIONS, method="llr")),
+        inputs_checksum(raw, METADATA, replace(OPTIONS, rank=4)),
+        inputs_checksum(raw, METADATA, OPTIONS, b1),
+    ]
+    for position in (0, -1):
+        changed(raw, position)
+        sums.append(inputs_checksum(raw, METADATA, OPTIONS))
+    raw.write_bytes(raw.read_bytes() + b"x")
+    sums.append(inputs_checksum(raw, METADATA, OPTIONS))
+    assert len(set(sums)) == len(sums) == 8
+
+
+def test_device_default_spelt_out_and_order_of_keys_do_not_count(raw):
+    first = inputs_checksum(raw, METADATA, OPTIONS)
+    assert inputs_checksum(raw, METADATA, replace(OPTIONS, device="cuda")) == first
+    assert inputs_checksum(raw, dict(reversed(METADATA.items())), OPTIONS) == first
+    copy = raw.with_name("y.h5")
+    copy.write_bytes(raw.read_bytes())
+    assert inputs_checksum(copy, METADATA, OPTIONS) == first
+
+
+def test_weights_count_by_their_content(raw, tmp_path):
+    sums = []
+    for content in (b"one", b"two", b"one"):
+        weights = tmp_path / f"{len(sums)}.safetensors"
+        weights.write_bytes(content)
+        sums.append(inputs_checksum(raw, {}, ReconOptions(denoiser=str(weights))))
+    assert sums[0] == sums[2] != sums[1]
+
+
+def test_a_run_is_up_to_date_if_every_file_is_there_and_says_so(tmp_path):
+    entities = {"sub": "01"}
+    for suffix, desc in file_ends():
+        more = {"desc": desc} if desc else {}
+        image = tmp_path / relative_path(entities, suffix, **more)
+        image.parent.mkdir(parents=True, exist_ok=True)
+        image.touch()
+        sidecar = tmp_path / relative_path(entities, suffix, ".json", **more)
+        sidecar.write_text(f'{{"{KEY}": "abc"}}')
+    assert is_up_to_date(tmp_path, entities, "abc")
+    assert not is_up_to_date(tmp_path, entities, "abd")
+    assert not is_up_to_date(tmp_path, {"sub": "02"}, "abc")
+    sidecar.write_text("[")
+    assert not is_up_to_date(tmp_path, entities, "abc")
+    sidecar.write_text(f'{{"{KEY}": "abc"}}')
+    image.unlink()
+    assert not is_up_to_date(tmp_path, entities, "abc")

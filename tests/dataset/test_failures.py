@@ -1,0 +1,32 @@
+"""Failures are kept until the run is tried again."""
+
+from mri2qmap_bids.dataset.failures import (
+    RunFailure,
+    failures_file,
+    keep_failures,
+    read_failures,
+)
+
+ONE, TWO = RunFailure("sub-1_run-1", "why", "/log", "trace", "now"), RunFailure("sub-1_run-2", "x")
+
+
+def test_failures_come_back(tmp_path):
+    keep_failures(tmp_path, "1", ["sub-1_run-1", "sub-1_run-2"], [ONE, TWO])
+    assert read_failures(tmp_path, "1") == [ONE, TWO]
+    assert read_failures(tmp_path, "2") == []
+
+
+def test_a_run_that_is_tried_again_is_forgotten_and_others_are_not(tmp_path):
+    keep_failures(tmp_path, "1", ["sub-1_run-1", "sub-1_run-2"], [ONE, TWO])
+    keep_failures(tmp_path, "1", ["sub-1_run-1"], [])
+    assert read_failures(tmp_path, "1") == [TWO]
+    keep_failures(tmp_path, "1", ["sub-1_run-2"], [])
+    assert not failures_file(tmp_path, "1").exists()
+
+
+def test_a_file_that_is_no_list_of_failures_counts_as_none(tmp_path):
+    path = failures_file(tmp_path, "1")
+    path.parent.mkdir(parents=True)
+    for text in ("{", "[]", '{"Failures": [{"colour": 1}]}', '{"Failures": 3}'):
+        path.write_text(text)
+        assert read_failures(tmp_path, "1") == []

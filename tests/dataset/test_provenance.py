@@ -1,0 +1,50 @@
+"""Sidecars of maps: what they take over from the raw data, and in which unit."""
+
+import numpy as np
+import pytest
+
+from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
+from mri2qmap_bids.recon.acquisition.header import ScanHeader
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS
+
+HEADER = ScanHeader((8, 8, 1), (0.2, 0.2, 0.005), (8, 8, 1), (0.2, 0.2, 0.005), field_strength=3.0)
+
+
+def described(metadata=None, **options):
+    return describe_maps(metadata or {}, HEADER, ReconOptions(**options))
+
+
+def test_a_train_of_one_value_is_a_number_and_any_other_is_left_out():
+    keys = described({"EchoTime": [0.002, 0.002], "RepetitionTimeExcitation": [0.01, 0.02]})
+    assert keys["EchoTime"] == 0.002
+    assert "RepetitionTimeExcitation" not in keys and "InversionTime" not in keys
+
+
+def test_the_sidecars_field_strength_goes_before_the_headers():
+    assert described()["MagneticFieldStrength"] == 3.0
+    assert described({"MagneticFieldStrength": 2.89})["MagneticFieldStrength"] == 2.89
+
+
+def test_the_resolution_is_in_millimetres_along_x_y_z():
+    keys = describe_maps({}, HEADER, ReconOptions(), np.array([3e-3, 2e-3, 1e-3]))
+    assert keys["EffectiveResolution"] == pytest.approx([1, 2, 3])
+    assert "EffectiveResolution" not in described()
+
+
+@pytest.mark.parametrize("method", ["lrtv", "gridding", "mri2qmap"])
+def test_labels_and_values_of_parameters_go_together(method):
+    keys = described(method=method, rank=7, grid_step=0.125)
+    labels, values = (keys[f"ReconMethodParameter{name}"] for name in ("Labels", "Values"))
+    parameters = dict(zip(labels, values, strict=True))
+    assert len(keys["ReconMethodParameterUnits"]) == len(labels)
+    assert parameters["rank"] == 7 and parameters["grid_step"] == 0.125
+    assert all(keys["MRFReconstruction"][label] == value for label, value in parameters.items())
+    assert keys["MRFReconstruction"]["method"] == method
+
+
+def test_a_contrast_has_the_keys_of_its_kind_in_seconds_and_degrees():
+    t1w, flair = (describe_contrast(ROUTINE_CONTRASTS[name]) for name in ("T1w", "FLAIR"))
+    assert t1w["FlipAngle"] == pytest.approx(25, abs=0.01) and "InversionTime" not in t1w
+    assert 1 < flair["InversionTime"] < flair["RepetitionTimeExcitation"] < 20
+    assert "FlipAngle" not in flair

@@ -1,0 +1,61 @@
+"""The non-uniform transform against its sum."""
+
+import pytest
+import torch
+from helpers.laws import assert_adjoint, assert_linear, relative_error
+
+from mri2qmap_bids.recon.encoding.nufft import Nufft
+
+SHAPES = [(8, 9), (5, 6, 7)]
+
+
+def case(shape, n=60):
+    torch.manual_seed(0)
+    omega = (2 * torch.rand(n, len(shape)) - 1) * torch.pi
+    image, samples = (torch.randn(s, dtype=torch.complex64) for s in (shape, (n,)))
+    return omega, image, samples
+
+
+def direct_sum(omega, image):
+    axes = [torch.arange(n) - n // 2 for n in image.shape]
+    places = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, image.ndim)
+    phase = omega.double() @ places.double().T
+    return (torch.exp(-1j * phase) @ image.flatten().to(torch.complex128)).to(torch.complex64)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_it_is_the_sum_with_its_origin_in_the_middle(shape):
+    omega, image, samples = case(shape)
+    plan = Nufft(omega, shape)
+    assert relative_error(plan.forward(image), direct_sum(omega, image)) < 3e-4
+    fine = Nufft(omega, shape, tolerance=1e-6)
+    assert relative_error(fine.forward(image), direct_sum(omega, image)) < 1e-5
+    assert_adjoint(plan.forward, plan.adjoint, image, samples, 1e-5)
+    assert_linear(plan.forward, image, image.flip(0), 1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_positions_have_a_period(shape):
+    """Of 2 pi per voxel, as those of a kernel on a doubled grid need it."""
+    omega, image, _ = case(shape)
+    turns = torch.randint(-1, 2, omega.shape)
+    moved = omega + 2 * torch.pi * turns
+    assert relative_error(Nufft(moved, shape).forward(image), direct_sum(omega, image)) < 3e-4
+
+
+def test_a_plan_serves_one_image_after_the_other():
+    omega, image, samples = case((8, 9))
+    plan = Nufft(omega, (8, 9))
+    first = plan.forward(image)
+    plan.adjoint(samples)
+    plan.forward(2 * image)
+    assert torch.equal(plan.forward(image), first)
+
+
+def test_spreading_alone_is_real_positive_and_its_own_adjoint():
+    omega, image, samples = case((16, 16))
+    plan = Nufft(omega, (16, 16), spread_only=True)
+    image = torch.randn(16, 16, dtype=torch.complex64)
+    assert_adjoint(plan.forward, plan.adjoint, image, samples, 1e-5)
+    density = plan.adjoint(torch.ones(60, dtype=torch.complex64))
+    assert density.imag.abs().max() < 1e-6 and density.real.min() >= 0

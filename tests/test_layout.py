@@ -1,0 +1,69 @@
+"""Every module with functions has its test file: package/a/b.py is tested by tests/a/test_b.py."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "mri2qmap_bids"
+
+BY_THE_WHOLE = {
+    # Tested through what they are parts of.
+    "recon/methods/gridding.py": "recon/test_reconstruct.py",
+    "recon/methods/llr.py": "recon/methods/test_penalised.py",
+    "recon/methods/lrtv.py": "recon/methods/test_penalised.py",
+    "recon/methods/regularised.py": "recon/methods/test_penalised.py",
+    "recon/methods/subspace.py": "recon/methods/test_least_squares.py",
+    "recon/methods/pnp.py": "citation/test_methods.py",
+    "recon/problem.py": "recon/methods/test_least_squares.py",
+    "recon/encoding/toeplitz.py": "recon/encoding/test_forward.py",
+    "recon/acquisition/header.py": "recon/acquisition/test_raw.py",
+    "recon/acquisition/placement.py": "recon/acquisition/test_raw.py",
+    "recon/acquisition/trajectory.py": "recon/acquisition/test_raw.py",
+    "recon/acquisition/extent.py": "recon/planning/test_plan.py",
+    "recon/forecast.py": "recon/planning/test_plan.py",
+    "report/group.py": "report/test_page.py",
+    "training/command.py": "training/test_train.py",
+    "training/data.py": "training/test_train.py",
+    "training/draw.py": "training/test_train.py",
+    "training/loop.py": "training/test_train.py",
+    "training/maps.py": "training/test_train.py",
+    "training/noise.py": "training/test_train.py",
+    "dataset/integrity.py": "dataset/test_query.py",
+    "recon/planning/resources.py": "recon/planning/test_plan.py",
+    "config.py": "test_cli.py",
+    "tools.py": "simulate/test_command.py",
+    "workflow/interfaces.py": "test_end_to_end.py",
+    "workflow/planning.py": "workflow/test_slurm.py",
+    "workflow/reports.py": "report/test_page.py",
+}
+"""Modules without a test file of their own, and the one that covers them."""
+
+
+def modules_with_functions():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if path.name != "__init__.py" and any(isinstance(n, ast.FunctionDef) for n in nodes):
+            yield path.relative_to(PACKAGE)
+
+
+def file_of_tests(module: Path) -> Path:
+    return ROOT / "tests" / module.parent / f"test_{module.name}"
+
+
+@pytest.mark.parametrize("module", modules_with_functions(), ids=str)
+def test_every_module_with_functions_has_its_test_file(module):
+    covered_by = BY_THE_WHOLE.get(module.as_posix())
+    if covered_by is None:
+        assert file_of_tests(module).is_file(), (
+            f"{module} has no tests/{module.parent}/test_{module.name}"
+        )
+    else:
+        assert (ROOT / "tests" / covered_by).is_file()
+
+
+def test_exceptions_are_needed():
+    for name in BY_THE_WHOLE:
+        assert (PACKAGE / name).is_file(), f"{name} is gone"
+        assert not file_of_tests(Path(name)).is_file(), f"{name} has its own test file now"
