@@ -1,9 +1,10 @@
 """ISMRMRD file to k-space samples with their positions and frames."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import ismrmrd
@@ -17,6 +18,9 @@ from mri2qmap_bids.recon.acquisition.header import ScanHeader, open_dataset, rea
 from mri2qmap_bids.recon.acquisition.placement import place
 from mri2qmap_bids.recon.acquisition.trajectory import cycles_per_metre, flip_is_needed
 from mri2qmap_bids.recon.arrays import FrameIndex, KSpace, Trajectory
+
+if TYPE_CHECKING:
+    from mri2qmap_bids.recon.acquisition.arrays import Array
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +91,54 @@ class RawScan:
     is_3d: bool
     """Whether the scan is one volume."""
 
+    @classmethod
+    def from_arrays(
+        cls,
+        kspace: "Array",
+        trajectory: "Array",
+        frames: "int | Array | None",
+        fov: float | Sequence[float],
+        matrix: int | Sequence[int],
+        *,
+        trajectory_units: str,
+        noise: "Array | None" = None,
+        affine: "Array | None" = None,
+    ) -> "RawScan":
+        """A scan from numpy arrays or torch tensors.
+
+        Parameters
+        ----------
+        kspace
+            Complex samples, shape (coil, frame, arm, sample), (coil, frame, sample) or (coil, sample); with a
+            first axis of slices (slice, coil, frame, arm, sample).
+        trajectory
+            Positions, shape (frame, arm, sample, dim), (frame, sample, dim) or (sample, dim), or without
+            leading axes along which they are the same; dim is x, y[, z].
+        frames
+            Number of frames, or the frame of each sample for (coil, sample); None: as many as ``kspace`` has.
+        fov
+            Along (x, y, z) [m]; z of a 2D scan is the thickness of a slice.
+        matrix
+            Voxels along (x, y[, z]).
+        trajectory_units
+            cycles/m, rad/m, cycles/pixel, cycles/fov or rad/pixel.
+        noise
+            Samples without signal, shape (coil, sample).
+        affine
+            Voxel indices (x, y, z) to world coordinates, RAS+ [m], shape (4, 4); None: the scanner's axes.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit each other, or positions are not in that unit; see
+            :func:`mri2qmap_bids.recon.acquisition.arrays.scan_from_arrays`.
+        """
+        from mri2qmap_bids.recon.acquisition.arrays import scan_from_arrays
+
+        return scan_from_arrays(
+            kspace, trajectory, frames, fov, matrix, trajectory_units, noise, affine
+        )
+
 
 def read_raw(path: Path, layout: ReadLayout) -> RawScan:
     """Read a scan: samples, positions in cycles per metre, frames, noise and geometry.
@@ -115,7 +167,7 @@ def read_raw(path: Path, layout: ReadLayout) -> RawScan:
     with file:
         try:
             heads = group["data"].fields("head")[:]
-            kinds = _classify(heads)
+            kinds = acquisition_kinds(heads)
             _check(path, heads[kinds == "image"], is_3d)
             frames = _frames(path, heads, kinds, layout)
             noise = _read_noise(group["data"], heads, kinds)
@@ -153,11 +205,11 @@ def _flagged(heads: NDArray[Any], flag: int) -> NDArray[np.bool_]:
 
 def imaging_acquisitions(heads: NDArray[Any]) -> NDArray[Any]:
     """The headers of the acquisitions with image data."""
-    chosen: NDArray[Any] = heads[_classify(heads) == "image"]
+    chosen: NDArray[Any] = heads[acquisition_kinds(heads) == "image"]
     return chosen
 
 
-def _classify(heads: NDArray[Any]) -> NDArray[Any]:
+def acquisition_kinds(heads: NDArray[Any]) -> NDArray[Any]:
     """'image', 'noise' or 'other' for every acquisition."""
     kinds = np.full(len(heads), "image")
     for flag in _NOT_IMAGING:
