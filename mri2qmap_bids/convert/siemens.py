@@ -2,7 +2,8 @@
 
 Siemens gives the directions of read, phase and slice encoding for signals exp(+2 pi i k r): the positions of
 a product sequence are negated here, so that the signal is exp(-2 pi i k r) along them. In a sequence played
-by Pulseq the gradients x and y go against these directions, so that its positions stay as they are.
+by Pulseq the gradients x and y go against these directions, so that its positions stay as they are, unless it
+labels its lines for the scanner's own reconstruction, and numbers and reverses them as that expects.
 """
 
 import logging
@@ -89,13 +90,14 @@ def convert_siemens(path: Path, options: ConversionOptions) -> Conversion:
     protocol = protocols[-1]
     frame = frames_of(path, lines.readouts, options.frame_counter, options.n_frames)
     header = _header(protocol, options, lines.readouts)
-    centres = lines.centres
+    centres, is_labelled = lines.centres, bool(lines.centres.line.any())
     if protocol.is_pulseq:
         # Such a sequence has its central line in the middle, whatever the header says of it.
         centres = Centres(centres.sample, 0 * centres.line, 0 * centres.partition)
     placement = place_readouts(path, lines.readouts, centres, frame, header, options)
     dwell_time = protocol.dwell_time * placement.oversampling
-    reverse = not protocol.is_pulseq if options.reverse_k is None else options.reverse_k
+    against = not protocol.is_pulseq or is_labelled
+    reverse = against if options.reverse_k is None else options.reverse_k
     scan, lengths = assemble(
         path,
         placement.readouts,
@@ -329,7 +331,8 @@ def _lines(path: Path, blocks: Sequence[tuple[Any, NDArray[np.complex64]]]) -> _
         reflected = bool(block.is_flag_set("REFLECT"))
         line, (before, after) = (data[:, ::-1], cut[::-1]) if reflected else (data, cut)
         samples.append(line[:, before : line.shape[1] - after])
-        centres.append((int(block.mdh.CenterCol) or line.shape[1] // 2) - before)
+        centre = int(block.mdh.CenterCol) or line.shape[1] // 2
+        centres.append((line.shape[1] - 1 - centre if reflected else centre) - before)
         heads.append(head_of(block.mdh.SliceData))
     counters = {
         name: np.array([int(getattr(block.mdh.Counter, counter)) for block, _ in blocks])
