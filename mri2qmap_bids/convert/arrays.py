@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import h5py
 import numpy as np
@@ -127,7 +128,14 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise RawDataError(f"{path}: must be .npz or .mat, got {path.suffix or 'no extension'}")
     try:
         return readers[path.suffix](path)
-    except (OSError, ValueError, EOFError, TypeError, scipy.io.matlab.MatReadError) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        TypeError,
+        BadZipFile,
+        scipy.io.matlab.MatReadError,
+    ) as error:
         raise RawDataError(
             f"{path}: must be a complete {path.suffix} file of numbers, got: {' '.join(str(error).split())}"
         ) from error

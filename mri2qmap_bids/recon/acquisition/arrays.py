@@ -5,12 +5,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
 
-Array: TypeAlias = torch.Tensor | ArrayLike
+Array: TypeAlias = torch.Tensor | NDArray[Any] | Sequence[Any] | int | float
 
 UNITS = ("cycles/m", "rad/m", "cycles/pixel", "cycles/fov", "rad/pixel")
 # Accepted range of the largest position, relative to the edge of k-space at half a cycle per voxel.
@@ -23,8 +23,8 @@ def scan_from_arrays(
     kspace: Array,
     trajectory: Array,
     frames: int | Array | None,
-    fov: float | Sequence[float],
-    matrix: int | Sequence[int],
+    fov: Array,
+    matrix: Array,
     trajectory_units: str,
     noise: Array | None = None,
     affine: Array | None = None,
@@ -175,8 +175,8 @@ def _for_all_samples(
 
 
 def _grid(
-    matrix: int | Sequence[int],
-    fov: float | Sequence[float],
+    matrix: Array,
+    fov: Array,
     n_dim: int,
     n_slices: int,
     affine: Array | None,

@@ -1,7 +1,6 @@
 """ISMRMRD file to k-space samples with their positions and frames."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,8 +96,8 @@ class RawScan:
         kspace: "Array",
         trajectory: "Array",
         frames: "int | Array | None",
-        fov: float | Sequence[float],
-        matrix: int | Sequence[int],
+        fov: "Array",
+        matrix: "Array",
         *,
         trajectory_units: str,
         noise: "Array | None" = None,
