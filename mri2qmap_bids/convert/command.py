@@ -97,16 +97,12 @@ def _options(arguments: argparse.Namespace) -> ConversionOptions:
         values = getattr(arguments, name)
         if values is not None and (len(values) not in (1, 2, 3) or min(values) <= 0):
             raise UsageError(f"--{name} must be 1 to 3 numbers above 0, got {values}")
-    matrix, fov = (
-        values and tuple(values * 2 if len(values) == 1 else values)
-        for values in (arguments.matrix, arguments.fov)
-    )
     reverse = {"auto": None, "yes": True, "no": False}
     return ConversionOptions(
         frame_counter=getattr(arguments, "frame_counter", "contrast"),
         n_frames=getattr(arguments, "frames", None),
-        matrix=matrix,
-        fov=fov and tuple(span * 1e-3 for span in fov),
+        matrix=arguments.matrix and tuple(arguments.matrix),
+        fov=arguments.fov and tuple(span * 1e-3 for span in arguments.fov),
         trajectory=getattr(arguments, "trajectory", None),
         trajectory_units=arguments.trajectory_units,
         line_counter=getattr(arguments, "line_counter", "kspace_encode_step_1"),

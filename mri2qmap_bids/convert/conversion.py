@@ -52,3 +52,5 @@ class Conversion:
     """Whether all readouts are parallel lines."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Keys of the sidecar that the source tells, in the units of BIDS."""
+    train: Mapping[str, Any] = field(default_factory=dict)
+    """The same of flip angles and times, for the file's header: any sidecar of the dataset outweighs them."""

@@ -41,7 +41,8 @@ def convert_ismrmrd(path: Path, options: ConversionOptions) -> Conversion:
         If the file is unreadable, or its frames, lines, trajectory or slices do not fit.
     """
     source = read_header(path)
-    labels, metadata = _facts(path, source)
+    document = _document(path)
+    labels = _coil_names(document)
     file, group = open_dataset(path)
     with file:
         try:
@@ -54,7 +55,10 @@ def convert_ismrmrd(path: Path, options: ConversionOptions) -> Conversion:
     images, n_coils = heads[kinds == "image"], samples[0].shape[0]
     readouts = Readouts(samples, _counters(images), [_head(head) for head in images])
     frame = frames_of(path, readouts, options.frame_counter, options.n_frames)
-    header, centres = _grid(source, options, stored is not None), _centres(path, images, samples)
+    header, centres = (
+        _grid(source, options, stored is not None),
+        _centres(document, images, samples),
+    )
     if stored is not None:
         stored = _fitting(path, images, samples, stored, source)
     placement = place_readouts(path, readouts, centres, frame, header, options, stored)
@@ -62,11 +66,14 @@ def convert_ismrmrd(path: Path, options: ConversionOptions) -> Conversion:
     dwell_time = dwell * placement.oversampling
     noise_dwell = float(heads["sample_time_us"][kinds == "noise"][0]) * 1e-6 if noise else 0.0
     scale = np.sqrt(noise_dwell / dwell_time) if noise_dwell > 0 and dwell_time > 0 else 1.0
+    is_cartesian = stored is None and options.trajectory is None
+    against = is_cartesian and _counts_against_directions(document)
+    reverse = against if options.reverse_k is None else options.reverse_k
     fitting = [part for part in noise if part.shape[0] == n_coils]
     scan, lengths = assemble(
         path,
         placement.readouts,
-        [-part for part in placement.positions] if options.reverse_k else placement.positions,
+        [-part for part in placement.positions] if reverse else placement.positions,
         frame,
         placement.header,
         np.concatenate(fitting, axis=1) * np.float32(scale) if fitting else None,
@@ -76,8 +83,9 @@ def convert_ismrmrd(path: Path, options: ConversionOptions) -> Conversion:
         readout_lengths=lengths,
         coil_names=labels if len(labels) == n_coils else (),
         dwell_time=dwell_time,
-        is_cartesian=stored is None and options.trajectory is None,
-        metadata={**metadata, **({"DwellTime": dwell_time} if dwell_time else {})},
+        is_cartesian=is_cartesian,
+        metadata=_metadata(document, source, dwell_time),
+        train=_train(source),
     )
 
 
@@ -125,27 +133,53 @@ def _fitting(
     return positions
 
 
-def _facts(path: Path, header: ScanHeader) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Coil names in their order, and keys for the sidecar."""
+def _document(path: Path) -> Any:
+    """The XML header."""
     file, group = open_dataset(path)
     with file:
-        document = ismrmrd.xsd.CreateFromDocument(group["xml"][0])
+        return ismrmrd.xsd.CreateFromDocument(group["xml"][0])
+
+
+def _coil_names(document: Any) -> tuple[str, ...]:
     system = document.acquisitionSystemInformation
     labels = sorted(system.coilLabel or (), key=lambda label: label.coilNumber) if system else ()
-    conditions = document.experimentalConditions
+    return tuple(str(label.coilName) for label in labels)
+
+
+def _counts_against_directions(document: Any) -> bool:
+    """Whether lines are counted as by Siemens' product sequences (see the module for twix files)."""
+    system, measurement = document.acquisitionSystemInformation, document.measurementInformation
+    vendor = (system.systemVendor if system else None) or ""
+    protocol = (measurement.protocolName if measurement else None) or ""
+    return "siemens" in vendor.lower() and "pulseq" not in protocol.lower()
+
+
+def _metadata(document: Any, header: ScanHeader, dwell_time: float) -> dict[str, Any]:
+    """Keys for the sidecar: a list of these alone, so that nothing else comes along."""
+    system, conditions = (
+        document.acquisitionSystemInformation,
+        document.experimentalConditions,
+    )
     frequency = conditions.H1resonanceFrequency_Hz if conditions else None
     keys = {
         "Manufacturer": header.manufacturer,
         "ManufacturersModelName": system.systemModel if system else None,
         "MagneticFieldStrength": header.field_strength,
         "ImagingFrequency": frequency and frequency * 1e-6,
+        "DwellTime": dwell_time,
+    }
+    return {key: value for key, value in keys.items() if value}
+
+
+def _train(header: ScanHeader) -> dict[str, Any]:
+    """Flip angles and times of the header, in the units of BIDS."""
+    keys = {
         "RepetitionTimeExcitation": _one_or_all(header.repetition_time),
         "EchoTime": _one_or_all(header.echo_time),
-        "InversionTime": header.inversion_time[0] if len(header.inversion_time) == 1 else None,
+        "InversionTime": _one_or_all(header.inversion_time[:1]),
         "FlipAngle": _one_or_all(header.flip_angle),
     }
-    names = tuple(str(label.coilName) for label in labels)
-    return names, {key: value for key, value in keys.items() if value}
+    return {key: value for key, value in keys.items() if value}
 
 
 def _one_or_all(values: Sequence[float]) -> float | list[float] | None:
@@ -206,13 +240,12 @@ def _head(head: Any) -> dict[str, Any]:
     return {name: np.asarray(head[name], np.float64) for name in _DIRECTIONS}
 
 
-def _centres(path: Path, heads: NDArray[Any], samples: Sequence[NDArray[np.complex64]]) -> Centres:
+def _centres(
+    document: Any, heads: NDArray[Any], samples: Sequence[NDArray[np.complex64]]
+) -> Centres:
     """Centres of lines: of the samples from the readouts, else the middle; of lines from the limits."""
     lengths = np.array([part.shape[1] for part in samples])
     centre = heads["center_sample"].astype(np.int64) - heads["discard_pre"]
-    file, group = open_dataset(path)
-    with file:
-        document = ismrmrd.xsd.CreateFromDocument(group["xml"][0])
     limits = document.encoding[0].encodingLimits
     line, partition = (
         limit.center if limit is not None and limit.maximum > 0 else 0

@@ -47,6 +47,9 @@ def requested_grid(
 ) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
     """Voxels and field of view [m] along (x, y, z): the user's, else those of the source."""
     sizes, spans = options.matrix or (), options.fov or ()
+    # One number holds along x and y.
+    sizes = sizes * 2 if len(sizes) == 1 else sizes
+    spans = spans * 2 if len(spans) == 1 else spans
     nx, ny, nz = (*sizes, *matrix[len(sizes) :])
     x, y, z = (*spans, *fov[len(spans) :])
     return (nx, ny, nz), (x, y, z)

@@ -82,17 +82,18 @@ def make_sidecar(source: Path, conversion: Conversion, user: Mapping[str, Any]) 
         "MRFTrajectoryUnits": "cycles/fov",
         "NumberReceiveCoilActiveElements": len(scan.slices[0].kspace),
     }
-    frames = n_frames_of(content)
+    complete = {**conversion.train, **content}
+    frames = n_frames_of(complete)
     if frames is not None and frames != scan.n_frames:
         raise SidecarError(
             f"{source}: FlipAngle must have one value for each of the {scan.n_frames} frames, got {frames}"
         )
     read_layout(content, scan.n_frames, source)
-    missing = [key for key in _REQUIRED if key not in content]
-    if not missing and frames is not None:
-        read_sequence(content, None, source)
-    elif not missing:
-        missing = ["FlipAngle (one value for each frame)"]
+    missing = [key for key in _REQUIRED if key not in complete]
+    if "FlipAngle" in complete and frames is None:
+        missing.append("FlipAngle with one value for each frame")
+    if not missing:
+        read_sequence(complete, None, source)
     if missing:
         logger.warning(
             "%s: the sidecar lacks %s, which a reconstruction needs; add them with --sidecar or in MRF.json",

@@ -146,35 +146,25 @@ def protocol_of(header: Mapping[str, Any]) -> Protocol:
         dwell_time=float(dwell[0]) * 1e-9,
         is_pulseq=is_pulseq,
         coil_names=_coil_names(protocol),
-        metadata=_metadata(protocol, dicom, is_pulseq),
+        metadata=_metadata(protocol, dicom),
     )
 
 
-def _metadata(
-    protocol: Mapping[str, Any], dicom: Mapping[str, Any], is_pulseq: bool
-) -> dict[str, Any]:
-    """What BIDS has names for; a list of these keys alone, so that nothing else comes along."""
-    # The protocol of a Pulseq scan has times and angles that were not played.
-    played: Mapping[str, Any] = {} if is_pulseq else protocol
+def _metadata(protocol: Mapping[str, Any], dicom: Mapping[str, Any]) -> dict[str, Any]:
+    """What BIDS has names for; a list of these keys alone, so that nothing else comes along.
+
+    The protocol's flip angle and times are not those of a train: they are left out.
+    """
     nuclei = protocol.get("sTXSPEC", {}).get("asNucleusInfo") or [{}]
     frequency = nuclei[0].get("lFrequency")
-    found = {
+    facts = {
         "Manufacturer": dicom.get("Manufacturer"),
         "ManufacturersModelName": dicom.get("ManufacturersModelName"),
         "SoftwareVersions": dicom.get("SoftwareVersions"),
         "MagneticFieldStrength": dicom.get("flMagneticFieldStrength"),
         "ImagingFrequency": frequency and frequency * 1e-6,
-        "RepetitionTimeExcitation": _first(played.get("alTR"), 1e-6),
-        "EchoTime": _first(played.get("alTE"), 1e-6),
-        "InversionTime": _first(played.get("alTI"), 1e-6),
-        "FlipAngle": _first(played.get("adFlipAngleDegree"), 1.0),
     }
-    return {key: value for key, value in found.items() if value}
-
-
-def _first(values: Sequence[float] | None, unit: float) -> float | None:
-    """The first of a list of a protocol, whose others are left from other protocols."""
-    return round(float(values[0]) * unit, 9) if values else None
+    return {key: value for key, value in facts.items() if value}
 
 
 def _coil_names(protocol: Mapping[str, Any]) -> dict[int, str]:

@@ -27,7 +27,7 @@ with the flip angles and times of the pulse sequence. BIDS has no name for these
 `.bidsignore`.
 """
 _AT_ONCE = 512
-_MM, _MICROSECONDS = 1e3, 1e6
+_MM, _MS, _MICROSECONDS = 1e3, 1e3, 1e6
 # The header needs some frequency of hydrogen where the source has none: that of 3 T.
 _LARMOR = 42.577478518e6
 
@@ -146,6 +146,22 @@ def make_header(conversion: Conversion, sidecar: Mapping[str, Any]) -> Any:
                 ),
             )
         ],
+        sequenceParameters=_train(conversion.train),
+    )
+
+
+def _train(train: Mapping[str, Any]) -> Any:
+    """Times [ms] and flip angles [deg] of the source."""
+
+    def listed(key: str, unit: float) -> list[float]:
+        value = train.get(key, [])
+        return [round(v * unit, 6) for v in (value if isinstance(value, list) else [value])]
+
+    return ismrmrd.xsd.sequenceParametersType(
+        TR=listed("RepetitionTimeExcitation", _MS),
+        TE=listed("EchoTime", _MS),
+        TI=listed("InversionTime", _MS),
+        flipAngle_deg=listed("FlipAngle", 1.0),
     )
 
 
