@@ -12,6 +12,7 @@ from mri2qmap_bids.convert.cartesian import Lines, line_positions, without_overs
 from mri2qmap_bids.convert.conversion import ConversionOptions
 from mri2qmap_bids.convert.readouts import Readouts, given_positions, ranks_of
 from mri2qmap_bids.errors import RawDataError, UsageError
+from mri2qmap_bids.recon.acquisition.arrays import check_extent
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.acquisition.trajectory import cycles_per_metre
 
@@ -83,6 +84,8 @@ def place_readouts(
     ------
     RawDataError, UsageError
         If the trajectory or the lines do not fit the readouts or the grid.
+    ValueError
+        If positions lie beyond k-space, or fill less than a tenth of it.
     """
     source = path
     if options.trajectory is not None:
@@ -97,6 +100,9 @@ def place_readouts(
         header.encoded_fov,
         options.trajectory_units,
     )
+    matrix, fov = header.encoded_matrix, header.encoded_fov
+    voxel_size = np.array(fov)[: joined.shape[1]] / matrix[: joined.shape[1]]
+    check_extent(joined, voxel_size, options.trajectory_units)
     ends = np.cumsum([len(part) for part in stored])[:-1]
     return Placement(readouts, np.split(joined, ends), header)
 

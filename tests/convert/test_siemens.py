@@ -175,7 +175,7 @@ def test_truncated_and_foreign_files_are_named(tmp_path, capsys):
         assert not (tmp_path / "bids").exists()
 
 
-def test_a_trajectory_of_its_own_by_frame_and_arm(tmp_path):
+def test_a_trajectory_of_its_own_by_frame_and_arm(tmp_path, capsys):
     positions = np.random.default_rng(0).uniform(-4, 4, (2, 8, 16, 2))
     np.save(tmp_path / "k.npy", positions)
     source = write_twix(tmp_path / "scan.dat", [(header_bytes(), lines())])
@@ -183,8 +183,11 @@ def test_a_trajectory_of_its_own_by_frame_and_arm(tmp_path):
     assert convert(source, tmp_path / "bids", *words, "--trajectory-units", "cycles/fov") == 0
     scan = read_raw(tmp_path / "bids" / f"{RUN}.h5", ReadLayout(n_frames=2))
     assert np.allclose(scan.slices[0].trajectory, -positions.reshape(-1, 2) / 0.16, atol=1e-4)
+    assert convert(source, tmp_path / "other", *words, "--trajectory-units", "rad/pixel") == 1
+    assert "rad/pixel must reach" in capsys.readouterr().err
     np.save(tmp_path / "k.npy", positions[:, :7])
     assert convert(source, tmp_path / "other", *words) == 1
+    assert "k.npy: the trajectory must have the shape" in capsys.readouterr().err
 
 
 def test_protocol_in_si_units():

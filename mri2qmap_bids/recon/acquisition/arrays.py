@@ -221,13 +221,35 @@ def _cycles_per_metre(
     if units not in scale:
         raise ValueError(f"trajectory_units must be one of {', '.join(UNITS)}, got {units!r}")
     scaled: NDArray[np.float32] = (positions * scale[units]).astype(np.float32)
-    extent = 2 * float((np.abs(scaled).max(axis=0, initial=0) * voxel_size).max())
+    check_extent(scaled, voxel_size, units)
+    return scaled
+
+
+def check_extent(
+    positions: NDArray[np.float32], voxel_size: NDArray[np.float64], units: str | None
+) -> None:
+    """Refuse positions that lie beyond k-space or fill little of it, as they do in another unit.
+
+    Parameters
+    ----------
+    positions
+        [cycles/m], shape (sample, dim).
+    voxel_size
+        Of the encoded grid along the same axes [m].
+    units
+        The unit that they were given in, for the message.
+
+    Raises
+    ------
+    ValueError
+        If the largest is below a tenth or above 1.2 of half a cycle per voxel.
+    """
+    extent = 2 * float((np.abs(positions).max(axis=0, initial=0) * voxel_size).max())
     if not _LEAST_EXTENT <= extent <= _LARGEST_EXTENT:
         raise ValueError(
-            f"trajectory in {units} must reach {_LEAST_EXTENT:g} to {_LARGEST_EXTENT:g} of the way to the "
+            f"trajectory in {units or 'the unit detected'} must reach {_LEAST_EXTENT:g} to {_LARGEST_EXTENT:g} of the way to the "
             f"edge of k-space (half a cycle per voxel), got {extent:.3g}: is it in another unit?"
         )
-    return scaled
 
 
 def _noise(noise: Array | None, n_coils: int) -> torch.Tensor | None:
