@@ -49,6 +49,16 @@ def simulate_options(_: str) -> str:
     return _tables(parser)
 
 
+def convert_options(place: str) -> str:
+    """Tables of the options of one source of the converter."""
+    parser = argparse.ArgumentParser(prog="mri2qmap-tools convert")
+    COMMANDS["convert"].add_arguments(parser)
+    (sources,) = (
+        action for action in parser._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    return _tables(sources.choices[place.partition(":")[2].strip()])
+
+
 def _tables(parser: argparse.ArgumentParser) -> str:
     """A table of options for each group of a parser."""
     parts = []
@@ -185,6 +195,7 @@ def _listed() -> Iterator[str]:
 _FILLED: dict[str, Callable[[str], str]] = {
     "options": options,
     "simulate options": simulate_options,
+    "convert options": convert_options,
     "exit codes": exit_codes,
     "group columns": group_columns,
     "report rules": report_rules,

@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mri2qmap_bids.dataset.nifti import save_nifti
     from mri2qmap_bids.recon.acquisition.layout import ReadLayout
     from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples, read_raw
     from mri2qmap_bids.recon.options import ReconOptions
@@ -30,6 +31,7 @@ __all__ = [
     "init_mri2qmap_wf",
     "read_raw",
     "reconstruct",
+    "save_nifti",
 ]
 # Imported when they are asked for: torch and Nipype take seconds.
 _HOMES = {
@@ -43,6 +45,7 @@ _HOMES = {
     "init_mri2qmap_wf": "workflow.graph",
     "read_raw": "recon.acquisition.raw",
     "reconstruct": "recon.reconstruct",
+    "save_nifti": "dataset.nifti",
 }
 
 

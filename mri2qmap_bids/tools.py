@@ -1,4 +1,4 @@
-"""mri2qmap-tools: simulation, evaluation, training and demo.
+"""mri2qmap-tools: conversion, simulation, evaluation, training and demo.
 
 Each command is one entry of ``COMMANDS``: a function that adds its arguments to
 a parser and a function that runs it.
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole command line of mri2qmap-tools."""
     parser = argparse.ArgumentParser(
         prog="mri2qmap-tools",
-        description="Simulate MR fingerprinting data, evaluate maps and train denoisers.",
+        description="Convert and simulate MR fingerprinting data, evaluate maps and train denoisers.",
     )
     parser.add_argument("-V", "--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log progress")
@@ -383,7 +383,27 @@ def _run_demo(arguments: argparse.Namespace) -> int:
     return run_demo(arguments.directory)
 
 
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``convert``."""
+    from mri2qmap_bids.convert.arguments import add_arguments
+
+    add_arguments(parser)
+
+
+def _run_convert(arguments: argparse.Namespace) -> int:
+    """Convert one scan and print the path of its raw file."""
+    from mri2qmap_bids.convert.command import run_conversion
+
+    sys.stdout.write(f"{run_conversion(arguments)}\n")
+    return 0
+
+
 COMMANDS = {
+    "convert": Command(
+        "convert a scanner's raw data or arrays to a run of a BIDS dataset",
+        _add_convert,
+        _run_convert,
+    ),
     "simulate": Command(
         "make a BIDS dataset of simulated raw MR fingerprinting", _add_simulate, _run_simulate
     ),

@@ -64,6 +64,18 @@ def test_every_option_of_the_simulator_is_on_its_page(pages):
                 assert f"<code>{name}</code>" in pages["simulator"], name
 
 
+def test_every_option_of_the_converter_is_on_its_page(pages):
+    parser = ArgumentParser()
+    COMMANDS["convert"].add_arguments(parser)
+    (sources,) = (action for action in parser._actions if action.choices)
+    for name, source in sources.choices.items():
+        assert f"<code>{name}</code>" in pages["preparing_data"], name
+        for action in source._actions:
+            for option in action.option_strings:
+                if action.dest != "help":
+                    assert f"<code>{option}</code>" in pages["preparing_data"], option
+
+
 def test_every_trajectory_and_order_is_on_the_simulators_page(pages):
     for word in (*TRAJECTORY_KINDS, *ARM_ORDERS):
         assert f"<td><code>{word}</code></td>" in pages["simulator"], word

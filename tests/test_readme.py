@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from mri2qmap_bids import tools
+from mri2qmap_bids.simulate.scan import ScanOptions, known_maps, simulate_scan
+from mri2qmap_bids.simulate.sequences import make_sequence
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -42,8 +44,32 @@ def run(code: str, folder: Path) -> str:
     return process.stdout
 
 
+def test_arrays_become_maps(tmp_path):
+    example, _, _ = blocks("python")
+    sequence = make_sequence("FISP", 60)
+    options = ScanOptions(
+        sequence, matrix=(32, 32), fov=(0.24,), n_coils=4, point_spread=0.0, acceleration=4.0
+    )
+    simulated = simulate_scan(options, 1, 2)
+    np.savez(
+        tmp_path / "scan.npz",
+        kspace=simulated.acquired.kspace[0].transpose(2, 0, 1, 3),
+        trajectory=simulated.acquired.trajectory.positions,
+        noise=simulated.acquired.noise,
+        flip_angle_deg=np.rad2deg(sequence.flip_angle),
+    )
+    assert np.allclose((sequence.repetition_time, sequence.echo_time), [[0.012], [0.002]])
+    assert sequence.inversion_time == 0.02
+    run(example, tmp_path)
+    t1 = np.asarray(nib.load(tmp_path / "maps/T1map.nii.gz").dataobj).T
+    known = known_maps(simulated)
+    inside = known.mask & (t1 > 0)
+    assert np.median(np.abs(t1[inside] / known.t1[inside] - 1)) < 0.15
+    assert inside.sum() > 0.7 * known.mask.sum()
+
+
 def test_a_scan_becomes_maps_without_bids(folder):
-    example, _ = blocks("python")
+    _, example, _ = blocks("python")
     shape, median = run(example, folder).rsplit(" ", 1)
     assert shape == "(1, 32, 32)"
     file = folder / "dataset/derivatives/mri2qmap-simulate/sub-01/anat/sub-01_T1map.nii.gz"
@@ -52,7 +78,7 @@ def test_a_scan_becomes_maps_without_bids(folder):
 
 
 def test_the_workflow_is_a_part_of_another_pipeline(folder):
-    _, example = blocks("python")
+    _, _, example = blocks("python")
     # The example ends with the graph of finished nodes.
     last_line = "print([n.result.outputs.t1 for n in graph.nodes if n.name == 'median'][0])"
     median = float(run(example + last_line, folder).splitlines()[-1])

@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids import __version__
-from mri2qmap_bids.atomic import write_atomically, write_json, write_text
+from mri2qmap_bids.atomic import write_json, write_text
 from mri2qmap_bids.dataset.entities import ordered
+from mri2qmap_bids.dataset.nifti import write_volume
 from mri2qmap_bids.dataset.outputs import MAPS, MASK, MASK_DESC, QUANTITIES, output_maps
 from mri2qmap_bids.errors import DatasetError, OutputError
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
@@ -223,17 +223,9 @@ def _write(
 ) -> Path:
     """Write one volume (z, y, x) and its sidecar."""
     path = output_dir / relative_path(document.entities, suffix, **more)
-    image = nib.Nifti1Image(np.ascontiguousarray(volume.transpose(2, 1, 0)), _affine_mm(document))
-    image.set_sform(_affine_mm(document), code=1)
-    image.set_qform(_affine_mm(document), code=1)
-    image.header.set_xyzt_units("mm", "sec")
-    write_atomically(path, partial(nib.save, image))
+    write_volume(path, volume, document.maps.affine)
     write_json(output_dir / relative_path(document.entities, suffix, ".json", **more), sidecar)
     return path
-
-
-def _affine_mm(document: MapDocument) -> NDArray[np.float64]:
-    return np.diag([1e3, 1e3, 1e3, 1.0]) @ document.maps.affine
 
 
 def _authors(raw_dataset: Path | None) -> list[str]:

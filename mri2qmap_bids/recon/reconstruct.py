@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 def reconstruct(
     scan: RawScan,
     sequence: PulseSequence,
-    options: ReconOptions,
+    options: ReconOptions | None = None,
     dictionary: Dictionary | None = None,
     limits: MemoryLimits | None = None,
     b1: NDArray[np.float32] | None = None,
@@ -58,7 +58,7 @@ def reconstruct(
     sequence
         The pulse sequence of the scan; as many frames as the scan.
     options
-        Method, rank, device and so on.
+        Method, rank, device and so on; None: the defaults.
     dictionary
         Fingerprints of the same sequence, e.g. from a cache.
     limits
@@ -74,6 +74,7 @@ def reconstruct(
     DeviceError, MemoryLimitError, ArgumentError
         As :func:`reconstruct_and_diagnose` does.
     """
+    options = options or ReconOptions()
     return reconstruct_and_diagnose(scan, sequence, options, dictionary, limits, b1, denoiser)[0]
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mri2qmap_bids.dataset.rawdataset import check_free, run_path
 from mri2qmap_bids.simulate.scan import ScanOptions, simulate_scan
-from mri2qmap_bids.simulate.write import check_free, run_path, write_run
+from mri2qmap_bids.simulate.write import write_run
 
 _log = logging.getLogger(__name__)
 

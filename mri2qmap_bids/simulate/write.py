@@ -1,6 +1,5 @@
 """Simulated scans as a BIDS dataset: raw runs, dataset files and the known maps."""
 
-import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -9,16 +8,9 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from mri2qmap_bids import __version__
-from mri2qmap_bids.atomic import write_atomically, write_json, write_text
-from mri2qmap_bids.dataset.derivatives import (
-    BIDS_VERSION,
-    MapDocument,
-    initialise_dataset,
-    relative_path,
-    write_maps,
-)
-from mri2qmap_bids.errors import DatasetError, OutputError
+from mri2qmap_bids.atomic import write_atomically, write_json
+from mri2qmap_bids.dataset.derivatives import MapDocument, initialise_dataset, write_maps
+from mri2qmap_bids.dataset.rawdataset import initialise_raw_dataset, merge_participant, run_path
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.fields import transmit_field
 from mri2qmap_bids.simulate.grid import grid_centre, voxel_centres
@@ -33,25 +25,6 @@ _FIELD_SIDECAR = {
     "Description": "Transmit field of the simulation, per cent of the nominal flip angle",
     "Units": "percent",
 }
-_IGNORED = ("*_MRF.*", "MRF.json")
-
-
-def run_path(dataset: Path, entities: Mapping[str, str], extension: str = ".h5") -> Path:
-    """Where a run lies, e.g. ``sub-01/anat/sub-01_acq-x_MRF.h5`` below the dataset."""
-    return dataset / relative_path(entities, "MRF", extension)
-
-
-def check_free(dataset: Path, entities: Mapping[str, str], overwrite: bool) -> None:
-    """Refuse to replace a run.
-
-    Raises
-    ------
-    OutputError
-        If the run is there and may not be overwritten.
-    """
-    path = run_path(dataset, entities)
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} must not exist yet; give another --run or add --overwrite")
 
 
 def write_run(
@@ -93,7 +66,7 @@ def write_run(
     DatasetError
         If its dataset-level files cannot be read.
     """
-    initialise_raw_dataset(dataset)
+    initialise_raw_dataset(dataset, "mri2qmap-tools simulate", _DESCRIPTION, _README)
     write_truth(dataset, entities, scan)
     if scan.b1:
         write_field_map(dataset, entities, scan)
@@ -109,7 +82,8 @@ def write_run(
         options=options,
     )
     write_atomically(path, write)
-    merge_participant(dataset, {"participant_id": f"sub-{entities['sub']}", **participant})
+    row = {"participant_id": f"sub-{entities['sub']}", **participant}
+    merge_participant(dataset, row, _COLUMNS)
     return path
 
 
@@ -169,79 +143,13 @@ def write_field_map(dataset: Path, entities: Mapping[str, str], scan: Scan) -> P
     return path
 
 
-def initialise_raw_dataset(dataset: Path) -> None:
-    """Write the files that make a directory a raw BIDS dataset, keeping those there.
+_DESCRIPTION = {
+    "Name": "Simulated MR fingerprinting",
+    "License": "CC0",
+    "Authors": ["The developers of mri2qmap_bids", "The authors of the digital brain"],
+}
 
-    Raises
-    ------
-    OutputError
-        If the directory cannot be written.
-    """
-    description = {
-        "Name": "Simulated MR fingerprinting",
-        "BIDSVersion": BIDS_VERSION,
-        "DatasetType": "raw",
-        "License": "CC0",
-        "Authors": ["The developers of mri2qmap_bids", "The authors of the digital brain"],
-        "GeneratedBy": [{"Name": "mri2qmap-tools simulate", "Version": __version__}],
-    }
-    if not (dataset / "dataset_description.json").exists():
-        write_json(dataset / "dataset_description.json", description)
-    if not any(dataset.glob("README*")):
-        write_text(dataset / "README.md", _README)
-    ignore_file = dataset / ".bidsignore"
-    lines = ignore_file.read_text().splitlines() if ignore_file.exists() else []
-    new_lines = [line for line in _IGNORED if line not in lines]
-    if new_lines:
-        write_text(ignore_file, "\n".join([*lines, *new_lines]) + "\n")
-
-
-def merge_participant(dataset: Path, row: Mapping[str, str]) -> None:
-    """Set one subject's row of participants.tsv, keeping all others and their columns.
-
-    Parameters
-    ----------
-    dataset
-        Root of the raw dataset.
-    row
-        Value by column; must hold ``participant_id``.
-
-    Raises
-    ------
-    DatasetError
-        If participants.tsv is there but has no column ``participant_id``.
-    OutputError
-        If it cannot be written.
-    """
-    path = dataset / "participants.tsv"
-    rows = _read_table(path)
-    others = {other["participant_id"]: other for other in rows}
-    name = row["participant_id"]
-    others[name] = {**others.get(name, {}), **row}
-    columns = list(dict.fromkeys([*(rows[0] if rows else ()), *row]))
-    lines = [columns] + [
-        [other.get(column, "n/a") for column in columns] for _, other in sorted(others.items())
-    ]
-    write_text(path, "\n".join("\t".join(line) for line in lines) + "\n")
-    columns_file = dataset / "participants.json"
-    descriptions: dict[str, Any] = (
-        json.loads(columns_file.read_text()) if columns_file.exists() else {}
-    )
-    if not set(_COLUMNS) <= set(descriptions):
-        write_json(columns_file, {**_COLUMNS, **descriptions})
-
-
-def _read_table(path: Path) -> list[dict[str, str]]:
-    """Rows of a tab-separated table; none if there is no file."""
-    if not path.exists():
-        return []
-    header, *body = [line.split("\t") for line in path.read_text().splitlines() if line]
-    if "participant_id" not in header:
-        raise DatasetError(f"{path}: must have a column participant_id, got {header}")
-    return [dict(zip(header, line, strict=False)) for line in body]
-
-
-_COLUMNS = {
+_COLUMNS: dict[str, dict[str, Any]] = {
     "participant_id": {"Description": "Simulated subject"},
     "species": {"Description": "Species that the digital brain stands for"},
     "phantom": {

@@ -122,12 +122,12 @@ def test_a_map_that_hardly_overlaps_the_scan_is_refused(tmp_path, values):
     beside = OBLIQUE.copy()
     beside[:3, 3] += 55 * OBLIQUE[:3, 1] / 6
     with pytest.raises(SidecarError, match=r"must cover the scan, at least 25%.*got 1?\d% of"):
-        read_transmit_field(written(tmp_path / "b.nii.gz", values, beside), GEOMETRY)
+        read_transmit_field(image_file(tmp_path / "b.nii.gz", values, beside), GEOMETRY)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "folder", "link", "pointer", "header"])
 def test_a_map_that_cannot_be_read_is_named(tmp_path, values, damage):
-    path = written(tmp_path / "b.nii.gz", values)
+    path = image_file(tmp_path / "b.nii.gz", values)
     whole = path.read_bytes()
     path.unlink()
     if damage == "folder":

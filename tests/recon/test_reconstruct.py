@@ -5,6 +5,7 @@ from dataclasses import replace
 import ismrmrd
 import numpy as np
 import pytest
+import torch
 from helpers.bloch import bloch_fingerprint
 from helpers.rawfile import acquisition, header_xml, write_file
 from helpers.trains import train

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from mri2qmap_bids.recon.acquisition.raw import ReadLayout, read_raw
+from mri2qmap_bids.recon.acquisition.layout import ReadLayout
+from mri2qmap_bids.recon.acquisition.raw import read_raw
 from mri2qmap_bids.simulate.acquire import Acquired
 from mri2qmap_bids.simulate.grid import make_geometry
 from mri2qmap_bids.simulate.rawfile import RawFileOptions, write_raw_file

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -26,6 +26,9 @@ from mri2qmap_bids.recon.acquisition.trajectory import (
 )
 from mri2qmap_bids.recon.arrays import FrameIndex, KSpace, Trajectory
 from mri2qmap_bids.recon.bounds import FIELD_OF_VIEW, PARTITIONS, SLAB, check, whole
+
+if TYPE_CHECKING:
+    from mri2qmap_bids.recon.acquisition.arrays import Array
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +108,54 @@ class RawScan:
                 f"{sorted(dims)} components"
             )
         check_slices(self.slices, self.noise, self.n_frames)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        kspace: "Array",
+        trajectory: "Array",
+        frames: "int | Array | None",
+        fov: "Array",
+        matrix: "Array",
+        *,
+        trajectory_units: str,
+        noise: "Array | None" = None,
+        affine: "Array | None" = None,
+    ) -> "RawScan":
+        """A scan from numpy arrays or torch tensors.
+
+        Parameters
+        ----------
+        kspace
+            Complex samples, shape (coil, frame, arm, sample), (coil, frame, sample) or (coil, sample); with a
+            first axis of slices (slice, coil, frame, arm, sample).
+        trajectory
+            Positions, shape (frame, arm, sample, dim), (frame, sample, dim) or (sample, dim), or without
+            leading axes along which they are the same; dim is x, y[, z].
+        frames
+            Number of frames, or the frame of each sample for (coil, sample); None: as many as ``kspace`` has.
+        fov
+            Along (x, y, z) [m]; z of a 2D scan is the thickness of a slice.
+        matrix
+            Voxels along (x, y[, z]).
+        trajectory_units
+            cycles/m (1/m), 1/cm, 1/mm, rad/m, cycles/pixel, cycles/fov or rad/pixel.
+        noise
+            Samples without signal, shape (coil, sample).
+        affine
+            Voxel indices (x, y, z) to world coordinates, RAS+ [m], shape (4, 4); None: the scanner's axes.
+
+        Raises
+        ------
+        ArgumentError
+            If shapes do not fit each other, or positions are not in that unit; see
+            :func:`mri2qmap_bids.recon.acquisition.arrays.scan_from_arrays`.
+        """
+        from mri2qmap_bids.recon.acquisition.arrays import scan_from_arrays
+
+        return scan_from_arrays(
+            kspace, trajectory, frames, fov, matrix, trajectory_units, noise, affine
+        )
 
 
 def read_raw(path: Path, layout: ReadLayout) -> RawScan:

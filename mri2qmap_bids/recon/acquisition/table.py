@@ -74,7 +74,7 @@ def read_table(path: Path) -> AcquisitionTable:
         return AcquisitionTable(
             path=path,
             group=group,
-            headers=parse_headers(path, _document(path, file[group])),
+            headers=parse_headers(path, document_of(path, file[group])),
             heads=heads,
             roles=roles[group][0],
             probes={
@@ -138,7 +138,7 @@ def _is_raw(file: h5py.File, name: str) -> bool:
     )
 
 
-def _document(path: Path, group: h5py.Group) -> bytes | str:
+def document_of(path: Path, group: h5py.Group) -> bytes | str:
     """The XML header, be it stored as a scalar or as an array of one."""
     node = group["xml"]
     content = None

@@ -76,9 +76,9 @@ def cycles_per_metre(
             f"{path}: the trajectory {text}; its unit is set with MRFTrajectoryUnits "
             f"({', '.join(TRAJECTORY_UNITS)})"
         )
-    scaled: NDArray[np.float32] = (trajectory * _scales(matrix[:n_dim], fov[:n_dim])[unit]).astype(
-        np.float32
-    )
+    scaled: NDArray[np.float32] = (
+        trajectory * unit_scales(matrix[:n_dim], fov[:n_dim])[unit]
+    ).astype(np.float32)
     return scaled
 
 
@@ -104,7 +104,7 @@ def extent_fault(
     """
     reached = {
         other: _extents(largest * scale, matrix, fov)
-        for other, scale in _scales(matrix, fov).items()
+        for other, scale in unit_scales(matrix, fov).items()
     }
     wrong = _mismatch(reached[unit])
     fitting = [
@@ -197,10 +197,16 @@ def _extents(
     return extents / edge
 
 
-def _scales(
+def unit_scales(
     matrix: tuple[int, ...], fov: tuple[float, ...]
 ) -> dict[TrajectoryUnits, NDArray[np.float64]]:
-    """Cycles per metre of every unit, shape (dim,)."""
+    """Cycles per metre of every unit, shape (dim,).
+
+    Parameters
+    ----------
+    matrix, fov
+        Encoded matrix and field of view [m].
+    """
     per_fov = 1 / np.array(fov, np.float64)
     per_pixel = per_fov * np.array(matrix)
     one = np.ones_like(per_fov)

@@ -1,12 +1,12 @@
 """The pulse sequence: flip angles and timing of one train of excitations."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.bounds import (
@@ -126,6 +126,64 @@ class PulseSequence:
         """Time from a shot's start to the end of its last repetition [s]."""
         return float(self.repetition_time.sum()) + (self.inversion_time or 0.0)
 
+    @classmethod
+    def fisp(
+        cls,
+        flip_angle_deg: ArrayLike,
+        repetition_time: ArrayLike,
+        echo_time: ArrayLike,
+        inversion_time: float | None = None,
+        *,
+        inversion_efficiency: float = 1.0,
+        preparation_time: float | None = None,
+        slice_profile: tuple[float, ...] = (),
+    ) -> "PulseSequence":
+        """A gradient-spoiled train (FISP).
+
+        Parameters
+        ----------
+        flip_angle_deg
+            Nominal flip angles [degree], shape (frame,).
+        repetition_time, echo_time
+            [s], shape (frame,), or one for all frames.
+        inversion_time, inversion_efficiency, preparation_time, slice_profile
+            As the fields of these names.
+
+        Raises
+        ------
+        ValueError
+            If a time has another number of values than there are flip angles.
+        """
+        flip_angle = np.deg2rad(np.atleast_1d(np.asarray(flip_angle_deg, np.float64)))
+        return cls(
+            kind="FISP",
+            flip_angle=flip_angle,
+            repetition_time=_per_frame(repetition_time, len(flip_angle)),
+            echo_time=_per_frame(echo_time, len(flip_angle)),
+            rf_phase=np.zeros(len(flip_angle)),
+            inversion_time=inversion_time,
+            inversion_efficiency=inversion_efficiency,
+            preparation_time=preparation_time,
+            slice_profile=slice_profile,
+        )
+
+    @classmethod
+    def bssfp(
+        cls,
+        flip_angle_deg: ArrayLike,
+        repetition_time: ArrayLike,
+        echo_time: ArrayLike,
+        inversion_time: float | None = None,
+        **settings: Any,
+    ) -> "PulseSequence":
+        """A balanced train (bSSFP) whose excitations alternate in phase by 180 degrees.
+
+        The parameters are those of :meth:`fisp`.
+        """
+        train = cls.fisp(flip_angle_deg, repetition_time, echo_time, inversion_time, **settings)
+        phase = np.deg2rad(180.0 * (np.arange(train.n_frames) % 2), dtype=np.float64)
+        return replace(train, kind="bSSFP", rf_phase=phase)
+
 
 def sequence_fault(values: Mapping[str, Any], spellings: Mapping[str, Spelling]) -> str | None:
     """The first rule that the fields of a sequence break, as one sentence; None: none.
@@ -212,3 +270,9 @@ def _number(name: str, value: Any) -> float:
     if array.size != 1:
         raise ArgumentError(f"{name} must be one number, got shape {array.shape}")
     return float(array.item())
+
+
+def _per_frame(value: ArrayLike, n_frames: int) -> NDArray[np.float64]:
+    """One value for all frames, or one each."""
+    array = np.asarray(value, np.float64)
+    return np.full(n_frames, array) if array.ndim == 0 else array

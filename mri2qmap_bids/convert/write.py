@@ -1,0 +1,255 @@
+"""A converted scan as a run of a BIDS dataset."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import ismrmrd
+import ismrmrd.hdf5
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from mri2qmap_bids.atomic import write_atomically, write_json
+from mri2qmap_bids.convert.conversion import LONGEST_READOUT, Conversion
+from mri2qmap_bids.dataset.rawdataset import initialise_raw_dataset, merge_participant, run_path
+from mri2qmap_bids.recon.acquisition.geometry import Geometry
+
+_DESCRIPTION = {"Name": "MR fingerprinting", "License": "n/a", "Authors": ["n/a"]}
+_COLUMNS = {"participant_id": {"Description": "Unique participant identifier"}}
+_README = """# MR fingerprinting
+
+Raw k-space of MR fingerprinting, converted by `mri2qmap-tools convert`.
+
+`sub-*/[ses-*/]anat/*_MRF.h5` is the k-space of one run (ISMRMRD, group `dataset`), beside it a JSON sidecar
+with the flip angles and times of the pulse sequence. BIDS has no name for these files yet: they are listed in
+`.bidsignore`.
+"""
+_AT_ONCE = 512
+_MM, _MS, _MICROSECONDS = 1e3, 1e3, 1e6
+# The header needs some frequency of hydrogen where the source has none: that of 3 T.
+_LARMOR = 42.577478518e6
+
+
+def write_conversion(
+    dataset: Path,
+    entities: Mapping[str, str],
+    conversion: Conversion,
+    sidecar: Mapping[str, Any],
+) -> Path:
+    """Add a run to a dataset, making the dataset if needed.
+
+    The raw file appears last, and whole: a raw file always has its sidecar.
+
+    Parameters
+    ----------
+    dataset
+        Root of the raw dataset.
+    entities
+        BIDS entities by key: sub, and perhaps ses, acq, run.
+    conversion
+        The scan.
+    sidecar
+        Content of its JSON file.
+
+    Returns
+    -------
+    The raw file.
+
+    Raises
+    ------
+    OutputError
+        If the dataset cannot be written.
+    DatasetError
+        If its participants.tsv cannot be read.
+    """
+    path = run_path(dataset, entities)
+
+    def write(temporary: Path) -> None:
+        write_raw_file(temporary, conversion, sidecar)
+        initialise_raw_dataset(dataset, "mri2qmap-tools convert", _DESCRIPTION, _README)
+        merge_participant(dataset, {"participant_id": f"sub-{entities['sub']}"}, _COLUMNS)
+        write_json(run_path(dataset, entities, ".json"), sidecar)
+
+    write_atomically(path, write)
+    return path
+
+
+def write_raw_file(path: Path, conversion: Conversion, sidecar: Mapping[str, Any]) -> None:
+    """Write the ISMRMRD file: header, noise, then every readout of every slice; positions in cycles per field of view.
+
+    Parameters
+    ----------
+    path
+        The file to make; replaced if there.
+    conversion
+        The scan.
+    sidecar
+        Field strength and frequency for the header.
+    """
+    records = _records(conversion)
+    count = sum(len(lengths) for lengths in conversion.readout_lengths)
+    count += len(_noise_parts(conversion))
+    with h5py.File(path, "w") as file:
+        group = file.create_group("dataset")
+        xml = group.create_dataset("xml", (1,), dtype=h5py.special_dtype(vlen=bytes))
+        xml[0] = ismrmrd.xsd.ToXML(make_header(conversion, sidecar)).encode()
+        data = group.create_dataset(
+            "data", (count,), maxshape=(None,), dtype=ismrmrd.hdf5.acquisition_dtype, chunks=(1,)
+        )
+        with tqdm(total=count, unit="readouts", desc="writing", disable=None) as bar:
+            for start in range(0, count, _AT_ONCE):
+                block = np.empty(min(_AT_ONCE, count - start), ismrmrd.hdf5.acquisition_dtype)
+                for place in range(len(block)):
+                    block[place] = next(records)
+                data[start : start + len(block)] = block
+                bar.update(len(block))
+
+
+def make_header(conversion: Conversion, sidecar: Mapping[str, Any]) -> Any:
+    """The XML header: matrix and field of view [mm], coil names, field, counters; nothing of a person."""
+    xsd, scan = ismrmrd.xsd, conversion.scan
+    size, fov = scan.geometry.matrix, scan.encoded_fov
+    voxels = (size[0] if scan.is_3d else 1, size[1], size[2])
+    extents = np.array(scan.geometry.voxel_size) * voxels
+    if not scan.is_3d:
+        extents[0] = fov[0]
+    step = extents / voxels
+    encoded = tuple(max(1, round(span / length)) for span, length in zip(fov, step, strict=True))
+    field = sidecar.get("MagneticFieldStrength")
+    frequency = sidecar.get("ImagingFrequency")
+    hertz = frequency * 1e6 if frequency else _LARMOR * float(field or 3.0)
+    arms = max(int(np.bincount(frames).max()) for frames in _frames(conversion))
+    return xsd.ismrmrdHeader(
+        version=1,
+        acquisitionSystemInformation=xsd.acquisitionSystemInformationType(
+            systemVendor=sidecar.get("Manufacturer"),
+            systemModel=sidecar.get("ManufacturersModelName"),
+            systemFieldStrength_T=field,
+            receiverChannels=len(scan.slices[0].kspace),
+            coilLabel=[
+                xsd.coilLabelType(coilNumber=number, coilName=name)
+                for number, name in enumerate(conversion.coil_names)
+            ],
+        ),
+        experimentalConditions=xsd.experimentalConditionsType(H1resonanceFrequency_Hz=round(hertz)),
+        encoding=[
+            xsd.encodingType(
+                encodedSpace=_space(encoded, fov),
+                reconSpace=_space(voxels, tuple(extents)),
+                trajectory=xsd.trajectoryType("cartesian" if conversion.is_cartesian else "other"),
+                encodingLimits=xsd.encodingLimitsType(
+                    kspace_encoding_step_1=_limit(arms),
+                    slice=_limit(len(scan.slices)),
+                    contrast=_limit(scan.n_frames),
+                ),
+            )
+        ],
+        sequenceParameters=_train(conversion.train),
+    )
+
+
+def _train(train: Mapping[str, Any]) -> Any:
+    """Times [ms] and flip angles [deg] of the source."""
+
+    def listed(key: str, unit: float) -> list[float]:
+        value = train.get(key, [])
+        return [round(v * unit, 6) for v in (value if isinstance(value, list) else [value])]
+
+    return ismrmrd.xsd.sequenceParametersType(
+        TR=listed("RepetitionTimeExcitation", _MS),
+        TE=listed("EchoTime", _MS),
+        TI=listed("InversionTime", _MS),
+        flipAngle_deg=listed("FlipAngle", 1.0),
+    )
+
+
+def _space(matrix: tuple[int, ...], fov: tuple[float, ...]) -> Any:
+    """Matrix and field of view [m] along (z, y, x)."""
+    xsd = ismrmrd.xsd
+    z, y, x = (round(float(span) * _MM, 6) for span in fov)
+    return xsd.encodingSpaceType(
+        matrixSize=xsd.matrixSizeType(x=matrix[2], y=matrix[1], z=matrix[0]),
+        fieldOfView_mm=xsd.fieldOfViewMm(x=x, y=y, z=z),
+    )
+
+
+def _limit(count: int) -> Any:
+    return ismrmrd.xsd.limitType(minimum=0, maximum=count - 1, center=count // 2)
+
+
+def _frames(conversion: Conversion) -> list[NDArray[np.int64]]:
+    """Frame of each readout of each slice."""
+    return [
+        part.frame.numpy()[np.cumsum(lengths) - 1]
+        for part, lengths in zip(conversion.scan.slices, conversion.readout_lengths, strict=True)
+    ]
+
+
+def _noise_parts(conversion: Conversion) -> list[NDArray[np.complex64]]:
+    """Noise in pieces that fit into an acquisition, shape (coil, sample) each."""
+    noise = conversion.scan.noise
+    if noise is None:
+        return []
+    samples = noise.numpy()
+    return np.array_split(samples, -(-samples.shape[1] // LONGEST_READOUT), axis=1)
+
+
+def _records(
+    conversion: Conversion,
+) -> Iterator[tuple[Any, NDArray[np.float32], NDArray[np.float32]]]:
+    """Header, positions and samples of every acquisition: noise first, then slice by slice."""
+    scan, number = conversion.scan, 0
+    for samples in _noise_parts(conversion):
+        head = _head(conversion, samples, 0, number, len(scan.slices) // 2)
+        head["flags"] = 1 << (ismrmrd.ACQ_IS_NOISE_MEASUREMENT - 1)
+        yield head, np.empty(0, np.float32), _floats(samples)
+        number += 1
+    n_dim = scan.slices[0].trajectory.shape[1]
+    per_fov = np.array(scan.encoded_fov[::-1][:n_dim])
+    frames = _frames(conversion)
+    for index, (part, lengths) in enumerate(
+        zip(scan.slices, conversion.readout_lengths, strict=True)
+    ):
+        arms = np.zeros(scan.n_frames, np.int64)
+        ends = np.cumsum(lengths)
+        for end, length, frame in zip(ends, lengths, frames[index], strict=True):
+            span = slice(int(end - length), int(end))
+            samples = part.kspace[:, span].numpy()
+            positions = (part.trajectory[span].numpy() * per_fov).astype(np.float32)
+            head = _head(conversion, samples, n_dim, number, index)
+            head["center_sample"] = int(np.linalg.norm(positions, axis=1).argmin())
+            head["idx"]["contrast"], head["idx"]["slice"] = frame, index
+            head["idx"]["kspace_encode_step_1"] = arms[frame]
+            arms[frame] += 1
+            number += 1
+            yield head, positions.ravel(), _floats(samples)
+
+
+def _head(
+    conversion: Conversion, samples: NDArray[np.complex64], n_dim: int, number: int, index: int
+) -> Any:
+    """The header of one acquisition; time stamps and user values stay empty."""
+    head = np.zeros((), ismrmrd.hdf5.acquisition_header_dtype)
+    geometry = conversion.scan.geometry
+    head["version"] = 1
+    head["scan_counter"] = number
+    head["available_channels"] = head["active_channels"] = samples.shape[0]
+    head["number_of_samples"] = samples.shape[1]
+    head["trajectory_dimensions"] = n_dim
+    head["sample_time_us"] = conversion.dwell_time * _MICROSECONDS
+    head["position"] = _position(geometry, index, conversion.scan.is_3d) * _MM
+    for name in ("read_dir", "phase_dir", "slice_dir"):
+        head[name] = getattr(geometry, name)
+    return head
+
+
+def _position(geometry: Geometry, index: int, is_3d: bool) -> NDArray[np.float64]:
+    """Centre of the volume, or of one of its slices [m]."""
+    steps = 0 if is_3d else index - geometry.matrix[0] // 2
+    return geometry.position + steps * geometry.voxel_size[0] * geometry.slice_dir
+
+
+def _floats(samples: NDArray[np.complex64]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(samples, dtype=np.complex64).view(np.float32).ravel()
