@@ -247,8 +247,8 @@ def check_extent(
     extent = 2 * float((np.abs(positions).max(axis=0, initial=0) * voxel_size).max())
     if not _LEAST_EXTENT <= extent <= _LARGEST_EXTENT:
         raise ValueError(
-            f"trajectory in {units or 'the unit detected'} must reach {_LEAST_EXTENT:g} to {_LARGEST_EXTENT:g} of the way to the "
-            f"edge of k-space (half a cycle per voxel), got {extent:.3g}: is it in another unit?"
+            f"trajectory in {units or 'the unit detected'} must reach {_LEAST_EXTENT:g} to "
+            f"{_LARGEST_EXTENT:g} of the way to the edge of k-space (half a cycle per voxel), got {extent:.3g}: is it in another unit?"
         )
 
 
