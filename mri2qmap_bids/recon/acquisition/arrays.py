@@ -248,7 +248,8 @@ def check_extent(
     if not _LEAST_EXTENT <= extent <= _LARGEST_EXTENT:
         raise ValueError(
             f"trajectory in {units or 'the unit detected'} must reach {_LEAST_EXTENT:g} to "
-            f"{_LARGEST_EXTENT:g} of the way to the edge of k-space (half a cycle per voxel), got {extent:.3g}: is it in another unit?"
+            f"{_LARGEST_EXTENT:g} of the way to the edge of k-space (half a cycle per voxel), got "
+            f"{extent:.3g}: is it in another unit?"
         )
 
 
