@@ -77,6 +77,10 @@ def test_a_density_is_no_kz(tmp_path, caplog):
     assert "taken as a density" in caplog.text
 
 
+def test_with_partitions_in_the_header_a_half_space_of_kz_is_no_density(tmp_path):
+    assert read_raw(write_file(tmp_path / "x.h5", readouts(density), THICK), ReadLayout(3)).is_3d
+
+
 @pytest.mark.parametrize(("kz", "is_3d"), [(0.0, True), (encoded, False)])
 def test_metadata_that_contradict_the_samples_are_refused(tmp_path, kz, is_3d):
     path = write_file(tmp_path / "x.h5", readouts(kz), THICK)
