@@ -89,6 +89,14 @@ def _add_readouts(group: argparse._ArgumentGroup) -> None:
         "sample, dim); default: that of the source, else Cartesian lines",
     )
     group.add_argument(
+        "--pulseq",
+        type=Path,
+        metavar="FILE",
+        help="Pulseq file (.seq, 1.3 to 1.5) that was played: its trajectory, frames, flip angles and times replace "
+        "--trajectory and --frame-counter; --frames is needed if it has no inversion and its flip angles do not "
+        "repeat",
+    )
+    group.add_argument(
         "--line-counter",
         choices=("kspace_encode_step_1", "order"),
         default="kspace_encode_step_1",

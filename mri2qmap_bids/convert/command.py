@@ -14,7 +14,7 @@ from mri2qmap_bids.convert.sidecar import make_sidecar, n_frames_of, read_user_s
 from mri2qmap_bids.convert.siemens import convert_siemens
 from mri2qmap_bids.convert.write import write_conversion
 from mri2qmap_bids.dataset.rawdataset import check_free
-from mri2qmap_bids.errors import RawDataError, UsageError
+from mri2qmap_bids.errors import InputError, RawDataError, UsageError
 
 
 def run_conversion(arguments: argparse.Namespace) -> Path:
@@ -104,7 +104,19 @@ def _options(arguments: argparse.Namespace) -> ConversionOptions:
         matrix=arguments.matrix and tuple(arguments.matrix),
         fov=arguments.fov and tuple(span * 1e-3 for span in arguments.fov),
         trajectory=getattr(arguments, "trajectory", None),
+        pulseq=_pulseq(arguments),
         trajectory_units=arguments.trajectory_units,
         line_counter=getattr(arguments, "line_counter", "kspace_encode_step_1"),
         reverse_k=reverse[getattr(arguments, "reverse_k", "auto")],
     )
+
+
+def _pulseq(arguments: argparse.Namespace) -> Path | None:
+    path: Path | None = getattr(arguments, "pulseq", None)
+    if path is None:
+        return None
+    if not path.is_file():
+        raise InputError(f"--pulseq must be a file, got {path}")
+    if arguments.trajectory is not None:
+        raise UsageError(f"--pulseq gives the trajectory: --trajectory must be absent, got {path}")
+    return path

@@ -28,6 +28,8 @@ class ConversionOptions:
     """Field of view along x, y[, z] [m], in 2D with the thickness of a slice; None: from the source."""
     trajectory: Path | None = None
     """File with the positions of the samples; None: those of the source, or Cartesian lines."""
+    pulseq: Path | None = None
+    """Pulseq file that was played: its positions, frames and pulse sequence; None: there is none."""
     trajectory_units: str | None = None
     """Their unit."""
     line_counter: str = "kspace_encode_step_1"

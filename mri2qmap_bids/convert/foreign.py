@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mri2qmap_bids.convert.conversion import Conversion, ConversionOptions
+from mri2qmap_bids.convert.played import as_played, with_pulseq
 from mri2qmap_bids.convert.positions import Centres, place_readouts, requested_grid
+from mri2qmap_bids.convert.pulseq import read_pulseq_scan
 from mri2qmap_bids.convert.readouts import COUNTERS, Readouts, assemble, frames_of
 from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.acquisition.flags import Role
@@ -52,22 +54,29 @@ def convert_ismrmrd(path: Path, options: ConversionOptions) -> Conversion:
     with open_file(path) as file:
         group = file[table.group]
         document = ismrmrd.xsd.CreateFromDocument(document_of(path, group))
-        samples, stored = _imaging(path, group["data"], heads, np.flatnonzero(is_image))
+        samples, stored = _imaging(
+            path, group["data"], heads, np.flatnonzero(is_image), options.pulseq is not None
+        )
         noise = [_complex(group["data"][int(n)]) for n in np.flatnonzero(is_noise)]
     labels = _coil_names(document)
     images, n_coils = heads[is_image], samples[0].shape[0]
     readouts = Readouts(samples, _counters(images), [_head(head) for head in images])
-    frame = frames_of(path, readouts, options.frame_counter, options.n_frames)
-    header, centres = (
-        _grid(source, options, stored is not None),
-        _centres(document, images, samples),
-    )
-    if stored is not None:
-        stored = _fitting(path, images, samples, stored, source)
+    centres = _centres(document, images, samples)
+    played = None if options.pulseq is None else read_pulseq_scan(options.pulseq, options.n_frames)
+    if played is not None:
+        part = as_played(played, readouts, path)
+        readouts, frame, stored = part.readouts, part.frame, part.positions
+        noise += part.noise
+        options = with_pulseq(options, played)
+    else:
+        frame = frames_of(path, readouts, options.frame_counter, options.n_frames)
+        if stored is not None:
+            stored = _fitting(path, images, samples, stored, source)
+    header = _grid(source, options, stored is not None)
     placement = place_readouts(path, readouts, centres, frame, header, options, stored)
     dwell = float(images["sample_time_us"][0]) * 1e-6
     dwell_time = dwell * placement.oversampling
-    noise_dwell = float(heads["sample_time_us"][is_noise][0]) * 1e-6 if noise else 0.0
+    noise_dwell = float(heads["sample_time_us"][is_noise][0]) * 1e-6 if is_noise.any() else 0.0
     scale = np.sqrt(noise_dwell / dwell_time) if noise_dwell > 0 and dwell_time > 0 else 1.0
     is_cartesian = stored is None and options.trajectory is None
     against = is_cartesian and _counts_against_directions(document)
@@ -87,16 +96,19 @@ def convert_ismrmrd(path: Path, options: ConversionOptions) -> Conversion:
         coil_names=labels if len(labels) == n_coils else (),
         dwell_time=dwell_time,
         is_cartesian=is_cartesian,
-        metadata=_metadata(document, source, dwell_time),
+        metadata={
+            **_metadata(document, source, dwell_time),
+            **({} if played is None else played.metadata),
+        },
         train=_train(source),
     )
 
 
 def _grid(source: ScanHeader, options: ConversionOptions, has_trajectory: bool) -> ScanHeader:
-    """Matrix and field of view: the user's, else the file's; for lines those without oversampling."""
+    """Matrix and field of view: the user's or Pulseq's, else the file's; for lines those without oversampling."""
     size, span = requested_grid(source.recon_matrix, source.recon_fov, options)
     grid = replace(source, recon_matrix=size, recon_fov=span)
-    if has_trajectory:
+    if has_trajectory and options.pulseq is None:
         return grid
     # Along y and z more may be encoded than is shown; the user's numbers are for both.
     lines = source.encoded_matrix if options.matrix is None else size
@@ -195,9 +207,12 @@ def _one_or_all(values: Sequence[float]) -> float | list[float] | None:
 
 
 def _imaging(
-    path: Path, data: Any, heads: NDArray[Any], places: NDArray[np.int64]
+    path: Path, data: Any, heads: NDArray[Any], places: NDArray[np.int64], as_sampled: bool
 ) -> tuple[list[NDArray[np.complex64]], list[NDArray[np.float32]] | None]:
-    """Samples of the imaging readouts, and their positions if every one has them."""
+    """Samples of the imaging readouts, and their positions if every one has them.
+
+    ``as_sampled``: reversed lines stay in the order of time.
+    """
     if not len(places):
         raise RawDataError(f"{path}: must hold imaging acquisitions, got none")
     dims = set(heads["trajectory_dimensions"][places].tolist())
@@ -209,14 +224,16 @@ def _imaging(
     with tqdm(total=len(places), unit="readouts", desc=path.name, disable=None) as bar:
         for start in range(0, len(places), _AT_ONCE):
             for record in data[places[start : start + _AT_ONCE].tolist()]:
-                values, positions = _readout(path, record)
+                values, positions = _readout(path, record, as_sampled)
                 samples.append(values)
                 stored.append(positions)
                 bar.update()
     return samples, stored if dims != {0} else None
 
 
-def _readout(path: Path, record: Any) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
+def _readout(
+    path: Path, record: Any, as_sampled: bool
+) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
     """Samples and positions to keep of one acquisition; reversed lines without positions are turned round."""
     head = record["head"]
     count, dims = int(head["number_of_samples"]), int(head["trajectory_dimensions"])
@@ -228,7 +245,7 @@ def _readout(path: Path, record: Any) -> tuple[NDArray[np.complex64], NDArray[np
         )
     whole = slice(int(head["discard_pre"]), count - int(head["discard_post"]))
     values = values[:, whole]
-    if dims == 0 and int(head["flags"]) >> (ismrmrd.ACQ_IS_REVERSE - 1) & 1:
+    if dims == 0 and not as_sampled and int(head["flags"]) >> (ismrmrd.ACQ_IS_REVERSE - 1) & 1:
         values = values[:, ::-1]
     return values, positions.reshape(count, dims)[whole, :3]
 

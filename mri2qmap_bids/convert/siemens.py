@@ -9,7 +9,7 @@ labels its lines for the scanner's own reconstruction, and numbers and reverses 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mri2qmap_bids.convert.conversion import Conversion, ConversionOptions
+from mri2qmap_bids.convert.played import as_played, with_pulseq
 from mri2qmap_bids.convert.positions import Centres, place_readouts, requested_grid
+from mri2qmap_bids.convert.pulseq import read_pulseq_scan
 from mri2qmap_bids.convert.readouts import Readouts, assemble, frames_of
 from mri2qmap_bids.errors import InputError, RawDataError
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
@@ -67,6 +69,8 @@ class _Lines:
     readouts: Readouts
     centres: Centres
     channels: tuple[int, ...]
+    is_reversed: NDArray[np.bool_]
+    """Whether a readout was turned round, shape (readout,)."""
 
 
 def convert_siemens(path: Path, options: ConversionOptions) -> Conversion:
@@ -88,15 +92,24 @@ def convert_siemens(path: Path, options: ConversionOptions) -> Conversion:
     """
     protocols, lines, noise = _read(path)
     protocol = protocols[-1]
-    frame = frames_of(path, lines.readouts, options.frame_counter, options.n_frames)
+    played = None if options.pulseq is None else read_pulseq_scan(options.pulseq, options.n_frames)
+    own_noise: list[NDArray[np.complex64]] = []
+    if played is None:
+        frame = frames_of(path, lines.readouts, options.frame_counter, options.n_frames)
+        stored = None
+    else:
+        part = as_played(played, _as_sampled(lines), path)
+        lines = replace(lines, readouts=part.readouts, centres=_none_of(lines.centres, part.places))
+        frame, stored, own_noise = part.frame, part.positions, part.noise
+        options = with_pulseq(options, played)
     header = _header(protocol, options, lines.readouts)
     centres, is_labelled = lines.centres, bool(lines.centres.line.any())
     if protocol.is_pulseq:
         # Such a sequence has its central line in the middle, whatever the header says of it.
         centres = Centres(centres.sample, 0 * centres.line, 0 * centres.partition)
-    placement = place_readouts(path, lines.readouts, centres, frame, header, options)
+    placement = place_readouts(path, lines.readouts, centres, frame, header, options, stored)
     dwell_time = protocol.dwell_time * placement.oversampling
-    against = not protocol.is_pulseq or is_labelled
+    against = played is None and (not protocol.is_pulseq or is_labelled)
     reverse = against if options.reverse_k is None else options.reverse_k
     scan, lengths = assemble(
         path,
@@ -104,7 +117,7 @@ def convert_siemens(path: Path, options: ConversionOptions) -> Conversion:
         [-part for part in placement.positions] if reverse else placement.positions,
         frame,
         placement.header,
-        _noise(protocols, noise, dwell_time),
+        _noise(protocols, noise, own_noise, dwell_time),
     )
     names = protocol.coil_names
     complete = all(channel in names for channel in lines.channels)
@@ -113,8 +126,12 @@ def convert_siemens(path: Path, options: ConversionOptions) -> Conversion:
         readout_lengths=lengths,
         coil_names=tuple(names[channel] for channel in lines.channels) if complete else (),
         dwell_time=dwell_time,
-        is_cartesian=options.trajectory is None,
-        metadata={**protocol.metadata, **({"DwellTime": dwell_time} if dwell_time else {})},
+        is_cartesian=options.trajectory is None and played is None,
+        metadata={
+            **protocol.metadata,
+            **({"DwellTime": dwell_time} if dwell_time else {}),
+            **({} if played is None else played.metadata),
+        },
     )
 
 
@@ -336,7 +353,23 @@ def _lines(path: Path, blocks: Sequence[tuple[Any, NDArray[np.complex64]]]) -> _
             partition=np.array([int(block.mdh.CenterPar) for block, _ in blocks]),
         ),
         channels=channels,
+        is_reversed=np.array([bool(block.is_flag_set("REFLECT")) for block, _ in blocks]),
     )
+
+
+def _as_sampled(lines: _Lines) -> Readouts:
+    """The readouts with their samples in the order of time."""
+    samples = [
+        part[:, ::-1] if is_reversed else part
+        for part, is_reversed in zip(lines.readouts.samples, lines.is_reversed, strict=True)
+    ]
+    return replace(lines.readouts, samples=samples)
+
+
+def _none_of(centres: Centres, places: NDArray[np.int64]) -> Centres:
+    """Of some readouts, without central lines, which positions make needless."""
+    none = np.zeros(len(places), np.int64)
+    return Centres(centres.sample[places], none, none)
 
 
 def head_of(slice_data: Any) -> dict[str, NDArray[np.float64]]:
@@ -358,17 +391,21 @@ def _header(protocol: Protocol, options: ConversionOptions, readouts: Readouts) 
     """Matrix and field of view: the user's, else the protocol's."""
     (nx, ny, nz), span = requested_grid(protocol.matrix, protocol.fov, options)
     is_3d = len(np.unique(readouts.counters["kspace_encode_step_2"])) > 1
-    size = (nx, ny, nz if is_3d or options.trajectory is not None else 1)
+    has_positions = options.trajectory is not None or options.pulseq is not None
+    size = (nx, ny, nz if is_3d or has_positions else 1)
     return ScanHeader(size, span, size, span)
 
 
 def _noise(
-    protocols: Sequence[Protocol], noise: Sequence[tuple[int, Any]], dwell_time: float
+    protocols: Sequence[Protocol],
+    noise: Sequence[tuple[int, Any]],
+    own_noise: Sequence[NDArray[np.complex64]],
+    dwell_time: float,
 ) -> NDArray[np.complex64] | None:
     """Noise samples scaled to the bandwidth of the scan, shape (coil, sample)."""
-    if not noise:
+    if not noise and not own_noise:
         return None
-    parts = []
+    parts = list(own_noise)
     for number, (_, samples) in noise:
         own = protocols[number].dwell_time
         scale = np.sqrt(own / dwell_time) if own > 0 and dwell_time > 0 else 1.0

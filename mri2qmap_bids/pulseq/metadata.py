@@ -22,7 +22,8 @@ def metadata_of(
     """BIDS metadata of the first shot (degrees, seconds).
 
     Balanced gradients between all excitations: bSSFP. A constant gradient moment of at least half a
-    cycle over a voxel: FISP.
+    cycle over a voxel: FISP, or a spoiled gradient echo if the phase of the pulses is quadratic in their
+    number.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def metadata_of(
     Raises
     ------
     PulseqError
-        If the sequence is neither FISP nor bSSFP with at most an inversion before it, or has one frame.
+        If the sequence is none of these with at most an inversion before it, or has one frame.
     """
     shot = shots.shots[0]
     excitations = [timeline.readouts[frame[0]].excitation for frame in shot.frames]
@@ -60,7 +61,11 @@ def metadata_of(
         "RepetitionTimeExcitation": _rounded(np.append(repetition, repetition[-1:])),
         "EchoTime": _rounded(echo),
     }
-    if np.ptp(phases) > 1e-6:
+    increment = _quadratic_increment(phases)
+    if metadata["PulseSequenceType"] == "FISP" and increment:
+        metadata["PulseSequenceType"] = "SpoiledGradientEcho"
+        metadata["SpoilingRFPhaseIncrement"] = round(float(np.rad2deg(increment)), 4)
+    elif np.ptp(phases) > 1e-6:
         metadata["RFPhase"] = _rounded(np.rad2deg(phases))
     if others:
         metadata["InversionTime"] = round(float(times[0] - others[-1].time), 7)
@@ -70,6 +75,15 @@ def metadata_of(
         starts = [each.pulses[0].time for each in shots.shots]
         metadata["RepetitionTimePreparation"] = round(float(np.diff(starts).mean()), 7)
     return metadata
+
+
+def _quadratic_increment(phases: Values) -> float:
+    """d of phases with the second difference d (modulo a turn) throughout [rad]; 0: there is none."""
+    turns = np.exp(1j * np.diff(phases, 2))
+    if len(turns) < 2 or np.abs(turns - turns[0]).max() > 1e-2:
+        return 0.0
+    increment = float(np.angle(turns.mean()))
+    return increment if abs(increment) > 1e-3 else 0.0
 
 
 def _rounded(values: Values) -> list[float]:

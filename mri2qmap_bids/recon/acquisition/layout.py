@@ -14,7 +14,7 @@ class ReadLayout:
     Raises
     ------
     ArgumentError
-        If the number of frames is below 2, or there is no such counter or unit.
+        If the number of frames is below 1, or there is no such counter or unit.
     """
 
     n_frames: int
@@ -30,7 +30,7 @@ class ReadLayout:
 
     def __post_init__(self) -> None:
         counter, units = self.frame_counter, self.trajectory_units
-        object.__setattr__(self, "n_frames", whole(self.n_frames, "n_frames", 2))
+        object.__setattr__(self, "n_frames", whole(self.n_frames, "n_frames", 1))
         object.__setattr__(self, "frame_counter", member(FrameCounter, counter, "frame_counter"))
         if units is not None:
             units = member(TrajectoryUnits, units, "trajectory_units")

@@ -94,7 +94,7 @@ class RawScan:
         if self.noise is not None:
             noise = tensor_of(self.noise, "noise", "coil, sample", torch.complex64)
             object.__setattr__(self, "noise", noise)
-        object.__setattr__(self, "n_frames", whole(self.n_frames, "n_frames", 2))
+        object.__setattr__(self, "n_frames", whole(self.n_frames, "n_frames", 1))
         for axis, extent in zip("zyx", self.encoded_fov, strict=True):
             check(SLAB if axis == "z" else FIELD_OF_VIEW, extent, f"encoded_fov along {axis}")
         if self.encoded_matrix is not None:

@@ -1,0 +1,129 @@
+"""Raw files and the Pulseq files that they were played from."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.pulseq import HARD, READ, SPOILER, flat_train, write_pulseq
+from helpers.rawfile import acquisition, header_xml, write_file
+
+from mri2qmap_bids import tools
+from mri2qmap_bids.convert.pulseq import match_readouts, read_pulseq_scan
+from mri2qmap_bids.errors import PulseqError, RawDataError
+from mri2qmap_bids.recon.acquisition.layout import ReadLayout
+from mri2qmap_bids.recon.acquisition.raw import read_raw
+
+RUN = "sub-01/anat/sub-01_MRF"
+NOISE = (220, 0, 0, 0, 0, 1)
+
+
+def pulseq_file(path: Path, blocks, fov="0.5 0.5 0.005") -> Path:
+    """A file with a field of view; the read gradient is played along x and y."""
+    both = [(*block[:2], block[2], block[2], *block[4:]) for block in blocks]
+    write_pulseq(path, both)
+    text = path.read_text()
+    definition = f"FOV {fov}\n" if fov else ""
+    path.write_text(text.replace("[BLOCKS]", f"{definition}[BLOCKS]"))
+    return path
+
+
+def convert(source: Path, dataset: Path, *words) -> int:
+    return tools.main(
+        ["convert", "ismrmrd", str(source), str(dataset), "--participant-label", "01", *map(str, words)]
+    )  # fmt: skip
+
+
+def raw_file(path: Path, n_lines: int, n_samples=20, **fields) -> Path:
+    """Lines of two coils, each with its number as signal."""
+    lines = [
+        acquisition(np.full((2, n_samples), number + 1 + 0j), None, **fields)
+        for number in range(n_lines)
+    ]
+    return write_file(path, lines, header_xml())
+
+
+def test_a_pulseq_file_tells_frames_positions_grid_and_sidecar(tmp_path):
+    blocks = [NOISE, NOISE, *flat_train(3) * 2]
+    scan = read_pulseq_scan(pulseq_file(tmp_path / "a.seq", blocks))
+    assert scan.frame.tolist() == [-1, -1, 0, 1, 2, 0, 1, 2]
+    # Positions from -9.5 to 9.5 / m over 0.5 m.
+    assert scan.matrix == (10, 10, 1)
+    assert scan.fov == (0.5, 0.5, 0.005)
+    np.testing.assert_allclose(scan.positions[2][:, 0], np.arange(20) - 9.5, atol=1e-5)
+    assert scan.metadata["PulseSequenceType"] == "FISP"
+
+
+def test_a_converted_scan_is_as_it_was_played(tmp_path):
+    seq = pulseq_file(tmp_path / "a.seq", [NOISE, NOISE, *flat_train(3) * 2])
+    source = raw_file(tmp_path / "raw.h5", 8)
+    assert convert(source, tmp_path / "bids", "--pulseq", seq) == 0
+    sidecar = json.loads((tmp_path / "bids" / f"{RUN}.json").read_text())
+    assert sidecar["FlipAngle"] == pytest.approx([90.0] * 3, abs=1e-4)
+    assert sidecar["InversionTime"] == pytest.approx(10e-3)
+    scan = read_raw(tmp_path / "bids" / f"{RUN}.h5", ReadLayout(3, trajectory_units="cycles/fov"))
+    (part,) = scan.slices
+    assert scan.noise.shape == (2, 40)
+    # The third line of the file is the first frame of the first shot.
+    signal = {frame: set(part.kspace[0, part.frame == frame].real.tolist()) for frame in range(3)}
+    assert signal == {0: {3.0, 6.0}, 1: {4.0, 7.0}, 2: {5.0, 8.0}}
+    np.testing.assert_allclose(part.trajectory[:20, 0], np.arange(20) - 9.5, atol=1e-4)
+
+
+def test_reversed_lines_stay_in_the_order_of_time(tmp_path):
+    import ismrmrd
+
+    seq = pulseq_file(tmp_path / "a.seq", flat_train(2))
+    lines = [
+        acquisition(np.arange(40.0).reshape(2, 20) + 0j, None, flags=(ismrmrd.ACQ_IS_REVERSE,))
+        for _ in range(2)
+    ]
+    source = write_file(tmp_path / "raw.h5", lines, header_xml())
+    assert convert(source, tmp_path / "bids", "--pulseq", seq) == 0
+    scan = read_raw(tmp_path / "bids" / f"{RUN}.h5", ReadLayout(2, trajectory_units="cycles/fov"))
+    assert scan.slices[0].kspace[0, :20].real.tolist() == list(range(20))
+
+
+@pytest.mark.parametrize(
+    ("n_lines", "n_samples", "words"),
+    [
+        (7, 20, "must have the 8 readouts of .*a.seq .6 of them after an excitation., got 7"),
+        (8, 19, "readout 0 must have the 20 samples that .*a.seq has, got 19"),
+    ],
+)
+def test_another_scan_is_refused(tmp_path, capsys, n_lines, n_samples, words):
+    seq = pulseq_file(tmp_path / "a.seq", [NOISE, NOISE, *flat_train(3) * 2])
+    scan = read_pulseq_scan(seq)
+    with pytest.raises(RawDataError, match=words):
+        match_readouts(scan, [n_samples] * n_lines, tmp_path / "raw.h5")
+    source = raw_file(tmp_path / "raw.h5", n_lines, n_samples)
+    assert convert(source, tmp_path / "bids", "--pulseq", seq) == 1
+    error = capsys.readouterr().err
+    assert len(error.strip().splitlines()) == 1
+    assert str(source) in error
+    assert not (tmp_path / "bids" / f"{RUN}.h5").exists()
+
+
+def test_a_file_without_field_of_view_is_refused(tmp_path):
+    seq = pulseq_file(tmp_path / "a.seq", flat_train(2), fov="")
+    with pytest.raises(PulseqError, match=r"must have FOV along x, y and z \[m\], got none"):
+        read_pulseq_scan(seq)
+
+
+def test_an_unknown_train_is_converted_with_a_warning(tmp_path, caplog):
+    # Spoiled by another moment after every readout: neither FISP nor bSSFP.
+    blocks = flat_train(3)
+    blocks[5] = (110, 0, 0, 0, SPOILER, 0)
+    blocks[9] = (110, HARD, 0, 0, 0, 0)
+    seq = pulseq_file(tmp_path / "a.seq", [*blocks, (220, 0, READ, 0, 0, 1)])
+    scan = read_pulseq_scan(seq)
+    assert scan.metadata == {}
+    assert "the sidecar must name the pulse sequence" in caplog.text
+
+
+def test_the_pulseq_file_must_be_there_and_alone(tmp_path, capsys):
+    source = raw_file(tmp_path / "raw.h5", 4)
+    assert convert(source, tmp_path / "bids", "--pulseq", tmp_path / "no.seq") == 66
+    seq = pulseq_file(tmp_path / "a.seq", flat_train(2))
+    assert convert(source, tmp_path / "bids", "--pulseq", seq, "--trajectory", "k.npy") == 64
+    assert "--trajectory must be absent" in capsys.readouterr().err
