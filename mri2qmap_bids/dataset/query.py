@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 SUFFIX = "MRF"
 EXTENSIONS = (".h5", ".mrd")
+# Sources of mri2qmap-tools convert, by the extensions of their files.
+_CONVERSIONS = {".dat": "siemens", ".mat": "arrays", ".npz": "arrays", ".cfl": "bart"}
 _SKIPPED = r"^/(code|stimuli|sourcedata|models|derivatives)(/|$)|/\.|/(func|dwi|perf|meg|eeg|ieeg|beh|pet|micr)(/|$)"
 _FILTER_KINDS = ("mrf", "b1")
 _FILTERABLE = frozenset(
@@ -163,6 +165,7 @@ def find_runs(
         raise DatasetError(
             f"{bids_dir}: must hold raw MRF files sub-*/[ses-*/]anat/*_{SUFFIX}.h5 (or .mrd), got none"
             + (f" for participant(s) {', '.join(participants)}" if participants else "")
+            + _conversion_advice(bids_dir)
         )
     selected = runs
     for option, key, values in (
@@ -238,6 +241,14 @@ def _check_description(bids_dir: Path) -> None:
             read_object(description)
         except SidecarError as error:
             raise DatasetError(str(error)) from error
+
+
+def _conversion_advice(bids_dir: Path) -> str:
+    """How to convert raw data of another kind, if there are any."""
+    for path in sorted(bids_dir.glob(f"sub-*/**/*_{SUFFIX}.*")):
+        if path.suffix in _CONVERSIONS:
+            return f"; convert {path.name} by: mri2qmap-tools convert {_CONVERSIONS[path.suffix]}"
+    return ""
 
 
 def _participants(bids_dir: Path) -> list[str]:

@@ -327,3 +327,15 @@ def test_b1_maps_of_other_pipelines_serve_where_the_raw_data_have_none(dataset, 
     assert runs[0].b1.path == own
     assert runs[2].b1.path == mapped
     assert runs[2].b1.uri == "bids:qmap:sub-02/ses-a/fmap/sub-02_ses-a_TB1map.nii.gz"
+
+
+@pytest.mark.parametrize(("extension", "source"), [("dat", "siemens"), ("npz", "arrays")])
+def test_raw_data_of_another_kind_get_the_command_that_converts_them(tmp_path, extension, source):
+    path = tmp_path / "sub-01" / "anat" / f"sub-01_MRF.{extension}"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    (tmp_path / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.10.0"}')
+    with pytest.raises(
+        DatasetError, match=f"convert {path.name} by: mri2qmap-tools convert {source}"
+    ):
+        find_runs(tmp_path, Filters())
