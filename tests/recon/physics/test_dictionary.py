@@ -60,7 +60,7 @@ def test_cache_is_read_again_and_names_all_it_depends_on(tmp_path):
             {"flip_angle": 1.01 * sequence.flip_angle},
             {"repetition_time": 1.01 * sequence.repetition_time},
             {"echo_time": 1.01 * sequence.echo_time},
-            {"rf_phase": sequence.rf_phase + 0.1},
+            {"rf_phase": sequence.rf_phase + 0.2},
             {"inversion_time": None},
             {"inversion_efficiency": 0.9},
             {"preparation_time": 5.0},

@@ -1,0 +1,183 @@
+"""T1 of a phantom from measured inversion-recovery spin echoes, by the whole command.
+
+python -m benchmarks.measured.irse DATA WORK
+
+DATA is a folder with raw_TI50ms.mat ... raw_TI3000ms.mat (128 lines, 20 coils, 128 samples each): the ISMRM/NIST
+phantom at 3 T, TR 4.5 s, TE 10 ms. The ten inversion times are ten frames of one scan, converted by
+``mri2qmap-tools convert arrays`` and reconstructed by ``mri2qmap`` with all lines, and with every fourth or
+eighth line of each frame (another one in every frame). Writes irse.json into WORK; ``--table`` makes irse.md and
+irse.png of it.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from mri2qmap_bids import tools
+from mri2qmap_bids.cli import main as mri2qmap
+
+INVERSION_TIMES = (50, 75, 100, 125, 150, 250, 1000, 1500, 2000, 3000)
+NOMINAL = (1838, 1398, 998, 726, 509, 367, 259, 185, 131, 91, 64, 46, 33)
+"""T1 of the spheres at 20 C and 3 T [ms]."""
+METHODS = ("subspace", "lrtv", "llr", "mri2qmap")
+FOV = 0.25
+"""Along read and phase encoding [m]."""
+_EFFICIENCIES = np.round(np.arange(0.5, 1.001, 0.02), 2)
+
+
+def read_kspace(data: Path) -> NDArray[np.complex64]:
+    """K-space of all inversion times, shape (coil, frame, line, sample)."""
+    frames = [
+        scipy.io.loadmat(data / f"raw_TI{time}ms.mat")["data"].transpose(1, 0, 2)
+        for time in INVERSION_TIMES
+    ]
+    return np.ascontiguousarray(np.stack(frames, axis=1), np.complex64)
+
+
+def sidecar(efficiency: float) -> dict[str, object]:
+    """The pulse sequence; the scanner's inversion is not perfect."""
+    return {
+        "PulseSequenceType": "SpinEcho",
+        "EchoTime": 0.01,
+        "RepetitionTimeExcitation": 4.5,
+        "InversionTime": [time * 1e-3 for time in INVERSION_TIMES],
+        "InversionEfficiency": efficiency,
+    }
+
+
+def plain_fit(
+    kspace: NDArray[np.complex64], efficiency: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """T1 [s] and residual, shape (y, x), of a (1 - (1 + e) exp(-TI / T1) + e exp(-TR / T1)), a of each coil."""
+    images = image_of(kspace)
+    times, t1 = np.array(INVERSION_TIMES) * 1e-3, np.geomspace(0.02, 4, 400)[:, None]
+    atoms = 1 - (1 + efficiency) * np.exp(-times / t1) + efficiency * np.exp(-4.5 / t1)
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    energy = np.zeros((len(t1), *images.shape[2:]))
+    for coil in images:
+        energy += np.abs(np.tensordot(atoms, coil, axes=(1, 0))) ** 2
+    total = (np.abs(images) ** 2).sum(axis=(0, 1))
+    return t1[energy.argmax(axis=0), 0], total - energy.max(axis=0)
+
+
+def best_efficiency(kspace: NDArray[np.complex64], mask: NDArray[np.bool_]) -> float:
+    """Inversion efficiency with the least residual of the plain fit over the voxels of a mask."""
+    residuals = [plain_fit(kspace, efficiency)[1][mask].sum() for efficiency in _EFFICIENCIES]
+    return float(_EFFICIENCIES[int(np.argmin(residuals))])
+
+
+def image_of(kspace: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """Images by the plain transform, shape (coil, frame, y, x)."""
+    shifted = np.fft.ifftshift(kspace, axes=(2, 3))
+    return np.asarray(np.fft.fftshift(np.fft.ifft2(shifted, axes=(2, 3)), axes=(2, 3)))
+
+
+def spheres(kspace: NDArray[np.complex64]) -> NDArray[np.int64]:
+    """Labels of the spheres: small round regions of even T1, by the plain fit."""
+    magnitude = np.sqrt((np.abs(image_of(kspace)) ** 2).sum(axis=(0, 1)))
+    log_t1 = np.log(plain_fit(kspace, 0.7)[0])
+    deviation = ndimage.generic_filter(log_t1, np.std, size=3)
+    even = (deviation < 0.08) & (magnitude > 0.1 * magnitude.max())
+    even = ndimage.binary_opening(even, iterations=1)
+    parts, count = ndimage.label(even)
+    labels, number = np.zeros(even.shape, np.int64), 0
+    for label in range(1, count + 1):
+        part = parts == label
+        rows, columns = np.nonzero(part)
+        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+        is_round = 0.7 < height / width < 1.4 and len(rows) > 0.6 * height * width
+        if min(height, width) >= 4 and max(height, width) <= 14 and is_round:
+            number += 1
+            labels[part] = number
+    return labels
+
+
+def undersampled(factor: int, n_frames: int, n_lines: int) -> NDArray[np.bool_]:
+    """Lines of every frame: the central eight, and every ``factor``-th with another start in each frame."""
+    lines = np.zeros((n_frames, n_lines), bool)
+    for frame in range(n_frames):
+        lines[frame, (3 * frame) % factor :: factor] = True
+    return lines
+
+
+def write_scan(kspace: NDArray[np.complex64], factor: int, efficiency: float, folder: Path) -> Path:
+    """A BIDS dataset of the scan, with some of its lines."""
+    n_coils, n_frames, n_lines, n_samples = kspace.shape
+    lines = undersampled(factor, n_frames, n_lines)
+    ky, kx = np.meshgrid(
+        np.arange(n_lines) - n_lines // 2, np.arange(n_samples) - n_samples // 2, indexing="ij"
+    )
+    positions = np.broadcast_to(np.stack([kx, ky], -1), (n_frames, n_lines, n_samples, 2))
+    frames = np.broadcast_to(np.arange(n_frames)[:, None, None], (n_frames, n_lines, n_samples))
+    edge = kspace[:, :, [0, 1, -2, -1]].reshape(n_coils, -1)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        folder / "scan.npz",
+        kspace=kspace[:, lines].reshape(n_coils, -1),
+        trajectory=positions[lines].reshape(-1, 2),
+        trajectory_units="cycles/fov",
+        frames=frames[lines].reshape(-1),
+        fov=[FOV, FOV, 0.006],
+        matrix=[n_samples, n_lines],
+        # There is no noise scan: the outermost lines hold hardly anything else.
+        noise=edge,
+    )
+    (folder / "train.json").write_text(json.dumps(sidecar(efficiency)))
+    words = ["convert", "arrays", str(folder / "scan.npz"), str(folder / "bids")]
+    words += ["--participant-label", "nist", "--sidecar", str(folder / "train.json"), "--overwrite"]
+    if tools.main(words) != 0:
+        sys.exit(f"{folder}: the scan could not be converted")
+    return folder / "bids"
+
+
+def t1_of(dataset: Path, method: str, folder: Path) -> NDArray[np.float64]:
+    """T1 map [s], axes (y, x)."""
+    words = [
+        str(dataset),
+        str(folder / method),
+        "participant",
+        "-w",
+        str(folder / f"work-{method}"),
+    ]
+    if mri2qmap([*words, "--recon-method", method, "--force"]) != 0:
+        sys.exit(f"{dataset}: {method} failed")
+    (path,) = (folder / method).rglob("*_T1map.nii.gz")
+    return np.asarray(nib.load(path).dataobj).T[0]
+
+
+def main() -> None:
+    """Reconstruct, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--factors", nargs="+", type=int, default=[1, 4, 8])
+    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    words = parser.parse_args()
+    kspace = read_kspace(words.data)
+    labels = spheres(kspace)
+    efficiency = best_efficiency(kspace, labels > 0)
+    file = words.work / "irse.json"
+    results = {"efficiency": efficiency, "spheres": int(labels.max()), "t1": {}}
+    for factor in words.factors:
+        folder = words.work / f"r{factor}"
+        dataset = write_scan(kspace, factor, efficiency, folder)
+        for method in words.methods:
+            t1 = t1_of(dataset, method, folder)
+            np.save(words.work / f"t1-{method}-{factor}.npy", t1)
+            numbers = range(1, int(labels.max()) + 1)
+            results["t1"][f"{method} {factor}"] = [
+                [1e3 * float(np.median(t1[labels == n])), 1e3 * float(t1[labels == n].std())]
+                for n in numbers
+            ]
+            file.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
