@@ -115,7 +115,8 @@ def input_bounds(_: str) -> str:
     from mri2qmap_bids.recon.bounds import BOUNDS, limits
 
     rows = "\n".join(
-        f"| {bound.key} | {bound.of} | {limits(bound)} | {_escaped(bound.reason)} |" for bound in BOUNDS
+        f"| {bound.key} | {bound.of} | {limits(bound)} | {_escaped(bound.reason)} |"
+        for bound in BOUNDS
     )
     return f"| quantity | value | bounds | why |\n|---|---|---|---|\n{rows}"
 
