@@ -70,7 +70,10 @@ def test_header_fills_what_the_sidecar_leaves_out():
         ({"FlipAngle": [10.0, float("nan")]}, "FlipAngle must be finite"),
         ({"RepetitionTimeExcitation": None}, "RepetitionTimeExcitation must be given"),
         ({"RepetitionTimeExcitation": 12.0}, r"to 1 s, got 12 \(is it in ms\?\)"),
-        ({"RepetitionTimeExcitation": 0.0}, "RepetitionTimeExcitation must have a median of 0.0005 to 1 s, got 0"),
+        (
+            {"RepetitionTimeExcitation": 0.0},
+            "RepetitionTimeExcitation must have a median of 0.0005 to 1 s, got 0",
+        ),
         ({"RepetitionTimeExcitation": [0.01] * 3}, r"as many as FlipAngle \(4\), got 3"),
         ({"EchoTime": None}, "EchoTime must be given"),
         ({"EchoTime": 0.012}, "EchoTime must be below the repetition time"),

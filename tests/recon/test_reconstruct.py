@@ -219,7 +219,9 @@ def test_an_unknown_method_is_refused_before_anything_is_computed(monkeypatch):
     geometry = Geometry((1, 8, 8), (5e-3,) * 3, np.zeros(3), *np.eye(3))
     edge = torch.tensor([[100.0, 100.0]]).repeat(SEQUENCE.n_frames, 1)
     samples = SliceSamples(
-        torch.ones(2, SEQUENCE.n_frames, dtype=torch.complex64), edge, torch.arange(SEQUENCE.n_frames)
+        torch.ones(2, SEQUENCE.n_frames, dtype=torch.complex64),
+        edge,
+        torch.arange(SEQUENCE.n_frames),
     )
     scan = RawScan((samples,), None, geometry, (5e-3, 0.04, 0.04), SEQUENCE.n_frames, False)
     monkeypatch.setattr(reconstruct_module, "build_dictionary", None)
