@@ -18,7 +18,6 @@ import nibabel as nib
 import numpy as np
 import scipy.io
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from mri2qmap_bids import tools
 from mri2qmap_bids.cli import main as mri2qmap
@@ -26,6 +25,11 @@ from mri2qmap_bids.cli import main as mri2qmap
 INVERSION_TIMES = (50, 75, 100, 125, 150, 250, 1000, 1500, 2000, 3000)
 NOMINAL = (1838, 1398, 998, 726, 509, 367, 259, 185, 131, 91, 64, 46, 33)
 """T1 of the spheres at 20 C and 3 T [ms]."""
+CENTRES = (
+    (38.0, 64.0), (43.1, 78.9), (56.0, 88.0), (72.1, 88.1), (84.7, 78.6), (89.3, 63.6), (84.1, 48.8),
+    (71.3, 39.2), (55.6, 39.4), (42.8, 48.9), (53.4, 53.8), (53.7, 74.1), (74.3, 74.1),
+)  # fmt: skip
+"""Row and column of the spheres' centres in the plain image, in the order of NOMINAL."""
 METHODS = ("subspace", "lrtv", "llr", "mri2qmap")
 FOV = 0.25
 """Along read and phase encoding [m]."""
@@ -79,28 +83,17 @@ def image_of(kspace: NDArray[np.complex64]) -> NDArray[np.complex64]:
     return np.asarray(np.fft.fftshift(np.fft.ifft2(shifted, axes=(2, 3)), axes=(2, 3)))
 
 
-def spheres(kspace: NDArray[np.complex64]) -> NDArray[np.int64]:
-    """Labels of the spheres: small round regions of even T1, by the plain fit."""
-    magnitude = np.sqrt((np.abs(image_of(kspace)) ** 2).sum(axis=(0, 1)))
-    log_t1 = np.log(plain_fit(kspace, 0.7)[0])
-    deviation = ndimage.generic_filter(log_t1, np.std, size=3)
-    even = (deviation < 0.08) & (magnitude > 0.1 * magnitude.max())
-    even = ndimage.binary_opening(even, iterations=1)
-    parts, count = ndimage.label(even)
-    labels, number = np.zeros(even.shape, np.int64), 0
-    for label in range(1, count + 1):
-        part = parts == label
-        rows, columns = np.nonzero(part)
-        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
-        is_round = 0.7 < height / width < 1.4 and len(rows) > 0.6 * height * width
-        if min(height, width) >= 4 and max(height, width) <= 14 and is_round:
-            number += 1
-            labels[part] = number
+def spheres(shape: tuple[int, int]) -> NDArray[np.int64]:
+    """Labels of the spheres, discs of 2.5 voxels around their centres in the plain image, by falling T1."""
+    rows, columns = np.indices(shape)
+    labels = np.zeros(shape, np.int64)
+    for number, (row, column) in enumerate(CENTRES, start=1):
+        labels[(rows - row) ** 2 + (columns - column) ** 2 <= 2.5**2] = number
     return labels
 
 
 def undersampled(factor: int, n_frames: int, n_lines: int) -> NDArray[np.bool_]:
-    """Lines of every frame: the central eight, and every ``factor``-th with another start in each frame."""
+    """Every ``factor``-th line, with another start in each frame, shape (frame, line)."""
     lines = np.zeros((n_frames, n_lines), bool)
     for frame in range(n_frames):
         lines[frame, (3 * frame) % factor :: factor] = True
@@ -161,10 +154,10 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     words = parser.parse_args()
     kspace = read_kspace(words.data)
-    labels = spheres(kspace)
+    labels = spheres(kspace.shape[2:])
     efficiency = best_efficiency(kspace, labels > 0)
     file = words.work / "irse.json"
-    results = {"efficiency": efficiency, "spheres": int(labels.max()), "t1": {}}
+    results = {"efficiency": efficiency, "t1": {}}
     for factor in words.factors:
         folder = words.work / f"r{factor}"
         dataset = write_scan(kspace, factor, efficiency, folder)

@@ -32,8 +32,10 @@ class TrajectoryUnits(StrEnum):
 TRAJECTORY_UNITS = tuple(TrajectoryUnits)
 # Beyond the edge of k-space by more than an overshoot, but perhaps meant so if the unit is named.
 _BEYOND = 2.0
-# An axis that ends this far beyond the edge while another ends half as far before it: matrix sizes exchanged.
-_OFF = 0.1
+# One axis ends before the edge and another beyond it: matrix sizes are exchanged.
+_OFF = (0.95, 1.1)
+# A detected unit that reaches less far may be another unit, if that one fits exactly.
+_DOUBTFUL = 0.87
 # A unit of this extent is that of the trajectory; of the other extent it may be.
 _EXACT, _GOOD = (0.97, 1.03), (0.8, 1.2)
 
@@ -112,14 +114,14 @@ def extent_fault(
     ]
     if wrong is None:
         exact = [other for other in fitting if _between(reached[other], _EXACT)]
-        if not exact or reached[unit].max() > _EXACT[0] - _OFF:
+        positions = 2 * largest * unit_scales(matrix, fov)[unit] * np.array(fov)
+        if not exact or (positions / np.array(matrix)).max() > _DOUBTFUL:
             return None
         if named:
             logger.warning(
-                "The trajectory reaches %s of the edge of k-space as %s, the unit that was named, and %s as %s",
+                "The trajectory reaches %s of the edge of k-space as %s; %s would fit exactly",
                 _percent(reached[unit]),
                 unit,
-                _percent(reached[exact[0]]),
                 exact[0],
             )
             return None
@@ -183,7 +185,7 @@ _TOO_FAR = f"must lie within {TRAJECTORY_EXTENT.upper:g} times the edge of k-spa
 def _mismatch(extents: NDArray[np.float64]) -> str | None:
     """The rule that extents relative to the edge of k-space break; None: none."""
     if extents.min() < TRAJECTORY_RATIO.lower * extents.max() or (
-        extents.max() > 1 + _OFF and extents.min() < 1 - _OFF / 2
+        extents.max() > _OFF[1] and extents.min() < _OFF[0]
     ):
         return "must reach equally far into the k-space of the header's matrix along every axis"
     if extents.max() > TRAJECTORY_EXTENT.upper:
