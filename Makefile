@@ -18,7 +18,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 # The documentation, as HTML below site/.
 docs: $(VENV)/.installed-test

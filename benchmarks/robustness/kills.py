@@ -48,7 +48,11 @@ def same(maps: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> bool:
 def killed(words: list[str], sign: signal.Signals, moment: float) -> str:
     """Start a call and kill it; how it ended."""
     process = subprocess.Popen(
-        words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        # In the background shells make programs deaf to Ctrl-C.
+        ["env", "--default-signal=INT", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         process.wait(timeout=moment)

@@ -16,6 +16,7 @@ from mri2qmap_bids.convert.positions import Centres, place_readouts, requested_g
 from mri2qmap_bids.convert.pulseq import read_pulseq_scan
 from mri2qmap_bids.convert.readouts import COUNTERS, Readouts, assemble, frames_of
 from mri2qmap_bids.errors import RawDataError
+from mri2qmap_bids.recon.acquisition.dimension import dimension_of
 from mri2qmap_bids.recon.acquisition.flags import Role
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.acquisition.table import (
@@ -128,12 +129,8 @@ def _fitting(
     source: ScanHeader,
 ) -> list[NDArray[np.float32]]:
     """Stored positions with as many components as the scan has axes; samples of reversed readouts in their order."""
-    n_dim = 3 if source.encoded_matrix[2] > 1 else 2
-    if stored[0].shape[1] < n_dim:
-        raise RawDataError(
-            f"{path}: the trajectory of a {n_dim}D scan must have {n_dim} components, got "
-            f"{stored[0].shape[1]}"
-        )
+    n_slices = len(np.unique(heads["idx"]["slice"]))
+    n_dim = 3 if dimension_of(path, source, stored, n_slices, None).is_3d else 2
     positions = [part[:, :n_dim] for part in stored]
     reverse = np.flatnonzero(
         heads["flags"].astype(np.uint64) >> np.uint64(ismrmrd.ACQ_IS_REVERSE - 1) & np.uint64(1)

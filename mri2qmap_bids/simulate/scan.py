@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.errors import ArgumentError, UsageError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
@@ -200,12 +200,15 @@ def _geometry(
             f"--slices, --slice-thickness and --slice-gap: must give slices apart from one another, got "
             f"{sizes[2]:g} slices {1e3 * steps[2]:g} mm apart"
         )
-    return make_geometry(
-        (int(sizes[2]), int(sizes[1]), int(sizes[0])),
-        (steps[2], steps[1], steps[0]),
-        centre + np.array(options.offset),
-        options.oblique,
-    )
+    try:
+        return make_geometry(
+            (int(sizes[2]), int(sizes[1]), int(sizes[0])),
+            (steps[2], steps[1], steps[0]),
+            centre + np.array(options.offset),
+            options.oblique,
+        )
+    except ArgumentError as error:
+        raise UsageError(f"--matrix, --fov, --offset, --slice-thickness: {error}") from error
 
 
 def _per_axis(values: tuple[float, ...], n_dims: int, option: str) -> tuple[float, ...]:

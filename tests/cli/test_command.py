@@ -52,7 +52,8 @@ def test_ctrl_c_ends_the_call_and_all_that_it_has_started(small_dataset, tmp_pat
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     process = subprocess.Popen(
-        [*PROGRAM, *words(small_dataset, tmp_path)],
+        # Tests may run in the background, where shells make programs deaf to Ctrl-C.
+        ["env", "--default-signal=INT", *PROGRAM, *words(small_dataset, tmp_path)],
         env={**os.environ, "TMPDIR": str(temporary)},
         stderr=subprocess.PIPE,
         text=True,

@@ -60,7 +60,7 @@ def test_bad_runs_fail_alone_each_with_its_reason(small_dataset, tmp_path, capfd
     """Every way a run can be bad, side by side with a good one."""
     damages = {
         drop_flip_angles: "FlipAngle must be given",
-        shorten_flip_angles: "got 60 frames and 59 flip angles",
+        shorten_flip_angles: "got 60 frames from 0 to 59 and 59 flip angles",
         truncate: "must be a complete ISMRMRD (HDF5) file",
         replace_by_text: "must be a complete ISMRMRD (HDF5) file",
         put_nan: "k-space must be finite, got 1 NaN or infinite values in acquisition 5",

@@ -119,7 +119,7 @@ def test_the_dataset_is_valid_and_grows(tmp_path, sidecar, validator):
         ({"kspace": None}, (), "must have an array named kspace, got affine"),
         ({"matrix": None}, (), "must have an array named matrix (or --matrix)"),
         ({"frames": 5}, (), "frames must be the number of frames in kspace, 4"),
-        ({"trajectory_units": "rad/pixel"}, (), "is it in another unit"),
+        ({"trajectory_units": "rad/pixel"}, (), "cycles/fov would fit"),
         ({"fov": [240, 240, 5]}, (), "is it in mm"),
         ({}, ("--run", "x"), "--run must be digits, got 'x'"),
         ({}, ("--sidecar", "absent.json"), "absent.json: must be a file"),

@@ -108,12 +108,12 @@ def test_lines_without_oversampling_are_the_image(tmp_path, oversampling):
 
 
 def test_trajectories_counters_and_noise_of_the_file_are_kept(tmp_path):
-    made = simple_readouts(n_frames=3, n_dim=3, sample_time_us=4.0)
+    made = simple_readouts(n_frames=3, sample_time_us=4.0)
     noise = acquisition(
         np.ones((2, 50)), None, flags=[ismrmrd.ACQ_IS_NOISE_MEASUREMENT], sample_time_us=1.0
     )
     calibration = acquisition(
-        np.ones((2, 6)), np.zeros((6, 3)), flags=[ismrmrd.ACQ_IS_PARALLEL_CALIBRATION]
+        np.ones((2, 6)), np.zeros((6, 2)), flags=[ismrmrd.ACQ_IS_PARALLEL_CALIBRATION]
     )
     source = write_file(tmp_path / "foreign.h5", [noise, calibration, *made])
     assert convert(source, tmp_path / "bids") == 0
@@ -128,6 +128,12 @@ def test_trajectories_counters_and_noise_of_the_file_are_kept(tmp_path):
     assert np.allclose(scan.slices[0].trajectory, known.slices[0].trajectory, rtol=1e-5)
     assert np.array_equal(scan.slices[0].frame, known.slices[0].frame)
     assert np.allclose(scan.noise, known.noise)
+
+
+def test_partitions_that_the_header_does_not_have_are_refused(tmp_path, capsys):
+    source = write_file(tmp_path / "foreign.h5", simple_readouts(n_frames=3, n_dim=3))
+    assert convert(source, tmp_path / "bids") == 1
+    assert "matrixSize z must be the number of partitions" in capsys.readouterr().err
 
 
 def test_samples_to_discard_are_gone(tmp_path):

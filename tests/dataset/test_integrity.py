@@ -13,7 +13,7 @@ def test_an_error_that_is_not_the_packages_own_becomes_one_line_with_file_and_ca
     tmp_path, caplog
 ):
     with (
-        caplog.at_level(logging.DEBUG),
+        caplog.at_level(logging.DEBUG, logger="mri2qmap_bids"),
         pytest.raises(UnexpectedError) as caught,
         guard(tmp_path / "x.h5"),
     ):

@@ -40,7 +40,7 @@ def test_voxels_are_shared_out_among_tissues_and_the_volume_is_kept():
 
 
 def test_beyond_the_labels_there_is_background():
-    far = make_geometry((2, 4, 4), (5e-3,) * 3, np.array([10.0, 10.0, 10.0]))
+    far = make_geometry((2, 4, 4), (5e-3,) * 3, np.array([1.9, 1.9, 1.9]))
     assert (fractions(box(), far, 5e-3, generator(0))[0] == 1).all()
 
 

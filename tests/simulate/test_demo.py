@@ -4,13 +4,14 @@ import subprocess
 
 import pytest
 
-from mri2qmap_bids import cli, tools
+from mri2qmap_bids import tools
+from mri2qmap_bids.cli.parser import build_parser
 from mri2qmap_bids.simulate.demo import demo_commands, run_demo
 
 
 def test_every_command_is_one_that_the_parsers_take(tmp_path):
     commands = demo_commands(tmp_path)
-    parsers = {"mri2qmap": cli.build_parser(), "mri2qmap-tools": tools.build_parser()}
+    parsers = {"mri2qmap": build_parser(), "mri2qmap-tools": tools.build_parser()}
     for program, *words in commands:
         parsers[program].parse_args(words)
     assert commands[-1][1] == "evaluate"

@@ -31,12 +31,12 @@ def test_directions_are_a_right_handed_frame(oblique):
 
 
 def test_a_turn_about_one_axis_turns_the_other_two_by_its_angle():
-    geometry = make_geometry((1, 1, 1), SIZE, CENTRE, (0, 0, np.pi / 2))
+    geometry = make_geometry((1, 4, 4), SIZE, CENTRE, (0, 0, np.pi / 2))
     assert np.allclose(geometry.read_dir, [0, 1, 0]) and np.allclose(geometry.phase_dir, [-1, 0, 0])
-    geometry = make_geometry((1, 1, 1), SIZE, CENTRE, (np.pi / 2, 0, 0))
+    geometry = make_geometry((1, 4, 4), SIZE, CENTRE, (np.pi / 2, 0, 0))
     assert np.allclose(geometry.phase_dir, [0, 0, 1]) and np.allclose(geometry.read_dir, [1, 0, 0])
     # Rz Ry Rx: about L first.
-    geometry = make_geometry((1, 1, 1), SIZE, CENTRE, (np.pi / 2, 0, np.pi / 2))
+    geometry = make_geometry((1, 4, 4), SIZE, CENTRE, (np.pi / 2, 0, np.pi / 2))
     assert np.allclose(geometry.phase_dir, [0, 0, 1]) and np.allclose(geometry.read_dir, [0, 1, 0])
 
 

@@ -55,7 +55,8 @@ def test_only_pure_tissues_have_a_label(scan):
     [
         ({"phantom": "maps"}, "--maps: must name"),
         ({"phantom": "brainweb"}, "--labels: must name"),
-        ({"offset": (9.0, 0.0, 0.0)}, "must hold some tissue"),
+        ({"offset": (1.5, 0.0, 0.0)}, "must hold some tissue"),
+        ({"offset": (9.0, 0.0, 0.0)}, "--offset.*position must .*got 9"),
         ({"n_dims": 3, "matrix": (8, 8)}, "--matrix: must be 1 or 3 numbers"),
         ({"matrix": (0,)}, "--matrix and --fov: must be positive"),
         ({"fov": (-0.1,)}, "--matrix and --fov: must be positive"),

@@ -46,9 +46,9 @@ def test_longer_trains_are_cut_and_shorter_ones_refused():
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"echo_time": 0.0}, "echo times: must be > 0"),
-        ({"echo_time": 0.012}, "shorter than the repetition times"),
-        ({"preparation_time": 0.02}, "--prep-time: must be at least the train's 0.044 s"),
+        ({"echo_time": -0.001}, "echo_time must be"),
+        ({"echo_time": 0.012}, "echo_time must be below the repetition time of its frame"),
+        ({"preparation_time": 0.02}, "--prep-time must be at least the 0.044 s"),
         ({"n_frames": 0}, "--frames"),
     ],
 )
