@@ -1,0 +1,16 @@
+"""Options of a reconstruction."""
+
+import pytest
+
+from mri2qmap_bids.errors import ArgumentError
+from mri2qmap_bids.recon.options import ReconOptions
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"rank": 0}, {"n_iterations": 0}, {"matrix": (0, 8, 8)}, {"regularisation": -1.0}, {"device": "tpu"},
+     {"random_seed": -1}, {"energy": 1.5}],
+)  # fmt: skip
+def test_options_that_no_scan_has_are_refused_by_name(changes):
+    with pytest.raises(ArgumentError, match=next(iter(changes))):
+        ReconOptions(**changes)
