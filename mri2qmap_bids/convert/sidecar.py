@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mri2qmap_bids.convert.conversion import Conversion
-from mri2qmap_bids.dataset.sidecar import read_layout, read_sequence
+from mri2qmap_bids.dataset.sidecar import read_layout, read_sequence, sidecar_name
+from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import InputError, SidecarError
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ def read_user_sidecar(path: Path) -> dict[str, Any]:
         If it is no JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except OSError as error:
         raise InputError(f"--sidecar {path}: must be a file, got: {error.strerror}") from error
     except ValueError as error:
@@ -88,12 +89,17 @@ def make_sidecar(source: Path, conversion: Conversion, user: Mapping[str, Any]) 
         raise SidecarError(
             f"{source}: FlipAngle must have one value for each of the {scan.n_frames} frames, got {frames}"
         )
-    read_layout(content, scan.n_frames, source)
     missing = [key for key in _REQUIRED if key not in complete]
     if "FlipAngle" in complete and frames is None:
         missing.append("FlipAngle with one value for each frame")
-    if not missing:
-        read_sequence(complete, None, source)
+    try:
+        read_layout(content, scan.n_frames, source)
+        if not missing:
+            read_sequence(complete, None, source)
+    except SidecarError as error:
+        # There is no sidecar beside the source yet.
+        text = str(error).replace(sidecar_name(source), f"the sidecar of {source}")
+        raise SidecarError(text) from error
     if missing:
         logger.warning(
             "%s: the sidecar lacks %s, which a reconstruction needs; add them with --sidecar or in MRF.json",

@@ -8,6 +8,7 @@ from typing import Any
 from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_json, write_text
 from mri2qmap_bids.dataset.derivatives import BIDS_VERSION, relative_path
+from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import DatasetError, OutputError
 
 _IGNORED = ("*_MRF.*", "MRF.json")
@@ -49,6 +50,8 @@ def initialise_raw_dataset(
 
     Raises
     ------
+    DatasetError
+        If .bidsignore is no text.
     OutputError
         If the directory cannot be written.
     """
@@ -62,7 +65,7 @@ def initialise_raw_dataset(
     if not any(dataset.glob("README*")):
         write_text(dataset / "README.md", readme)
     ignored = dataset / ".bidsignore"
-    lines = ignored.read_text().splitlines() if ignored.exists() else []
+    lines = _read_text(ignored).splitlines() if ignored.exists() else []
     missing = [line for line in _IGNORED if line not in lines]
     if missing:
         write_text(ignored, "\n".join([*lines, *missing]) + "\n")
@@ -85,12 +88,14 @@ def merge_participant(
     Raises
     ------
     DatasetError
-        If participants.tsv is there but has no column ``participant_id``.
+        If participants.tsv is there but is no table with one row per ``participant_id``, or
+        participants.json is no JSON object.
     OutputError
         If it cannot be written.
     """
     path = dataset / "participants.tsv"
     rows = _read_table(path)
+    descriptions = _read_object(dataset / "participants.json")
     others = {other["participant_id"]: other for other in rows}
     name = row["participant_id"]
     others[name] = {**others.get(name, {}), **row}
@@ -100,16 +105,49 @@ def merge_participant(
     ]
     write_text(path, "\n".join("\t".join(line) for line in lines) + "\n")
     described = dataset / "participants.json"
-    content: dict[str, Any] = json.loads(described.read_text()) if described.exists() else {}
-    if not set(columns) <= set(content):
-        write_json(described, {**columns, **content})
+    if not set(columns) <= set(descriptions):
+        write_json(described, {**columns, **descriptions})
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:
     """Rows of a tab-separated table; none if there is no file."""
     if not path.exists():
         return []
-    header, *body = [line.split("\t") for line in path.read_text().splitlines() if line]
+    lines = [line.split("\t") for line in _read_text(path).splitlines() if line.strip()]
+    header, *body = lines or [[]]
     if "participant_id" not in header:
         raise DatasetError(f"{path}: must have a column participant_id, got {header}")
-    return [dict(zip(header, line, strict=False)) for line in body]
+    for number, line in enumerate(body, 1):
+        if len(line) != len(header):
+            raise DatasetError(
+                f"{path}: row {number} must have the {len(header)} values of the header, got {len(line)}"
+            )
+    names = [line[header.index("participant_id")] for line in body]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DatasetError(
+            f"{path}: participant_id must be unique, got {', '.join(repeated)} again"
+        )
+    return [dict(zip(header, line, strict=True)) for line in body]
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """Content of a JSON file; empty if there is no file."""
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(_read_text(path))
+    except json.JSONDecodeError as error:
+        raise DatasetError(f"{path}: must be a JSON file, got: {error}") from error
+    if not isinstance(content, dict):
+        raise DatasetError(f"{path}: must be a JSON object, got a {type(content).__name__}")
+    return content
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return read_text(path)
+    except OSError as error:
+        raise DatasetError(f"{path}: must be readable, got: {error.strerror}") from error
+    except ValueError as error:
+        raise DatasetError(f"{path}: must be text in UTF-8, got: {error}") from error

@@ -134,15 +134,6 @@ def test_what_does_not_fit_leaves_nothing_behind(tmp_path, capsys, changes, word
     assert not (tmp_path / "bids").exists()
 
 
-def test_frames_must_fit_the_train(tmp_path, capsys):
-    (tmp_path / "train.json").write_text(json.dumps(TRAIN | {"FlipAngle": [10, 20, 30]}))
-    words = ("--sidecar", str(tmp_path / "train.json"))
-    assert convert(write(tmp_path / "scan.npz"), tmp_path / "bids", *words) == 1
-    error = capsys.readouterr().err
-    assert "scan.npz: FlipAngle must have one value for each of the 4 frames, got 3" in error
-    assert not (tmp_path / "bids").exists()
-
-
 @pytest.mark.parametrize("name", ["scan.npz", "v5.mat", "v73.mat"])
 def test_a_truncated_file_is_named(tmp_path, capsys, name):
     path = write(tmp_path / name)
@@ -158,22 +149,3 @@ def test_a_run_is_not_replaced_unasked(tmp_path, sidecar, capsys):
     assert convert(source, tmp_path / "bids", *words) == 73
     assert "must not exist yet" in capsys.readouterr().err
     assert convert(source, tmp_path / "bids", *words, "--overwrite") == 0
-
-
-def test_what_may_identify_a_person_is_not_copied(tmp_path, caplog):
-    private = {
-        "PatientName": "Jane Doe",
-        "PatientBirthDate": "19700101",
-        "AcquisitionDateTime": "2024-01-01T10:00",
-        "StudyInstanceUID": "1.2.3",
-        "ImageComments": "claustrophobic",
-        "DeviceSerialNumber": "42",
-        "InstitutionName": "Hospital",
-    }
-    (tmp_path / "train.json").write_text(json.dumps(TRAIN | private | {"MyKey": 1}))
-    words = ("--sidecar", str(tmp_path / "train.json"))
-    assert convert(write(tmp_path / "scan.npz"), tmp_path / "bids", *words) == 0
-    written = json.loads((tmp_path / "bids/sub-01/anat/sub-01_MRF.json").read_text())
-    assert not set(private) & set(written)
-    assert written["MyKey"] == 1
-    assert all(key in caplog.text for key in private)

@@ -1,12 +1,11 @@
 """What holds for every source."""
 
 import sys
-from argparse import ArgumentParser
 
 import pytest
 
 from mri2qmap_bids import tools
-from mri2qmap_bids.convert.arguments import SOURCES, add_arguments
+from mri2qmap_bids.convert.arguments import SOURCES
 
 
 def test_a_missing_library_is_named_with_the_extra_that_brings_it(tmp_path, capsys, monkeypatch):
@@ -37,12 +36,3 @@ def test_labels_and_missing_files_are_checked_first(tmp_path, capsys, source):
     assert tools.main([*words, "--participant-label", "01", "--matrix", "-1"]) == 64
     assert "--matrix must be 1 to 3 numbers above 0" in capsys.readouterr().err
     assert not (tmp_path / "bids").exists()
-
-
-def test_help_of_every_source_names_its_input():
-    parser = ArgumentParser()
-    add_arguments(parser)
-    (sources,) = (action for action in parser._actions if action.choices)
-    assert set(sources.choices) == set(SOURCES)
-    for name, source in sources.choices.items():
-        assert SOURCES[name][1] in " ".join(source.format_help().split())

@@ -4,17 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.readouts import readouts
 
-from mri2qmap_bids.convert.readouts import COUNTERS, Readouts, frames_of, given_positions, ranks_of
+from mri2qmap_bids.convert.readouts import frames_of, given_positions, ranks_of
 from mri2qmap_bids.errors import RawDataError, UsageError
 
 PATH = Path("x.dat")
-
-
-def readouts(n, **counters):
-    values = {name: np.zeros(n, np.int64) for name in (*COUNTERS, "slice")}
-    values |= {name: np.asarray(numbers) for name, numbers in counters.items()}
-    return Readouts([np.zeros((1, 5), np.complex64)] * n, values, [{}] * n)
 
 
 def test_a_counter_numbers_frames_from_any_number_on():

@@ -113,40 +113,6 @@ def copied(derivatives, tmp_path):
     return Path(shutil.copytree(derivatives, tmp_path / "out"))
 
 
-def reports_only(dataset, work, *words):
-    words = ["nowhere", dataset, "participant", "--reports-only", "-w", work, *words]
-    return main([str(word) for word in words])
-
-
-def test_reports_only_needs_neither_raw_data_nor_work_directory(copied, tmp_path):
-    (copied / "sub-01.html").unlink()
-    maps = next((copied / "sub-01").rglob("*_T1map.nii.gz"))
-    before = maps.stat().st_mtime_ns
-    words = ("--participant-label", "01", "--aggregate-session-reports", "1")
-    assert reports_only(copied, tmp_path / "w", *words) == 0
-    # Two sessions, at most one a page.
-    assert sorted(p.name for p in copied.glob("sub-01*.html")) == [
-        "sub-01_ses-1.html",
-        "sub-01_ses-2.html",
-    ]
-    assert "sub-01_ses-2_acq-2d" not in (copied / "sub-01_ses-1.html").read_text()
-    assert maps.stat().st_mtime_ns == before
-    assert reports_only(copied, tmp_path / "w", "--participant-label", "99") == 18
-    assert reports_only(tmp_path / "empty", tmp_path / "w") == 16
-
-
-def test_a_report_that_fails_costs_no_maps_and_is_said(copied, tmp_path, capfd):
-    broken = next((copied / "sub-01" / "ses-1").rglob("*_T2map.nii.gz"))
-    broken.write_bytes(b"no image")
-    (copied / "sub-02.html").unlink()
-    assert reports_only(copied, tmp_path / "w") == 1
-    errors = [line for line in capfd.readouterr().err.splitlines() if " ERROR " in line]
-    assert len(errors) == 1
-    assert "sub-01: report failed, maps are not affected" in errors[0]
-    assert broken.name in errors[0]
-    assert (copied / "sub-02.html").is_file()
-
-
 def test_maps_without_diagnostics_have_a_report(copied):
     for path in (copied / "sub-02" / "figures").glob("*diagnostics*"):
         path.write_bytes(b"")

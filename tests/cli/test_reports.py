@@ -1,0 +1,64 @@
+"""Reports that are written without a reconstruction."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from helpers.command import one_error, run, settings
+
+from mri2qmap_bids.cli.reports import write_missing_reports
+
+
+@pytest.fixture
+def copied(derivatives, tmp_path):
+    """The derivatives, to spoil."""
+    return Path(shutil.copytree(derivatives, tmp_path / "out"))
+
+
+def reports_only(dataset, work, *words):
+    return run("nowhere", dataset, "participant", "--reports-only", "-w", work, *words)
+
+
+def test_reports_only_needs_neither_raw_data_nor_work_directory(copied, tmp_path):
+    (copied / "sub-01.html").unlink()
+    maps = next((copied / "sub-01").rglob("*_T1map.nii.gz"))
+    before = maps.stat().st_mtime_ns
+    words = ("--participant-label", "01", "--aggregate-session-reports", "1")
+    assert reports_only(copied, tmp_path / "w", *words) == 0
+    # Two sessions, at most one a page.
+    assert sorted(p.name for p in copied.glob("sub-01*.html")) == [
+        "sub-01_ses-1.html",
+        "sub-01_ses-2.html",
+    ]
+    assert "sub-01_ses-2_acq-2d" not in (copied / "sub-01_ses-1.html").read_text()
+    assert maps.stat().st_mtime_ns == before
+    assert reports_only(copied, tmp_path / "w", "--participant-label", "99") == 18
+    assert reports_only(tmp_path / "empty", tmp_path / "w") == 16
+
+
+def test_a_report_that_fails_costs_no_maps_and_is_said(copied, tmp_path, capfd):
+    broken = next((copied / "sub-01" / "ses-1").rglob("*_T2map.nii.gz"))
+    broken.write_bytes(b"no image")
+    (copied / "sub-02.html").unlink()
+    assert reports_only(copied, tmp_path / "w") == 1
+    error = one_error(capfd)
+    assert "sub-01: report failed, maps are not affected" in error
+    assert broken.name in error
+    assert (copied / "sub-02.html").is_file()
+
+
+def test_no_page_but_the_missing_one_is_written(copied, tmp_path):
+    options = replace(settings("-w", str(tmp_path / "w")), output_dir=copied)
+    runs = [SimpleNamespace(entities={"sub": label}) for label in ("01", "02")]
+    assert write_missing_reports(runs, options) == 0
+    assert not (tmp_path / "w").exists()
+    (copied / "sub-01.html").write_text("as it was")
+    (copied / "sub-02.html").unlink()
+    # Whoever is not among the runs has no page written.
+    assert write_missing_reports(runs[:1], options) == 0
+    assert not (copied / "sub-02.html").exists()
+    assert write_missing_reports(runs, options) == 0
+    assert (copied / "sub-02.html").is_file()
+    assert (copied / "sub-01.html").read_text() == "as it was"
