@@ -1,0 +1,42 @@
+"""Small training data."""
+
+import nibabel as nib
+import numpy as np
+
+from mri2qmap_bids.recon.denoisers.unet import UNetShape
+from mri2qmap_bids.training.data import Slice, TissueSlice
+
+CONTRASTS = UNetShape().contrasts
+
+
+def write_volume(path, seed=0, shape=(64, 60, 20), sizes=(1.0, 1.0, 4.0)):
+    rng = np.random.default_rng(seed)
+    grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij"))
+    volume = 100 * (grid[0] ** 2 + grid[1] ** 2 < 0.9) * (1 + 0.3 * np.sin(5 * grid[0] + seed))
+    volume += rng.random(shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(volume.astype(np.float32), np.diag([*sizes, 1.0])), path)
+
+
+def some_slices(n=6):
+    rng = np.random.default_rng(0)
+    return [
+        Slice(
+            rng.random((6, 70, 80)).astype(np.float16),
+            np.array([True, True, number % 2 == 0, True, False, False]),
+            f"s{number}",
+        )
+        for number in range(n)
+    ]
+
+
+def some_tissues(n=4):
+    """Rings of grey and white matter with fluid around them, in air."""
+    y, x = np.mgrid[:80, :72]
+    tissues = []
+    for number in range(n):
+        radius = np.hypot(y - 40, x - 36) + number
+        which = np.select([radius < 12, radius < 22, radius < 30], [3, 2, 1], 0)
+        parts = 255 * (which == np.arange(12)[:, None, None])
+        tissues.append(TissueSlice(parts.astype(np.uint8), f"b{number}"))
+    return tissues

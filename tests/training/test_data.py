@@ -1,0 +1,34 @@
+"""Training data from disk."""
+
+import nibabel as nib
+import numpy as np
+from helpers.training import CONTRASTS, write_volume
+
+from mri2qmap_bids.training.data import load_folder
+
+
+def test_volumes_of_a_subject_are_paired_and_missing_contrasts_known(folder):
+    slices = load_folder(folder, CONTRASTS)
+    kinds = {tuple(item.present.tolist()) for item in slices}
+    none = (False, False)
+    assert kinds == {(True, False, False, True, *none), (False, True, False, False, *none)}
+    for item in slices:
+        assert item.images.shape[0] == 6
+        assert (item.images[~item.present] == 0).all()
+        assert 0.9 < item.images[item.present].max() < 2
+    assert {item.group for item in slices} == {"sub-01", "sub-02", "IXI001-HH"}
+
+
+def test_bad_volumes_are_skipped_by_name(folder, caplog):
+    (folder / "sub-03_T1w.nii.gz").write_bytes(b"no NIfTI")
+    write_volume(folder / "sub-04_bold.nii.gz")
+    nan = np.full((64, 60, 20), np.nan, np.float32)
+    nib.save(nib.Nifti1Image(nan, np.eye(4)), folder / "sub-05_T2w.nii.gz")
+    n_good = len(load_folder(folder / "sub-01", CONTRASTS))
+    slices = load_folder(folder, CONTRASTS)
+    assert len(slices) > n_good
+    for name in ("sub-03_T1w", "sub-04_bold", "sub-05_T2w"):
+        assert any(
+            name in record.getMessage() and "skipped" in record.getMessage()
+            for record in caplog.records
+        )
