@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -185,8 +186,8 @@ def test_a_killed_call_leaves_nothing_half_written_and_the_next_one_finishes(
 
 
 def test_a_call_that_is_told_to_stop_leaves_no_temporary_folder(small_dataset, tmp_path):
-    private = tmp_path / "tmp"
-    private.mkdir()
+    # Sockets lie in it only if its path is short.
+    private = Path(tempfile.mkdtemp(prefix="mri2qmap-test-"))
     process = subprocess.Popen(
         command(small_dataset, tmp_path / "out", tmp_path / "work"),
         env={**os.environ, "TMPDIR": str(private)},
@@ -205,6 +206,7 @@ def test_a_call_that_is_told_to_stop_leaves_no_temporary_folder(small_dataset, t
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGTERM
     assert list(private.iterdir()) == []
+    private.rmdir()
 
 
 def test_two_calls_share_an_output_directory(small_dataset, tmp_path):
