@@ -54,6 +54,7 @@ def make_base(folder: Path) -> Path:
     words += ["--frames", "24", "--noise", "0.01", "--b1", "0.1", "--seed", "1"]
     with contextlib.redirect_stderr(io.StringIO()):
         assert tools.main(words) == 0
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "filter.json").write_text(json.dumps({"mrf": {"acquisition": "2d"}}))
     (folder / "options.toml").write_text("random-seed = 3\nsloppy = true\n")
     weights = Path(tools.__file__).parent / "recon/denoisers/weights"
