@@ -23,6 +23,45 @@ from hypothesis import strategies as st
 from tests.helpers.hostile import KINDS, call, complaint, make_base
 
 
+def attack(
+    name: str, base: Path, n_cases: int, every: int, number: int
+) -> tuple[Counter[str], float]:
+    """Outcomes of some cases of one kind, and the seconds of the longest call."""
+    kind, outcomes, seconds = KINDS[name], Counter[str](), [0.0]
+
+    @seed(number)
+    @settings(
+        max_examples=n_cases,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.data())
+    def attempt(data: st.DataObject) -> None:
+        with tempfile.TemporaryDirectory(prefix="mri2qmap-case-") as place:
+            shutil.copytree(base, place, dirs_exist_ok=True)
+            root = Path(place) / "dataset"
+            path = root / kind.file
+            change = kind.spoil(data.draw, path)
+            options = [*kind.words]
+            if options:
+                beside = Path(place) / options[1].removeprefix("../")
+                options[1] = str(path if options[1] == "{}" else beside)
+            whole = outcomes.total() % every == 0
+            mode = ["--recon-method", "gridding", "--sloppy"] if whole else ["--dry-run"]
+            start = time.perf_counter()
+            code, log = call(root, *mode, *options)
+            seconds.append(time.perf_counter() - start)
+            wrong = complaint(root, code, log)
+        outcomes["wrong" if wrong else "refused" if code else "taken"] += 1
+        if wrong:
+            sys.stdout.write(f"{name}, {change}: {wrong}\n{log[-2000:]}\n")
+
+    attempt()
+    return outcomes, max(seconds)
+
+
 def main() -> int:
     """Spoil, look, count."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -30,53 +69,19 @@ def main() -> int:
     parser.add_argument("--whole", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     words = parser.parse_args()
-    outcomes: dict[str, Counter[str]] = {name: Counter() for name in KINDS}
-    longest = 0.0
+    faults, longest = 0, 0.0
     with tempfile.TemporaryDirectory(prefix="mri2qmap-hostile-") as place:
-        base = make_base(Path(place) / "base").parent
-        for name, kind in KINDS.items():
-            count = 0
-
-            @seed(words.seed)
-            @settings(
-                max_examples=words.cases // len(KINDS),
-                deadline=None,
-                database=None,
-                phases=[Phase.generate],
-                suppress_health_check=list(HealthCheck),
+        base = make_base(Path(place)).parent
+        for name in KINDS:
+            outcomes, seconds = attack(
+                name, base, words.cases // len(KINDS), words.whole, words.seed
             )
-            @given(st.data())
-            def attempt(data: st.DataObject) -> None:
-                nonlocal count, longest
-                count += 1
-                folder = Path(place) / "case"
-                shutil.copytree(base, folder)
-                root = folder / "dataset"
-                path = root / kind.file
-                change = kind.spoil(data.draw, path)
-                beside = folder / kind.words[1].removeprefix("../") if kind.words else path
-                options = (
-                    [kind.words[0], str(path if "{}" in kind.words else beside)]
-                    if kind.words
-                    else []
-                )
-                whole = count % words.whole == 0
-                mode = ["--recon-method", "gridding", "--sloppy"] if whole else ["--dry-run"]
-                start = time.perf_counter()
-                code, log = call(root, *mode, *options)
-                longest = max(longest, time.perf_counter() - start)
-                wrong = complaint(root, code, log)
-                outcomes[name]["wrong" if wrong else "refused" if code else "taken"] += 1
-                if wrong:
-                    sys.stdout.write(f"{name}, {change}: {wrong}\n{log[-2000:]}\n")
-                shutil.rmtree(folder)
-
-            attempt()
-            sys.stdout.write(f"{name}: {dict(outcomes[name])}\n")
+            faults, longest = faults + outcomes["wrong"], max(longest, seconds)
+            sys.stdout.write(f"{name}: {dict(outcomes)}\n")
             sys.stdout.flush()
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     sys.stdout.write(f"longest call {longest:.1f} s; at most {held:.2f} GB held\n")
-    return int(any(counts["wrong"] for counts in outcomes.values()))
+    return int(faults > 0)
 
 
 if __name__ == "__main__":
