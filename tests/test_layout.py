@@ -23,7 +23,6 @@ BY_THE_WHOLE = {
     "recon/forecast.py": "recon/planning/test_plan.py",
     "report/group.py": "report/test_page.py",
     "tools.py": "simulate/test_command.py",
-    "workflow/interfaces.py": "test_end_to_end.py",
     "workflow/planning.py": "workflow/test_slurm.py",
     "workflow/reports.py": "report/test_page.py",
     "recon/physics/sequences/bssfp.py": "recon/physics/test_sequences.py",

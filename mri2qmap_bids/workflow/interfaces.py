@@ -15,6 +15,11 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from mri2qmap_bids import __version__
+
+# To be raised when the maps or the outputs of a step change between versions.
+_RESULTS = 2
+
 
 class _StepOfRun(SimpleInterface):  # type: ignore[misc]
     """A step of one run: whatever goes wrong in it is said in one line with the run's raw file."""
@@ -77,6 +82,11 @@ class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     options = traits.Any(mandatory=True, desc="ReconOptions")
     weights_file = File(
         exists=True, desc="weights of the denoiser that the options name, so that a change is seen"
+    )
+    program = traits.Str(
+        f"{__version__} {_RESULTS}",
+        usedefault=True,
+        desc="version of this program: a work directory's results of another one are not taken",
     )
     memory_gb = traits.Float(nohash=True, desc="memory to use [GB]; default what there is")
     gpu_memory_gb = traits.Float(nohash=True, desc="memory of the GPU to use [GB]; default free")
