@@ -70,10 +70,24 @@ class Mutant:
 
 MUTANTS = (
     # Extended phase graphs.
-    Mutant(PHYSICS, "epg", "Inversion(), Spoil(), Delay", "Inversion(), Delay", "test_epg"),
-    Mutant(PHYSICS, "epg", "Readout(phase)]", "Readout(0.0)]", "test_epg"),
-    Mutant(PHYSICS, "epg", "Excitation(flip, phase)", "Excitation(flip, -phase)", "test_epg"),
-    Mutant(PHYSICS, "epg", "[Dephase(), Delay(tr - te)]", "[Dephase(), Delay(tr)]", "test_epg"),
+    Mutant(
+        PHYSICS,
+        "epg",
+        "torchsim.Inversion(), torchsim.Spoil()]",
+        "torchsim.Inversion()]",
+        "test_epg",
+    ),
+    Mutant(PHYSICS, "epg", "torchsim.Readout(phase)]", "torchsim.Readout(0.0)]", "test_epg"),
+    Mutant(
+        PHYSICS, "epg", "factor * flip_angle, phase)", "factor * flip_angle, -phase)", "test_epg"
+    ),
+    Mutant(
+        PHYSICS,
+        "epg",
+        "[torchsim.Dephase()] * int(cycles)",
+        "[torchsim.Dephase()] * 2 * int(cycles)",
+        "test_epg",
+    ),
     Mutant(PHYSICS, "epg", "t2, b1 * factor, n", "t2, factor, n", "test_epg"),
     Mutant(
         PHYSICS,
@@ -128,10 +142,16 @@ MUTANTS = (
         "test_subspace",
     ),
     Mutant(
-        PHYSICS, "subspace", "(kept < energy).sum()) + 1", "(kept < energy).sum())", "test_subspace"
+        PHYSICS,
+        "subspace",
+        "(energy_share < energy).sum()) + 1",
+        "(energy_share < energy).sum())",
+        "test_subspace",
     ),
     Mutant(PHYSICS, "subspace", "vectors.flip(1)[", "vectors[", "test_subspace"),
-    Mutant(PHYSICS, "subspace", "kept[rank - 1]", "kept[rank - 2]", "test_subspace"),
+    Mutant(
+        PHYSICS, "subspace", "energy_share[rank - 1]", "energy_share[rank - 2]", "test_subspace"
+    ),
     # Uncertainty.
     Mutant(PHYSICS, "uncertainty", "1j * columns[..., 2:]", "columns[..., 2:]", "test_uncertainty"),
     Mutant(
@@ -183,15 +203,15 @@ MUTANTS = (
     Mutant(
         PHYSICS,
         "contrasts",
-        "torch.quantile(seen, 0.98)",
-        "torch.quantile(seen, 0.5)",
+        "torch.quantile(bright, 0.98)",
+        "torch.quantile(bright, 0.5)",
         "test_contrasts",
     ),
     Mutant(
         PHYSICS,
         "masking",
-        "binary_dilation(kept, ball) & strong",
-        "binary_dilation(kept, ball)",
+        "binary_dilation(large, ball) & strong",
+        "binary_dilation(large, ball)",
         "test_masking",
     ),
     Mutant(PHYSICS, "masking", "0.7 * threshold_otsu", "1.7 * threshold_otsu", "test_masking"),
@@ -351,7 +371,11 @@ MUTANTS = (
         "test_circulant",
     ),
     Mutant(
-        ENCODING, "preconditioner", "* seen.conj()).sum(0)", "* seen).sum(0)", "test_preconditioner"
+        ENCODING,
+        "preconditioner",
+        "* coil_maps.conj()).sum(0)",
+        "* coil_maps).sum(0)",
+        "test_preconditioner",
     ),
     Mutant(ENCODING, "preconditioner", "return result / 2", "return result", "test_preconditioner"),
     Mutant(
@@ -513,16 +537,16 @@ MUTANTS = (
     Mutant(
         ACQUISITION,
         "trajectory",
-        '"cycles/pixel": 1 / per_pixel',
-        '"cycles/pixel": 1 / per_fov',
-        "test_raw",
+        "CYCLES_PER_PIXEL: per_pixel",
+        "CYCLES_PER_PIXEL: per_fov",
+        "test_trajectory",
     ),
     Mutant(
         ACQUISITION,
         "trajectory",
-        "1 / (2 * np.pi * per_pixel)",
-        "1 / (np.pi * per_pixel)",
-        "test_raw",
+        "per_pixel / (2 * np.pi)",
+        "per_pixel / np.pi",
+        "test_trajectory",
     ),
     Mutant(ACQUISITION, "trajectory", "energy[::-1] @ radius", "energy @ radius", "test_raw"),
     Mutant(ACQUISITION, "placement", "np.argsort(heights", "np.argsort(-heights", "test_raw"),
@@ -542,17 +566,17 @@ MUTANTS = (
     ),
     Mutant(
         ACQUISITION,
-        "raw",
-        "np.arange(imaging.sum()) % layout",
-        "np.arange(imaging.sum()) // layout",
-        "test_raw",
+        "lines",
+        "np.arange(len(lines)) % n_frames",
+        "np.arange(len(lines)) // n_frames",
+        "test_lines test_raw",
     ),
     Mutant(
         ACQUISITION,
         "header",
-        "value * 1e-3 for value in parameters.TE",
-        "value for value in parameters.TE",
-        "test_raw",
+        'values("TE", 1e-3)',
+        'values("TE", 1.0)',
+        "test_header test_raw",
     ),
 )
 
