@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.hostile import KINDS, call, complaint, make_base
+from tests.helpers.hostile import KINDS, call, complaint, make_base, options_of
 
 _EXAMPLES = 20
 
@@ -15,6 +15,13 @@ _EXAMPLES = 20
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_base(tmp_path_factory.mktemp("hostile")).parent
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_same_input_unspoiled_is_taken(base: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(base, tmp_path, dirs_exist_ok=True)
+    code, log = call(tmp_path / "dataset", "--dry-run", *options_of(KINDS[name], tmp_path))
+    assert code == 0, log
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -38,9 +45,7 @@ def test_spoiled_input_is_taken_or_refused(
         root = folder / "dataset"
         path = root / kind.file
         change = kind.spoil(data.draw, path)
-        beside = folder / kind.words[1].removeprefix("../") if kind.words else path
-        words = [kind.words[0], str(path if "{}" in kind.words else beside)] if kind.words else []
-        code, log = call(root, "--dry-run", *words)
+        code, log = call(root, "--dry-run", *options_of(kind, folder))
         wrong = complaint(root, code, log)
         shutil.rmtree(folder)
         assert not wrong, f"{name}, {change}: {wrong}\n{log}"

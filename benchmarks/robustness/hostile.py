@@ -20,7 +20,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.helpers.hostile import KINDS, call, complaint, make_base
+from tests.helpers.hostile import KINDS, call, complaint, make_base, options_of
 
 
 def attack(
@@ -44,10 +44,7 @@ def attack(
             root = Path(place) / "dataset"
             path = root / kind.file
             change = kind.spoil(data.draw, path)
-            options = [*kind.words]
-            if options:
-                beside = Path(place) / options[1].removeprefix("../")
-                options[1] = str(path if options[1] == "{}" else beside)
+            options = options_of(kind, Path(place))
             whole = outcomes.total() % every == 0
             mode = ["--recon-method", "gridding", "--sloppy"] if whole else ["--dry-run"]
             start = time.perf_counter()

@@ -56,11 +56,21 @@ def make_base(folder: Path) -> Path:
         assert tools.main(words) == 0
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "filter.json").write_text(json.dumps({"mrf": {"acquisition": "2d"}}))
-    (folder / "options.toml").write_text("random-seed = 3\nsloppy = true\n")
+    (folder / "options.toml").write_text("[options]\nrandom_seed = 3\nsloppy = true\nrecon_method = \"subspace\"\n")
     weights = Path(tools.__file__).parent / "recon/denoisers/weights"
     for suffix in (".json", ".safetensors"):
         shutil.copy(weights / f"joint{suffix}", folder / f"weights{suffix}")
     return root
+
+
+def options_of(kind: Kind, folder: Path) -> list[str]:
+    """Further arguments for a copy of the base in a folder."""
+    if not kind.words:
+        return []
+    option, name = kind.words
+    root = folder / "dataset"
+    path = root / kind.file if name == "{}" else folder / name.removeprefix("../")
+    return [option, str(path)]
 
 
 def call(root: Path, *words: str) -> tuple[int, str]:
