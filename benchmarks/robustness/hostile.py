@@ -65,13 +65,14 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--whole", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     words = parser.parse_args()
     faults, longest = 0, 0.0
     with tempfile.TemporaryDirectory(prefix="mri2qmap-hostile-") as place:
         base = make_base(Path(place)).parent
-        for name in KINDS:
+        for name in words.kinds:
             outcomes, seconds = attack(
-                name, base, words.cases // len(KINDS), words.whole, words.seed
+                name, base, words.cases // len(words.kinds), words.whole, words.seed
             )
             faults, longest = faults + outcomes["wrong"], max(longest, seconds)
             sys.stdout.write(f"{name}: {dict(outcomes)}\n")
