@@ -56,7 +56,9 @@ def make_base(folder: Path) -> Path:
         assert tools.main(words) == 0
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "filter.json").write_text(json.dumps({"mrf": {"acquisition": "2d"}}))
-    (folder / "options.toml").write_text("[options]\nrandom_seed = 3\nsloppy = true\nrecon_method = \"subspace\"\n")
+    (folder / "options.toml").write_text(
+        '[options]\nrandom_seed = 3\nsloppy = true\nrecon_method = "subspace"\n'
+    )
     weights = Path(tools.__file__).parent / "recon/denoisers/weights"
     for suffix in (".json", ".safetensors"):
         shutil.copy(weights / f"joint{suffix}", folder / f"weights{suffix}")

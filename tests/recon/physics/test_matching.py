@@ -37,15 +37,16 @@ def compressed(sequence, dictionary, t1, t2):
     return (signals @ dictionary.basis.conj()).T
 
 
-def test_every_atom_matches_itself(dictionary):
-    maps = match(
-        dictionary.atoms[dictionary.physical].T.to(torch.complex64), dictionary, refine=False
-    )
+@pytest.mark.parametrize("exhaustive", [True, False])
+def test_every_atom_matches_itself(dictionary, exhaustive):
+    atoms = dictionary.atoms[dictionary.physical].T.to(torch.complex64)
+    maps = match(atoms, dictionary, refine=False, exhaustive=exhaustive)
     pairs = torch.cartesian_prod(dictionary.t1, dictionary.t2)[dictionary.physical]
-    assert torch.equal(maps.t1, pairs[:, 0])
-    assert torch.equal(maps.t2, pairs[:, 1])
-    assert torch.allclose(maps.m0, torch.ones_like(maps.m0), atol=1e-4)
-    assert maps.correlation.min() > 1 - 1e-5
+    own = (maps.t1 == pairs[:, 0]) & (maps.t2 == pairs[:, 1])
+    # A quick search may take a neighbour that is as good.
+    assert own.all() if exhaustive else own.float().mean() > 0.9
+    assert torch.allclose(maps.m0[own], torch.ones_like(maps.m0[own]), atol=1e-4)
+    assert maps.correlation.min() > 1 - (1e-5 if exhaustive else 2e-3)
 
 
 def test_refinement_finds_tissues_between_the_grid_points(sequence, dictionary):
