@@ -141,7 +141,7 @@ def t1_of(dataset: Path, method: str, folder: Path) -> NDArray[np.float64]:
     ]
     if mri2qmap([*words, "--recon-method", method, "--force"]) != 0:
         sys.exit(f"{dataset}: {method} failed")
-    (path,) = (folder / method).rglob("*_T1map.nii.gz")
+    (path,) = (folder / method).rglob("sub-nist_T1map.nii.gz")
     return np.asarray(nib.load(path).dataobj).T[0]
 
 

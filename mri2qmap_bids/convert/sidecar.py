@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mri2qmap_bids.convert.conversion import Conversion
+from mri2qmap_bids.dataset.sequence_keys import made_of_events
 from mri2qmap_bids.dataset.sidecar import read_layout, read_sequence, sidecar_name
 from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import InputError, SidecarError
@@ -89,17 +90,21 @@ def make_sidecar(source: Path, conversion: Conversion, user: Mapping[str, Any]) 
         raise SidecarError(
             f"{source}: FlipAngle must have one value for each of the {scan.n_frames} frames, got {frames}"
         )
-    missing = [key for key in _REQUIRED if key not in complete]
-    if "FlipAngle" in complete and frames is None:
+    missing = [] if made_of_events(complete) else [key for key in _REQUIRED if key not in complete]
+    if "FlipAngle" in complete and frames is None and not made_of_events(complete):
         missing.append("FlipAngle with one value for each frame")
     try:
         read_layout(content, scan.n_frames, source)
-        if not missing:
-            read_sequence(complete, None, source)
+        sequence = None if missing else read_sequence(complete, None, source)
     except SidecarError as error:
         # There is no sidecar beside the source yet.
         text = str(error).replace(sidecar_name(source), f"the sidecar of {source}")
         raise SidecarError(text) from error
+    if sequence is not None and sequence.n_frames != scan.n_frames:
+        raise SidecarError(
+            f"{source}: the pulse sequence must have the {scan.n_frames} frames of the scan, got "
+            f"{sequence.n_frames}"
+        )
     if missing:
         logger.warning(
             "%s: the sidecar lacks %s, which a reconstruction needs; add them with --sidecar or in MRF.json",

@@ -127,3 +127,20 @@ def test_what_a_reconstruction_lacks_is_named(scan, caplog, missing):
 def test_trains_that_do_not_fit_are_refused(scan, changes, words):
     with pytest.raises(SidecarError, match=f"scan.dat: {words}"):
         make_sidecar(SOURCE, conversion(scan), TRAIN | changes)
+
+
+def test_other_pulse_sequences_need_their_own_keys_alone(scan, caplog):
+    echoes = {
+        "PulseSequenceType": "SpinEcho",
+        "EchoTime": 0.01,
+        "RepetitionTimeExcitation": 4.5,
+        "InversionTime": [0.05, 0.1, 1.0, 3.0],
+    }
+    assert (
+        make_sidecar(SOURCE, conversion(scan), echoes)["InversionTime"] == echoes["InversionTime"]
+    )
+    assert not caplog.records
+    with pytest.raises(SidecarError, match="must have the 4 frames of the scan, got 2"):
+        make_sidecar(SOURCE, conversion(scan), echoes | {"InversionTime": [0.05, 0.1]})
+    with pytest.raises(SidecarError, match="EchoTime must be given"):
+        make_sidecar(SOURCE, conversion(scan), {k: v for k, v in echoes.items() if k != "EchoTime"})
