@@ -5,8 +5,8 @@ python -m benchmarks.measured.irse DATA WORK
 DATA is a folder with raw_TI50ms.mat ... raw_TI3000ms.mat (128 lines, 20 coils, 128 samples each): the ISMRM/NIST
 phantom at 3 T, TR 4.5 s, TE 10 ms. The ten inversion times are ten frames of one scan, converted by
 ``mri2qmap-tools convert arrays`` and reconstructed by ``mri2qmap`` with all lines, and with every fourth or
-eighth line of each frame (another one in every frame). Writes irse.json into WORK; ``--table`` makes irse.md and
-irse.png of it.
+eighth line of each frame (another one in every frame). Writes irse.json and the maps into WORK; with ``--table FILE``
+it only makes a table of them, below the line ``<!-- table -->`` of that file, and a picture beside it.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import json
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nibabel as nib
 import numpy as np
 import scipy.io
@@ -145,6 +146,37 @@ def t1_of(dataset: Path, method: str, folder: Path) -> NDArray[np.float64]:
     return np.asarray(nib.load(path).dataobj).T[0]
 
 
+def write_table(work: Path, file: Path) -> None:
+    """Median T1 of every sphere, and the maps."""
+    results = json.loads((work / "irse.json").read_text())
+    head = "| method | lines | " + " | ".join(map(str, NOMINAL)) + " | mean error above 100 ms |"
+    rows = [head, "|---" * (3 + len(NOMINAL)) + "|"]
+    long = np.array(NOMINAL) > 100
+    for name, spheres_of in results["t1"].items():
+        method, factor = name.split()
+        values = np.array([median for median, _ in spheres_of])
+        error = 100 * np.abs(values / NOMINAL - 1)[long].mean()
+        lines = "all" if factor == "1" else f"1 of {factor}"
+        cells = " | ".join(f"{value:.0f}" for value in values)
+        rows.append(f"| {method} | {lines} | {cells} | {error:.1f} % |")
+    text = file.read_text().split("<!-- table -->")[0]
+    file.write_text(f"{text}<!-- table -->\n\n" + "\n".join(rows) + "\n")
+    methods = list(dict.fromkeys(name.split()[0] for name in results["t1"]))
+    factors = list(dict.fromkeys(name.split()[1] for name in results["t1"]))
+    figure, axes = plt.subplots(
+        len(factors), len(methods), figsize=(2.6 * len(methods), 2.6 * len(factors)), squeeze=False
+    )
+    for row, factor in zip(axes, factors, strict=True):
+        for axis, method in zip(row, methods, strict=True):
+            path = work / f"t1-{method}-{factor}.npy"
+            axis.axis("off")
+            if path.exists():
+                axis.imshow(np.load(path)[20:108, 18:106], vmin=0, vmax=2.2, cmap="inferno")
+                axis.set_title(f"{method}, {'all lines' if factor == '1' else f'1 of {factor}'}")
+    figure.tight_layout()
+    figure.savefig(file.with_suffix(".png"), dpi=80)
+
+
 def main() -> None:
     """Reconstruct, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -152,7 +184,11 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--factors", nargs="+", type=int, default=[1, 4, 8])
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--table", type=Path)
     words = parser.parse_args()
+    if words.table:
+        write_table(words.work, words.table)
+        return
     kspace = read_kspace(words.data)
     labels = spheres(kspace.shape[2:])
     efficiency = best_efficiency(kspace, labels > 0)
