@@ -17,8 +17,10 @@ from mri2qmap_bids.convert.pulseq import read_pulseq_scan
 from mri2qmap_bids.convert.readouts import COUNTERS, Readouts, assemble, frames_of
 from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.acquisition.dimension import dimension_of
-from mri2qmap_bids.recon.acquisition.flags import Role
+from mri2qmap_bids.recon.acquisition.flags import Role, has_flag
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
+from mri2qmap_bids.recon.acquisition.noise import noise_scale
+from mri2qmap_bids.recon.acquisition.raw import line_of, samples_of
 from mri2qmap_bids.recon.acquisition.table import (
     AcquisitionTable,
     document_of,
@@ -58,7 +60,10 @@ def convert_ismrmrd(path: Path, options: ConversionOptions) -> Conversion:
         samples, stored = _imaging(
             path, group["data"], heads, np.flatnonzero(is_image), options.pulseq is not None
         )
-        noise = [_complex(group["data"][int(n)]) for n in np.flatnonzero(is_noise)]
+        noise = [
+            (samples_of(path, n, group["data"][n]), float(heads["sample_time_us"][n]) * 1e-6)
+            for n in np.flatnonzero(is_noise).tolist()
+        ]
     labels = _coil_names(document)
     images, n_coils = heads[is_image], samples[0].shape[0]
     readouts = Readouts(samples, _counters(images), [_head(head) for head in images])
@@ -67,7 +72,7 @@ def convert_ismrmrd(path: Path, options: ConversionOptions) -> Conversion:
     if played is not None:
         part = as_played(played, readouts, path)
         readouts, frame, stored = part.readouts, part.frame, part.positions
-        noise += part.noise
+        noise += [(samples, 0.0) for samples in part.noise]  # with the bandwidth of the scan
         options = with_pulseq(options, played)
     else:
         frame = frames_of(path, readouts, options.frame_counter, options.n_frames)
@@ -77,19 +82,19 @@ def convert_ismrmrd(path: Path, options: ConversionOptions) -> Conversion:
     placement = place_readouts(path, readouts, centres, frame, header, options, stored)
     dwell = float(images["sample_time_us"][0]) * 1e-6
     dwell_time = dwell * placement.oversampling
-    noise_dwell = float(heads["sample_time_us"][is_noise][0]) * 1e-6 if is_noise.any() else 0.0
-    scale = np.sqrt(noise_dwell / dwell_time) if noise_dwell > 0 and dwell_time > 0 else 1.0
     is_cartesian = stored is None and options.trajectory is None
     against = is_cartesian and _counts_against_directions(document)
     reverse = against if options.reverse_k is None else options.reverse_k
-    fitting = [part for part in noise if part.shape[0] == n_coils]
+    fitting = [
+        part * noise_scale(own, dwell_time) for part, own in noise if part.shape[0] == n_coils
+    ]
     scan, lengths = assemble(
         path,
         placement.readouts,
         [-part for part in placement.positions] if reverse else placement.positions,
         frame,
         placement.header,
-        np.concatenate(fitting, axis=1) * np.float32(scale) if fitting else None,
+        np.concatenate(fitting, axis=1) if fitting else None,
     )
     return Conversion(
         scan=scan,
@@ -132,9 +137,7 @@ def _fitting(
     n_slices = len(np.unique(heads["idx"]["slice"]))
     n_dim = 3 if dimension_of(path, source, stored, n_slices, None).is_3d else 2
     positions = [part[:, :n_dim] for part in stored]
-    reverse = np.flatnonzero(
-        heads["flags"].astype(np.uint64) >> np.uint64(ismrmrd.ACQ_IS_REVERSE - 1) & np.uint64(1)
-    )
+    reverse = np.flatnonzero(has_flag(heads, "IS_REVERSE"))
     if len(reverse):
         lengths = np.array([len(positions[number]) for number in reverse])
         kspace = np.concatenate([samples[number] for number in reverse], axis=1)
@@ -217,40 +220,18 @@ def _imaging(
         raise RawDataError(
             f"{path}: all or no imaging acquisitions must carry a trajectory, got {sorted(dims)} components"
         )
+    is_reverse = has_flag(heads, "IS_REVERSE")
     samples, stored = [], []
     with tqdm(total=len(places), unit="readouts", desc=path.name, disable=None) as bar:
         for start in range(0, len(places), _AT_ONCE):
-            for record in data[places[start : start + _AT_ONCE].tolist()]:
-                values, positions = _readout(path, record, as_sampled)
-                samples.append(values)
+            numbers = places[start : start + _AT_ONCE].tolist()
+            for number, record in zip(numbers, data[numbers], strict=True):
+                values, positions = line_of(path, number, record)
+                turned = dims == {0} and not as_sampled and is_reverse[number]
+                samples.append(values[:, ::-1] if turned else values)
                 stored.append(positions)
                 bar.update()
     return samples, stored if dims != {0} else None
-
-
-def _readout(
-    path: Path, record: Any, as_sampled: bool
-) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-    """Samples and positions to keep of one acquisition; reversed lines without positions are turned round."""
-    head = record["head"]
-    count, dims = int(head["number_of_samples"]), int(head["trajectory_dimensions"])
-    values, positions = _complex(record), np.asarray(record["traj"], np.float32)
-    if values.shape[1] != count or positions.size != count * dims:
-        raise RawDataError(
-            f"{path}: acquisition {head['scan_counter']} must hold data and trajectory for its {count} "
-            f"samples, got {values.shape[1]} and {positions.size // max(dims, 1)}"
-        )
-    whole = slice(int(head["discard_pre"]), count - int(head["discard_post"]))
-    values = values[:, whole]
-    if dims == 0 and not as_sampled and int(head["flags"]) >> (ismrmrd.ACQ_IS_REVERSE - 1) & 1:
-        values = values[:, ::-1]
-    return values, positions.reshape(count, dims)[whole, :3]
-
-
-def _complex(record: Any) -> NDArray[np.complex64]:
-    """Samples of one acquisition, shape (coil, sample)."""
-    values = np.ascontiguousarray(record["data"], dtype=np.float32).view(np.complex64)
-    return values.reshape(int(record["head"]["active_channels"]), -1)
 
 
 def _counters(heads: NDArray[Any]) -> dict[str, NDArray[np.int64]]:

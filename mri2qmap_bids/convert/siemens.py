@@ -25,6 +25,7 @@ from mri2qmap_bids.convert.pulseq import read_pulseq_scan
 from mri2qmap_bids.convert.readouts import Readouts, assemble, frames_of
 from mri2qmap_bids.errors import InputError, RawDataError
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
+from mri2qmap_bids.recon.acquisition.noise import noise_scale
 
 logger = logging.getLogger(__name__)
 
@@ -408,6 +409,5 @@ def _noise(
     parts = list(own_noise)
     for number, (_, samples) in noise:
         own = protocols[number].dwell_time
-        scale = np.sqrt(own / dwell_time) if own > 0 and dwell_time > 0 else 1.0
-        parts.append(samples * np.float32(scale))
+        parts.append(samples * noise_scale(own, dwell_time))
     return np.concatenate(parts, axis=1)

@@ -1,5 +1,6 @@
 """Frames of a Pulseq file: its excitations, ordered by shots."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def shots_of(timeline: Timeline, path: Path, n_frames: int | None = None) -> Sho
 def _first_pulse(timeline: Timeline, frames: list[tuple[int, ...]], frame: int) -> int:
     """Number of the first pulse that belongs to a frame: after the frame before it was read."""
     last_readout = timeline.readouts[frames[frame - 1][-1]]
-    return int(sum(pulse.time < last_readout.time[-1] for pulse in timeline.pulses))
+    return bisect_left(timeline.pulses, last_readout.time[-1], key=lambda pulse: pulse.time)
 
 
 def _frames(timeline: Timeline) -> list[tuple[int, ...]]:

@@ -127,3 +127,21 @@ def test_the_pulseq_file_must_be_there_and_alone(tmp_path, capsys):
     seq = pulseq_file(tmp_path / "a.seq", flat_train(2))
     assert convert(source, tmp_path / "bids", "--pulseq", seq, "--trajectory", "k.npy") == 64
     assert "--trajectory must be absent" in capsys.readouterr().err
+
+
+def test_only_the_noise_scan_is_rescaled_to_the_bandwidth_of_the_scan(tmp_path):
+    import ismrmrd
+
+    seq = pulseq_file(tmp_path / "a.seq", [NOISE, NOISE, *flat_train(3)])
+    noise = acquisition(
+        np.ones((2, 30)), None, flags=[ismrmrd.ACQ_IS_NOISE_MEASUREMENT], sample_time_us=1.0
+    )
+    lines = [
+        acquisition(np.full((2, 20), number + 1 + 0j), None, sample_time_us=4.0)
+        for number in range(5)
+    ]
+    source = write_file(tmp_path / "raw.h5", [noise, *lines], header_xml())
+    assert convert(source, tmp_path / "bids", "--pulseq", seq) == 0
+    scan = read_raw(tmp_path / "bids" / f"{RUN}.h5", ReadLayout(3, trajectory_units="cycles/fov"))
+    expected = np.concatenate([np.full(30, 0.5), np.full(20, 1.0), np.full(20, 2.0)])
+    np.testing.assert_allclose(scan.noise[0].real, expected)

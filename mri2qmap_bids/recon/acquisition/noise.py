@@ -1,5 +1,6 @@
 """Receiver noise: covariance and whitening."""
 
+import numpy as np
 import torch
 
 from mri2qmap_bids.recon.arrays import KSpace
@@ -41,3 +42,17 @@ def whitening_matrix(noise: KSpace) -> torch.Tensor:
     identity = torch.eye(n_coils, dtype=factor.dtype, device=factor.device)
     whitening: torch.Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
     return whitening.to(noise.dtype)
+
+
+def noise_scale(dwell_noise: float, dwell_image: float) -> np.float32:
+    """Factor from the noise of a noise scan to that of the image, sqrt(dwell_noise / dwell_image).
+
+    Noise power is proportional to bandwidth.
+
+    Parameters
+    ----------
+    dwell_noise, dwell_image
+        Time between samples, in one unit; with one that is not known (0) the factor is 1.
+    """
+    known = 0 < dwell_noise < np.inf and 0 < dwell_image < np.inf
+    return np.float32(np.sqrt(dwell_noise / dwell_image) if known else 1.0)

@@ -17,6 +17,7 @@ from mri2qmap_bids.recon.acquisition.flags import Role, has_flag, roles_of
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.layout import ReadLayout
 from mri2qmap_bids.recon.acquisition.lines import ImageLines, image_lines
+from mri2qmap_bids.recon.acquisition.noise import noise_scale
 from mri2qmap_bids.recon.acquisition.placement import place
 from mri2qmap_bids.recon.acquisition.table import open_file, read_table
 from mri2qmap_bids.recon.acquisition.trajectory import (
@@ -258,18 +259,12 @@ def _read_noise(file: h5py.File, lines: ImageLines) -> torch.Tensor | None:
         return None
     parts = []
     for number in matches.tolist():
-        parts.append(_samples(table.path, number, data[number]))
+        parts.append(samples_of(table.path, number, data[number]))
         _check_finite(table.path, number, "noise", parts[-1])
     dwell_image = float(lines.heads["sample_time_us"][0])
-    # Noise power is proportional to bandwidth: a noise scan with another dwell time is rescaled.
-    scales = [_noise_scale(float(dwell), dwell_image) for dwell in heads["sample_time_us"][matches]]
+    scales = [noise_scale(float(dwell), dwell_image) for dwell in heads["sample_time_us"][matches]]
     scaled = [part * scale for part, scale in zip(parts, scales, strict=True)]
     return torch.from_numpy(np.concatenate(scaled, axis=1))
-
-
-def _noise_scale(dwell_noise: float, dwell_image: float) -> np.float32:
-    known = 0 < dwell_noise < np.inf and 0 < dwell_image < np.inf
-    return np.float32(np.sqrt(dwell_noise / dwell_image) if known else 1.0)
 
 
 def _read_slice(data: h5py.Dataset, lines: ImageLines, number: int) -> SliceSamples:
@@ -286,7 +281,7 @@ def _read_slice(data: h5py.Dataset, lines: ImageLines, number: int) -> SliceSamp
         part = rows[block : block + _READ_AT_ONCE]
         for offset, record in enumerate(data[part.tolist()], block):
             span = slice(ends[offset] - lengths[offset], ends[offset])
-            kspace[:, span], positions[span] = _line(path, int(rows[offset]), record)
+            kspace[:, span], positions[span] = line_of(path, int(rows[offset]), record)
     trajectory = positions[:, : 3 if lines.is_3d else 2]
     if not (lines.is_3d or lines.has_density):
         _check_flat(path, positions)
@@ -324,8 +319,21 @@ def _check_flat(path: Path, trajectory: NDArray[np.float32]) -> None:
         )
 
 
-def _samples(path: Path, number: int, record: Any) -> NDArray[np.complex64]:
-    """All samples of one acquisition, checked, shape (coil, sample)."""
+def samples_of(path: Path, number: int, record: Any) -> NDArray[np.complex64]:
+    """All samples of one acquisition, shape (coil, sample).
+
+    Parameters
+    ----------
+    path, number
+        The file and the acquisition's place in it, for messages.
+    record
+        The acquisition as stored.
+
+    Raises
+    ------
+    RawDataError
+        If it does not hold what its header says.
+    """
     head = record["head"]
     shape = int(head["active_channels"]), int(head["number_of_samples"])
     values = np.ascontiguousarray(record["data"], dtype=np.float32)
@@ -337,13 +345,24 @@ def _samples(path: Path, number: int, record: Any) -> NDArray[np.complex64]:
     return values.view(np.complex64).reshape(shape)
 
 
-def _line(
+def line_of(
     path: Path, number: int, record: Any
 ) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-    """Samples (coil, sample) and positions (sample, dim) of one acquisition without those to discard."""
+    """Samples (coil, sample) and positions (sample, dim) of one acquisition without those to discard.
+
+    Parameters
+    ----------
+    path, number, record
+        As of :func:`samples_of`.
+
+    Raises
+    ------
+    RawDataError
+        If it does not hold what its header says, or a value is not finite.
+    """
     head = record["head"]
     n_samples, n_dims = int(head["number_of_samples"]), int(head["trajectory_dimensions"])
-    samples = _samples(path, number, record)
+    samples = samples_of(path, number, record)
     positions = np.asarray(record["traj"], np.float32)
     if positions.size != n_samples * n_dims:
         raise RawDataError(

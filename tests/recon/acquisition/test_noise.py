@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mri2qmap_bids.recon.acquisition.noise import whitening_matrix
+from mri2qmap_bids.recon.acquisition.noise import noise_scale, whitening_matrix
 
 
 def coloured(n_coils=4, n_samples=20000):
@@ -34,3 +34,9 @@ def test_too_few_samples_or_a_dead_coil_are_refused():
     noise[2] = 0
     with pytest.raises(ValueError, match="positive definite"):
         whitening_matrix(noise)
+
+
+def test_noise_scales_with_the_root_of_the_bandwidth_where_it_is_known():
+    assert noise_scale(1.0, 4.0) == 0.5
+    assert noise_scale(4.0, 1.0) == 2.0
+    assert noise_scale(0.0, 4.0) == noise_scale(4.0, float("inf")) == 1.0
