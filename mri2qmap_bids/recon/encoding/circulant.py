@@ -7,14 +7,9 @@ import torch
 
 from mri2qmap_bids.recon.arrays import SampleWeights, SubspaceImage
 from mri2qmap_bids.recon.encoding.forward import Encoding
+from mri2qmap_bids.recon.encoding.frequency_matrices import frequency_pairs, multiply
 from mri2qmap_bids.recon.encoding.nufft import Nufft
-from mri2qmap_bids.recon.encoding.toeplitz import (
-    ToeplitzNormal,
-    frequency_pairs,
-    interleaved_ramp,
-    lag_block,
-    mix,
-)
+from mri2qmap_bids.recon.encoding.toeplitz import ToeplitzNormal, interleaved_ramp, lag_block
 
 _FREQUENCIES_AT_ONCE = 1 << 18
 # Density relative to the level below which a frequency counts as not sampled.
@@ -90,7 +85,7 @@ def circulant_of(
     for pair, (i, j) in enumerate(frequency_pairs(rank)):
         total = torch.zeros(encoding.shape, dtype=torch.complex64, device=upper.device)
         if operator is not None:
-            lags = _lag_blocks(operator.grids(pair, upper.device))
+            lags = _lag_blocks(operator.grids(pair, upper.device), encoding.shape)
         else:
             courses = (encoding.basis[:, i].conj() * encoding.basis[:, j])[encoding.frame]
             courses = courses if weights is None else courses * weights
@@ -105,7 +100,7 @@ def circulant_of(
 def apply_circulant(circulant: Circulant, image: SubspaceImage) -> SubspaceImage:
     """The circulant operator applied to an image, shape (rank, *space)."""
     axes = tuple(range(2, image.ndim + 1))
-    spectrum = mix(circulant.upper, torch.fft.fftn(image[None], dim=axes))
+    spectrum = multiply(circulant.upper, torch.fft.fftn(image[None], dim=axes))
     applied: torch.Tensor = torch.fft.ifftn(spectrum, dim=axes)[0]
     return applied
 
@@ -187,24 +182,38 @@ def _coil_overlap(encoding: Encoding) -> dict[tuple[int, ...], torch.Tensor]:
         for coil in encoding.coils:
             power += torch.fft.fftn(coil * ramp).abs().square()
         grids[parity] = power.to(torch.complex64)
-    blocks = _lag_blocks(grids)
+    blocks = _lag_blocks(grids, shape)
     # sum_r conj(S(r)) S(r + n) is the inverse transform of |FFT S|^2; lag n needs its conjugate.
     return {block: values.conj() / n_voxels for block, values in blocks.items()}
 
 
 def _lag_blocks(
-    grids: dict[tuple[int, ...], torch.Tensor],
+    grids: dict[tuple[int, ...], torch.Tensor], shape: tuple[int, ...]
 ) -> dict[tuple[int, ...], torch.Tensor]:
-    """Inverse transform, by blocks, of a spectrum on the doubled grid stored as interleaved grids."""
-    shape = next(iter(grids.values())).shape
+    """Lags [0, N) and [-N, 0), by blocks, of a spectrum on a doubled grid stored as interleaved grids.
+
+    Parameters
+    ----------
+    grids
+        Spectrum by interleaved grid, each of size N or more.
+    shape
+        N along every axis.
+    """
+    grid = tuple(next(iter(grids.values())).shape)
     parts = {}
-    for parity, grid in grids.items():
-        ramp = interleaved_ramp(tuple(shape), parity, grid.device)
-        parts[parity] = torch.fft.ifftn(grid) * ramp.conj() / 2 ** len(shape)
+    for parity, spectrum in grids.items():
+        ramp = interleaved_ramp(grid, parity, spectrum.device)
+        parts[parity] = torch.fft.ifftn(spectrum) * ramp.conj() / 2 ** len(grid)
     blocks = {}
     for block in grids:
-        total = torch.zeros_like(next(iter(parts.values())))
+        # The first N lags of a block that begins at 0, the last N of one that ends at -1.
+        lags = tuple(
+            slice(size - n, None) if b else slice(n)
+            for b, n, size in zip(block, shape, grid, strict=True)
+        )
+        total = torch.zeros(shape, dtype=torch.complex64, device=parts[block].device)
         for parity, part in parts.items():
-            total.add_(part, alpha=(-1) ** sum(p * b for p, b in zip(parity, block, strict=True)))
+            sign = (-1) ** sum(p * b for p, b in zip(parity, block, strict=True))
+            total.add_(part[lags], alpha=sign)
         blocks[block] = total
     return blocks

@@ -6,7 +6,7 @@ import torch
 
 from mri2qmap_bids.recon.arrays import CoilMaps, SubspaceImage
 from mri2qmap_bids.recon.encoding.circulant import Circulant, inverse
-from mri2qmap_bids.recon.encoding.toeplitz import mix
+from mri2qmap_bids.recon.encoding.frequency_matrices import add_coils, multiply
 
 _SOFTENING, _LEAST = 0.3, 0.05
 """Constant added to the circulant's matrices, relative to C_11 clamped between a twentieth of its median
@@ -54,9 +54,8 @@ def preconditioner(
         # The first batch is B itself, as for a coil of sensitivity 1.
         batches = [torch.ones_like(coils[:1]), *torch.split(coils, coils_at_once)]
         for batch in batches:
-            coil_maps = batch[:, None]
-            spectrum = mix(approximate.upper, torch.fft.fftn(image * coil_maps, dim=axes))
-            result += (torch.fft.ifftn(spectrum, dim=axes) * coil_maps.conj()).sum(0)
+            spectrum = multiply(approximate.upper, torch.fft.fftn(image * batch[:, None], dim=axes))
+            add_coils(torch.fft.ifftn(spectrum, dim=axes), batch, result)
         return result / 2
 
     return apply

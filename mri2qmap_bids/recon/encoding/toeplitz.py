@@ -3,12 +3,19 @@
 import math
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from scipy.fft import next_fast_len
 
 from mri2qmap_bids.recon.arrays import CoilMaps, SampleWeights, SubspaceImage
 from mri2qmap_bids.recon.encoding.forward import Encoding
+from mri2qmap_bids.recon.encoding.frequency_matrices import (
+    add_coils,
+    frequency_pairs,
+    multiply,
+    widened,
+)
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 
 Storage = Literal["single", "half", "host"]
@@ -20,26 +27,32 @@ _HALF_RANGE = 1024.0
 
 @dataclass(frozen=True, eq=False)
 class ToeplitzNormal:
-    """Spectra of the r x r convolution kernels of A^H W A on the doubled grid.
+    """Spectra of the r x r convolution kernels of A^H W A on a doubled grid.
 
-    The doubled grid's frequencies f = 2 g + q are stored as 2^dim interleaved grids
-    q of the image's own size, so that applying the operator needs no padding.
+    The frequencies f = 2 g + q of the doubled grid are stored as 2^dim interleaved grids q of
+    half its size. This is the image's size, or a little more where the Fourier transform is fast
+    (74 = 2 x 37 takes five times as long as 75 = 3 x 5 x 5).
     """
 
     spectra: torch.Tensor
-    """Kernels of the pairs i <= j, shape (2^dim, pair, *space); real for a real basis."""
+    """Kernels of the pairs i <= j, shape (2^dim, pair, *grid); real for a real basis."""
     scales: tuple[float, ...]
     """Factor by which the stored values of each pair are multiplied."""
     coils: CoilMaps
-    """Sensitivities S, shape (coil, *space)."""
+    """Sensitivities S, zero outside the image, shape (coil, *grid)."""
     coils_at_once: int = 1
     """Coils processed together."""
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Size of each interleaved grid."""
+        return tuple(self.coils.shape[1:])
 
     def grids(self, pair: int, device: torch.device) -> dict[tuple[int, ...], torch.Tensor]:
         """A pair's spectrum by interleaved grid q, complex64 on a device."""
         parities = product((0, 1), repeat=self.coils.ndim - 1)
         return {
-            parity: _widened(self.spectra[q, pair].to(device), self.coils.ndim).to(torch.complex64)
+            parity: widened(self.spectra[q, pair].to(device), self.coils.ndim).to(torch.complex64)
             * self.scales[pair]
             for q, parity in enumerate(parities)
         }
@@ -76,7 +89,7 @@ def toeplitz_normal(
     Fessler et al., Toeplitz-based iterative image reconstruction (2005),
     doi:10.1109/TSP.2005.853152.
     """
-    shape = encoding.shape
+    shape = fast_grid(encoding.shape)
     real = not encoding.basis.is_complex()
     kernels = _Blocks(encoding, shape) if by_blocks else _Whole(encoding, shape)
     pairs = frequency_pairs(encoding.basis.shape[1])
@@ -105,13 +118,13 @@ def toeplitz_normal(
             scaled = part / scale if storage == "half" else part
             spectra[q, pair] = torch.view_as_real(scaled) if parts else scaled
         scales.append(scale)
-    return ToeplitzNormal(spectra, tuple(scales), encoding.coils, coils_at_once)
+    return ToeplitzNormal(spectra, tuple(scales), _padded(encoding.coils, shape), coils_at_once)
 
 
 def apply(operator: ToeplitzNormal, image: SubspaceImage) -> SubspaceImage:
     """A^H W A x = sum_c S_c^H T S_c x.
 
-    With ramp_q(n) = exp(-i pi q n / N), T x = 2^-dim sum_q conj(ramp_q)
+    With ramp_q(n) = exp(-i pi q n / N) on grids of N, T x = 2^-dim sum_q conj(ramp_q)
     IFFT(K_q FFT(ramp_q x)), identical to the zero-padded convolution.
 
     Parameters
@@ -121,19 +134,41 @@ def apply(operator: ToeplitzNormal, image: SubspaceImage) -> SubspaceImage:
     image
         Subspace image x, shape (rank, *space).
     """
-    shape = image.shape[1:]
+    grid = operator.grid
     axes = tuple(range(2, image.ndim + 1))
-    result = torch.zeros_like(image)
+    padded = _padded(image, grid)
+    total = torch.zeros_like(padded)
+    n_coils = min(operator.coils_at_once, len(operator.coils))
+    scratch = image.new_empty((n_coils, *padded.shape))
     # Grids outermost, so that kernels in the host's memory are fetched once.
-    for q, parity in enumerate(product((0, 1), repeat=len(shape))):
-        ramp = interleaved_ramp(shape, parity, image.device)
+    for q, parity in enumerate(product((0, 1), repeat=len(grid))):
+        ramp = interleaved_ramp(grid, parity, image.device)
         spectra = operator.spectra[q].to(image.device, non_blocking=True)
-        for coils in torch.split(operator.coils, operator.coils_at_once):
-            modulation = (coils * ramp)[:, None]
-            filtered = mix(spectra, torch.fft.fftn(image * modulation, dim=axes), operator.scales)
-            filtered = torch.fft.ifftn(filtered, dim=axes).mul_(modulation.conj())
-            result += filtered[0] if len(filtered) == 1 else filtered.sum(0)
-    return result.div_(2 ** len(shape))
+        for coils in torch.split(operator.coils, n_coils):
+            modulation = coils * ramp
+            coil_images = torch.mul(padded, modulation[:, None], out=scratch[: len(coils)])
+            spectrum = multiply(spectra, torch.fft.fftn(coil_images, dim=axes), operator.scales)
+            add_coils(torch.fft.ifftn(spectrum, dim=axes), modulation, total)
+    return total[_part(image.shape[1:])].div_(2 ** len(grid)).contiguous()
+
+
+def fast_grid(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The next size along every axis that is a product of 2, 3, 5, 7 and 11."""
+    return tuple(int(next_fast_len(n)) for n in shape)
+
+
+def _padded(images: torch.Tensor, grid: tuple[int, ...]) -> torch.Tensor:
+    """Images on a grid that is as large or larger, with zeros beyond them."""
+    if images.shape[1:] == grid:
+        return images
+    padded = images.new_zeros((len(images), *grid))
+    padded[_part(images.shape[1:])] = images
+    return padded
+
+
+def _part(shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """The image's voxels in an array on the larger grid."""
+    return (..., *(slice(n) for n in shape))
 
 
 class _Whole:
@@ -200,44 +235,6 @@ def _kept_type(storage: Storage, real: bool) -> torch.dtype:
     if storage == "half":
         return torch.float16
     return torch.float32 if real else torch.complex64
-
-
-def _widened(kernel: torch.Tensor, n_axes: int) -> torch.Tensor:
-    """A kernel in single precision: in half, a complex one has ``n_axes`` axes, one more than space."""
-    if kernel.dtype != torch.float16:
-        return kernel
-    kernel = kernel.float()
-    return torch.view_as_complex(kernel) if kernel.ndim == n_axes else kernel
-
-
-def mix(
-    spectra: torch.Tensor, images: torch.Tensor, scales: tuple[float, ...] | None = None
-) -> torch.Tensor:
-    """Multiply by the Hermitian r x r matrix of every frequency, its upper triangle given.
-
-    Parameters
-    ----------
-    spectra
-        Elements of :func:`frequency_pairs`, shape (pair, *space), in any storage.
-    images
-        Spectra of images, shape (coil, rank, *space).
-    scales
-        Factor by which the stored values of each pair are multiplied; None: 1.
-    """
-    mixed = torch.zeros_like(images)
-    rank = images.shape[1]
-    for pair, (i, j) in enumerate(frequency_pairs(rank)):
-        scale = scales[pair] if scales else 1.0
-        kernel = _widened(spectra[pair], images.ndim - 1)
-        mixed[:, i].addcmul_(kernel, images[:, j], value=scale)
-        if i != j:
-            mixed[:, j].addcmul_(kernel.conj(), images[:, i], value=scale)
-    return mixed
-
-
-def frequency_pairs(rank: int) -> list[tuple[int, int]]:
-    """Elements (i, j), i <= j, of a Hermitian rank x rank matrix, in storage order."""
-    return [(i, j) for j in range(rank) for i in range(j + 1)]
 
 
 def interleaved_ramp(

@@ -7,7 +7,7 @@ from typing import Literal
 
 from mri2qmap_bids.recon.denoisers.base import DenoiserShape, is_separate, working_memory
 from mri2qmap_bids.recon.denoisers.unet import UNetShape
-from mri2qmap_bids.recon.encoding.toeplitz import Storage
+from mri2qmap_bids.recon.encoding.toeplitz import Storage, fast_grid
 from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS
 from mri2qmap_bids.recon.priors.residual_correction import FIELDS, n_neighbours
 
@@ -62,6 +62,11 @@ class ProblemSize:
     def n_voxels(self) -> int:
         """Of one slice or volume."""
         return math.prod(self.shape)
+
+    @property
+    def n_frequencies(self) -> int:
+        """Of each interleaved grid of the Toeplitz kernels."""
+        return math.prod(fast_grid(self.shape))
 
     @property
     def n_pairs(self) -> int:
@@ -287,7 +292,7 @@ class _Account:
         )
         if self.plan.normal != "toeplitz" or not self.work.n_normal:
             return 0.0
-        return float(2**self.dim) * self.size.n_pairs * self.size.n_voxels * number
+        return float(2**self.dim) * self.size.n_pairs * self.size.n_frequencies * number
 
     @property
     def kernels_on_host(self) -> float:
@@ -369,8 +374,13 @@ class _Account:
         size, plan, rates = self.size, self.plan, self.machine.rates
         once = self.normal_seconds()
         if plan.normal == "toeplitz":
-            voxels = size.n_voxels * _COMPLEX
-            space = (3 * plan.coils_at_once + 1) * self.image + (plan.coils_at_once + 1) * voxels
+            # Images of each coil before and after every transform, and their sum, on the kernels' grid; if
+            # that is larger than the image, the padded image and sensitivities.
+            spectrum = size.rank * size.n_frequencies * _COMPLEX
+            space = (3 * plan.coils_at_once + 1) * spectrum
+            space += (plan.coils_at_once + 1) * size.n_frequencies * _COMPLEX
+            if size.n_frequencies > size.n_voxels:
+                space += spectrum + size.n_coils * size.n_frequencies * _COMPLEX
         else:
             space = self.fine_grid + 3 * self.image + 3 * self.one_coil
         split = self.work.split(size) if self.work.split else SplitCost(0.0, 0.0, 0.0)
@@ -385,11 +395,19 @@ class _Account:
         if self.plan.normal != "toeplitz":
             return 2 * size.n_coils * size.rank * self.nufft()
         passes = float(size.n_coils * 2**self.dim)
-        moved = size.rank**2 * 2 * (_REAL + _COMPLEX) + 6 * size.rank * _COMPLEX
-        each = 2 * size.rank * self.fft() + moved * size.n_voxels / rates.stream
+        if self.machine.is_gpu:
+            # Pair by pair: every product is read and written anew.
+            moved = size.rank**2 * 2 * (_REAL + _COMPLEX) + 6 * size.rank * _COMPLEX
+            n_operations = size.rank**2 + _OTHER_OPERATIONS
+        else:
+            number = _REAL if size.real_basis else _COMPLEX
+            moved = size.n_pairs * number / self.plan.coils_at_once + 7 * size.rank * _COMPLEX
+            n_operations = _OTHER_OPERATIONS
+        transforms = 2 * size.rank * size.n_frequencies * math.log2(max(size.n_frequencies, 2))
+        each = transforms / rates.fft + moved * size.n_frequencies / rates.stream
         batches = float(2**self.dim) * math.ceil(size.n_coils / self.plan.coils_at_once)
-        begun = batches * (size.rank**2 + _OTHER_OPERATIONS) * _OPERATION
-        return float(passes * each + begun + self.kernels_on_host / rates.link)
+        overhead = batches * n_operations * _OPERATION
+        return float(passes * each + overhead + self.kernels_on_host / rates.link)
 
     def denoiser(self) -> Stage:
         size = self.size

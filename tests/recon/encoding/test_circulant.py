@@ -16,7 +16,7 @@ from mri2qmap_bids.recon.encoding.circulant import (
 from mri2qmap_bids.recon.encoding.forward import Encoding
 from mri2qmap_bids.recon.encoding.toeplitz import frequency_pairs, toeplitz_normal
 
-SHAPES = [(6, 5), (4, 3, 4)]
+SHAPES = [(6, 5), (4, 3, 4), (13, 5)]
 BASES = [torch.float32, torch.complex64]
 
 

@@ -10,7 +10,8 @@ from mri2qmap_bids.recon.encoding import toeplitz
 from mri2qmap_bids.recon.encoding.density import density_compensation
 from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward, normal
 
-SHAPES = [(12, 15), (16, 16), (6, 7, 8), (1, 9, 8)]
+# 13, 17 and 19 are too large primes for a fast transform: the grid of the kernels is larger.
+SHAPES = [(12, 15), (13, 17), (6, 7, 8), (1, 9, 19)]
 SHAPE_IDS = [str(shape) for shape in SHAPES]
 
 
@@ -95,8 +96,13 @@ def test_ways_to_save_memory_give_the_same_operator(shape, dtype, how, limit):
     assert relative_error(toeplitz.apply(other, image), expected) < limit
     size = other.spectra.element_size() * other.spectra.numel()
     assert size == (2 if how.get("storage") == "half" else 4) * (
-        2 ** len(shape) * 6 * np.prod(shape) * (2 if dtype.is_complex else 1)
+        2 ** len(shape) * 6 * np.prod(toeplitz.fast_grid(shape)) * (2 if dtype.is_complex else 1)
     )
+
+
+def test_the_fast_grid_is_the_image_or_a_little_larger():
+    assert toeplitz.fast_grid((220, 224, 64)) == (220, 224, 64)
+    assert toeplitz.fast_grid((74, 13, 1)) == (75, 14, 1)
 
 
 def test_operators_are_linear():
