@@ -8,7 +8,7 @@ from mri2qmap_bids.recon.encoding import compiled
 # Frequencies whose matrices are converted from half precision at once.
 _CONVERTED = 1 << 18
 # Below this many numbers machine code saves less time than its compilation takes (1.5 s).
-_FEW = 1 << 18
+_FEW = 1 << 17
 
 
 def frequency_pairs(rank: int) -> list[tuple[int, int]]:

@@ -1,0 +1,129 @@
+"""A^H A once: time, operations and bytes, of two checkouts side by side.
+
+python -m benchmarks.speed.normal OTHER benchmarks/speed/normal.md [--device cpu] [--threads 1 2]
+
+OTHER is the folder of another checkout of this repository. Each size is run by both, in turn, in
+processes of their own. The floor is the transforms alone plus one read of every kernel and one read and
+write of every coil image at the rate of a copy, measured in the same process.
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+SIZES: tuple[tuple[tuple[int, ...], int, int], ...] = (
+    ((224, 224), 5, 8),
+    ((64, 64, 64), 5, 4),
+    ((74, 74, 64), 6, 8),
+)
+"""Voxels, rank, coils."""
+
+
+def measure(shape: tuple[int, ...], rank: int, n_coils: int, device: str) -> dict[str, float]:
+    """Times [s], operations and bytes allocated of one application by the package that is imported."""
+    from mri2qmap_bids.recon.encoding import toeplitz
+
+    torch.manual_seed(0)
+    grid = getattr(toeplitz, "fast_grid", tuple)(shape)
+    image = torch.randn(rank, *shape, dtype=torch.complex64, device=device)
+    coils = torch.zeros(n_coils, *grid, dtype=torch.complex64, device=device)
+    coils[(..., *(slice(n) for n in shape))] = torch.randn(
+        n_coils, *shape, dtype=torch.complex64, device=device
+    )
+    n_pairs = rank * (rank + 1) // 2
+    spectra = torch.randn(2 ** len(shape), n_pairs, *grid, device=device)
+    operator = toeplitz.ToeplitzNormal(spectra, (1.0,) * n_pairs, coils, 1)
+    n_batches = 2 ** len(shape) * n_coils
+    axes = tuple(range(1, 1 + len(shape)))
+    one = torch.randn(rank, *grid, dtype=torch.complex64, device=device)
+    copy = torch.empty_like(one)
+    transform = shortest(lambda: torch.fft.fftn(one, dim=axes), device)
+    rate = 2 * one.nbytes / shortest(lambda: copy.copy_(one), device)
+    moved = n_batches * 2 * one.nbytes + spectra.nbytes
+    with torch.profiler.profile(profile_memory=True) as profile:
+        toeplitz.apply(operator, image)
+    memory = "self_cpu_memory_usage" if device == "cpu" else "self_device_memory_usage"
+    events = [e for e in profile.key_averages() if e.key not in ("aten::view", "aten::as_strided")]
+    return {
+        "time": shortest(lambda: toeplitz.apply(operator, image), device),
+        "transforms": 2 * n_batches * transform,
+        "floor": 2 * n_batches * transform + moved / rate,
+        "operations": sum(e.count for e in events),
+        "allocated": sum(max(getattr(e, memory), 0) for e in events),
+    }
+
+
+def shortest(work: Callable[[], object], device: str, repeats: int = 4) -> float:
+    """Shortest time of a few trials, after one that does not count [s]."""
+    times = [math.inf]
+    for trial in range(repeats + 1):
+        start = time.perf_counter()
+        work()
+        if device != "cpu":
+            torch.cuda.synchronize()
+        if trial:
+            times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def main() -> None:
+    """Run all sizes by both checkouts and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("other", type=Path)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    words = parser.parse_args()
+    if words.one:
+        shape, rank, n_coils, threads = json.loads(words.one)
+        torch.set_num_threads(threads)
+        sys.stdout.write(json.dumps(measure(tuple(shape), rank, n_coils, words.device)) + "\n")
+        return
+    here = Path(__file__).parents[2]
+    lines = [
+        "# A^H A once, before and after",
+        "",
+        f"`python -m benchmarks.speed.normal`, {words.device}: shortest of four, in turn. *Transforms* "
+        "are those of each version's grid; the *floor* adds one read of the kernels and one read and "
+        "write of each coil image at the rate of a copy. Operations are those of torch; compiled "
+        "loops are not among them. Allocated: the sum over all operations.",
+        "",
+        "| voxels | rank, coils | threads | version | time [s] | transforms [s] | floor [s] "
+        "| operations | allocated [GB] |",
+        "|---" * 9 + "|",
+    ]
+    for shape, rank, n_coils in SIZES:
+        for threads in words.threads:
+            for name, folder in (("before", words.other), ("after", here)):
+                row = _row(folder, (shape, rank, n_coils, threads), words.device)
+                voxels = " x ".join(map(str, shape))
+                times = [f"{row[key]:.3f}" for key in ("time", "transforms", "floor")]
+                allocated = f"{row['allocated'] / 1e9:.1f}"
+                cells = [voxels, f"{rank}, {n_coils}", threads, name, *times, row["operations"]]
+                lines.append("| " + " | ".join(map(str, [*cells, allocated])) + " |")
+                words.table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _row(folder: Path, what: object, device: str) -> dict[str, float]:
+    script = [sys.executable, __file__, str(folder), "-"]
+    output = subprocess.run(
+        [*script, "--device", device, "--one", json.dumps(what)],
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        check=True,
+        stdout=subprocess.PIPE,
+    ).stdout
+    row: dict[str, float] = json.loads(output.splitlines()[-1])
+    return row
+
+
+if __name__ == "__main__":
+    main()
