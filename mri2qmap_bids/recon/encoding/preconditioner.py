@@ -50,7 +50,7 @@ def preconditioner(
 
     def apply(image: SubspaceImage) -> SubspaceImage:
         axes = tuple(range(2, image.ndim + 1))
-        result = torch.zeros_like(image)
+        result = image.new_zeros(image.shape)
         # The first batch is B itself, as for a coil of sensitivity 1.
         batches = [torch.ones_like(coils[:1]), *torch.split(coils, coils_at_once)]
         for batch in batches:

@@ -137,7 +137,7 @@ def apply(operator: ToeplitzNormal, image: SubspaceImage) -> SubspaceImage:
     grid = operator.grid
     axes = tuple(range(2, image.ndim + 1))
     padded = _padded(image, grid)
-    total = torch.zeros_like(padded)
+    total = image.new_zeros(padded.shape)
     n_coils = min(operator.coils_at_once, len(operator.coils))
     scratch = image.new_empty((n_coils, *padded.shape))
     # Grids outermost, so that kernels in the host's memory are fetched once.

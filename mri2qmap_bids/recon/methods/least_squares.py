@@ -31,6 +31,10 @@ logger = logging.getLogger(__name__)
 _OF_UNCERTAINTY, _OF_IMAGE = 0.03, 3e-4
 # A warning is logged if the maximum number of steps is reached at a larger relative distance.
 _FAR = 1e-2
+# Steps that most trajectories need; a two-turn spiral in little noise needs 60.
+_TYPICAL_STEPS = 24
+# Steps whose progress is compared in the last round.
+_WINDOW = 4
 # Rounds of fitting the image's energy and solving with the resulting smoothness term.
 _ROUNDS = 2
 # Least squares are repeated, with less smoothness, if the residual noise is below this fraction of the
@@ -44,7 +48,7 @@ class LeastSquaresSettings:
 
     density_steps: int = 6
     """Conjugate-gradient steps of the initial density-compensated image."""
-    steps: int = 24
+    steps: int = 60
     """Conjugate-gradient steps of the image itself."""
     replica_steps: int = 8
     """Conjugate-gradient steps of the sample of the image's error."""
@@ -53,8 +57,10 @@ class LeastSquaresSettings:
 
     @property
     def n_normal(self) -> int:
-        """Applications of A^H A, at most: two rounds, each with its first residual."""
-        return self.density_steps + self.steps + self.steps // 2 + 2 * self.replica_steps + 4
+        """Applications of A^H A, two rounds, each with its first residual, in as many steps as most
+        trajectories need."""
+        steps = min(self.steps, _TYPICAL_STEPS)
+        return self.density_steps + steps + steps // 2 + 2 * self.replica_steps + 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,6 +216,7 @@ def _weighted(
                 limit,
                 approximate,
                 watch,
+                _WINDOW if last else 0,
             )
         image = solution.image
         if not last:

@@ -11,6 +11,11 @@ from mri2qmap_bids.recon.record import Watch
 
 logger = logging.getLogger(__name__)
 
+# Largest ratio of two successive changes from which a distance is extrapolated.
+_SLOWEST = 0.95
+# Relative residual below which there is nothing to gain in single precision.
+_PRECISION = 1e-7
+
 
 @dataclass(frozen=True, eq=False)
 class Iterate:
@@ -35,11 +40,15 @@ def conjugate_gradient(
     tolerance: float | torch.Tensor = 1e-5,
     preconditioner: Callable[[SubspaceImage], SubspaceImage] | None = None,
     watch: Watch | None = None,
+    window: int = 0,
 ) -> Iterate:
     """Solve N x = b for a Hermitian positive operator N.
 
     With N = A^H W A + penalty and b = A^H W y, the minimiser of |A x - y|^2_W + x^H penalty x. Stops
     when the norm of M (b - N x), an estimate of the distance to it, is small enough in every component.
+    Where M N has small eigenvalues this estimate is too small. With a ``window`` of d steps the
+    distance that follows from the progress itself must be small enough, too: with the changes
+    c = |x_k - x_(k-d)| and c' = |x_(k-d) - x_(k-2d)|, and q = c / c', it is c q / (1 - q).
 
     Parameters
     ----------
@@ -58,10 +67,13 @@ def conjugate_gradient(
         M, Hermitian and positive, an approximation of N^-1; None: the identity.
     watch
         Called with the ``residual`` of every step, |M (b - N x)| relative to |M b|.
+    window
+        d; 0: M (b - N x) alone.
 
     References
     ----------
     Hestenes and Stiefel, Methods of conjugate gradients (1952), doi:10.6028/jres.049.044.
+    Aitken, On Bernoulli's numerical solution of algebraic equations (1926), doi:10.1017/S0370164600022070.
     """
     precondition = preconditioner or _same
     whole = float(squared_length(precondition(target)).sqrt())
@@ -71,7 +83,9 @@ def conjugate_gradient(
     direction = corrected.clone()
     energy = torch.vdot(residual.flatten(), corrected.flatten()).real
     n_steps = 0
-    converged = _is_short(corrected, tolerance, whole)
+    progress = _Progress(image, window) if window else None
+    # In single precision no smaller residual can be had.
+    converged = _is_short(corrected, tolerance if progress is None else _PRECISION, whole)
     while not converged and n_steps < n_iterations:
         applied = normal(direction)
         step = energy / torch.vdot(direction.flatten(), applied.flatten()).real
@@ -86,7 +100,10 @@ def conjugate_gradient(
         logger.debug("Step %d: preconditioned residual %.3e", n_steps, distance)
         if watch is not None:
             watch({"residual": distance})
-        converged = _is_short(corrected, tolerance, whole)
+        lengths = component_lengths(corrected)
+        if progress is not None:
+            lengths = torch.maximum(lengths, progress.distance(image, n_steps))
+        converged = _are_short(lengths, tolerance, whole) or distance <= _PRECISION
     return Iterate(image, corrected, n_steps, converged)
 
 
@@ -105,6 +122,31 @@ def _same(image: SubspaceImage) -> SubspaceImage:
 
 
 def _is_short(correction: torch.Tensor, tolerance: float | torch.Tensor, whole: float) -> bool:
+    return _are_short(component_lengths(correction), tolerance, whole)
+
+
+def _are_short(lengths: torch.Tensor, tolerance: float | torch.Tensor, whole: float) -> bool:
     if isinstance(tolerance, torch.Tensor):
-        return bool((component_lengths(correction) <= tolerance).all())
-    return float(squared_length(correction).sqrt()) <= tolerance * whole
+        return bool((lengths <= tolerance).all())
+    return float(lengths.norm()) <= tolerance * whole
+
+
+class _Progress:
+    """Distance to the minimiser from the changes in the last two windows of d steps."""
+
+    def __init__(self, image: torch.Tensor, window: int) -> None:
+        self.window = window
+        self.image = image.clone()
+        self.change: torch.Tensor | None = None
+        self.estimate = torch.full((len(image),), torch.inf, device=image.device)
+
+    def distance(self, image: torch.Tensor, n_steps: int) -> torch.Tensor:
+        """Of every component after a number of steps; infinite before the second window ends."""
+        if n_steps % self.window == 0:
+            change = component_lengths(image - self.image)
+            if self.change is not None:
+                ratio = (change / self.change.clamp_min(1e-30)).clamp_max(_SLOWEST)
+                self.estimate = change * ratio / (1 - ratio)
+            self.change = change
+            self.image.copy_(image)
+        return self.estimate

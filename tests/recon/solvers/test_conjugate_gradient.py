@@ -128,6 +128,37 @@ def test_a_tolerance_for_each_component_is_met_by_every_one():
     assert (component_lengths(strict.correction) <= limit).all()
 
 
+def test_progress_shows_a_distance_that_the_preconditioned_residual_does_not():
+    """Directions of small eigenvalues, of which M r is a small part of the distance."""
+    n = 60
+    eigenvalues = torch.logspace(-3, 0, n, dtype=torch.double)
+    torch.manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(n, n, dtype=torch.complex128))[0]
+    hermitian = basis @ (eigenvalues[:, None] * basis.mH)
+    truth = basis @ torch.randn(n, dtype=torch.complex128)
+
+    def distance(window):
+        solution = conjugate_gradient(
+            lambda x: hermitian @ x, hermitian @ truth, 500, tolerance=torch.full((n,), 3e-3),
+            window=window,
+        )  # fmt: skip
+        assert solution.converged
+        return component_lengths(solution.image - truth).max()
+
+    # Asked for is 3e-3; an extrapolation can be wrong by a factor of two.
+    assert distance(0) > 0.3
+    assert distance(4) < 6e-3
+
+
+def test_with_a_window_the_minimiser_itself_is_a_start():
+    matrix, truth = problem()
+    hermitian = matrix.mH @ matrix
+    solution = conjugate_gradient(
+        lambda x: hermitian @ x, hermitian @ truth, 50, start=truth, window=2, tolerance=1e-6
+    )
+    assert solution.converged and torch.allclose(solution.image, truth)
+
+
 def test_lengths_are_those_of_the_components():
     torch.manual_seed(0)
     image = torch.randn(3, 4, 5, dtype=torch.complex128)
