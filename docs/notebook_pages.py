@@ -1,6 +1,7 @@
 """Notebooks as pages of the documentation: each is run when the documentation is built."""
 
 import os
+import re
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -14,8 +15,9 @@ from nbconvert import MarkdownExporter
 
 SUFFIX = ".ipynb"
 _SECONDS = 300
-# Progress bars, and the notice that they lack a widget, are of no use on a page.
-_QUIET = {"TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore:IProgress not found"}
+# Progress bars are of no use on a page, and neither is the warning that they lack a widget.
+_QUIET = {"TQDM_DISABLE": "1"}
+_NO_WIDGET = re.compile(r"^.*TqdmWarning: IProgress not found.*\n.*\n", re.MULTILINE)
 _NOTE = (
     "\n\n---\n\n*This page is the output of the notebook [{name}]({name}), "
     "which runs when the documentation is built.*\n"
@@ -56,17 +58,27 @@ def page_of(name: str, source: str) -> tuple[str, dict[str, bytes]]:
         If a cell ends with an error.
     """
     notebook = nbformat.reads(source, as_version=4)
-    own = name.rpartition("/")[2]
     with TemporaryDirectory() as folder:
-        client = NotebookClient(
-            notebook, timeout=_SECONDS, resources={"metadata": {"path": folder}}
-        )
+        resources = {"metadata": {"path": folder}}
+        client = NotebookClient(notebook, timeout=_SECONDS, resources=resources)
         try:
             client.execute(env={**os.environ, **_QUIET})
         except CellExecutionError as error:
             raise PluginError(f"{name}: {error}") from error
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = _shown(cell.outputs)
+    own = name.rpartition("/")[2]
     stem = own.removesuffix(SUFFIX)
-    keys = {"unique_key": stem, "output_files_dir": f"{stem}_files"}
-    text, resources = MarkdownExporter().from_notebook_node(notebook, keys)
+    names = {"unique_key": stem, "output_files_dir": f"{stem}_files"}
+    text, resources = MarkdownExporter().from_notebook_node(notebook, names)
     text = text.replace("![png](", "![output of the cell above](")
     return text + _NOTE.format(name=own), resources["outputs"]
+
+
+def _shown(outputs: list[Any]) -> list[Any]:
+    """The outputs of a cell without the warning of tqdm."""
+    for output in outputs:
+        if output.get("name") == "stderr":
+            output.text = _NO_WIDGET.sub("", output.text)
+    return [output for output in outputs if output.get("text") != ""]
