@@ -178,7 +178,7 @@ def init_mri2qmap_wf(
         [
             (inputs, dictionary, scan),
             (inputs, reconstruct, scan),
-            (dictionary, reconstruct, [("dictionary_file", "dictionary_file")]),
+            (dictionary, reconstruct, [(name, name) for name in ("dictionary_file", "scan_file")]),
             (inputs, write, documents),
             (reconstruct, write, [(name, name) for name in _RECONSTRUCTED]),
             (reconstruct, outputs, [("maps_file", "maps_file")]),
