@@ -237,6 +237,73 @@ TRAJECTORY_ENERGY = Bound(
     "the energy of an image lies at the centre of k-space; noise alone has 1",
 )
 
+# Of pulse sequences that are made of events: every value by itself.
+PULSE_ANGLE = Bound(
+    "FlipAngle, RefocusingAngle of one pulse",
+    "deg",
+    0.0,
+    2 * np.pi,
+    ANGLES,
+    "types made of events may have pulses of 0; none turns further than once",
+)
+PULSE_PHASE = Bound(
+    "RFPhase of one pulse", "deg", -1e6, 1e6, ANGLES, "beyond 1e6 rad its fraction is lost"
+)
+PHASE_INCREMENT = Bound(
+    "SpoilingRFPhaseIncrement",
+    "deg",
+    -2 * np.pi,
+    2 * np.pi,
+    ANGLES,
+    "an increment by more than a turn is one within a turn",
+)
+GRADIENT_ECHO_REPETITION = Bound(
+    "RepetitionTimeExcitation of gradient echoes made of events",
+    "s",
+    1e-4,
+    1.0,
+    TIMES,
+    "gradient echoes repeat within a second",
+)
+SPIN_ECHO_REPETITION = Bound(
+    "RepetitionTimeExcitation of spin echoes",
+    "s",
+    1e-4,
+    30.0,
+    TIMES,
+    "30 s are 6 times the longest T1",
+)
+EVENT_ECHO_TIME = Bound(
+    "EchoTime of types made of events", "s", 0.0, 1.0, TIMES, "all echoes come within a second"
+)
+EVENT_INVERSION_TIME = Bound(
+    "InversionTime of types made of events",
+    "s",
+    0.0,
+    20.0,
+    TIMES,
+    "20 s are 4 times the longest T1",
+)
+T2_PREPARATION_TIME = Bound(
+    "T2PreparationTime", "s", 0.0, 1.0, TIMES, "after a second only fluids have signal"
+)
+RECOVERY_TIME = Bound("RecoveryTime", "s", 0.0, 30.0, TIMES, "30 s are 6 times the longest T1")
+SHOT_TIME = Bound(
+    "RepetitionTimePreparation of types made of events",
+    "s",
+    0.0,
+    600.0,
+    TIMES,
+    "a shot lasts minutes at most",
+)
+DELAY = Bound("Duration of a Delay", "s", 0.0, 60.0, TIMES, "60 s are 12 times the longest T1")
+SPOILING_CYCLES = Bound(
+    "SpoilingCycles", "1", 0.0, 16.0, {"1": 1.0}, "more need more states than are simulated"
+)
+DUMMIES = Bound(
+    "NumberDummies", "1", 0.0, 100.0, {"1": 1.0}, "the steady state is reached in fewer"
+)
+
 BOUNDS = (
     FLIP_ANGLE,
     TYPICAL_REPETITION_TIME,
@@ -261,6 +328,19 @@ BOUNDS = (
     TRAJECTORY_EXTENT,
     TRAJECTORY_RATIO,
     TRAJECTORY_ENERGY,
+    PULSE_ANGLE,
+    PULSE_PHASE,
+    PHASE_INCREMENT,
+    GRADIENT_ECHO_REPETITION,
+    SPIN_ECHO_REPETITION,
+    EVENT_ECHO_TIME,
+    EVENT_INVERSION_TIME,
+    T2_PREPARATION_TIME,
+    RECOVERY_TIME,
+    SHOT_TIME,
+    DELAY,
+    SPOILING_CYCLES,
+    DUMMIES,
 )
 """Bounds of the input, in the order of the documentation."""
 
@@ -373,8 +453,8 @@ def _extremes(bound: Bound, array: NDArray[np.float64]) -> NDArray[np.float64]:
 def _within(bound: Bound, extremes: NDArray[np.float64]) -> bool:
     if bound.zero and not extremes.any():
         return True
-    slack = _ROUNDING * np.array([-1, 1]) * np.array([bound.lower, bound.upper])
-    low, high = np.array([bound.lower, bound.upper]) + slack
+    ends = np.array([bound.lower, bound.upper])
+    low, high = ends + _ROUNDING * np.abs(ends) * [-1, 1]
     return bool(low <= extremes[0] and extremes[1] <= high)
 
 
