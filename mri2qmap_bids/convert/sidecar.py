@@ -1,4 +1,4 @@
-"""The sidecar of a converted run: what the user says, what the source tells, and how the file was written."""
+"""The sidecar of a converted run: keys of the user, keys from the source, and how the file was written."""
 
 import json
 import logging
@@ -66,7 +66,7 @@ def make_sidecar(source: Path, conversion: Conversion, user: Mapping[str, Any]) 
     source
         The source, for messages.
     conversion
-        The scan; its keys give way to the user's.
+        The scan; the user's keys take precedence over its own.
     user
         From :func:`read_user_sidecar`.
 

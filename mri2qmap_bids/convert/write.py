@@ -108,7 +108,7 @@ def write_raw_file(path: Path, conversion: Conversion, sidecar: Mapping[str, Any
 
 
 def make_header(conversion: Conversion, sidecar: Mapping[str, Any]) -> RawHeader:
-    """What the header says: grid, coils, field, counters, and the times of the source."""
+    """Content of the header: grid, coils, field, counters, and the times of the source."""
     scan, train = conversion.scan, conversion.train
     size, fov = scan.geometry.matrix, scan.encoded_fov
     voxels = (size[0] if scan.is_3d else 1, size[1], size[2])

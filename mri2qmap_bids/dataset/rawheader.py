@@ -21,7 +21,7 @@ class EncodingSpace:
 
 @dataclass(frozen=True)
 class RawHeader:
-    """What an ISMRMRD header says of a scan; nothing of a person."""
+    """Properties of a scan for its ISMRMRD header; none of a person."""
 
     encoded: EncodingSpace
     """Of k-space; z is the thickness of a 2D slice."""

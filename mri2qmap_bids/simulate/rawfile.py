@@ -82,7 +82,7 @@ def write_raw_file(
 def make_header(
     acquired: Acquired, sequence: PulseSequence, geometry: Geometry, options: RawFileOptions
 ) -> RawHeader:
-    """What the header says: grid, coils, counters and timing."""
+    """Content of the header: grid, coils, counters and timing."""
     xsd = ismrmrd.xsd
     n_slices, n_frames, n_arms, n_coils, _ = acquired.kspace.shape
     space = _encoding_space(acquired, geometry, options)

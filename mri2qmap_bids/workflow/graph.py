@@ -259,7 +259,7 @@ def _uses_gpu(device: str) -> bool:
 def _poll_seconds(workflow: Workflow, plugin: str) -> float:
     """How long to wait before looking at all nodes again: longer if that is more work."""
     if plugin == "SLURM":
-        return 2.0  # every look asks the scheduler, whom all users share
+        return 2.0  # every poll is a request to a scheduler that all users share
     return float(min(max(len(workflow.list_node_names()) / 4000, 0.05), 1.0))
 
 

@@ -23,7 +23,7 @@ _PROGRAM = f"{__version__} {_RESULTS}"
 
 
 class _StepOfRun(SimpleInterface):  # type: ignore[misc]
-    """A step of one run: whatever goes wrong in it is said in one line with the run's raw file."""
+    """A step of one run; any error in it is one line with the name of the raw file."""
 
     def _run_interface(self, runtime: Any) -> Any:
         from mri2qmap_bids.dataset.integrity import guard
@@ -43,7 +43,7 @@ class _BuildDictionaryInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     program = traits.Str(_PROGRAM, usedefault=True, desc="version of this program")
     cache_dir = traits.Str(mandatory=True, nohash=True, desc="where dictionaries are kept")
     n_threads = traits.Int(1, usedefault=True, nohash=True, desc="threads to use")
-    # Nipype knows by this name that a step takes one of the GPU's slots.
+    # By this name Nipype recognises steps that take a slot of the GPU.
     use_gpu = traits.Bool(False, usedefault=True, nohash=True, desc="whether it runs on a GPU")
 
 
@@ -104,19 +104,24 @@ class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
         usedefault=True,
         desc="version of this program: a work directory's results of another one are not taken",
     )
-    memory_gb = traits.Float(nohash=True, desc="memory to use [GB]; default what there is")
+    memory_gb = traits.Float(
+        nohash=True, desc="memory to use [GB]; default: 90 % of the available memory"
+    )
     gpu_memory_gb = traits.Float(nohash=True, desc="memory of the GPU to use [GB]; default free")
     low_memory = traits.Bool(
-        False, usedefault=True, nohash=True, desc="whether to take the way that needs least"
+        False,
+        usedefault=True,
+        nohash=True,
+        desc="whether to choose the plan that needs least memory",
     )
     n_threads = traits.Int(1, usedefault=True, nohash=True, desc="threads to use")
-    # Nipype knows by this name that a step takes one of the GPU's slots.
+    # By this name Nipype recognises steps that take a slot of the GPU.
     use_gpu = traits.Bool(False, usedefault=True, nohash=True, desc="whether it runs on a GPU")
 
 
 class _ReconstructOutput(TraitedSpec):  # type: ignore[misc]
     maps_file = File(exists=True, desc="quantitative maps, npz")
-    diagnostics_file = File(exists=True, desc="what a report shows beyond the maps, npz")
+    diagnostics_file = File(exists=True, desc="diagnostics for the report, npz")
     header = traits.Any(desc="ScanHeader of the raw file")
     warnings = traits.List(traits.Str, desc="what the reconstruction warned of")
     seconds = traits.Dict(desc="time of what comes before the reconstruction [s]")
@@ -189,7 +194,7 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     b1_source = traits.Str("", usedefault=True, desc="BIDS URI of the B1 map")
     options = traits.Any(mandatory=True, desc="ReconOptions")
     output_dir = traits.Str(mandatory=True, desc="root of the derivative dataset")
-    diagnostics_file = File(exists=True, mandatory=True, desc="what a report shows besides")
+    diagnostics_file = File(exists=True, mandatory=True, desc="diagnostics for the report, npz")
     warnings = traits.List(traits.Str, desc="what the reconstruction warned of")
     seconds = traits.Dict(desc="time of what came before the reconstruction [s]")
     peak_memory_gb = traits.Float(0.0, usedefault=True, desc="most memory that was held [GB]")
