@@ -18,20 +18,20 @@ _PLACE = re.compile(r"^\{\{ *(.+?) *\}\}$", re.MULTILINE)
 _FORMULA = re.compile(r"^( *)```math\n(.*?)\n *```$", re.MULTILINE | re.DOTALL)
 # Defaults that depend on the machine.
 _OF_MACHINE = {"nprocs": "all cores"}
-_TOLD = re.compile(r" *[(;] *default: *(?P<value>[^()]*)\)$")
+_DEFAULT = re.compile(r" *[(;] *default: *(?P<value>[^()]*)\)$")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill the places of a page that stand as ``{{ name }}`` on a line of their own; hide formulas."""
-    markdown = _FORMULA.sub(lambda found: f"{found[1]}formula:{found[2].encode().hex()}", markdown)
-    return _PLACE.sub(lambda found: _FILLED[found[1].split(":")[0]](found[1]), markdown)
+    markdown = _FORMULA.sub(lambda match: f"{match[1]}formula:{match[2].encode().hex()}", markdown)
+    return _PLACE.sub(lambda match: _FILLED[match[1].split(":")[0]](match[1]), markdown)
 
 
 def on_page_content(html: str, **_: Any) -> str:
     """Formulas as MathML. Docstrings name functions as Sphinx would have it: leave the name alone."""
     html = re.sub(
         "formula:([0-9a-f]+)",
-        lambda found: convert(bytes.fromhex(found[1]).decode(), display="block"),
+        lambda match: convert(bytes.fromhex(match[1]).decode(), display="block"),
         html,
     )
     return re.sub(r":(?:func|class|meth|mod|attr):(?=<code>|<a)", "", html)
@@ -79,13 +79,13 @@ def _row(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     values = "" if action.nargs == 0 or not action.option_strings else _values(parser, action)
     spelled = ", ".join(f"`{name}`" for name in names)
     text = (action.help or "") % {**vars(action), "prog": parser.prog}
-    told = _TOLD.search(text)
+    stated = _DEFAULT.search(text)
     meaning = (
-        text[: told.start()] + (")" if told and told[0].lstrip()[0] == ";" else "")
-        if told
+        text[: stated.start()] + (")" if stated and stated[0].lstrip()[0] == ";" else "")
+        if stated
         else text
     )
-    default = told["value"] if told else _default(action)
+    default = stated["value"] if stated else _default(action)
     return f"| {spelled}{values} | {_escaped(meaning)} | {_escaped(default)} |"
 
 
@@ -177,10 +177,10 @@ def readme(place: str) -> str:
     """A section of the README, its heading left out."""
     title = place.partition(":")[2].strip()
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    if found is None:
+    match = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    if match is None:
         raise ValueError(f"README.md must have a section {title}, got none")
-    return found[1].strip()
+    return match[1].strip()
 
 
 def references(_: str) -> str:

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from argparse import ArgumentParser
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,11 @@ from mri2qmap_bids.tools import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.skipif(find_spec("mkdocs") is None, reason="mkdocs is not installed")
+pytestmark = pytest.mark.skipif(
+    find_spec("mkdocs") is None or find_spec("nbconvert") is None,
+    reason="the extra `docs` is not installed",
+)
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,7 @@ def pages(tmp_path_factory):
         [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert process.returncode == 0, process.stdout + process.stderr
-    return {path.stem: html.unescape(path.read_text()) for path in site.glob("*.html")}
+    return {path.stem: html.unescape(path.read_text()) for path in site.rglob("*.html")}
 
 
 def test_every_option_is_on_the_page(pages):
@@ -149,3 +153,33 @@ def test_formulas_are_rendered(pages):
     # A command that the converter does not know stays as it is.
     assert not any("\\" in formula for formula in formulas)
     assert "formula:" not in pages["method"] and "```" not in pages["method"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_stored_without_output_and_shown_with_it(pages, path):
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in cells)
+    pictures = re.findall(r'<img alt="output of the cell above" src="([^"]+)"', pages[path.stem])
+    assert len(pictures) == {"from_arrays_to_maps": 3, "swap_the_denoiser": 1}[path.stem]
+    assert "Warning" not in pages[path.stem]
+
+
+def test_the_notebooks_maps_are_near_the_truth(pages):
+    errors = re.findall(r"T[12]: median absolute error ([0-9.]+) %", pages["from_arrays_to_maps"])
+    assert len(errors) == 2 and max(map(float, errors)) < 5
+    rows = re.findall(r"of T1 +([0-9.]+) %, of T2 +([0-9.]+) %", pages["swap_the_denoiser"])
+    assert len(rows) == len(set(rows)) == 4
+    assert max(float(t1) for t1, _ in rows) < 10
+
+
+def test_an_error_in_a_cell_of_a_notebook_fails_the_build():
+    from mkdocs.exceptions import PluginError
+
+    place = spec_from_file_location("notebook_pages", ROOT / "docs" / "notebook_pages.py")
+    hook = module_from_spec(place)
+    place.loader.exec_module(hook)
+    notebook = json.loads(NOTEBOOKS[0].read_text())
+    cell = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    notebook["cells"] = [{**cell, "source": ["1 / 0"]}]
+    with pytest.raises(PluginError, match="notebooks/x.ipynb: (.|\n)*ZeroDivisionError"):
+        hook.page_of("notebooks/x.ipynb", json.dumps(notebook))

@@ -90,7 +90,7 @@ def prepare_environment(private: Path) -> None:
 
 
 def _is_writable(directory: Path) -> bool:
-    """Whether a file can be written in a directory: permissions alone do not tell."""
+    """Whether a file can be written in a directory: permissions alone do not show it."""
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             file.write(b"1")

@@ -273,8 +273,8 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         "--fail-on",
         choices=("never", "look", "bad"),
         default="never",
-        help="rating of the report's traffic light from which a run makes the exit code 65, though its maps are "
-        "written: bad; look (or bad); or never",
+        help="exit with code 65 if a run has this rating by the traffic light of its report, or a worse one (look, "
+        "then bad); its maps are written all the same",
     )
     group.add_argument(
         "--write-graph", action="store_true", help="draw the workflow into the work directory"

@@ -75,11 +75,11 @@ def write_missing_reports(runs: "Iterable[MRFRun]", settings: Settings) -> int:
 
     participants = [run.entities["sub"] for run in runs]
     pages = pages_of(settings.output_dir, participants, settings.most_sessions)
-    missing = [page for page in pages if not (settings.output_dir / page.file).is_file()]
-    if not missing:
+    absent = [page for page in pages if not (settings.output_dir / page.file).is_file()]
+    if not absent:
         return 0
     from mri2qmap_bids.workflow.reports import write_reports
 
     make_writable(settings.work_dir, "the work directory (-w)")
     configure_logging(settings.log_level)
-    return write_reports(missing, settings)
+    return write_reports(absent, settings)

@@ -51,4 +51,4 @@ def _is_up_to_date(run: "MRFRun", settings: Settings) -> bool:
             checksum = inputs_checksum(run.path, run.metadata, settings.recon, b1_file)
             return is_up_to_date(settings.output_dir, run.entities, checksum)
     except Mri2QmapError:
-        return False  # the run itself will say what is wrong
+        return False  # the error comes with the run itself

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.convert.arrays import conversion_of
 from mri2qmap_bids.convert.conversion import Conversion, ConversionOptions
+from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import InputError, RawDataError, UsageError
 
 # BART's axes: 1 samples, 2 arms (of a trajectory; 0 and 1 are its components and samples), 3 coils, ...
@@ -43,10 +44,8 @@ def convert_bart(
         If shapes do not fit each other.
     """
     if options.fov is None or options.matrix is None:
-        missing = "--fov" if options.fov is None else "--matrix"
-        raise UsageError(
-            f"convert bart: {missing} must be given, which BART's files lack, got none"
-        )
+        option = "--fov" if options.fov is None else "--matrix"
+        raise UsageError(f"convert bart: {option} must be given, which BART's files lack, got none")
     samples, positions = _padded(read_cfl(kspace)), _padded(read_cfl(trajectory).real)
     axis = _frame_axis(kspace, samples)
     used = {1, 2, _COIL, axis, _SLICE}
@@ -95,7 +94,7 @@ def read_cfl(path: Path) -> NDArray[np.complex64]:
         if not file.is_file():
             raise InputError(f"{file}: must be a file, got no such file")
     try:
-        lines = header.read_text().splitlines()
+        lines = read_text(header).splitlines()
         row = next(line for line in lines if line.strip() and not line.startswith("#"))
         shape = tuple(int(word) for word in row.split())
     except (ValueError, StopIteration) as error:

@@ -92,7 +92,7 @@ def _entities(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _options(arguments: argparse.Namespace) -> ConversionOptions:
-    """What the user says, in SI units."""
+    """The options of the command line, in SI units."""
     for name in ("matrix", "fov"):
         values = getattr(arguments, name)
         if values is not None and (len(values) not in (1, 2, 3) or min(values) <= 0):

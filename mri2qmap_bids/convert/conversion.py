@@ -16,7 +16,7 @@ LONGEST_READOUT = 65535
 
 @dataclass(frozen=True)
 class ConversionOptions:
-    """What the user says of a source that does not say it itself."""
+    """Properties of a source that its file lacks, from the user."""
 
     frame_counter: str = "contrast"
     """Counter with the frame, by its ISMRMRD name; order: frames follow one another in the file."""
@@ -40,7 +40,7 @@ class ConversionOptions:
 
 @dataclass(frozen=True, eq=False)
 class Conversion:
-    """A scan, and what its file has to say beside it. Nothing here names a person or a date."""
+    """A scan and its metadata, without names of persons and dates."""
 
     scan: RawScan
     """Samples, positions, noise and grid; noise has the bandwidth of the scan."""
@@ -53,6 +53,6 @@ class Conversion:
     is_cartesian: bool = False
     """Whether all readouts are parallel lines."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """Keys of the sidecar that the source tells, in the units of BIDS."""
+    """Keys of the sidecar that are in the source, in the units of BIDS."""
     train: Mapping[str, Any] = field(default_factory=dict)
     """The same of flip angles and times, for the file's header: any sidecar of the dataset outweighs them."""

@@ -134,14 +134,14 @@ def given_positions(
         array = np.stack([array.real, array.imag], axis=-1)
     rank, order = ranks_of(readouts, frame), _rank(readouts.counters["slice"])
     lengths = {part.shape[1] for part in readouts.samples}
-    wanted = {
+    shape = {
         4: (int(frame.max()) + 1, int(rank.max()) + 1),
         3: (int(order.max()) + 1,),
         2: (),
     }.get(array.ndim)
     if (
-        wanted is None
-        or array.shape[:-2] != wanted
+        shape is None
+        or array.shape[:-2] != shape
         or {array.shape[-2]} != lengths
         or array.shape[-1] not in (2, 3)
     ):

@@ -1,4 +1,4 @@
-"""The sidecar of a converted run: what the user says, what the source tells, and how the file was written."""
+"""The sidecar of a converted run: keys of the user, keys from the source, and how the file was written."""
 
 import json
 import logging
@@ -66,7 +66,7 @@ def make_sidecar(source: Path, conversion: Conversion, user: Mapping[str, Any]) 
     source
         The source, for messages.
     conversion
-        The scan; its keys give way to the user's.
+        The scan; the user's keys take precedence over its own.
     user
         From :func:`read_user_sidecar`.
 
@@ -90,12 +90,12 @@ def make_sidecar(source: Path, conversion: Conversion, user: Mapping[str, Any]) 
         raise SidecarError(
             f"{source}: FlipAngle must have one value for each of the {scan.n_frames} frames, got {frames}"
         )
-    missing = [] if made_of_events(complete) else [key for key in _REQUIRED if key not in complete]
+    gaps = [] if made_of_events(complete) else [key for key in _REQUIRED if key not in complete]
     if "FlipAngle" in complete and frames is None and not made_of_events(complete):
-        missing.append("FlipAngle with one value for each frame")
+        gaps.append("FlipAngle with one value for each frame")
     try:
         read_layout(content, scan.n_frames, source)
-        sequence = None if missing else read_sequence(complete, None, source)
+        sequence = None if gaps else read_sequence(complete, None, source)
     except SidecarError as error:
         # There is no sidecar beside the source yet.
         text = str(error).replace(sidecar_name(source), f"the sidecar of {source}")
@@ -105,10 +105,10 @@ def make_sidecar(source: Path, conversion: Conversion, user: Mapping[str, Any]) 
             f"{source}: the pulse sequence must have the {scan.n_frames} frames of the scan, got "
             f"{sequence.n_frames}"
         )
-    if missing:
+    if gaps:
         logger.warning(
             "%s: the sidecar lacks %s, which a reconstruction needs; add them with --sidecar or in MRF.json",
             source,
-            ", ".join(missing),
+            ", ".join(gaps),
         )
     return content

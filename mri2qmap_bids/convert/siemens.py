@@ -65,7 +65,7 @@ class Protocol:
 
 @dataclass(frozen=True, eq=False)
 class _Lines:
-    """Imaging readouts, and what else their headers say."""
+    """Imaging readouts, with properties from their headers."""
 
     readouts: Readouts
     centres: Centres
@@ -82,7 +82,7 @@ def convert_siemens(path: Path, options: ConversionOptions) -> Conversion:
     path
         The ``.dat`` file.
     options
-        What the file does not say: frames, trajectory, and matrix and field of view of a Pulseq sequence.
+        What is not in the file: frames, trajectory, and matrix and field of view of a Pulseq sequence.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def convert_siemens(path: Path, options: ConversionOptions) -> Conversion:
     header = _header(protocol, options, lines.readouts)
     centres, is_labelled = lines.centres, bool(lines.centres.line.any())
     if protocol.is_pulseq:
-        # Such a sequence has its central line in the middle, whatever the header says of it.
+        # Such a sequence has its central line in the middle, whatever its header has.
         centres = Centres(centres.sample, 0 * centres.line, 0 * centres.partition)
     placement = place_readouts(path, lines.readouts, centres, frame, header, options, stored)
     dwell_time = protocol.dwell_time * placement.oversampling

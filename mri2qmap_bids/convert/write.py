@@ -14,7 +14,7 @@ from tqdm import tqdm
 from mri2qmap_bids.atomic import write_atomically, write_json
 from mri2qmap_bids.convert.conversion import LONGEST_READOUT, Conversion
 from mri2qmap_bids.dataset.rawdataset import initialise_raw_dataset, merge_participant, run_path
-from mri2qmap_bids.recon.acquisition.geometry import Geometry
+from mri2qmap_bids.dataset.rawheader import EncodingSpace, RawHeader, xml_header
 
 _DESCRIPTION = {"Name": "MR fingerprinting", "License": "n/a", "Authors": ["n/a"]}
 _COLUMNS = {"participant_id": {"Description": "Unique participant identifier"}}
@@ -27,7 +27,7 @@ with the flip angles and times of the pulse sequence. BIDS has no name for these
 `.bidsignore`.
 """
 _AT_ONCE = 512
-_MM, _MS, _MICROSECONDS = 1e3, 1e3, 1e6
+_MM, _MICROSECONDS = 1e3, 1e6
 # The header needs some frequency of hydrogen where the source has none: that of 3 T.
 _LARMOR = 42.577478518e6
 
@@ -94,7 +94,7 @@ def write_raw_file(path: Path, conversion: Conversion, sidecar: Mapping[str, Any
     with h5py.File(path, "w") as file:
         group = file.create_group("dataset")
         xml = group.create_dataset("xml", (1,), dtype=h5py.special_dtype(vlen=bytes))
-        xml[0] = ismrmrd.xsd.ToXML(make_header(conversion, sidecar)).encode()
+        xml[0] = ismrmrd.xsd.ToXML(xml_header(make_header(conversion, sidecar))).encode()
         data = group.create_dataset(
             "data", (count,), maxshape=(None,), dtype=ismrmrd.hdf5.acquisition_dtype, chunks=(1,)
         )
@@ -107,9 +107,9 @@ def write_raw_file(path: Path, conversion: Conversion, sidecar: Mapping[str, Any
                 bar.update(len(block))
 
 
-def make_header(conversion: Conversion, sidecar: Mapping[str, Any]) -> Any:
-    """The XML header: matrix and field of view [mm], coil names, field, counters; nothing of a person."""
-    xsd, scan = ismrmrd.xsd, conversion.scan
+def make_header(conversion: Conversion, sidecar: Mapping[str, Any]) -> RawHeader:
+    """Content of the header: grid, coils, field, counters, and the times of the source."""
+    scan, train = conversion.scan, conversion.train
     size, fov = scan.geometry.matrix, scan.encoded_fov
     voxels = (size[0] if scan.is_3d else 1, size[1], size[2])
     extents = np.array(scan.geometry.voxel_size) * voxels
@@ -120,63 +120,31 @@ def make_header(conversion: Conversion, sidecar: Mapping[str, Any]) -> Any:
     field = sidecar.get("MagneticFieldStrength")
     frequency = sidecar.get("ImagingFrequency")
     hertz = frequency * 1e6 if frequency else _LARMOR * float(field or 3.0)
-    arms = max(int(np.bincount(frames).max()) for frames in _frames(conversion))
-    return xsd.ismrmrdHeader(
-        version=1,
-        acquisitionSystemInformation=xsd.acquisitionSystemInformationType(
-            systemVendor=sidecar.get("Manufacturer"),
-            systemModel=sidecar.get("ManufacturersModelName"),
-            systemFieldStrength_T=field,
-            receiverChannels=len(scan.slices[0].kspace),
-            coilLabel=[
-                xsd.coilLabelType(coilNumber=number, coilName=name)
-                for number, name in enumerate(conversion.coil_names)
-            ],
-        ),
-        experimentalConditions=xsd.experimentalConditionsType(H1resonanceFrequency_Hz=round(hertz)),
-        encoding=[
-            xsd.encodingType(
-                encodedSpace=_space(encoded, fov),
-                reconSpace=_space(voxels, tuple(extents)),
-                trajectory=xsd.trajectoryType("cartesian" if conversion.is_cartesian else "other"),
-                encodingLimits=xsd.encodingLimitsType(
-                    kspace_encoding_step_1=_limit(arms),
-                    slice=_limit(len(scan.slices)),
-                    contrast=_limit(scan.n_frames),
-                ),
-            )
-        ],
-        sequenceParameters=_train(conversion.train),
+    return RawHeader(
+        encoded=EncodingSpace(encoded, fov),
+        recon=EncodingSpace(voxels, tuple(extents.tolist())),
+        trajectory="cartesian" if conversion.is_cartesian else "other",
+        n_coils=len(scan.slices[0].kspace),
+        larmor_frequency=round(hertz),
+        counters={
+            "kspace_encoding_step_1": max(int(np.bincount(f).max()) for f in _frames(conversion)),
+            "slice": len(scan.slices),
+            "contrast": scan.n_frames,
+        },
+        field_strength=field,
+        vendor=sidecar.get("Manufacturer"),
+        model=sidecar.get("ManufacturersModelName"),
+        coil_names=conversion.coil_names,
+        repetition_time=_listed(train, "RepetitionTimeExcitation"),
+        echo_time=_listed(train, "EchoTime"),
+        inversion_time=_listed(train, "InversionTime"),
+        flip_angle_deg=_listed(train, "FlipAngle"),
     )
 
 
-def _train(train: Mapping[str, Any]) -> Any:
-    """Times [ms] and flip angles [deg] of the source."""
-
-    def listed(key: str, unit: float) -> list[float]:
-        value = train.get(key, [])
-        return [round(v * unit, 6) for v in (value if isinstance(value, list) else [value])]
-
-    return ismrmrd.xsd.sequenceParametersType(
-        TR=listed("RepetitionTimeExcitation", _MS),
-        TE=listed("EchoTime", _MS),
-        TI=listed("InversionTime", _MS),
-        flipAngle_deg=listed("FlipAngle", 1.0),
-    )
-
-
-def _space(matrix: tuple[int, ...], fov: tuple[float, ...]) -> Any:
-    """Matrix and field of view [m] along (z, y, x)."""
-    xsd = ismrmrd.xsd
-    z, y, x = (round(float(span) * _MM, 6) for span in fov)
-    return xsd.encodingSpaceType(
-        matrixSize=xsd.matrixSizeType(x=matrix[2], y=matrix[1], z=matrix[0]),
-        fieldOfView_mm=xsd.fieldOfViewMm(x=x, y=y, z=z),
-    )
-
-
-def _limit(count: int) -> Any:
-    return ismrmrd.xsd.limitType(minimum=0, maximum=count - 1, center=count // 2)
+def _listed(train: Mapping[str, Any], key: str) -> list[float]:
+    value = train.get(key, [])
+    return value if isinstance(value, list) else [value]
 
 
 def _frames(conversion: Conversion) -> list[NDArray[np.int64]]:
@@ -239,16 +207,11 @@ def _head(
     head["number_of_samples"] = samples.shape[1]
     head["trajectory_dimensions"] = n_dim
     head["sample_time_us"] = conversion.dwell_time * _MICROSECONDS
-    head["position"] = _position(geometry, index, conversion.scan.is_3d) * _MM
+    slice_number = None if conversion.scan.is_3d else index
+    head["position"] = geometry.centre_of(slice_number) * _MM
     for name in ("read_dir", "phase_dir", "slice_dir"):
         head[name] = getattr(geometry, name)
     return head
-
-
-def _position(geometry: Geometry, index: int, is_3d: bool) -> NDArray[np.float64]:
-    """Centre of the volume, or of one of its slices [m]."""
-    steps = 0 if is_3d else index - geometry.matrix[0] // 2
-    return geometry.position + steps * geometry.voxel_size[0] * geometry.slice_dir
 
 
 def _floats(samples: NDArray[np.complex64]) -> NDArray[np.float32]:

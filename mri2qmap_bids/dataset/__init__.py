@@ -1,1 +1,1 @@
-"""The rooms that know BIDS: finding runs, reading sidecars, writing derivatives."""
+"""BIDS: finding runs, reading sidecars, writing derivatives."""

@@ -27,7 +27,7 @@ class SegmentationFile:
     """One segmentation of a run's participant."""
 
     name: str
-    """Name of its dataset, and the labels that tell it from others there: ``fmriprep:aseg``."""
+    """Name of its dataset, and the labels by which it differs from others there: ``fmriprep:aseg``."""
     path: Path
     """Label image."""
     table: Path | None
@@ -39,7 +39,7 @@ class Segmentation:
     """Regions on the grid of a run's maps."""
 
     name: str
-    """See :class:`SegmentationFile`; ``tissue`` for those told from the maps."""
+    """See :class:`SegmentationFile`; ``tissue`` for those classified from the maps."""
     labels: NDArray[np.int_]
     """Label of every voxel, axes as in the maps' files; 0 belongs to no region."""
     names: Mapping[int, str]

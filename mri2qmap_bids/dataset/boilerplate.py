@@ -27,7 +27,7 @@ line-height: 1.5 }}</style></head>
 
 
 def work_of(entities: Mapping[str, str], output_dir: Path) -> Work | None:
-    """What was done to one run, as its derivatives tell it; None if they do not.
+    """How one run was reconstructed, from its derivatives; None if they do not have it.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def planned_work(run: MRFRun, options: ReconOptions) -> Work:
 def write_boilerplate(works: Sequence[Work], output_dir: Path) -> Methods:
     """Write the text, its references and a page that holds both into ``logs/``.
 
-    Every file appears whole or not at all; one that says the same already is left alone.
+    Every file appears whole or not at all; one with the same content is not written again.
 
     Parameters
     ----------

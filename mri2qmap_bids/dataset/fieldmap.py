@@ -79,7 +79,7 @@ def read_transmit_field(path: Path, geometry: Geometry) -> NDArray[np.float32]:
     """The field at the centres of a scan's voxels, relative to nominal.
 
     Voxels of the map that are not positive and finite take the value of the nearest that is;
-    beyond the map its edge goes on.
+    beyond the map its nearest value is used.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def _check_coverage(path: Path, covered: float) -> None:
         )
     if covered < _USUALLY_COVERED:
         logger.warning(
-            "%s: covers only %.0f %% of the scan; beyond it its edge goes on",
+            "%s: covers only %.0f %% of the scan; elsewhere its nearest value is used",
             path.name,
             100 * covered,
         )

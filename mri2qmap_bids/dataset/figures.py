@@ -19,7 +19,7 @@ _LIBRARIES = ("torch", "finufft", "torchsim", "numpy", "nipype", "pybids", "niba
 
 @dataclass(frozen=True)
 class Conditions:
-    """How a run was reconstructed, as far as the maps' sidecars do not say it."""
+    """How a run was reconstructed, beyond what is in the maps' sidecars."""
 
     command: str
     """The words on the command line."""

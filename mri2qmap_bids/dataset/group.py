@@ -86,8 +86,8 @@ class GroupFilters:
 
     def keep(self, run: Mapping[str, str]) -> bool:
         """Whether a run with these entities is asked for."""
-        wanted = (self.participants, self.sessions, self.acquisitions, self.runs)
-        pairs = zip(("sub", "ses", "acq", "run"), wanted, strict=True)
+        choices = (self.participants, self.sessions, self.acquisitions, self.runs)
+        pairs = zip(("sub", "ses", "acq", "run"), choices, strict=True)
         return all(not labels or among(run.get(key), labels) for key, labels in pairs)
 
 
@@ -134,8 +134,8 @@ def write_group_tables(
     NothingSelectedError
         If the filters leave none.
     """
-    found = sorted(output_dir.glob("sub-*/**/anat/*_T1map.nii.gz"))
-    runs = [entities_of(path) for path in found if "_desc-" not in path.name]
+    files = sorted(output_dir.glob("sub-*/**/anat/*_T1map.nii.gz"))
+    runs = [entities_of(path) for path in files if "_desc-" not in path.name]
     if not runs:
         raise DatasetError(
             f"{output_dir}: must hold maps sub-*/[ses-*/]anat/*_T1map.nii.gz, got none; "

@@ -1,4 +1,4 @@
-"""What a derivative's sidecar says of how it was made."""
+"""Sidecar keys of derivatives: how they were made."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

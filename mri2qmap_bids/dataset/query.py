@@ -58,7 +58,7 @@ class MRFRun:
     b1: FieldMap | None = None
     """The B1 map for it; None: there is none, or it is to be ignored."""
     problem: str | None = None
-    """Why it cannot be done, if its files tell already."""
+    """Why it cannot be reconstructed, if its files show it."""
 
     @property
     def name(self) -> str:
@@ -90,7 +90,7 @@ class Filters:
 
 @dataclass(frozen=True)
 class Index:
-    """Where pybids keeps what it finds; None: nowhere."""
+    """Directory of the pybids index; None: it is not kept."""
 
     folder: Path | None = None
     """One database a participant."""
@@ -373,7 +373,7 @@ def _config_file() -> Path:
 
 
 def _run(path: Path, label: str, bids_dir: Path, sidecars: Sidecars) -> MRFRun:
-    """A run, its problem told if its files have one."""
+    """A run, with the problem of its files if they have one."""
     inside = path.relative_to(bids_dir)
     folders = {"sub": label, **_session_of(inside)}
     entities = {**folders, **entities_in(path)}

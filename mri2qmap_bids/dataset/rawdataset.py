@@ -66,9 +66,9 @@ def initialise_raw_dataset(
         write_text(dataset / "README.md", readme)
     ignored = dataset / ".bidsignore"
     lines = _read_text(ignored).splitlines() if ignored.exists() else []
-    missing = [line for line in _IGNORED if line not in lines]
-    if missing:
-        write_text(ignored, "\n".join([*lines, *missing]) + "\n")
+    further = [line for line in _IGNORED if line not in lines]
+    if further:
+        write_text(ignored, "\n".join([*lines, *further]) + "\n")
 
 
 def merge_participant(

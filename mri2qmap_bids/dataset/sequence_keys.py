@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
+from mri2qmap_bids.recon.bounds import DELAY
 from mri2qmap_bids.recon.physics.event_sequence import EventSequence, event_sequence
 from mri2qmap_bids.recon.physics.events import (
     EVENT_TYPES,
@@ -38,8 +39,6 @@ _BIDS_NAMES = {
 _OF_EVENTS = (INVERSION_EFFICIENCY, PREPARATION_TIME, SLICE_PROFILE)
 _IN_HEADER = ("flip_angle", "repetition_time", "echo_time", "inversion_time")
 _IN_DEGREES = ("flip_angle", "phase")
-# A longer delay is in milliseconds.
-_LONGEST_DELAY = 60.0
 
 
 def made_of_events(metadata: Mapping[str, Any]) -> bool:
@@ -156,9 +155,9 @@ def _event(record: Mapping[str, Any]) -> Event:
     for name in set(_IN_DEGREES) & set(fields):
         fields[name] = np.deg2rad(number(name, fields[name])).item()
     event = event_from_record(fields)
-    if isinstance(event, Delay) and event.duration > _LONGEST_DELAY:
+    if isinstance(event, Delay) and event.duration > DELAY.upper:
         raise ValueError(
-            f"Duration must be at most {_LONGEST_DELAY:g} s (is it in milliseconds?), "
+            f"Duration must be at most {DELAY.upper:g} s (is it in milliseconds?), "
             f"got {event.duration:g}"
         )
     return event
@@ -190,12 +189,12 @@ def _values(
     entries = value if isinstance(value, list | tuple) else [value]
     if not entries or any(isinstance(v, bool) or not isinstance(v, int | float) for v in entries):
         raise ValueError(f"{key} must be a number or a list of numbers, got {str(value)[:60]}")
-    given = np.array([number(key, entry) for entry in entries])
+    numbers = np.array([number(key, entry) for entry in entries])
     unit, scale = ("deg", np.pi / 180) if parameter.unit == "rad" else (parameter.unit, 1.0)
-    array = given * scale
+    array = numbers * scale
     if not ((parameter.low - 1e-12 <= array) & (array <= parameter.high + 1e-12)).all():
-        hint = " (is it in milliseconds?)" if unit == "s" and given.max() > parameter.high else ""
-        shown = f"{given.min():g}" + (f" to {given.max():g}" if len(given) > 1 else "")
+        hint = " (is it in milliseconds?)" if unit == "s" and numbers.max() > parameter.high else ""
+        shown = f"{numbers.min():g}" + (f" to {numbers.max():g}" if len(numbers) > 1 else "")
         unit = "" if unit == "1" else f" {unit}"
         raise ValueError(
             f"{key} must be {parameter.low / scale:g} to {parameter.high / scale:g}{unit}{hint}, got {shown}"

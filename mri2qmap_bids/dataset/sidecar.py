@@ -20,7 +20,7 @@ from mri2qmap_bids.recon.bounds import ANGLES, FIELD_STRENGTH, TIMES, Spelling, 
 from mri2qmap_bids.recon.physics.pulse_sequence import (
     SPELLINGS,
     PulseSequence,
-    SequenceKind,
+    default_rf_phase,
     sequence_fault,
 )
 from mri2qmap_bids.recon.physics.sequences.registry import sequence_type_named, sequence_types
@@ -112,14 +112,11 @@ def read_sequence(
             path, "FlipAngle", "a list with one value [deg] per frame", metadata.get("FlipAngle")
         )
     spellings = {field: _spelling(metadata, field, path) for field in SPELLINGS}
-    default_phase = (
-        np.pi * (np.arange(n_frames) % 2) if kind == SequenceKind.BSSFP else np.zeros(n_frames)
-    )
     values: dict[str, Any] = {
         "flip_angle": flip_angle,
         "repetition_time": _train(metadata, "repetition_time", header, n_frames, path),
         "echo_time": _train(metadata, "echo_time", header, n_frames, path),
-        "rf_phase": default_phase
+        "rf_phase": default_rf_phase(kind, n_frames)
         if metadata.get("RFPhase") is None
         else _train(metadata, "rf_phase", header, n_frames, path),
         "inversion_time": _scalar(metadata, "inversion_time", header, path),

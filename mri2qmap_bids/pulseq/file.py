@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import PulseqError
 
 Values = NDArray[np.float64]
@@ -111,7 +112,7 @@ def read_pulseq(path: Path) -> PulseqFile:
         an extension.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise PulseqError(f"{path}: must be a Pulseq text file, got: {error}") from error
     sections = dict(_sections(text))

@@ -4,21 +4,19 @@ Bounds are wide enough for every scanner (0.05 T to 20 T), animal and phantom, a
 to the values that a quantity would have in the unit it is mistaken for.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import index
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mri2qmap_bids.errors import ArgumentError
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 TIMES = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
-ANGLES = {"rad": 1.0, "deg": np.pi / 180}
+ANGLES = {"rad": 1.0, "deg": math.pi / 180}
 LENGTHS = {"m": 1.0, "mm": 1e-3, "cm": 1e-2}
 # The Larmor frequency of protons is 42.577 MHz/T.
 FIELDS = {"T": 1.0, "mT": 1e-3, "MHz": 1 / 42.577, "G": 1e-4}
@@ -57,8 +55,8 @@ class Spelling:
 FLIP_ANGLE = Bound(
     "FlipAngle",
     "deg",
-    np.deg2rad(3.2),
-    np.deg2rad(180.0),
+    math.radians(3.2),
+    math.radians(180.0),
     ANGLES,
     "no excitation is above 180 deg; a list in rad has no value above pi = 3.14, and a train below that would "
     "encode neither T1 nor T2",
@@ -105,8 +103,8 @@ INVERSION_EFFICIENCY = Bound(
 RF_PHASE = Bound(
     "RFPhase",
     "deg",
-    np.deg2rad(6.284),
-    np.deg2rad(1e10),
+    math.radians(6.284),
+    math.radians(1e10),
     ANGLES,
     "wrapped phases in rad are at most 2 pi = 6.28; above 1e10 deg their fraction is lost in rounding",
     of="largest",
@@ -237,6 +235,73 @@ TRAJECTORY_ENERGY = Bound(
     "the energy of an image lies at the centre of k-space; noise alone has 1",
 )
 
+# Of pulse sequences that are made of events: every value by itself.
+PULSE_ANGLE = Bound(
+    "FlipAngle, RefocusingAngle of one pulse",
+    "deg",
+    0.0,
+    2 * math.pi,
+    ANGLES,
+    "types made of events may have pulses of 0; none turns further than once",
+)
+PULSE_PHASE = Bound(
+    "RFPhase of one pulse", "deg", -1e6, 1e6, ANGLES, "beyond 1e6 rad its fraction is lost"
+)
+PHASE_INCREMENT = Bound(
+    "SpoilingRFPhaseIncrement",
+    "deg",
+    -2 * math.pi,
+    2 * math.pi,
+    ANGLES,
+    "an increment by more than a turn is one within a turn",
+)
+GRADIENT_ECHO_REPETITION = Bound(
+    "RepetitionTimeExcitation of gradient echoes made of events",
+    "s",
+    1e-4,
+    1.0,
+    TIMES,
+    "gradient echoes repeat within a second",
+)
+SPIN_ECHO_REPETITION = Bound(
+    "RepetitionTimeExcitation of spin echoes",
+    "s",
+    1e-4,
+    30.0,
+    TIMES,
+    "30 s are 6 times the longest T1",
+)
+EVENT_ECHO_TIME = Bound(
+    "EchoTime of types made of events", "s", 0.0, 1.0, TIMES, "all echoes come within a second"
+)
+EVENT_INVERSION_TIME = Bound(
+    "InversionTime of types made of events",
+    "s",
+    0.0,
+    20.0,
+    TIMES,
+    "20 s are 4 times the longest T1",
+)
+T2_PREPARATION_TIME = Bound(
+    "T2PreparationTime", "s", 0.0, 1.0, TIMES, "after a second only fluids have signal"
+)
+RECOVERY_TIME = Bound("RecoveryTime", "s", 0.0, 30.0, TIMES, "30 s are 6 times the longest T1")
+SHOT_TIME = Bound(
+    "RepetitionTimePreparation of types made of events",
+    "s",
+    0.0,
+    600.0,
+    TIMES,
+    "a shot lasts minutes at most",
+)
+DELAY = Bound("Duration of a Delay", "s", 0.0, 60.0, TIMES, "60 s are 12 times the longest T1")
+SPOILING_CYCLES = Bound(
+    "SpoilingCycles", "1", 0.0, 16.0, {"1": 1.0}, "more need more states than are simulated"
+)
+DUMMIES = Bound(
+    "NumberDummies", "1", 0.0, 100.0, {"1": 1.0}, "the steady state is reached in fewer"
+)
+
 BOUNDS = (
     FLIP_ANGLE,
     TYPICAL_REPETITION_TIME,
@@ -261,6 +326,19 @@ BOUNDS = (
     TRAJECTORY_EXTENT,
     TRAJECTORY_RATIO,
     TRAJECTORY_ENERGY,
+    PULSE_ANGLE,
+    PULSE_PHASE,
+    PHASE_INCREMENT,
+    GRADIENT_ECHO_REPETITION,
+    SPIN_ECHO_REPETITION,
+    EVENT_ECHO_TIME,
+    EVENT_INVERSION_TIME,
+    T2_PREPARATION_TIME,
+    RECOVERY_TIME,
+    SHOT_TIME,
+    DELAY,
+    SPOILING_CYCLES,
+    DUMMIES,
 )
 """Bounds of the input, in the order of the documentation."""
 
@@ -296,6 +374,9 @@ def fault(bound: Bound, values: Any, spelling: Spelling) -> str | None:
     spelling
         Name and unit of the message.
     """
+    # The options of the command line are bounded, too: its help shall not wait for NumPy.
+    import numpy as np
+
     array = np.atleast_1d(np.asarray(values, np.float64))
     factor = bound.units[spelling.unit]
     if not np.isfinite(array).all():
@@ -306,9 +387,9 @@ def fault(bound: Bound, values: Any, spelling: Spelling) -> str | None:
     what = {"each": "", "largest": "have a largest value of ", "middle": "have a median of "}[
         bound.of
     ]
-    stated = extremes / factor
-    span = f"{stated[0]:.4g}" + ("" if stated[0] == stated[1] else f" to {stated[1]:.4g}")
-    other = [u for u, f in bound.units.items() if _within(bound, stated * f)]
+    low, high = (value / factor for value in extremes)
+    span = f"{low:.4g}" + ("" if low == high else f" to {high:.4g}")
+    other = [u for u, f in bound.units.items() if _within(bound, (low * f, high * f))]
     hint = f" (is it in {other[0]}?)" if other else ""
     verb = what if what else "be "
     return f"{spelling.name} must {verb}{limits(bound, spelling.unit)}, got {span}{hint}"
@@ -359,26 +440,30 @@ def whole(value: Any, name: str, least: int) -> int:
     return number
 
 
-def _extremes(bound: Bound, array: NDArray[np.float64]) -> NDArray[np.float64]:
+def _extremes(bound: Bound, array: Any) -> tuple[float, float]:
     """Lowest and highest of the values that the bound is of; 0 twice if there are none."""
+    import numpy as np
+
     if bound.of == "largest":
         array = np.abs(array).max(keepdims=True)
     elif bound.of == "middle":
         array = np.atleast_1d(np.median(array))
     if bound.zero:
         array = array[np.abs(array) > _ROUNDING * bound.lower]
-    return np.array([array.min(), array.max()] if array.size else [0.0, 0.0])
+    return (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
 
 
-def _within(bound: Bound, extremes: NDArray[np.float64]) -> bool:
-    if bound.zero and not extremes.any():
+def _within(bound: Bound, extremes: tuple[float, float]) -> bool:
+    if bound.zero and not any(extremes):
         return True
-    slack = _ROUNDING * np.array([-1, 1]) * np.array([bound.lower, bound.upper])
-    low, high = np.array([bound.lower, bound.upper]) + slack
-    return bool(low <= extremes[0] and extremes[1] <= high)
+    low = bound.lower - _ROUNDING * abs(bound.lower)
+    high = bound.upper + _ROUNDING * abs(bound.upper)
+    return low <= extremes[0] and extremes[1] <= high
 
 
-def _first_infinite(array: NDArray[np.float64]) -> str:
+def _first_infinite(array: Any) -> str:
+    import numpy as np
+
     wrong = np.argwhere(~np.isfinite(array))
     place = f" at index {tuple(wrong[0].tolist())}" if array.size > 1 else ""
     return f"{array[tuple(wrong[0])]:g}{place}"

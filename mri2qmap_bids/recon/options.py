@@ -59,7 +59,8 @@ class ReconOptions:
     def __post_init__(self) -> None:
         for name, bound in _BOUNDS.items():
             value = getattr(self, name)
-            if value is not None:
+            # Defaults need no check, and the help of the command line need not wait for NumPy.
+            if value is not None and value is not getattr(type(self), name):
                 check(bound, value, name)
         for name, least in _LEAST.items():
             if getattr(self, name) is not None:

@@ -26,7 +26,7 @@ class PartMaps:
     diagnostics: PartDiagnostics | None
     """Of the middle slice alone."""
     resolution: NDArray[np.float64] | None
-    """Effective resolution along (z, y, x) [m], where the method tells it; of the middle slice."""
+    """Effective resolution along (z, y, x) [m], if the method gives it; of the middle slice."""
 
 
 def volume_of(parts: Sequence[PartMaps], geometry: Geometry) -> QuantitativeMaps:

@@ -82,7 +82,7 @@ def unwritten_run(
     diagnostics_file: Path,
     conditions: Conditions,
 ) -> Run:
-    """A run whose derivatives are yet to be written, so that they can say how it is rated.
+    """A run whose derivatives are yet to be written, whose rating goes into them.
 
     Parameters
     ----------

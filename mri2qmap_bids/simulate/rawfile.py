@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import ismrmrd
 import numpy as np
 from numpy.typing import NDArray
 
+from mri2qmap_bids.dataset.rawheader import EncodingSpace, RawHeader, xml_header
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.acquire import Acquired
@@ -74,80 +75,54 @@ def write_raw_file(
     path.unlink(missing_ok=True)
     with ismrmrd.File(str(path), "w") as file:
         dataset = file["dataset"]
-        dataset.header = make_header(acquired, sequence, geometry, options)
+        dataset.header = xml_header(make_header(acquired, sequence, geometry, options))
         dataset.acquisitions = _acquisitions(acquired, geometry, options)
 
 
 def make_header(
     acquired: Acquired, sequence: PulseSequence, geometry: Geometry, options: RawFileOptions
-) -> Any:
-    """The XML header: matrix and field of view [mm], coils, limits, timing [ms]."""
+) -> RawHeader:
+    """Content of the header: grid, coils, counters and timing."""
     xsd = ismrmrd.xsd
     n_slices, n_frames, n_arms, n_coils, _ = acquired.kspace.shape
     space = _encoding_space(acquired, geometry, options)
-    encoding = xsd.encodingType(
-        encodedSpace=space,
-        reconSpace=space,
-        trajectory=xsd.trajectoryType(_TYPES[acquired.trajectory.kind]),
-        encodingLimits=_limits(n_slices, n_frames, n_arms, options),
-    )
-    milliseconds = 1e3
-    return xsd.ismrmrdHeader(
-        version=1,
-        studyInformation=xsd.studyInformationType(studyDescription="Simulated MRF"),
-        measurementInformation=xsd.measurementInformationType(
-            patientPosition=xsd.patientPositionType("HFS"), protocolName=f"{sequence.kind}_MRF"
-        ),
-        acquisitionSystemInformation=xsd.acquisitionSystemInformationType(
-            systemVendor="mri2qmap-simulate",
-            systemFieldStrength_T=FIELD_STRENGTH,
-            receiverChannels=n_coils,
-        ),
-        experimentalConditions=xsd.experimentalConditionsType(
-            H1resonanceFrequency_Hz=LARMOR_FREQUENCY
-        ),
-        encoding=[encoding],
-        sequenceParameters=xsd.sequenceParametersType(
-            TR=_distinct(sequence.repetition_time * milliseconds),
-            TE=_distinct(sequence.echo_time * milliseconds),
-            TI=[] if sequence.inversion_time is None else [sequence.inversion_time * milliseconds],
-            flipAngle_deg=[round(float(a), 6) for a in np.rad2deg(sequence.flip_angle)],
-            sequence_type=sequence.kind,
-        ),
+    counters = {"kspace_encoding_step_1": n_arms, "slice": n_slices}
+    if options.frame_counter != "order":
+        counters[options.frame_counter.replace("encode", "encoding")] = n_frames
+    inversion = sequence.inversion_time
+    return RawHeader(
+        encoded=space,
+        recon=space,
+        trajectory=_TYPES[acquired.trajectory.kind],
+        n_coils=n_coils,
+        larmor_frequency=LARMOR_FREQUENCY,
+        counters=counters,
+        field_strength=FIELD_STRENGTH,
+        vendor="mri2qmap-simulate",
+        repetition_time=_distinct(sequence.repetition_time),
+        echo_time=_distinct(sequence.echo_time),
+        inversion_time=[] if inversion is None else [inversion],
+        flip_angle_deg=np.rad2deg(sequence.flip_angle).tolist(),
+        sequence_type=sequence.kind,
+        further={
+            "studyInformation": xsd.studyInformationType(studyDescription="Simulated MRF"),
+            "measurementInformation": xsd.measurementInformationType(
+                patientPosition=xsd.patientPositionType("HFS"), protocolName=f"{sequence.kind}_MRF"
+            ),
+        },
     )
 
 
-def _encoding_space(acquired: Acquired, geometry: Geometry, options: RawFileOptions) -> Any:
+def _encoding_space(
+    acquired: Acquired, geometry: Geometry, options: RawFileOptions
+) -> EncodingSpace:
     """Matrix and field of view of the volume, or of one slice."""
-    xsd = ismrmrd.xsd
     nz, ny, nx = geometry.matrix
-    dz, dy, dx = (size * 1e3 for size in geometry.voxel_size)
+    dz, dy, dx = geometry.voxel_size
     if acquired.trajectory.positions.shape[-1] == 2:
         thickness = options.slice_thickness
-        nz, dz = 1, dz if thickness is None else thickness * 1e3
-    return xsd.encodingSpaceType(
-        matrixSize=xsd.matrixSizeType(x=nx, y=ny, z=nz),
-        fieldOfView_mm=xsd.fieldOfViewMm(
-            x=round(nx * dx, 6), y=round(ny * dy, 6), z=round(nz * dz, 6)
-        ),
-    )
-
-
-def _limits(n_slices: int, n_frames: int, n_arms: int, options: RawFileOptions) -> Any:
-    """Ranges of the counters that are used."""
-    limits = ismrmrd.xsd.encodingLimitsType(
-        kspace_encoding_step_1=_limit(n_arms, 0),
-        slice=_limit(n_slices, n_slices // 2),
-    )
-    if options.frame_counter != "order":
-        field = options.frame_counter.replace("encode", "encoding")
-        setattr(limits, field, _limit(n_frames, 0))
-    return limits
-
-
-def _limit(count: int, centre: int) -> Any:
-    """The range 0..count-1."""
-    return ismrmrd.xsd.limitType(minimum=0, maximum=count - 1, center=centre)
+        nz, dz = 1, dz if thickness is None else thickness
+    return EncodingSpace((nz, ny, nx), (nz * dz, ny * dy, nx * dx))
 
 
 def _acquisitions(
@@ -187,11 +162,7 @@ def _acquisitions(
 
 def _place(acquisition: ismrmrd.Acquisition, geometry: Geometry, index: int | None) -> None:
     """Position [mm] and directions (LPS) of the volume, or of one of its slices."""
-    position = geometry.position * 1e3
-    if index is not None:
-        step = geometry.voxel_size[0] * 1e3
-        position = position + (index - geometry.matrix[0] // 2) * step * geometry.slice_dir
-    acquisition.position[:] = position.tolist()
+    acquisition.position[:] = (geometry.centre_of(index) * 1e3).tolist()
     acquisition.read_dir[:] = geometry.read_dir.tolist()
     acquisition.phase_dir[:] = geometry.phase_dir.tolist()
     acquisition.slice_dir[:] = geometry.slice_dir.tolist()
@@ -213,6 +184,6 @@ def _in_units(
 
 
 def _distinct(values: NDArray[np.float64]) -> list[float]:
-    """One value if all are the same, else all."""
-    rounded = [round(float(value), 6) for value in values]
+    """One value if all are the same to a nanosecond, else all [s]."""
+    rounded = [round(float(value), 9) for value in values]
     return rounded[:1] if len(set(rounded)) == 1 else rounded

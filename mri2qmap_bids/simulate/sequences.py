@@ -8,9 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.dataset.sidecar import read_sequence
+from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import ArgumentError, SidecarError, UsageError
 from mri2qmap_bids.recon.physics.event_sequence import EventSequence, first_frames
-from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, SequenceKind
+from mri2qmap_bids.recon.physics.pulse_sequence import (
+    PulseSequence,
+    SequenceKind,
+    default_rf_phase,
+)
 
 INVERSION_TIME = 20e-3
 """Delay from the inversion to the first frame [s]."""
@@ -115,12 +120,6 @@ def make_sequence(
         raise UsageError(f"the train to simulate: {named}") from error
 
 
-def default_rf_phase(kind: str, n_frames: int) -> NDArray[np.float64]:
-    """Phase of each excitation [rad]: 0 (FISP), alternating 0 and pi (bSSFP); shape (frame,)."""
-    alternating = np.where(np.arange(n_frames) % 2, np.pi, 0.0)
-    return np.zeros(n_frames) if kind == SequenceKind.FISP else alternating
-
-
 def read_train(path: Path) -> NDArray[np.float64]:
     """Numbers of a text file, one per frame, in the file's unit, shape (frame,).
 
@@ -131,7 +130,7 @@ def read_train(path: Path) -> NDArray[np.float64]:
     """
     try:
         values: NDArray[np.float64] = np.array(
-            path.read_text().replace(",", " ").split(), dtype=float
+            read_text(path).replace(",", " ").split(), dtype=float
         )
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: must hold one number per frame, got {error}") from error
@@ -156,7 +155,7 @@ def from_sidecar(path: Path, n_frames: int | None = None) -> PulseSequence:
         If the file is not such a sidecar, or has fewer frames.
     """
     try:
-        metadata = json.loads(path.read_text())
+        metadata = json.loads(read_text(path))
         if not isinstance(metadata, dict):
             raise UsageError(f"{path}: must be a JSON object, got {type(metadata).__name__}")
         sequence = read_sequence(metadata, None, path)

@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 from mri2qmap_bids import __version__
 from mri2qmap_bids.dataset.sequence_keys import events_keys
 from mri2qmap_bids.recon.physics.event_sequence import EventSequence
-from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, default_rf_phase
 from mri2qmap_bids.simulate.rawfile import (
     DWELL_TIME,
     FIELD_STRENGTH,
     LARMOR_FREQUENCY,
     RawFileOptions,
 )
-from mri2qmap_bids.simulate.sequences import default_rf_phase
 from mri2qmap_bids.simulate.trajectory import Trajectory
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.denoisers.base import ANY_CONTRAST
 from mri2qmap_bids.recon.denoisers.registry import load_denoiser, save_denoiser
@@ -91,7 +92,7 @@ def run_training(arguments: argparse.Namespace) -> Path:
         "sources": _sources(arguments.source),
     }
     if arguments.initial:
-        data["initial"] = json.loads(arguments.initial.with_suffix(".json").read_text())
+        data["initial"] = json.loads(read_text(arguments.initial.with_suffix(".json")))
     save_denoiser(network, card(options, shape, history, data), output)
     draw_curve(history, output.with_suffix(".png"))
     return output

@@ -86,7 +86,7 @@ def load_folder(folder: Path, contrasts: Sequence[str]) -> list[Slice]:
 
 
 def contrast_of(path: Path) -> str | None:
-    """The contrast that a file's name tells, as a BIDS suffix.
+    """The contrast in a file's name, as a BIDS suffix.
 
     >>> contrast_of(Path("sub-01_T1w.nii.gz")), contrast_of(Path("IXI013-HH-1212_T1.nii.gz"))
     ('T1w', 'T1w')

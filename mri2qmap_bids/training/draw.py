@@ -49,13 +49,13 @@ class Batch:
     """What one step of training sees; each of shape (batch, contrast, y, x)."""
 
     clean: torch.Tensor
-    """The answer."""
+    """Clean images."""
     noisy: torch.Tensor
-    """The question; 0 where a contrast is missing."""
+    """Noisy images; 0 where a contrast is missing."""
     sigma: torch.Tensor
-    """What is known of the noise; 0 where a contrast is missing."""
+    """Noise level given to the network; 0 where a contrast is missing."""
     counted: torch.Tensor
-    """1 where the answer is known: not in a missing contrast, nor in a ratio where there is
+    """1 where the clean image is known: not in a missing contrast, nor in a ratio where there is
     no signal."""
     white: torch.Tensor
     """What each contrast was divided by, shape (batch, contrast, 1, 1)."""

@@ -70,7 +70,7 @@ def train(
     to keep; their loss is the mean of the error's logarithm, which is their PSNR: no patch counts
     more because there is more noise in it.
 
-    Stops and goes on: a checkpoint beside the weights holds network, optimiser, history and
+    Training may be interrupted: a checkpoint beside the weights holds network, optimiser, history and
     step, and a call with the same file takes up there.
 
     Parameters

@@ -94,7 +94,7 @@ def through_maps(
     level: torch.Tensor,
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Contrasts of maps that a noisy fingerprint was matched to, and what is known of their noise.
+    """Contrasts of maps that a noisy fingerprint was matched to, and estimates of their noise.
 
     (log T1, log T2, log M0) are off by L n / M0 times a common factor, n coloured noise;
     contrast k then has the deviation |L^T grad w_k|, evaluated at the noisy maps as a

@@ -178,7 +178,7 @@ def init_mri2qmap_wf(
         [
             (inputs, dictionary, scan),
             (inputs, reconstruct, scan),
-            (dictionary, reconstruct, [("dictionary_file", "dictionary_file")]),
+            (dictionary, reconstruct, [(name, name) for name in ("dictionary_file", "scan_file")]),
             (inputs, write, documents),
             (reconstruct, write, [(name, name) for name in _RECONSTRUCTED]),
             (reconstruct, outputs, [("maps_file", "maps_file")]),
@@ -259,7 +259,7 @@ def _uses_gpu(device: str) -> bool:
 def _poll_seconds(workflow: Workflow, plugin: str) -> float:
     """How long to wait before looking at all nodes again: longer if that is more work."""
     if plugin == "SLURM":
-        return 2.0  # every look asks the scheduler, whom all users share
+        return 2.0  # every poll is a request to a scheduler that all users share
     return float(min(max(len(workflow.list_node_names()) / 4000, 0.05), 1.0))
 
 

@@ -18,11 +18,12 @@ from nipype.interfaces.base import (
 from mri2qmap_bids import __version__
 
 # To be raised when the maps or the outputs of a step change between versions.
-_RESULTS = 2
+_RESULTS = 3
+_PROGRAM = f"{__version__} {_RESULTS}"
 
 
 class _StepOfRun(SimpleInterface):  # type: ignore[misc]
-    """A step of one run: whatever goes wrong in it is said in one line with the run's raw file."""
+    """A step of one run; any error in it is one line with the name of the raw file."""
 
     def _run_interface(self, runtime: Any) -> Any:
         from mri2qmap_bids.dataset.integrity import guard
@@ -39,28 +40,36 @@ class _BuildDictionaryInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
     b1_file = File(exists=True, desc="B1 map in per cent")
     options = traits.Any(mandatory=True, desc="ReconOptions")
+    program = traits.Str(_PROGRAM, usedefault=True, desc="version of this program")
     cache_dir = traits.Str(mandatory=True, nohash=True, desc="where dictionaries are kept")
     n_threads = traits.Int(1, usedefault=True, nohash=True, desc="threads to use")
-    # Nipype knows by this name that a step takes one of the GPU's slots.
+    # By this name Nipype recognises steps that take a slot of the GPU.
     use_gpu = traits.Bool(False, usedefault=True, nohash=True, desc="whether it runs on a GPU")
 
 
 class _BuildDictionaryOutput(TraitedSpec):  # type: ignore[misc]
     dictionary_file = File(exists=True, desc="fingerprints and subspace, safetensors")
+    scan_file = File(exists=True, desc="pulse sequence and image lines of the raw file, pickle")
 
 
 class BuildDictionary(_StepOfRun):
-    """Sidecar to dictionary, taken from the cache where it is there."""
+    """Sidecar and headers of the raw file to the dictionary; one that is in the cache is not built again."""
 
     input_spec = _BuildDictionaryInput
     output_spec = _BuildDictionaryOutput
 
     def _step(self, runtime: Any) -> Any:
+        import pickle
+
+        import torch
+
+        from mri2qmap_bids.dataset.sidecar import read_scan
         from mri2qmap_bids.recon.device import find_device
         from mri2qmap_bids.recon.grid import tissue_grid
         from mri2qmap_bids.recon.physics.dictionary import cached_dictionary
 
-        sequence, lines = _described(self.inputs)
+        torch.set_num_threads(self.inputs.n_threads)
+        sequence, lines = read_scan(self.inputs.metadata, Path(self.inputs.raw_file))
         options = self.inputs.options
         path = cached_dictionary(
             sequence,
@@ -70,37 +79,49 @@ class BuildDictionary(_StepOfRun):
             Path(self.inputs.cache_dir),
             find_device(options.device),
         )
-        self._results["dictionary_file"] = str(path)
+        # The next step reads no header again.
+        scan_file = Path(runtime.cwd) / "scan.pickle"
+        scan_file.write_bytes(pickle.dumps((sequence, lines)))
+        self._results = {"dictionary_file": str(path), "scan_file": str(scan_file)}
         return runtime
 
 
 class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
-    raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file")
-    metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
+    raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file, for its samples")
+    metadata = traits.Dict(mandatory=True, desc="sidecar, so that a change is seen")
     b1_file = File(exists=True, desc="B1 map in per cent")
     dictionary_file = File(exists=True, mandatory=True, desc="fingerprints and subspace")
+    # The same raw file and sidecar give the same, which count already.
+    scan_file = File(
+        exists=True, mandatory=True, nohash=True, desc="pulse sequence and image lines, pickle"
+    )
     options = traits.Any(mandatory=True, desc="ReconOptions")
     weights_file = File(
         exists=True, desc="weights of the denoiser that the options name, so that a change is seen"
     )
     program = traits.Str(
-        f"{__version__} {_RESULTS}",
+        _PROGRAM,
         usedefault=True,
         desc="version of this program: a work directory's results of another one are not taken",
     )
-    memory_gb = traits.Float(nohash=True, desc="memory to use [GB]; default what there is")
+    memory_gb = traits.Float(
+        nohash=True, desc="memory to use [GB]; default: 90 % of the available memory"
+    )
     gpu_memory_gb = traits.Float(nohash=True, desc="memory of the GPU to use [GB]; default free")
     low_memory = traits.Bool(
-        False, usedefault=True, nohash=True, desc="whether to take the way that needs least"
+        False,
+        usedefault=True,
+        nohash=True,
+        desc="whether to choose the plan that needs least memory",
     )
     n_threads = traits.Int(1, usedefault=True, nohash=True, desc="threads to use")
-    # Nipype knows by this name that a step takes one of the GPU's slots.
+    # By this name Nipype recognises steps that take a slot of the GPU.
     use_gpu = traits.Bool(False, usedefault=True, nohash=True, desc="whether it runs on a GPU")
 
 
 class _ReconstructOutput(TraitedSpec):  # type: ignore[misc]
     maps_file = File(exists=True, desc="quantitative maps, npz")
-    diagnostics_file = File(exists=True, desc="what a report shows beyond the maps, npz")
+    diagnostics_file = File(exists=True, desc="diagnostics for the report, npz")
     header = traits.Any(desc="ScanHeader of the raw file")
     warnings = traits.List(traits.Str, desc="what the reconstruction warned of")
     seconds = traits.Dict(desc="time of what comes before the reconstruction [s]")
@@ -114,6 +135,10 @@ class Reconstruct(_StepOfRun):
     output_spec = _ReconstructOutput
 
     def _step(self, runtime: Any) -> Any:
+        import pickle
+
+        import torch
+
         from mri2qmap_bids.logs import heard_warnings
         from mri2qmap_bids.recon.acquisition.extent import extent_of_lines
         from mri2qmap_bids.recon.acquisition.raw import read_samples
@@ -133,7 +158,8 @@ class Reconstruct(_StepOfRun):
         )
         limits = MemoryLimits(memory, gpu_memory, self.inputs.low_memory)
         dictionary = load_dictionary(Path(self.inputs.dictionary_file))
-        sequence, lines = _described(self.inputs)
+        torch.set_num_threads(self.inputs.n_threads)
+        sequence, lines = pickle.loads(Path(self.inputs.scan_file).read_bytes())
         record, cwd = Record(), Path(runtime.cwd)
         with heard_warnings() as warnings:
             # Refused before the samples are read, if there is no way.
@@ -168,7 +194,7 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     b1_source = traits.Str("", usedefault=True, desc="BIDS URI of the B1 map")
     options = traits.Any(mandatory=True, desc="ReconOptions")
     output_dir = traits.Str(mandatory=True, desc="root of the derivative dataset")
-    diagnostics_file = File(exists=True, mandatory=True, desc="what a report shows besides")
+    diagnostics_file = File(exists=True, mandatory=True, desc="diagnostics for the report, npz")
     warnings = traits.List(traits.Str, desc="what the reconstruction warned of")
     seconds = traits.Dict(desc="time of what came before the reconstruction [s]")
     peak_memory_gb = traits.Float(0.0, usedefault=True, desc="most memory that was held [GB]")
@@ -284,13 +310,3 @@ class WriteReport(SimpleInterface):  # type: ignore[misc]
         path = write_report(Path(self.inputs.output_dir), self.inputs.page)
         self._results["report_file"] = str(path)
         return runtime
-
-
-def _described(inputs: Any) -> tuple[Any, Any]:
-    """Sequence and image lines of a run; sets the threads that the step may use."""
-    import torch
-
-    from mri2qmap_bids.dataset.sidecar import read_scan
-
-    torch.set_num_threads(inputs.n_threads)
-    return read_scan(inputs.metadata, Path(inputs.raw_file))

@@ -1,4 +1,4 @@
-"""What a run will cost, told from its header before anything is read."""
+"""Memory and time of a run, predicted from its headers before its samples are read."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ _USUAL_RANK_WITH_B1 = 16
 def survey(
     runs: Iterable[MRFRun], settings: Settings
 ) -> tuple[dict[str, float], dict[str, Mri2QmapError]]:
-    """Which runs can be done, told from their headers.
+    """Which runs can be reconstructed, by their headers.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def _memory_of(run: MRFRun, settings: Settings) -> float:
 
 
 def _read(run: MRFRun) -> "tuple[PulseSequence, ScanExtent]":
-    """What a run's sidecar and headers say."""
+    """Pulse sequence and size of a run, from its sidecar and headers."""
     from mri2qmap_bids.dataset.sidecar import read_scan
     from mri2qmap_bids.recon.acquisition.extent import extent_of_lines
 

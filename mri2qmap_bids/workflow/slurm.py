@@ -1,4 +1,4 @@
-"""Nipype's execution by Slurm, mended: steps get what they need, and killed ones are told of."""
+"""Steps as Slurm jobs: Nipype's plugin, with the resources of each step and a reason for jobs that were killed."""
 
 import getpass
 import math
@@ -54,7 +54,7 @@ class SlurmPlugin(Remembering, SLURMPlugin):  # type: ignore[misc]
 
 
 def _end_of(job: int) -> str:
-    """What Slurm says of a job that left no result."""
+    """State and reason that Slurm gives for a job without a result."""
     description = subprocess.run(
         ["scontrol", "show", "job", str(job)], capture_output=True, text=True, check=False
     ).stdout

@@ -1,5 +1,8 @@
 """Bad words on the command line: one clear line and an exit code."""
 
+import subprocess
+import sys
+
 import pytest
 from helpers.command import one_error, run, settings
 
@@ -36,3 +39,18 @@ def test_wrong_words_have_one_line_and_an_exit_code(words, code, text, capfd):
 def test_options_of_other_apps_are_taken():
     words = ["--notrack", "--skip_bids_validation", "--run-label", "run-1", "2"]
     assert settings(*words).runs == ("1", "2")
+
+
+def test_help_waits_for_no_large_library():
+    program = (
+        "import sys\n"
+        "from mri2qmap_bids.cli import main\n"
+        "try:\n"
+        "    main(['--help'])\n"
+        "except SystemExit:\n"
+        "    print(sorted({'numpy', 'torch', 'nipype', 'nibabel'} & set(sys.modules)))\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert process.stdout.splitlines()[-1] == "[]", process.stderr

@@ -126,7 +126,7 @@ def test_every_parameter_has_a_key_of_its_own():
         ({"InversionTime": [0.1, 0.2]}, "InversionTime must be one number"),
         ({"InversionEfficiency": 1.1}, "InversionEfficiency must be 0 to 1, got 1.1"),
         ({"RepetitionTimePreparation": 0.01}, "RepetitionTimePreparation must be at least"),
-        ({"SliceProfile": [1, -1]}, "SliceProfile must be 0 to 10, got -1 to 1"),
+        ({"SliceProfile": [1, -1]}, "SliceProfile must be 0 to 3, got -1 to 1"),
         ({"PulseSequenceEvents": []}, "PulseSequenceEvents: events must hold a Readout"),
         ({"PulseSequenceEvents": "x"}, "PulseSequenceEvents must be a list of objects, got x"),
         ({"PulseSequenceEvents": EVENTS[:3]}, "must have at least 2 events Readout, got 1"),

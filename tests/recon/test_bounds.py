@@ -39,7 +39,7 @@ def test_both_bounds_themselves_are_inside(bound):
 def test_beyond_either_bound_is_refused_with_rule_and_value(bound):
     outside = [bound.upper * 1.001]
     if bound.of != "largest" or bound.lower > 0:
-        outside.append(bound.lower * 0.999 if bound.lower > 0 else -1e-3)
+        outside.append(bound.lower - 1e-3 * (abs(bound.lower) or 1))
     for value in outside:
         with pytest.raises(ArgumentError, match="x must .*, got ") as caught:
             check(bound, [value] * 3, "x")

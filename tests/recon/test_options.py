@@ -3,7 +3,8 @@
 import pytest
 
 from mri2qmap_bids.errors import ArgumentError
-from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.bounds import check
+from mri2qmap_bids.recon.options import _BOUNDS, ReconOptions
 
 
 @pytest.mark.parametrize(
@@ -14,3 +15,10 @@ from mri2qmap_bids.recon.options import ReconOptions
 def test_options_that_no_scan_has_are_refused_by_name(changes):
     with pytest.raises(ArgumentError, match=next(iter(changes))):
         ReconOptions(**changes)
+
+
+def test_defaults_are_within_the_bounds():
+    for name, bound in _BOUNDS.items():
+        value = getattr(ReconOptions(), name)
+        if value is not None:
+            check(bound, value, name)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mri2qmap_bids.errors import UsageError
-from mri2qmap_bids.simulate.sequences import default_rf_phase, lobes, make_sequence, read_train
+from mri2qmap_bids.recon.physics.pulse_sequence import default_rf_phase
+from mri2qmap_bids.simulate.sequences import lobes, make_sequence, read_train
 
 
 @pytest.mark.parametrize("n_frames", [1, 7, 125, 500, 1000])
@@ -61,6 +62,9 @@ def test_a_train_is_read_from_a_file_with_commas_or_without(tmp_path):
     path = tmp_path / "x.txt"
     path.write_text("1, 2.5\n3\t4\n")
     assert read_train(path).tolist() == [1, 2.5, 3, 4]
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_text("1 2\n", encoding=encoding)
+        assert read_train(path).tolist() == [1, 2]
     for text in ("", "1 x", "1 nan"):
         path.write_text(text)
         with pytest.raises(UsageError, match="x.txt: must hold one"):

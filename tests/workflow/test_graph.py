@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+from mri2qmap_bids.dataset.query import Filters, Index, find_runs
+from mri2qmap_bids.recon.acquisition import table
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.settings import Settings
-from mri2qmap_bids.workflow.graph import init_mri2qmap_wf
+from mri2qmap_bids.workflow.graph import init_dataset_wf, init_mri2qmap_wf
+from mri2qmap_bids.workflow.planning import survey
 
 
 def hash_of_reconstruction(tmp_path: Path, weights: Path) -> str:
@@ -25,3 +28,26 @@ def test_other_weights_under_the_same_name_are_seen(tmp_path):
     assert hash_of_reconstruction(tmp_path, weights) == first
     weights.write_bytes(b"two")
     assert hash_of_reconstruction(tmp_path, weights) != first
+
+
+def test_headers_are_read_once_for_the_plan_and_once_for_the_steps(
+    small_dataset, tmp_path, monkeypatch
+):
+    documents, groups = [], []
+    parse_headers, heads = table.parse_headers, table._heads
+    monkeypatch.setattr(
+        table, "parse_headers", lambda *words: documents.append(words[0]) or parse_headers(*words)
+    )
+    monkeypatch.setattr(table, "_heads", lambda *words: groups.append(words[0]) or heads(*words))
+    settings = Settings(
+        bids_dir=small_dataset,
+        output_dir=tmp_path / "out",
+        work_dir=tmp_path / "work",
+        recon=ReconOptions(method="subspace", device="cpu"),
+    )
+    (run, *_) = find_runs(small_dataset, Filters(participants=("01",)), Index()).runs
+    memory, problems = survey([run], settings)
+    assert documents == groups == [run.path] and not problems
+    init_dataset_wf([run], settings, memory).run()
+    assert documents == groups == [run.path] * 2
+    assert list((tmp_path / "out").rglob("*_T1map.nii.gz"))

@@ -5,12 +5,13 @@ from mri2qmap_bids.workflow.interfaces import Reconstruct
 
 
 def _hash(tmp_path, **inputs):
-    for name in ("raw.h5", "dictionary.npz"):
+    for name in ("raw.h5", "dictionary.npz", "scan.pickle"):
         if not (tmp_path / name).exists():
             (tmp_path / name).touch()
     step = Reconstruct(
         raw_file=str(tmp_path / "raw.h5"),
         dictionary_file=str(tmp_path / "dictionary.npz"),
+        scan_file=str(tmp_path / "scan.pickle"),
         metadata={},
         options=ReconOptions(),
         **inputs,

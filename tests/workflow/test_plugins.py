@@ -202,7 +202,7 @@ def test_a_step_of_a_run_names_the_runs_file(tmp_path):
     raw.touch()
     node = Node(Reconstruct(), "reconstruct", base_dir=str(tmp_path))
     node.inputs.trait_set(raw_file=str(raw), metadata={}, options=None)
-    node.inputs.dictionary_file = str(raw)
+    node.inputs.dictionary_file = node.inputs.scan_file = str(raw)
     with pytest.raises(RuntimeError) as caught:
         node.run()
     reason = reason_in("".join(traceback.format_exception(caught.value)))

@@ -25,7 +25,7 @@ class Dimension:
     has_density: bool
     """Whether the third component is a density, to be ignored."""
     notes: tuple[Note, ...]
-    """What the log is to say."""
+    """Messages for the log."""
 
 
 def dimension_of(

@@ -108,7 +108,7 @@ def has_flag(heads: NDArray[Any], name: str) -> NDArray[np.bool_]:
 
 
 def roles_of(heads: NDArray[Any]) -> tuple[NDArray[Any], tuple[Note, ...]]:
-    """What each line is used for, and what is to be said of it.
+    """What each line is used for, and messages for the log.
 
     A line has the role IMAGE unless one of its flags has another; noise goes before all. Two
     exceptions: PARALLEL_CALIBRATION with PARALLEL_CALIBRATION_AND_IMAGING is an image line, and

@@ -57,6 +57,19 @@ class Geometry:
                 f"{np.round(axes, 4).tolist()}"
             )
 
+    def centre_of(self, slice_number: int | None) -> NDArray[np.float64]:
+        """Centre of a slice, or of the volume [m]: the position of the voxel floor(n / 2) along its axes.
+
+        Parameters
+        ----------
+        slice_number
+            Index along z; None: the volume.
+        """
+        if slice_number is None:
+            return self.position
+        steps = slice_number - self.matrix[0] // 2
+        return self.position + steps * self.voxel_size[0] * self.slice_dir
+
 
 def affine(geometry: Geometry) -> NDArray[np.float64]:
     """Voxel indices (x, y, z) to world coordinates, RAS+ [m].

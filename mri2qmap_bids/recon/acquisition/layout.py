@@ -24,7 +24,7 @@ class ReadLayout:
     trajectory_units: TrajectoryUnits | str | None = None
     """Unit of the positions; None: cycles/pixel or cycles/fov, by the magnitude."""
     is_3d: bool | None = None
-    """Whether the scan is one volume; None: told by trajectory and header."""
+    """Whether the scan is one volume; None: by trajectory and header."""
     encoding: int | None = None
     """Which encoding of the header the scan has, from 0; None: that of the lines with all frames."""
 

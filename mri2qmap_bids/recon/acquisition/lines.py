@@ -41,7 +41,7 @@ class ImageLines:
     has_density: bool
     """Whether the third component of the trajectory is a density, to be ignored."""
     notes: tuple[Note, ...]
-    """What the log is to say."""
+    """Messages for the log."""
 
     @property
     def n_samples(self) -> NDArray[np.int64]:
@@ -55,7 +55,7 @@ def image_lines(table: AcquisitionTable, layout: ReadLayout) -> ImageLines:
     Parameters
     ----------
     table
-        What the file says of its acquisitions.
+        Headers of its acquisitions.
     layout
         How to read it.
 
@@ -93,7 +93,7 @@ def image_lines(table: AcquisitionTable, layout: ReadLayout) -> ImageLines:
 
 
 def _averages(heads: NDArray[Any], layout: ReadLayout) -> tuple[Note, ...]:
-    """What is said of a train that was measured several times."""
+    """The message for a train that was measured several times."""
     averages = heads["idx"]["average"]
     if layout.frame_counter == "average" or len(np.unique(averages)) == 1:
         return ()

@@ -1,4 +1,4 @@
-"""What the log is to say of a file."""
+"""Messages about a file, for the log."""
 
 Note = tuple[int, str]
 """Level, as of the logging module, and text."""

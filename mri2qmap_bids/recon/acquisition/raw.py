@@ -51,7 +51,7 @@ class SliceSamples:
     kspace: KSpace
     """Complex samples, shape (coil, sample)."""
     trajectory: Trajectory
-    """Positions along x, y[, z] [cycles/m], shape (sample, dim)."""
+    """Positions [cycles/m] along x, y and, in 3D, z, shape (sample, dim)."""
     frame: FrameIndex
     """Frame of each sample, shape (sample,)."""
 

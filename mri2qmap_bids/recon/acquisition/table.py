@@ -43,7 +43,7 @@ class AcquisitionTable:
     noise_group: str
     """HDF5 group of the noise scan; that of the scan if none has one."""
     notes: tuple[Note, ...] = ()
-    """What the log is to say."""
+    """Messages for the log."""
 
 
 def read_table(path: Path) -> AcquisitionTable:

@@ -287,9 +287,9 @@ def flip_is_needed(
     """
     as_stored = flipped = 0.0
     for number in np.flatnonzero(reverse):
-        kept = slice(ends[number] - lengths[number], ends[number])
-        energy = (np.abs(kspace[:, kept]) ** 2).sum(0)
-        radius = (trajectory[kept].astype(np.float64) ** 2).sum(1)
+        span = slice(ends[number] - lengths[number], ends[number])
+        energy = (np.abs(kspace[:, span]) ** 2).sum(0)
+        radius = (trajectory[span].astype(np.float64) ** 2).sum(1)
         as_stored += float(energy @ radius)
         flipped += float(energy[::-1] @ radius)
     needed = flipped <= 1.02 * as_stored

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from mri2qmap_bids.atomic import write_atomically, write_json
+from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import WeightsError
 from mri2qmap_bids.recon.denoisers.base import Denoiser, DenoiserShape
 from mri2qmap_bids.recon.denoisers.unet import ARCHITECTURE, UNet, UNetShape
@@ -145,7 +146,7 @@ def packaged_weights(name: str) -> Path:
 def _card(path: Path) -> tuple[Architecture, DenoiserShape, str]:
     """Architecture, shape and checksum from the card beside a weights file."""
     try:
-        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        card = json.loads(read_text(path.with_suffix(".json")))
         architecture = architecture_named(card.get("architecture", ARCHITECTURE))
         checksum = card["sha256"]
         if not isinstance(checksum, str):

@@ -1,12 +1,12 @@
 """The pulse sequence: flip angles and timing of one train of excitations."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.bounds import (
@@ -23,6 +23,7 @@ from mri2qmap_bids.recon.bounds import (
     Spelling,
     fault,
 )
+from mri2qmap_bids.recon.physics.sequences.modules import Train
 
 _TRAINS = ("flip_angle", "repetition_time", "echo_time", "rf_phase")
 _BOUNDS = {
@@ -126,63 +127,74 @@ class PulseSequence:
         """Time from a shot's start to the end of its last repetition [s]."""
         return float(self.repetition_time.sum()) + (self.inversion_time or 0.0)
 
-    @classmethod
+    @staticmethod
     def fisp(
-        cls,
-        flip_angle_deg: ArrayLike,
-        repetition_time: ArrayLike,
-        echo_time: ArrayLike,
+        flip_angle_deg: Train,
+        repetition_time: Train,
+        echo_time: Train,
         inversion_time: float | None = None,
-        *,
-        inversion_efficiency: float = 1.0,
-        preparation_time: float | None = None,
-        slice_profile: tuple[float, ...] = (),
+        **settings: Any,
     ) -> "PulseSequence":
         """A gradient-spoiled train (FISP).
 
         Parameters
         ----------
         flip_angle_deg
-            Nominal flip angles [degree], shape (frame,).
+            Nominal flip angles [degree], shape (frame,), or one for all frames.
         repetition_time, echo_time
             [s], shape (frame,), or one for all frames.
-        inversion_time, inversion_efficiency, preparation_time, slice_profile
-            As the fields of these names.
+        inversion_time, settings
+            As of :func:`~mri2qmap_bids.recon.physics.sequences.fisp.fisp`.
 
         Raises
         ------
-        ValueError
-            If a time has another number of values than there are flip angles.
+        ArgumentError
+            If the numbers of values differ, or a value is beyond its bounds.
         """
-        flip_angle = np.deg2rad(np.atleast_1d(np.asarray(flip_angle_deg, np.float64)))
-        return cls(
-            kind="FISP",
-            flip_angle=flip_angle,
-            repetition_time=_per_frame(repetition_time, len(flip_angle)),
-            echo_time=_per_frame(echo_time, len(flip_angle)),
-            rf_phase=np.zeros(len(flip_angle)),
-            inversion_time=inversion_time,
-            inversion_efficiency=inversion_efficiency,
-            preparation_time=preparation_time,
-            slice_profile=slice_profile,
-        )
+        # Types of pulse sequences are built on this class.
+        from mri2qmap_bids.recon.physics.sequences.fisp import fisp
 
-    @classmethod
+        angle = np.deg2rad(_numbers("flip_angle_deg", flip_angle_deg))
+        times = _numbers("repetition_time", repetition_time), _numbers("echo_time", echo_time)
+        return fisp(angle, *times, inversion_time=inversion_time, **settings)
+
+    @staticmethod
     def bssfp(
-        cls,
-        flip_angle_deg: ArrayLike,
-        repetition_time: ArrayLike,
-        echo_time: ArrayLike,
+        flip_angle_deg: Train,
+        repetition_time: Train,
+        echo_time: Train | None = None,
         inversion_time: float | None = None,
         **settings: Any,
     ) -> "PulseSequence":
         """A balanced train (bSSFP) whose excitations alternate in phase by 180 degrees.
 
-        The parameters are those of :meth:`fisp`.
+        Parameters
+        ----------
+        flip_angle_deg, repetition_time
+            As of :meth:`fisp`.
+        echo_time
+            As of :meth:`fisp`; None: half the repetition time.
+        inversion_time, settings
+            As of :func:`~mri2qmap_bids.recon.physics.sequences.bssfp.bssfp`.
+
+        Raises
+        ------
+        ArgumentError
+            If the numbers of values differ, or a value is beyond its bounds.
         """
-        train = cls.fisp(flip_angle_deg, repetition_time, echo_time, inversion_time, **settings)
-        phase = np.deg2rad(180.0 * (np.arange(train.n_frames) % 2), dtype=np.float64)
-        return replace(train, kind="bSSFP", rf_phase=phase)
+        from mri2qmap_bids.recon.physics.sequences.bssfp import bssfp
+
+        angle = np.deg2rad(_numbers("flip_angle_deg", flip_angle_deg))
+        repetition = _numbers("repetition_time", repetition_time)
+        echo = None if echo_time is None else _numbers("echo_time", echo_time)
+        return bssfp(angle, repetition, echo, inversion_time=inversion_time, **settings)
+
+
+def default_rf_phase(kind: str, n_frames: int) -> NDArray[np.float64]:
+    """Phase of each excitation where none is given [rad], shape (frame,): 0 and pi in turn (bSSFP), else 0."""
+    if kind == SequenceKind.BSSFP:
+        return np.where(np.arange(n_frames) % 2, np.pi, 0.0)
+    return np.zeros(n_frames)
 
 
 def sequence_fault(values: Mapping[str, Any], spellings: Mapping[str, Spelling]) -> str | None:
@@ -270,9 +282,3 @@ def _number(name: str, value: Any) -> float:
     if array.size != 1:
         raise ArgumentError(f"{name} must be one number, got shape {array.shape}")
     return float(array.item())
-
-
-def _per_frame(value: ArrayLike, n_frames: int) -> NDArray[np.float64]:
-    """One value for all frames, or one each."""
-    array = np.asarray(value, np.float64)
-    return np.full(n_frames, array) if array.ndim == 0 else array

@@ -1,1 +1,1 @@
-"""What a reconstruction costs, and the way to do it that fits the machine."""
+"""Memory and time of a reconstruction, and the plan that fits the machine."""

@@ -1,4 +1,4 @@
-"""Images with edges: how their energy falls with spatial frequency, and the term that says so."""
+"""Smoothness term for images with edges, whose energy falls with spatial frequency."""
 
 import torch
 

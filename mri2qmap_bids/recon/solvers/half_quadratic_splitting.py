@@ -130,7 +130,7 @@ def plug_and_play(
             }
             logger.info(
                 "iteration %d: relative distance to the minimiser of the data-consistency step %.4f, relative change "
-                "of z %.4f, noise level given to the denoiser %.3g, ||x - z|| / ||x|| %.4f",
+                "of the denoised image %.4f, noise level given to the denoiser %.3g, relative distance from it %.4f",
                 iteration + 1,
                 *figures.values(),
             )

@@ -5,11 +5,11 @@
   const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
 
   // Light or dark; the reader's choice is kept where the browser allows it.
-  const kept = {
+  const theme = {
     get: () => { try { return localStorage.getItem("mri2qmap-theme"); } catch { return null; } },
     set: (value) => { try { localStorage.setItem("mri2qmap-theme", value); } catch { /* as it was */ } },
   };
-  if (kept.get()) root.dataset.theme = kept.get();
+  if (theme.get()) root.dataset.theme = theme.get();
   const isDark = () => root.dataset.theme
     ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   for (const button of all(".theme")) {
@@ -17,7 +17,7 @@
     button.hidden = false;
     button.addEventListener("click", () => {
       root.dataset.theme = isDark() ? "light" : "dark";
-      kept.set(root.dataset.theme);
+      theme.set(root.dataset.theme);
       say();
     });
     say();
@@ -91,28 +91,28 @@
     return node;
   };
   for (const box of all(".probe")) {
-    const found = JSON.parse(box.querySelector("script[type='application/json']").textContent);
+    const probe = JSON.parse(box.querySelector("script[type='application/json']").textContent);
     const map = box.querySelector(".map");
     const cross = box.querySelector(".cross");
     const plot = box.querySelector(".plot");
     const said = box.querySelector(".said");
-    const isComplex = "basisImag" in found;
+    const isComplex = "basisImag" in probe;
     let current = 0;
-    const course = (name, voxel) => found.basis.map((row, frame) => {
+    const course = (name, voxel) => probe.basis.map((row, frame) => {
       let real = 0;
       let imaginary = 0;
       row.forEach((b, k) => {
-        real += b * found[name][voxel][k];
+        real += b * probe[name][voxel][k];
         if (isComplex) {
-          real -= found.basisImag[frame][k] * found[`${name}Imag`][voxel][k];
-          imaginary += b * found[`${name}Imag`][voxel][k] + found.basisImag[frame][k] * found[name][voxel][k];
+          real -= probe.basisImag[frame][k] * probe[`${name}Imag`][voxel][k];
+          imaginary += b * probe[`${name}Imag`][voxel][k] + probe.basisImag[frame][k] * probe[name][voxel][k];
         }
       });
       return isComplex ? Math.hypot(real, imaginary) : real;
     });
     const draw = (voxel) => {
       current = voxel;
-      const [x, y] = found.at[voxel];
+      const [x, y] = probe.at[voxel];
       cross.style.left = `${100 * x}%`;
       cross.style.top = `${100 * y}%`;
       const [width, height, left, bottom] = [640, 270, 44, 34];
@@ -120,20 +120,20 @@
       const model = course("model", voxel);
       const low = Math.min(0, ...data, ...model);
       const high = Math.max(0.1, ...data, ...model);
-      const across = (i) => left + (width - left - 10) * (i * found.step) / Math.max(1, found.frames - 1);
+      const across = (i) => left + (width - left - 10) * (i * probe.step) / Math.max(1, probe.frames - 1);
       const up = (v) => 10 + (height - bottom - 20) * (high - v) / (high - low);
       const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
-        "aria-label": `Fingerprint of voxel ${found.voxel[voxel].join(", ")}` });
+        "aria-label": `Fingerprint of voxel ${probe.voxel[voxel].join(", ")}` });
       const spacing = high - low > 1.2 ? 0.5 : 0.25;
       for (let v = Math.ceil(low / spacing) * spacing; v <= high + 1e-9; v += spacing) {
         svg.append(make("line", { class: "grid", x1: left, x2: width - 10, y1: up(v), y2: up(v) }));
         svg.append(make("text", { x: left - 6, y: up(v) + 4, "text-anchor": "end" }, v.toFixed(2)));
       }
       svg.append(make("line", { class: "axis", x1: left, x2: width - 10, y1: up(0), y2: up(0) }));
-      const round = 10 ** Math.floor(Math.log10(found.frames / 3));
-      const every = round * Math.max(1, Math.round(found.frames / 5 / round));
-      for (let t = 0; t < found.frames; t += every) {
-        svg.append(make("text", { x: across(t / found.step), y: height - bottom + 14, "text-anchor": "middle" }, t));
+      const round = 10 ** Math.floor(Math.log10(probe.frames / 3));
+      const every = round * Math.max(1, Math.round(probe.frames / 5 / round));
+      for (let t = 0; t < probe.frames; t += every) {
+        svg.append(make("text", { x: across(t / probe.step), y: height - bottom + 14, "text-anchor": "middle" }, t));
       }
       svg.append(make("text", { x: (left + width) / 2, y: height - 3, "text-anchor": "middle" }, "frame"));
       for (const [values, colour, dash] of [[data, "1", ""], [model, "2", "6 4"]]) {
@@ -144,14 +144,14 @@
       plot.replaceChildren(svg);
       const distance = Math.sqrt(data.reduce((sum, v, i) => sum + (v - model[i]) ** 2, 0)
         / data.reduce((sum, v) => sum + v ** 2, 1e-30));
-      said.textContent = `Voxel ${found.voxel[voxel].join(", ")}: T1 ${found.t1[voxel]} ms, `
-        + `T2 ${found.t2[voxel]} ms, misfit ${(100 * distance).toFixed(1)} %`;
+      said.textContent = `Voxel ${probe.voxel[voxel].join(", ")}: T1 ${probe.t1[voxel]} ms, `
+        + `T2 ${probe.t2[voxel]} ms, misfit ${(100 * distance).toFixed(1)} %`;
     };
     const nearest = (x, y, allowed = () => true) => {
       const ratio = map.clientHeight / Math.max(1, map.clientWidth);
       let best = current;
       let least = Infinity;
-      found.at.forEach(([u, v], index) => {
+      probe.at.forEach(([u, v], index) => {
         const distance = Math.hypot(u - x, (v - y) * ratio);
         if (allowed(u, v) && distance < least) { least = distance; best = index; }
       });
@@ -165,7 +165,7 @@
       const way = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
       if (!way) return;
       event.preventDefault();
-      const [x, y] = found.at[current];
+      const [x, y] = probe.at[current];
       draw(nearest(x, y, (u, v) => {
         const [along, aside] = way[0] ? [(u - x) * way[0], v - y] : [(v - y) * way[1], u - x];
         return along > 1e-6 && Math.abs(aside) <= along + 1e-6;

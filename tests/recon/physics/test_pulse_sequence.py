@@ -1,9 +1,13 @@
 """A train of excitations holds together."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
+from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
+from mri2qmap_bids.recon.physics.sequences.registry import sequence_type_named
 
 
 @pytest.mark.parametrize("name", ["repetition_time", "echo_time", "rf_phase"])
@@ -28,3 +32,23 @@ def test_a_shot_lasts_from_its_inversion_to_the_end_of_its_last_repetition():
         "FISP", np.full(2, 0.5), rf_phase=np.zeros(2), inversion_time=0.5, **times
     )
     assert inverted.duration == pytest.approx(0.53)
+
+
+@pytest.mark.parametrize("name", ["fisp", "bssfp"])
+def test_the_types_builder_and_the_method_make_the_same_sequence(name):
+    build = sequence_type_named(name).build
+    method = getattr(PulseSequence, name)
+    settings = {"inversion_time": 0.02, "slice_profile": (0.5, 1.0)}
+    for angle, times in (([10, 20, 30], 0.012), (20, [0.012, 0.013, 0.014])):
+        made = method(angle, times, 0.003, **settings)
+        built = build(np.deg2rad(angle), times, 0.003, **settings)
+        for field in fields(PulseSequence):
+            assert np.array_equal(getattr(made, field.name), getattr(built, field.name))
+    with pytest.raises(ArgumentError, match="repetition_time must have 1 or 3 values"):
+        method([10, 20, 30], [0.012, 0.013], 0.003)
+    with pytest.raises(ArgumentError, match="flip_angle_deg must be real numbers"):
+        method(np.array(["ten", "20"]), 0.012, 0.003)
+
+
+def test_a_balanced_train_has_its_echo_in_the_middle_by_default():
+    assert PulseSequence.bssfp([10, 20], 0.006).echo_time.tolist() == [0.003, 0.003]

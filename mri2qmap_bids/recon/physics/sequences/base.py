@@ -4,11 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
+from mri2qmap_bids.recon import bounds
+from mri2qmap_bids.recon.bounds import (
+    DUMMIES,
+    EVENT_ECHO_TIME,
+    EVENT_INVERSION_TIME,
+    GRADIENT_ECHO_REPETITION,
+    PULSE_ANGLE,
+    PULSE_PHASE,
+    SHOT_TIME,
+    SPIN_ECHO_REPETITION,
+    Bound,
+)
 from mri2qmap_bids.recon.physics.event_sequence import EventSequence
 from mri2qmap_bids.recon.physics.events import Event
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
+
+Form = Literal["frames", "number", "count", "list"]
 
 
 @dataclass(frozen=True)
@@ -17,31 +29,44 @@ class Parameter:
 
     name: str
     """Of the builder's argument."""
-    unit: Literal["rad", "s", "1"]
-    """Unit that the builder takes."""
+    unit: str
+    """rad, s or 1: unit that the builder takes."""
     low: float
     """Least value, in that unit."""
     high: float
     """Largest value, in that unit."""
-    form: Literal["frames", "number", "count", "list"] = "frames"
+    form: Form = "frames"
     """One value per frame or one for all frames, one number, one whole number, or a list of any length."""
     required: bool = False
     """Whether it must be given; if not, the builder's default holds."""
 
 
-FLIP_ANGLE = Parameter("flip_angle", "rad", 0.0, 2 * np.pi, required=True)
-RF_PHASE = Parameter("rf_phase", "rad", -1e6, 1e6)
-# Gradient echoes repeat within a second, and all echoes come within one: larger values are in ms.
-REPETITION_TIME = Parameter("repetition_time", "s", 1e-4, 1.0, required=True)
-LONG_REPETITION_TIME = Parameter("repetition_time", "s", 1e-4, 30.0, required=True)
-ECHO_TIME = Parameter("echo_time", "s", 0.0, 1.0, required=True)
-INVERSION_TIME = Parameter("inversion_time", "s", 0.0, 20.0, "number")
-INVERSION_TIMES = Parameter("inversion_time", "s", 0.0, 20.0)
-INVERSION_EFFICIENCY = Parameter("inversion_efficiency", "1", 0.0, 1.0, "number")
-PREPARATION_TIME = Parameter("preparation_time", "s", 0.0, 600.0, "number")
-SLICE_PROFILE = Parameter("slice_profile", "1", 0.0, 10.0, "list")
-REFOCUSING_ANGLE = Parameter("refocusing_angle", "rad", 0.0, 2 * np.pi)
-NUMBER_DUMMIES = Parameter("number_dummies", "1", 0.0, 100.0, "count")
+def within(name: str, bound: Bound, form: Form = "frames", required: bool = False) -> Parameter:
+    """A parameter whose least and largest value are those of a bound.
+
+    Parameters
+    ----------
+    name, form, required
+        As of :class:`Parameter`.
+    bound
+        In the unit of the parameter.
+    """
+    unit = next(unit for unit, factor in bound.units.items() if factor == 1.0)
+    return Parameter(name, unit, bound.lower, bound.upper, form, required)
+
+
+FLIP_ANGLE = within("flip_angle", PULSE_ANGLE, required=True)
+RF_PHASE = within("rf_phase", PULSE_PHASE)
+REPETITION_TIME = within("repetition_time", GRADIENT_ECHO_REPETITION, required=True)
+LONG_REPETITION_TIME = within("repetition_time", SPIN_ECHO_REPETITION, required=True)
+ECHO_TIME = within("echo_time", EVENT_ECHO_TIME, required=True)
+INVERSION_TIME = within("inversion_time", EVENT_INVERSION_TIME, "number")
+INVERSION_TIMES = within("inversion_time", EVENT_INVERSION_TIME)
+INVERSION_EFFICIENCY = within("inversion_efficiency", bounds.INVERSION_EFFICIENCY, "number")
+PREPARATION_TIME = within("preparation_time", SHOT_TIME, "number")
+SLICE_PROFILE = within("slice_profile", bounds.SLICE_PROFILE, "list")
+REFOCUSING_ANGLE = within("refocusing_angle", PULSE_ANGLE)
+NUMBER_DUMMIES = within("number_dummies", DUMMIES, "count")
 """Parameters of several types."""
 
 

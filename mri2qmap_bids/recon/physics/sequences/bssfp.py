@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
+from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, default_rf_phase
 from mri2qmap_bids.recon.physics.sequences.base import SequenceType
 from mri2qmap_bids.recon.physics.sequences.fisp import fisp, train_events
 from mri2qmap_bids.recon.physics.sequences.modules import Train
@@ -52,9 +52,9 @@ def bssfp(
         preparation_time,
         slice_profile,
     )
-    alternating = np.where(np.arange(sequence.n_frames) % 2, np.pi, 0.0)
-    phase = alternating if rf_phase is None else sequence.rf_phase
-    return replace(sequence, kind="bSSFP", rf_phase=phase)
+    if rf_phase is None:
+        sequence = replace(sequence, rf_phase=default_rf_phase("bSSFP", sequence.n_frames))
+    return replace(sequence, kind="bSSFP")
 
 
 BSSFP = SequenceType(

@@ -1,5 +1,6 @@
 """Look-Locker: many readouts of one recovery."""
 
+from mri2qmap_bids.recon.bounds import EVENT_INVERSION_TIME
 from mri2qmap_bids.recon.physics.event_sequence import EventSequence
 from mri2qmap_bids.recon.physics.sequences.base import (
     ECHO_TIME,
@@ -8,8 +9,8 @@ from mri2qmap_bids.recon.physics.sequences.base import (
     PREPARATION_TIME,
     REPETITION_TIME,
     SLICE_PROFILE,
-    Parameter,
     SequenceType,
+    within,
 )
 from mri2qmap_bids.recon.physics.sequences.modules import Train
 from mri2qmap_bids.recon.physics.sequences.spoiled_gradient_echo import spoiled_gradient_echo
@@ -69,7 +70,7 @@ LOOK_LOCKER = SequenceType(
         FLIP_ANGLE,
         REPETITION_TIME,
         ECHO_TIME,
-        Parameter("inversion_time", "s", 0.0, 20.0, "number", required=True),
+        within("inversion_time", EVENT_INVERSION_TIME, "number", required=True),
         INVERSION_EFFICIENCY,
         PREPARATION_TIME,
         SLICE_PROFILE,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mri2qmap_bids.errors import ArgumentError
+from mri2qmap_bids.recon.bounds import PULSE_ANGLE, SPIN_ECHO_REPETITION
 from mri2qmap_bids.recon.physics.event_sequence import EventSequence, event_sequence
 from mri2qmap_bids.recon.physics.events import Crusher, Event, Readout, RFPulse, duration_of
 from mri2qmap_bids.recon.physics.sequences.base import (
@@ -12,8 +13,8 @@ from mri2qmap_bids.recon.physics.sequences.base import (
     NUMBER_DUMMIES,
     REFOCUSING_ANGLE,
     SLICE_PROFILE,
-    Parameter,
     SequenceType,
+    within,
 )
 from mri2qmap_bids.recon.physics.sequences.modules import (
     Train,
@@ -96,9 +97,9 @@ MULTI_ECHO_SPIN_ECHO = SequenceType(
     build=multi_echo_spin_echo,
     parameters=(
         ECHO_TIME,
-        Parameter("repetition_time", "s", 1e-4, 30.0, "number", required=True),
+        within("repetition_time", SPIN_ECHO_REPETITION, "number", required=True),
         INVERSION_TIME,
-        Parameter("flip_angle", "rad", 0.0, 2 * np.pi, "number"),
+        within("flip_angle", PULSE_ANGLE, "number"),
         REFOCUSING_ANGLE,
         INVERSION_EFFICIENCY,
         NUMBER_DUMMIES,

@@ -1,6 +1,7 @@
 """Quantitative transient imaging: everything may vary from frame to frame."""
 
 from mri2qmap_bids.errors import ArgumentError
+from mri2qmap_bids.recon import bounds
 from mri2qmap_bids.recon.physics.event_sequence import EventSequence, event_sequence
 from mri2qmap_bids.recon.physics.events import Delay, Event
 from mri2qmap_bids.recon.physics.sequences.base import (
@@ -12,8 +13,8 @@ from mri2qmap_bids.recon.physics.sequences.base import (
     REPETITION_TIME,
     RF_PHASE,
     SLICE_PROFILE,
-    Parameter,
     SequenceType,
+    within,
 )
 from mri2qmap_bids.recon.physics.sequences.modules import (
     Train,
@@ -102,8 +103,8 @@ def qti(  # noqa: PLR0913, PLR0917
     return event_sequence(kind, events, inversion_efficiency, preparation_time, slice_profile)
 
 
-T2_PREPARATION_TIME = Parameter("t2_preparation_time", "s", 0.0, 1.0)
-RECOVERY_TIME = Parameter("recovery_time", "s", 0.0, 30.0)
+T2_PREPARATION_TIME = within("t2_preparation_time", bounds.T2_PREPARATION_TIME)
+RECOVERY_TIME = within("recovery_time", bounds.RECOVERY_TIME)
 QTI = SequenceType(
     name="QTI",
     phrase="quantitative transient imaging, gradient echoes whose pulses and preparation vary",
@@ -113,7 +114,7 @@ QTI = SequenceType(
         REPETITION_TIME,
         ECHO_TIME,
         RF_PHASE,
-        Parameter("spoiling_cycles", "1", 0.0, 16.0),
+        within("spoiling_cycles", bounds.SPOILING_CYCLES),
         RECOVERY_TIME,
         INVERSION_TIMES,
         T2_PREPARATION_TIME,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mri2qmap_bids.recon.bounds import PULSE_ANGLE
 from mri2qmap_bids.recon.physics.event_sequence import EventSequence, event_sequence
 from mri2qmap_bids.recon.physics.events import Crusher, Event, Readout, RFPulse, duration_of
 from mri2qmap_bids.recon.physics.sequences.base import (
@@ -12,8 +13,8 @@ from mri2qmap_bids.recon.physics.sequences.base import (
     NUMBER_DUMMIES,
     REFOCUSING_ANGLE,
     SLICE_PROFILE,
-    Parameter,
     SequenceType,
+    within,
 )
 from mri2qmap_bids.recon.physics.sequences.modules import (
     Train,
@@ -96,7 +97,7 @@ SPIN_ECHO = SequenceType(
         ECHO_TIME,
         LONG_REPETITION_TIME,
         INVERSION_TIMES,
-        Parameter("flip_angle", "rad", 0.0, 2 * np.pi),
+        within("flip_angle", PULSE_ANGLE),
         REFOCUSING_ANGLE,
         INVERSION_EFFICIENCY,
         NUMBER_DUMMIES,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mri2qmap_bids.recon.bounds import PHASE_INCREMENT
 from mri2qmap_bids.recon.physics.event_sequence import EventSequence, event_sequence
 from mri2qmap_bids.recon.physics.events import Event
 from mri2qmap_bids.recon.physics.sequences.base import (
@@ -12,8 +13,8 @@ from mri2qmap_bids.recon.physics.sequences.base import (
     PREPARATION_TIME,
     REPETITION_TIME,
     SLICE_PROFILE,
-    Parameter,
     SequenceType,
+    within,
 )
 from mri2qmap_bids.recon.physics.sequences.modules import (
     Train,
@@ -90,7 +91,7 @@ SPOILED_GRADIENT_ECHO = SequenceType(
         FLIP_ANGLE,
         REPETITION_TIME,
         ECHO_TIME,
-        Parameter("spoiling_rf_phase_increment", "rad", -2 * np.pi, 2 * np.pi, "number"),
+        within("spoiling_rf_phase_increment", PHASE_INCREMENT, "number"),
         INVERSION_TIME,
         INVERSION_EFFICIENCY,
         PREPARATION_TIME,
