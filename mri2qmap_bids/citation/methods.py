@@ -156,9 +156,10 @@ def _inversion(efficiencies: Sequence[float]) -> str:
     low, high = min(efficiencies), max(efficiencies)
     values = f"{low:.3f}" + (f" to {high:.3f}" if high > low else "")
     return (
-        "The efficiency of the inversion was estimated from the data of each scan, as the one value for all "
-        "voxels whose fingerprints leave the least residual in a least-squares image, by golden-section search "
-        f"[@kiefer1953]: {values}."
+        "The efficiency of the inversion was estimated from the data of each scan, as the one value whose "
+        "fingerprints leave the least residual in the better explained half of the voxels of a least-squares image "
+        "(least trimmed squares [@rousseeuw1984], of logarithms), by golden-section search [@kiefer1953]: "
+        f"{values}."
     )
 
 

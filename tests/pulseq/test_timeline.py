@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mri2qmap_bids.pulseq.file import RFWaveform, read_pulseq
-from mri2qmap_bids.pulseq.timeline import flip_angle_of, timeline_of
+from mri2qmap_bids.pulseq.timeline import rotation_of, timeline_of
 from tests.helpers.pulseq import (
     HARD,
     PREWINDER,
@@ -29,14 +29,14 @@ def _pulse(signal: np.ndarray, duration: float) -> RFWaveform:
 def test_a_resonant_pulse_turns_by_its_integral(degrees: float) -> None:
     envelope = np.hanning(500)
     amplitude = np.deg2rad(degrees) / (2 * np.pi * envelope.mean() * 2e-3)
-    assert flip_angle_of(_pulse(amplitude * envelope, 2e-3)) == pytest.approx(
+    assert rotation_of(_pulse(amplitude * envelope, 2e-3))[0] == pytest.approx(
         np.deg2rad(degrees), rel=1e-9
     )
 
 
 def test_an_adiabatic_pulse_inverts_at_any_strength() -> None:
     for amplitude in (800.0, 1200.0):
-        assert flip_angle_of(_pulse(amplitude * hyperbolic_secant(), 10e-3)) > np.deg2rad(165)
+        assert rotation_of(_pulse(amplitude * hyperbolic_secant(), 10e-3))[0] > np.deg2rad(165)
 
 
 def test_a_train_has_its_times(tmp_path: Path) -> None:

@@ -19,9 +19,12 @@ EFFICIENCIES = (0.5, 0.625, 0.75, 0.875, 1.0)
 """Efficiencies that are simulated; the first and the last bound the estimate."""
 _TOLERANCE = 1e-3
 _MOST_VOXELS = 4096
+_MOST_SELECTIONS = 10
 _GOLDEN = (5**0.5 - 1) / 2
 # A voxel this close to an end of the dictionary's T1 [relative] may have one beyond it.
 _EDGE = 0.01
+# A smaller relative residual is that of single precision.
+_EXACT = 1e-6
 
 
 def check_inverted(sequence: PulseSequence) -> None:
@@ -65,9 +68,12 @@ def best_efficiency(
 ) -> float:
     """The one efficiency for all voxels with the least residual.
 
-    min over e of sum over voxels of min over (theta, m0) of |x - m0 Phi^H d(theta, e)|^2, first among the
-    simulated efficiencies, then by golden-section search between the neighbours of the best, to 0.001. Voxels
-    whose T1 is at an end of the dictionary are left out, as theirs may lie beyond it.
+    min over e of sum over voxels of log r, r = min over (theta, m0) of |x - m0 Phi^H d(theta, e)|^2, first among
+    the simulated efficiencies, then by golden-section search between the neighbours of the best, to 0.001. The
+    logarithm is that of the likelihood if every voxel has an error of its own, which is not known: voxels that no
+    fingerprint explains (partial volume, flow) count less. Voxels whose T1 is at an end of the dictionary are
+    left out, as theirs may lie beyond it, and so is the half of the others with the larger r / |x|^2, which is
+    selected anew after each search until the efficiency stays (concentration steps of least trimmed squares).
 
     Parameters
     ----------
@@ -81,17 +87,26 @@ def best_efficiency(
     References
     ----------
     Kiefer, Sequential minimax search for a maximum (1953), doi:10.1090/S0002-9939-1953-0055639-3.
+    Rousseeuw, Least median of squares regression (1984), doi:10.1080/01621459.1984.10477105.
     """
     step = -(-image.shape[1] // _MOST_VOXELS)
     voxels, field = image[:, ::step], None if b1 is None else b1[::step]
-    first = _least(_residual_of(voxels, dictionary, field), dictionary.efficiencies.tolist())
-    t1 = _matched(voxels, dictionary, first, field).t1
+    nodes = dictionary.efficiencies.tolist()
     low, high = float(dictionary.t1[0]) * (1 + _EDGE), float(dictionary.t1[-1]) * (1 - _EDGE)
-    inside = (t1 > low) & (t1 < high)
-    if not inside.any():
-        return first
-    residual = _residual_of(voxels[:, inside], dictionary, None if field is None else field[inside])
-    return _least(residual, dictionary.efficiencies.tolist())
+    efficiency = _least(_residual_of(voxels, dictionary, field), nodes)
+    for _ in range(_MOST_SELECTIONS):
+        maps = _matched(voxels, dictionary, efficiency, field)
+        inside = (maps.t1 > low) & (maps.t1 < high)
+        if not inside.any():
+            return efficiency
+        selected = inside & (maps.correlation >= maps.correlation[inside].median())
+        residual = _residual_of(
+            voxels[:, selected], dictionary, None if field is None else field[selected]
+        )
+        previous, efficiency = efficiency, _least(residual, nodes)
+        if abs(efficiency - previous) < _TOLERANCE:
+            break
+    return efficiency
 
 
 def _matched(
@@ -107,7 +122,7 @@ def _residual_of(
 
     def residual(efficiency: float) -> float:
         correlation = _matched(voxels, dictionary, efficiency, b1).correlation.double()
-        return float((power * (1 - correlation.square())).sum())
+        return float((power * (1 - correlation.square() + _EXACT)).log().sum())
 
     return residual
 
