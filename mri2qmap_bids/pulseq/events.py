@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,8 @@ class _Instant:
     which the excited magnetisation is in phase, whatever position in k-space is read. Shape (3,)."""
     block: int
     """Number of its block, from 1."""
+    turn: float = 0.0
+    """Rotation about z that follows the pulse [rad]."""
 
 
 def events_of_shot(
@@ -122,7 +124,7 @@ def _instants(timeline: Timeline, shot: Shot, path: Path) -> list[_Instant]:
             )
         inverts = pulse.use == "inversion"
         event = Inversion() if inverts else RFPulse(pulse.flip_angle, pulse.axis)
-        instants.append(_Instant(pulse.time, event, pulse.moment, pulse.block))
+        instants.append(_Instant(pulse.time, event, pulse.moment, pulse.block, pulse.turn))
     for frame in shot.frames:
         parts = [timeline.readouts[number] for number in frame]
         radii = [np.linalg.norm(part.trajectory, axis=1) for part in parts]
@@ -131,7 +133,22 @@ def _instants(timeline: Timeline, shot: Shot, path: Path) -> list[_Instant]:
         instants.append(
             _Instant(float(part.time[sample]), Readout(part.phase), part.origin, part.block)
         )
-    return sorted(instants, key=lambda instant: instant.time)
+    return _turned(sorted(instants, key=lambda instant: instant.time))
+
+
+def _turned(instants: list[_Instant]) -> list[_Instant]:
+    """The same without turns: after a turn by d, all phases are less by d.
+
+    R_p Z(d) = Z(d) R_(p - d): rotations about z may be played last, where they are phases of the receiver.
+    """
+    result, turn = [], 0.0
+    for instant in instants:
+        event = instant.event
+        if isinstance(event, RFPulse | Readout) and turn:
+            event = replace(event, phase=float(np.mod(event.phase - turn, 2 * np.pi)))
+        result.append(replace(instant, event=event, turn=0.0))
+        turn = 0.0 if isinstance(event, Inversion) else turn + instant.turn
+    return result
 
 
 def _dephasings(moments: Values, blocks: Sequence[int], path: Path) -> Iterator[Event | None]:

@@ -16,6 +16,7 @@ Values = NDArray[np.float64]
 
 # A pulse above this angle turns magnetisation over rather than excites it.
 _LARGEST_EXCITATION = np.deg2rad(150.0)
+_UPSIDE_DOWN = 1e-4
 # A gradient that varies by less than this part of its amplitude is constant.
 _CONSTANT = 0.05
 # Samples below this part of the largest are padding beside a pulse.
@@ -39,6 +40,9 @@ class Pulse:
     axis: float = 0.0
     """Angle of the axis of rotation on resonance from x towards y [rad]: that of the phase, and half a turn more
     for a pulse of negative amplitude."""
+    turn: float = 0.0
+    """Rotation about z on resonance that follows the one about that axis, from x towards y [rad]; 0 unless the
+    phase changes during the pulse."""
     detuned: bool = False
     """Whether it is transmitted away from the resonance frequency, as slices off the centre are."""
     block: int = 0
@@ -91,7 +95,7 @@ def timeline_of(file: PulseqFile) -> Timeline:
         As :func:`read_pulseq` reads it.
     """
     moments = _Moments(file)
-    rotations: dict[int, tuple[float, float]] = {}
+    rotations: dict[int, tuple[float, float, float]] = {}
     start, moment = 0.0, np.zeros(3)
     labels: dict[str, int] = {}
     pulses: list[Pulse] = []
@@ -103,7 +107,7 @@ def timeline_of(file: PulseqFile) -> Timeline:
             wave = file.rf[block.rf]
             if block.rf not in rotations:
                 rotations[block.rf] = rotation_of(wave)
-            flip_angle, axis = rotations[block.rf]
+            flip_angle, axis, turn = rotations[block.rf]
             centre = moment + moments.at(block, np.array([wave.centre]))[0]
             pulses.append(
                 Pulse(
@@ -113,6 +117,7 @@ def timeline_of(file: PulseqFile) -> Timeline:
                     wave.use,
                     centre,
                     axis=float(np.mod(wave.phase + axis, 2 * np.pi)),
+                    turn=turn,
                     detuned=wave.detuned,
                     block=block_number,
                     varied=_varied(file, block, wave),
@@ -203,8 +208,10 @@ def _integral(wave: Waveform, time: Values) -> Values:
     return np.asarray(integral, np.float64)
 
 
-def rotation_of(wave: RFWaveform) -> tuple[float, float]:
-    """Flip angle and axis on resonance [rad]: 2 arcsin |beta| and arg(beta) of the product of all samples' rotations.
+def rotation_of(wave: RFWaveform) -> tuple[float, float, float]:
+    """Flip angle, axis and turn on resonance [rad], of the product of all samples' rotations.
+
+    The product is a rotation by the flip angle 2 arcsin |beta| about a transverse axis, then one about z.
 
     Every sample rotates by 2 pi |B| dt about the axis in the transverse plane that its phase tells; in
     Cayley-Klein parameters it is [[cos, i e^(-i p) sin], [i e^(i p) sin, cos]]. An adiabatic inversion
@@ -230,8 +237,10 @@ def rotation_of(wave: RFWaveform) -> tuple[float, float]:
         if len(rotations) % 2:
             rotations = np.concatenate([rotations, np.eye(2)[None]])
         rotations = rotations[1::2] @ rotations[::2]
-    beta = complex(-1j * rotations[0, 1, 0])
-    return float(2 * np.arcsin(min(abs(beta), 1.0))), float(np.angle(beta))
+    alpha, beta = complex(rotations[0, 0, 0]), complex(-1j * rotations[0, 1, 0])
+    # The phase of alpha is minus half the turn; a whole inversion has neither.
+    phase = float(np.angle(alpha)) if abs(alpha) > _UPSIDE_DOWN else 0.0
+    return 2 * np.arcsin(min(abs(beta), 1.0)).item(), float(np.angle(beta)) + phase, -2 * phase
 
 
 def _varied(file: PulseqFile, block: Block, wave: RFWaveform) -> str:

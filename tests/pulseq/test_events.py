@@ -129,3 +129,18 @@ def test_strong_spoiling_that_nothing_matches_is_a_crusher(tmp_path):
     ours = events_in(write_events(tmp_path / "a.seq", events), 6)
     assert sum(isinstance(event, Crusher) for event in ours.events) == 3
     assert replace(ours, kind="Y").n_frames == 6
+
+
+def test_a_pulse_of_changing_phase_is_as_its_parts_one_after_the_other(tmp_path):
+    """90 about x and 90 about y, in one pulse: not a rotation about a transverse axis."""
+    end = [Delay(0.01), RFPulse(1.0, 0.4), Delay(0.01), Readout(0.3), Delay(0.01)]
+    path = write_events(tmp_path / "a.seq", [RFPulse(np.pi), *end, RFPulse(0.2), *end])
+    text = path.read_text()
+    first = next(line for line in text.splitlines() if line.startswith("1 25000 "))
+    shapes = "shape_id 3\nnum_samples 20\n" + "0\n" * 10 + "0.25\n" * 10
+    text = text.replace(first, first.replace(" 1 2 0 ", " 1 3 0 ").replace(" r", " e"))
+    path.write_text(text + shapes)
+    parts = [RFPulse(np.pi / 2), RFPulse(np.pi / 2, np.pi / 2), *end, RFPulse(0.2), *end]
+    played, ours = event_sequence("X", parts), events_in(path)
+    one, other = (simulate(each, T1, T2).to(torch.complex64) for each in (played, ours))
+    assert (one - other).abs().max() < 1e-5 * one.abs().max()
