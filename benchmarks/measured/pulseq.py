@@ -3,8 +3,8 @@
 python -m benchmarks.measured.pulseq FOLDER --pypulseq LIB [--table benchmarks/measured/pulseq.md]
 
 FOLDER is searched for .seq files. LIB is a folder of your own into which you have installed pypulseq
-(``pip install --no-deps --target LIB pypulseq``); its licence is the AGPL, and nothing of it is used elsewhere. Compared
-are positions and times of all samples after an excitation, times of excitations, and flip angles.
+(``pip install --no-deps --target LIB pypulseq``); its licence is the AGPL, and nothing of it is used elsewhere.
+Compared are positions and times of all samples after an excitation, times of excitations, and flip angles.
 """
 
 import argparse
