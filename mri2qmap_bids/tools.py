@@ -398,11 +398,37 @@ def _run_convert(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _add_sequence_file(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``sequence``."""
+    parser.add_argument("pulseq", type=Path, help="Pulseq file (.seq, 1.3 to 1.5)")
+    parser.add_argument("output", type=Path, help="JSON sidecar to write")
+    parser.add_argument(
+        "--frames",
+        type=int,
+        help="frames of one shot; default: those from one inversion to the next, the period of the flip angles, "
+        "or all",
+    )
+
+
+def _run_sequence(arguments: argparse.Namespace) -> int:
+    """Write the sidecar and print its path."""
+    from mri2qmap_bids.convert.pulseq import write_sequence
+
+    path = write_sequence(arguments.pulseq, arguments.output, arguments.frames)
+    sys.stdout.write(f"{path}\n")
+    return 0
+
+
 COMMANDS = {
     "convert": Command(
         "convert a scanner's raw data or arrays to a run of a BIDS dataset",
         _add_convert,
         _run_convert,
+    ),
+    "sequence": Command(
+        "write the sidecar of the pulse sequence that a Pulseq file plays",
+        _add_sequence_file,
+        _run_sequence,
     ),
     "simulate": Command(
         "make a BIDS dataset of simulated raw MR fingerprinting", _add_simulate, _run_simulate

@@ -34,7 +34,6 @@ CENTRES = (
 METHODS = ("subspace", "lrtv", "llr", "mri2qmap")
 FOV = 0.25
 """Along read and phase encoding [m]."""
-_EFFICIENCIES = np.round(np.arange(0.5, 1.001, 0.02), 2)
 
 
 def read_kspace(data: Path) -> NDArray[np.complex64]:
@@ -46,42 +45,14 @@ def read_kspace(data: Path) -> NDArray[np.complex64]:
     return np.ascontiguousarray(np.stack(frames, axis=1), np.complex64)
 
 
-def sidecar(efficiency: float) -> dict[str, object]:
-    """The pulse sequence; the scanner's inversion is not perfect."""
+def sidecar() -> dict[str, object]:
+    """The pulse sequence; how complete its inversion is, is not known."""
     return {
         "PulseSequenceType": "SpinEcho",
         "EchoTime": 0.01,
         "RepetitionTimeExcitation": 4.5,
         "InversionTime": [time * 1e-3 for time in INVERSION_TIMES],
-        "InversionEfficiency": efficiency,
     }
-
-
-def plain_fit(
-    kspace: NDArray[np.complex64], efficiency: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """T1 [s] and residual, shape (y, x), of a (1 - (1 + e) exp(-TI / T1) + e exp(-TR / T1)), a of each coil."""
-    images = image_of(kspace)
-    times, t1 = np.array(INVERSION_TIMES) * 1e-3, np.geomspace(0.02, 4, 400)[:, None]
-    atoms = 1 - (1 + efficiency) * np.exp(-times / t1) + efficiency * np.exp(-4.5 / t1)
-    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
-    energy = np.zeros((len(t1), *images.shape[2:]))
-    for coil in images:
-        energy += np.abs(np.tensordot(atoms, coil, axes=(1, 0))) ** 2
-    total = (np.abs(images) ** 2).sum(axis=(0, 1))
-    return t1[energy.argmax(axis=0), 0], total - energy.max(axis=0)
-
-
-def best_efficiency(kspace: NDArray[np.complex64], mask: NDArray[np.bool_]) -> float:
-    """Inversion efficiency with the least residual of the plain fit over the voxels of a mask."""
-    residuals = [plain_fit(kspace, efficiency)[1][mask].sum() for efficiency in _EFFICIENCIES]
-    return float(_EFFICIENCIES[int(np.argmin(residuals))])
-
-
-def image_of(kspace: NDArray[np.complex64]) -> NDArray[np.complex64]:
-    """Images by the plain transform, shape (coil, frame, y, x)."""
-    shifted = np.fft.ifftshift(kspace, axes=(2, 3))
-    return np.asarray(np.fft.fftshift(np.fft.ifft2(shifted, axes=(2, 3)), axes=(2, 3)))
 
 
 def spheres(shape: tuple[int, int]) -> NDArray[np.int64]:
@@ -101,7 +72,7 @@ def undersampled(factor: int, n_frames: int, n_lines: int) -> NDArray[np.bool_]:
     return lines
 
 
-def write_scan(kspace: NDArray[np.complex64], factor: int, efficiency: float, folder: Path) -> Path:
+def write_scan(kspace: NDArray[np.complex64], factor: int, folder: Path) -> Path:
     """A BIDS dataset of the scan, with some of its lines."""
     n_coils, n_frames, n_lines, n_samples = kspace.shape
     lines = undersampled(factor, n_frames, n_lines)
@@ -123,7 +94,7 @@ def write_scan(kspace: NDArray[np.complex64], factor: int, efficiency: float, fo
         # There is no noise scan: the outermost lines hold hardly anything else.
         noise=edge,
     )
-    (folder / "train.json").write_text(json.dumps(sidecar(efficiency)))
+    (folder / "train.json").write_text(json.dumps(sidecar()))
     words = ["convert", "arrays", str(folder / "scan.npz"), str(folder / "bids")]
     words += ["--participant-label", "nist", "--sidecar", str(folder / "train.json"), "--overwrite"]
     if tools.main(words) != 0:
@@ -131,8 +102,8 @@ def write_scan(kspace: NDArray[np.complex64], factor: int, efficiency: float, fo
     return folder / "bids"
 
 
-def t1_of(dataset: Path, method: str, folder: Path) -> NDArray[np.float64]:
-    """T1 map [s], axes (y, x)."""
+def t1_of(dataset: Path, method: str, folder: Path) -> tuple[NDArray[np.float64], float]:
+    """T1 map [s], axes (y, x), and the inversion efficiency that was estimated."""
     words = [
         str(dataset),
         str(folder / method),
@@ -140,17 +111,23 @@ def t1_of(dataset: Path, method: str, folder: Path) -> NDArray[np.float64]:
         "-w",
         str(folder / f"work-{method}"),
     ]
-    if mri2qmap([*words, "--recon-method", method, "--force"]) != 0:
+    words += ["--recon-method", method, "--inversion-efficiency", "estimate", "--force"]
+    if mri2qmap(words) != 0:
         sys.exit(f"{dataset}: {method} failed")
     (path,) = (folder / method).rglob("sub-nist_T1map.nii.gz")
-    return np.asarray(nib.load(path).dataobj).T[0]
+    keys = json.loads(path.with_name("sub-nist_T1map.json").read_text())
+    return np.asarray(nib.load(path).dataobj).T[0], keys["MRFInversionEfficiency"]
 
 
 def write_table(work: Path, file: Path) -> None:
     """Median T1 of every sphere, and the maps."""
     results = json.loads((work / "irse.json").read_text())
-    head = "| method | lines | " + " | ".join(map(str, NOMINAL)) + " | mean error above 100 ms |"
-    rows = [head, "|---" * (3 + len(NOMINAL)) + "|"]
+    head = (
+        "| method | lines | efficiency | "
+        + " | ".join(map(str, NOMINAL))
+        + " | mean error above 100 ms |"
+    )
+    rows = [head, "|---" * (4 + len(NOMINAL)) + "|"]
     long = np.array(NOMINAL) > 100
     for name, spheres_of in results["t1"].items():
         method, factor = name.split()
@@ -158,7 +135,8 @@ def write_table(work: Path, file: Path) -> None:
         error = 100 * np.abs(values / NOMINAL - 1)[long].mean()
         lines = "all" if factor == "1" else f"1 of {factor}"
         cells = " | ".join(f"{value:.0f}" for value in values)
-        rows.append(f"| {method} | {lines} | {cells} | {error:.1f} % |")
+        efficiency = results["efficiency"][name]
+        rows.append(f"| {method} | {lines} | {efficiency:.3f} | {cells} | {error:.1f} % |")
     text = file.read_text().split("<!-- table -->")[0]
     file.write_text(f"{text}<!-- table -->\n\n" + "\n".join(rows) + "\n")
     methods = list(dict.fromkeys(name.split()[0] for name in results["t1"]))
@@ -191,14 +169,14 @@ def main() -> None:
         return
     kspace = read_kspace(words.data)
     labels = spheres(kspace.shape[2:])
-    efficiency = best_efficiency(kspace, labels > 0)
     file = words.work / "irse.json"
-    results = {"efficiency": efficiency, "t1": {}}
+    results = json.loads(file.read_text()) if file.exists() else {"efficiency": {}, "t1": {}}
     for factor in words.factors:
         folder = words.work / f"r{factor}"
-        dataset = write_scan(kspace, factor, efficiency, folder)
+        dataset = write_scan(kspace, factor, folder)
         for method in words.methods:
-            t1 = t1_of(dataset, method, folder)
+            t1, efficiency = t1_of(dataset, method, folder)
+            results["efficiency"][f"{method} {factor}"] = efficiency
             np.save(words.work / f"t1-{method}-{factor}.npy", t1)
             numbers = range(1, int(labels.max()) + 1)
             results["t1"][f"{method} {factor}"] = [

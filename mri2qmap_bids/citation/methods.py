@@ -20,6 +20,7 @@ _KEYS = (
     "MagneticFieldStrength",
     "InversionTime",
 )
+_EFFICIENCY = "MRFInversionEfficiency"
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,7 @@ def methods_text(works: Sequence[Work]) -> Methods:
     for work in works:
         alike.setdefault(json.dumps(_facts(work), sort_keys=True, default=str), []).append(work)
     paragraphs = [
-        " ".join(_sentences(group[0], len(group), first=index == 0))
-        for index, group in enumerate(alike.values())
+        " ".join(_sentences(group, first=index == 0)) for index, group in enumerate(alike.values())
     ]
     versions = {name: version for work in works for name, version in work.versions.items()}
     paragraphs.append(_software(versions))
@@ -81,12 +81,13 @@ def methods_text(works: Sequence[Work]) -> Methods:
 def _facts(work: Work) -> dict[str, Any]:
     """What the text depends on."""
     facts = {key: work.sidecar.get(key) for key in _KEYS}
-    return {**facts, "b1": _with_b1(work.sidecar)}
+    return {**facts, "b1": _with_b1(work.sidecar), "estimated": _EFFICIENCY in work.sidecar}
 
 
-def _sentences(work: Work, n_runs: int, first: bool) -> Iterator[str]:
+def _sentences(works: Sequence[Work], first: bool) -> Iterator[str]:
     """Sentences on a group of runs that were processed in the same way."""
-    sidecar, options = work.sidecar, work.sidecar["MRFReconstruction"]
+    sidecar, n_runs = works[0].sidecar, len(works)
+    options = sidecar["MRFReconstruction"]
     version = sidecar.get("ReconMethodImplementationVersion", "of unknown version")
     runs = f"{n_runs} {'run' if n_runs == 1 else 'runs'}"
     if first:
@@ -99,6 +100,9 @@ def _sentences(work: Work, n_runs: int, first: bool) -> Iterator[str]:
         yield f"Processed differently, by mri2qmap_bids {version}: {runs} more."
     yield _acquisition(sidecar)
     yield _dictionary(options, _with_b1(sidecar))
+    efficiencies = [w.sidecar[_EFFICIENCY] for w in works if _EFFICIENCY in w.sidecar]
+    if efficiencies:
+        yield _inversion(efficiencies)
     yield (
         "Receive coils were prewhitened if the file contained a noise scan [@pruessmann2001] and compressed "
         f"to at most {options['n_virtual_coils']} virtual coils [@huang2008]; coil sensitivities were "
@@ -145,6 +149,17 @@ def _dictionary(options: Mapping[str, Any], with_b1: bool) -> str:
         f"{t1_least:g} to {t1_most:g} s and T2 of {t2_least:g} to {t2_most:g} s in steps of at most "
         f"{100 * options['grid_step']:g} %, and compressed to the {components} of their singular value "
         f"decomposition [@mcgivney2014].{b1}"
+    )
+
+
+def _inversion(efficiencies: Sequence[float]) -> str:
+    low, high = min(efficiencies), max(efficiencies)
+    values = f"{low:.3f}" + (f" to {high:.3f}" if high > low else "")
+    return (
+        "The efficiency of the inversion was estimated from the data of each scan, as the one value whose "
+        "fingerprints leave the least residual in the better explained half of the voxels of a least-squares image "
+        "(least trimmed squares [@rousseeuw1984], of logarithms), by golden-section search [@kiefer1953]: "
+        f"{values}."
     )
 
 

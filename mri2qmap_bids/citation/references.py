@@ -64,6 +64,14 @@ _ALL = (
         "Magnetic resonance fingerprinting", "Nature", 2013, "10.1038/nature11971",
     ),
     Reference(
+        "kiefer1953", "Kiefer, J.", "Sequential minimax search for a maximum",
+        "Proceedings of the American Mathematical Society", 1953, "10.1090/S0002-9939-1953-0055639-3",
+    ),
+    Reference(
+        "rousseeuw1984", "Rousseeuw, Peter J.", "Least median of squares regression",
+        "Journal of the American Statistical Association", 1984, "10.1080/01621459.1984.10477105",
+    ),
+    Reference(
         "jiang2015", "Jiang, Yun and Ma, Dan and Seiberlich, Nicole and Gulani, Vikas and "
         "Griswold, Mark A.",
         "MR fingerprinting using fast imaging with steady state precession (FISP) with spiral "

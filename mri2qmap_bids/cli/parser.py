@@ -10,7 +10,7 @@ from mri2qmap_bids.cli.config import read_options
 from mri2qmap_bids.errors import LevelError, UsageError
 from mri2qmap_bids.help_formatter import HelpFormatter
 from mri2qmap_bids.recon.methods.registry import SUMMARIES, method_names
-from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.options import INVERSION_EFFICIENCIES, ReconOptions
 from mri2qmap_bids.recon.planning.resources import available_cores
 
 _LEVELS = ("participant", "group")
@@ -176,6 +176,13 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
         type=int,
         help="maximum number of iterations of the solver, which stops earlier once it has converged (default: "
         "that of the method)",
+    )
+    group.add_argument(
+        "--inversion-efficiency",
+        choices=INVERSION_EFFICIENCIES,
+        default=options.inversion_efficiency,
+        help="efficiency of the inversion: given: that of the sidecar; estimate: the one value of 0.5 to 1 for the "
+        "whole scan that explains its data best",
     )
     group.add_argument(
         "--denoiser",

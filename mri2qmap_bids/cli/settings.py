@@ -48,6 +48,7 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         matrix=_matrix(arguments.matrix),
         device=arguments.device,
         random_seed=arguments.random_seed,
+        inversion_efficiency=arguments.inversion_efficiency,
     )
     plugin, plugin_args = (
         read_plugin(arguments.use_plugin) if arguments.use_plugin else (PLUGINS[0], {})

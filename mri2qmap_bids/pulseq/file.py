@@ -53,6 +53,8 @@ class RFWaveform:
     """Phase offset [rad]."""
     use: str
     """excitation, refocusing, inversion, saturation, preparation, other, or undefined."""
+    detuned: bool = False
+    """Whether it is transmitted away from the resonance frequency."""
 
 
 @dataclass(frozen=True)
@@ -256,8 +258,9 @@ def _rf(
     if version >= (1, 5):
         centre, delay = float(words[5]) * _US, float(words[6]) * _US
         phase, use = float(words[10]), _USES.get(words[11], "undefined")
+        detuned = any(float(words[column]) for column in (7, 9))  # in ppm, in Hz
     else:
-        delay, phase = float(words[-3]) * _US, float(words[-1])
+        delay, phase, detuned = float(words[-3]) * _US, float(words[-1]), bool(float(words[-2]))
     return RFWaveform(
         time=time + delay,
         signal=amplitude * magnitude * np.exp(2j * np.pi * phases),
@@ -265,6 +268,7 @@ def _rf(
         centre=centre + delay,
         phase=phase,
         use=use,
+        detuned=detuned,
     )
 
 

@@ -1,5 +1,6 @@
 """Frames of a Pulseq file: its excitations, ordered by shots."""
 
+import logging
 from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import PulseqError
 from mri2qmap_bids.pulseq.timeline import Pulse, Timeline
+
+logger = logging.getLogger(__name__)
 
 Values = NDArray[np.float64]
 
@@ -45,8 +48,8 @@ class Shots:
 def shots_of(timeline: Timeline, path: Path, n_frames: int | None = None) -> Shots:
     """The frames of every shot.
 
-    A shot begins with an inversion. Without one, shots have ``n_frames`` frames, or the period of the
-    flip angles, or are one. A frame is what is read after one excitation; readouts that pass the same
+    A shot begins with an inversion, if all then play the same. Without one, shots have ``n_frames`` frames, or the
+    period of the flip angles, or are one. A frame is what is read after one excitation; readouts that pass the same
     positions again are further frames (echoes).
 
     Parameters
@@ -62,20 +65,33 @@ def shots_of(timeline: Timeline, path: Path, n_frames: int | None = None) -> Sho
     ------
     PulseqError
         If nothing is read after an excitation, the number of frames does not divide those of the file,
-        or shots differ in flip angles or times.
+        or shots of ``n_frames`` differ in flip angles or times.
     """
     noise = tuple(n for n, readout in enumerate(timeline.readouts) if readout.excitation is None)
     frames = _frames(timeline)
     if not frames:
         raise PulseqError(f"{path}: must read data after an excitation, got no such readout")
     starts = _starts(timeline, frames, path, n_frames)
+    shots = _divided(timeline, frames, starts)
+    try:
+        _check_equal(timeline, shots, path)
+    except PulseqError as error:
+        if n_frames is not None:
+            raise
+        # Preparations that differ belong to one train, as in cardiac fingerprinting.
+        logger.warning("%s; taken as one shot of %d frames", error, len(frames))
+        shots = _divided(timeline, frames, [0])
+    return Shots(tuple(shots), noise)
+
+
+def _divided(timeline: Timeline, frames: list[tuple[int, ...]], starts: list[int]) -> list[Shot]:
+    """Shots that begin at these frames."""
     shots = []
     for number, (first, end) in enumerate(zip(starts, [*starts[1:], len(frames)], strict=True)):
         low = 0 if number == 0 else _first_pulse(timeline, frames, first)
         high = len(timeline.pulses) if end == len(frames) else _first_pulse(timeline, frames, end)
         shots.append(Shot(timeline.pulses[low:high], tuple(frames[first:end])))
-    _check_equal(timeline, shots, path)
-    return Shots(tuple(shots), noise)
+    return shots
 
 
 def _first_pulse(timeline: Timeline, frames: list[tuple[int, ...]], frame: int) -> int:

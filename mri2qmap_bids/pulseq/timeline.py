@@ -5,7 +5,7 @@ a refocusing pulse changes its sign.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,11 @@ Values = NDArray[np.float64]
 
 # A pulse above this angle turns magnetisation over rather than excites it.
 _LARGEST_EXCITATION = np.deg2rad(150.0)
+_UPSIDE_DOWN = 1e-4
+# A gradient that varies by less than this part of its amplitude is constant.
+_CONSTANT = 0.05
+# Samples below this part of the largest are padding beside a pulse.
+_PLAYED = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +37,18 @@ class Pulse:
     """excitation, refocusing, inversion, saturation, preparation or other."""
     moment: Values
     """Integral of the gradients from the beginning of the file to the centre [1/m], shape (3,)."""
+    axis: float = 0.0
+    """Angle of the axis of rotation on resonance from x towards y [rad]: that of the phase, and half a turn more
+    for a pulse of negative amplitude."""
+    turn: float = 0.0
+    """Rotation about z on resonance that follows the one about that axis, from x towards y [rad]; 0 unless the
+    phase changes during the pulse."""
+    detuned: bool = False
+    """Whether it is transmitted away from the resonance frequency, as slices off the centre are."""
+    block: int = 0
+    """Number of its block, from 1."""
+    varied: str = ""
+    """Gradients that vary while it is played, such as ``x, y``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +65,10 @@ class Readout:
     """Number of the last excitation among the pulses; None before the first, as in a noise scan."""
     labels: Mapping[str, int]
     """Labels such as LIN and SLC, as they stand at the readout."""
+    origin: Values = field(default_factory=lambda: np.zeros(3))
+    """Gradient moment from the beginning of the file at which k is zero [1/m], shape (3,)."""
+    block: int = 0
+    """Number of its block, from 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +79,8 @@ class Timeline:
     readouts: tuple[Readout, ...]
     duration: float
     """[s]"""
+    moment: Values = field(default_factory=lambda: np.zeros(3))
+    """Integral of all gradients [1/m], shape (3,)."""
 
 
 def timeline_of(file: PulseqFile) -> Timeline:
@@ -72,21 +95,33 @@ def timeline_of(file: PulseqFile) -> Timeline:
         As :func:`read_pulseq` reads it.
     """
     moments = _Moments(file)
-    flip_angles: dict[int, float] = {}
+    rotations: dict[int, tuple[float, float, float]] = {}
     start, moment = 0.0, np.zeros(3)
     labels: dict[str, int] = {}
     pulses: list[Pulse] = []
     readouts: list[_Samples] = []
-    for block in file.blocks:
+    for block_number, block in enumerate(file.blocks, start=1):
         for action, label, value in file.labels.get(block.extension, ()):
             labels[label] = value if action == "set" else labels.get(label, 0) + value
         if block.rf:
             wave = file.rf[block.rf]
-            if block.rf not in flip_angles:
-                flip_angles[block.rf] = flip_angle_of(wave)
+            if block.rf not in rotations:
+                rotations[block.rf] = rotation_of(wave)
+            flip_angle, axis, turn = rotations[block.rf]
             centre = moment + moments.at(block, np.array([wave.centre]))[0]
             pulses.append(
-                Pulse(start + wave.centre, flip_angles[block.rf], wave.phase, wave.use, centre)
+                Pulse(
+                    start + wave.centre,
+                    flip_angle,
+                    wave.phase,
+                    wave.use,
+                    centre,
+                    axis=float(np.mod(wave.phase + axis, 2 * np.pi)),
+                    turn=turn,
+                    detuned=wave.detuned,
+                    block=block_number,
+                    varied=_varied(file, block, wave),
+                )
             )
         if block.adc:
             readouts.append(
@@ -96,6 +131,7 @@ def timeline_of(file: PulseqFile) -> Timeline:
                     file.adc[block.adc].phase,
                     dict(labels),
                     len(pulses),
+                    block_number,
                 )
             )
         moment = moment + moments.of_block(block)
@@ -105,6 +141,7 @@ def timeline_of(file: PulseqFile) -> Timeline:
         tuple(replace(pulse, use=use) for pulse, use in zip(pulses, uses, strict=True)),
         tuple(_trajectories(pulses, uses, readouts)),
         start,
+        moment,
     )
 
 
@@ -118,6 +155,7 @@ class _Samples:
     labels: dict[str, int]
     n_pulses: int
     """Number of pulses before it."""
+    block: int
 
 
 class _Moments:
@@ -170,8 +208,10 @@ def _integral(wave: Waveform, time: Values) -> Values:
     return np.asarray(integral, np.float64)
 
 
-def flip_angle_of(wave: RFWaveform) -> float:
-    """Flip angle on resonance [rad]: 2 arcsin |beta| of the product of all samples' rotations.
+def rotation_of(wave: RFWaveform) -> tuple[float, float, float]:
+    """Flip angle, axis and turn on resonance [rad], of the product of all samples' rotations.
+
+    The product is a rotation by the flip angle 2 arcsin |beta| about a transverse axis, then one about z.
 
     Every sample rotates by 2 pi |B| dt about the axis in the transverse plane that its phase tells; in
     Cayley-Klein parameters it is [[cos, i e^(-i p) sin], [i e^(i p) sin, cos]]. An adiabatic inversion
@@ -197,7 +237,29 @@ def flip_angle_of(wave: RFWaveform) -> float:
         if len(rotations) % 2:
             rotations = np.concatenate([rotations, np.eye(2)[None]])
         rotations = rotations[1::2] @ rotations[::2]
-    return float(2 * np.arcsin(min(abs(rotations[0, 1, 0]), 1.0)))
+    alpha, beta = complex(rotations[0, 0, 0]), complex(-1j * rotations[0, 1, 0])
+    # The phase of alpha is minus half the turn; a whole inversion has neither.
+    phase = float(np.angle(alpha)) if abs(alpha) > _UPSIDE_DOWN else 0.0
+    return 2 * np.arcsin(min(abs(beta), 1.0)).item(), float(np.angle(beta)) + phase, -2 * phase
+
+
+def _varied(file: PulseqFile, block: Block, wave: RFWaveform) -> str:
+    """Axes whose gradients are neither zero nor constant while a pulse is played."""
+    played = wave.time[np.abs(wave.signal) > _PLAYED * np.abs(wave.signal).max(initial=0)]
+    if not len(played):
+        return ""
+    first, last = float(played[0]), float(played[-1])
+    axes = []
+    for axis, number in zip("xyz", block.gradients, strict=True):
+        if not number:
+            continue
+        gradient = file.gradients[number]
+        inner = gradient.time[(gradient.time > first) & (gradient.time < last)]
+        time = np.concatenate([[first], inner, [last]])
+        values = np.interp(time, gradient.time, gradient.amplitude, left=0, right=0)
+        if np.ptp(values) > _CONSTANT * np.abs(gradient.amplitude).max():
+            axes.append(axis)
+    return ", ".join(axes)
 
 
 def _uses(pulses: list[Pulse], pulses_before_readouts: list[int]) -> list[str]:
@@ -233,7 +295,13 @@ def _trajectories(
         excitation, origin = origins[samples.n_pulses]
         trajectories.append(
             Readout(
-                samples.time, samples.moment - origin, samples.phase, excitation, samples.labels
+                samples.time,
+                samples.moment - origin,
+                samples.phase,
+                excitation,
+                samples.labels,
+                origin,
+                samples.block,
             )
         )
     return trajectories

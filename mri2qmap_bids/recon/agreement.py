@@ -8,6 +8,7 @@ from mri2qmap_bids.recon.acquisition.trajectory import TrajectoryUnits, extent_f
 from mri2qmap_bids.recon.grid import encoded_support
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
+from mri2qmap_bids.recon.physics.inversion_efficiency import check_inverted
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 
 
@@ -24,8 +25,8 @@ def check_agreement(
     Raises
     ------
     ArgumentError
-        If scan, sequence, dictionary and rank differ in the number of frames, or the positions are not
-        in cycles per metre.
+        If scan, sequence, dictionary and rank differ in the number of frames, the positions are not in
+        cycles per metre, or the inversion efficiency cannot be estimated from this sequence and dictionary.
     """
     frames = {"sequence.n_frames": sequence.n_frames}
     if dictionary is not None:
@@ -36,6 +37,15 @@ def check_agreement(
     if options.rank is not None and options.rank > scan.n_frames:
         raise ArgumentError(
             f"rank must be at most the number of frames, {scan.n_frames}, got {options.rank}"
+        )
+    estimated = options.inversion_efficiency == "estimate"
+    if estimated:
+        check_inverted(sequence)
+    if dictionary is not None and estimated != bool(len(dictionary.efficiencies)):
+        several = "several inversion efficiencies" if estimated else "one inversion efficiency"
+        raise ArgumentError(
+            f"dictionary must have {several} for inversion_efficiency {options.inversion_efficiency}, got "
+            f"{len(dictionary.efficiencies) or 1}"
         )
     n_dim = 3 if scan.is_3d else 2
     fov = scan.encoded_fov[-n_dim:]

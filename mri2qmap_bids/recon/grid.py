@@ -9,6 +9,10 @@ from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.bounds import B1_MIDDLE, check
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, transmit_fields
+from mri2qmap_bids.recon.physics.inversion_efficiency import EFFICIENCIES
+
+# The estimate needs no fine grid, as matches are refined between its points.
+_ESTIMATE_STEP = 0.1
 
 
 def resize(geometry: Geometry, matrix: tuple[int, int, int] | None, is_3d: bool) -> Geometry:
@@ -94,9 +98,13 @@ def tissue_grid(options: ReconOptions, b1: NDArray[np.float32] | None = None) ->
     Parameters
     ----------
     options
-        Its range and step.
+        Its range and step. If the inversion efficiency is to be estimated, the grid is the one for that: with
+        several efficiencies and steps of at least 10 %.
     b1
         Transmit field that the grid must cover, relative to nominal; None: nominal.
     """
     fields = (1.0,) if b1 is None else transmit_fields(b1)
+    if options.inversion_efficiency == "estimate":
+        step = max(options.grid_step, _ESTIMATE_STEP)
+        return TissueGrid(options.t1_range, options.t2_range, step, fields, EFFICIENCIES)
     return TissueGrid(options.t1_range, options.t2_range, options.grid_step, fields)

@@ -1,7 +1,7 @@
 """The whole reconstruction: scan and pulse sequence to quantitative maps."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -19,6 +19,7 @@ from mri2qmap_bids.recon.diagnostics.collection import diagnose, diagnose_part
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics
 from mri2qmap_bids.recon.forecast import plans_with
 from mri2qmap_bids.recon.grid import field_of_slices, resize, tissue_grid
+from mri2qmap_bids.recon.inversion import with_estimated_efficiency
 from mri2qmap_bids.recon.methods.base import Matcher
 from mri2qmap_bids.recon.methods.registry import method_named, weights_file
 from mri2qmap_bids.recon.options import ReconOptions
@@ -91,7 +92,8 @@ def reconstruct_and_diagnose(
 
     1. Simulate the dictionary and its subspace (unless given), 2. prewhiten, 3. per slice (or
     volume) compress coils, estimate sensitivities, and let the method solve for maps, 4. estimate
-    their uncertainty, 5. mask.
+    their uncertainty, 5. mask. If the inversion efficiency is to be estimated, that comes first, from
+    the middle slice (or the volume); the sequence of the diagnostics has the estimate.
 
     Parameters
     ----------
@@ -102,7 +104,8 @@ def reconstruct_and_diagnose(
     options
         Method, rank, device and so on.
     dictionary
-        Fingerprints of the same sequence, e.g. from a cache.
+        Fingerprints of the same sequence, e.g. from a cache. To estimate the inversion efficiency, those of
+        several efficiencies, as :func:`tissue_grid` lists them.
     limits
         Memory that may be used; None: 90 % of what the machine has.
     b1
@@ -119,13 +122,20 @@ def reconstruct_and_diagnose(
         If no plan fits the memory; raised before anything is computed.
     ArgumentError
         If there is no such method, frames or grids disagree, the trajectory is not in cycles per metre, or
-        the transmit field has another shape or is not positive, finite and relative to nominal.
+        the transmit field has another shape or is not positive, finite and relative to nominal, or the
+        inversion efficiency is to be estimated for a sequence without an inversion.
     """
     check_agreement(scan, sequence, options, dictionary)
     weights = weights_file(options)  # an unknown method is refused before anything is computed
     device, record = find_device(options.device), Record()
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
     fields = field_of_slices(b1, geometry, scan.is_3d, device)
+    if options.inversion_efficiency == "estimate":
+        with record.stage("inversion efficiency"):
+            sequence = with_estimated_efficiency(
+                scan, sequence, options, dictionary, limits, b1, fields[len(fields) // 2]
+            )
+        options, dictionary = replace(options, inversion_efficiency="given"), None
     if dictionary is None:
         with record.stage("dictionary"):
             grid = tissue_grid(options, b1)

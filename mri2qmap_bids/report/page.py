@@ -325,6 +325,8 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
             "Sequence",
             f"{train.kind}, {train.n_frames} frames, {train.duration:.1f} s{inversion}",
         )
+        if "MRFInversionEfficiency" in sidecar:
+            yield "Inversion efficiency", f"{sidecar['MRFInversionEfficiency']:.3f}, estimated"
         yield (
             "Dictionary",
             f"{diagnostics.n_atoms} tissues, T1 {diagnostics.t1_range[0]:g}-{diagnostics.t1_range[1]:g} s, "

@@ -67,10 +67,13 @@ class BuildDictionary(_StepOfRun):
         from mri2qmap_bids.recon.device import find_device
         from mri2qmap_bids.recon.grid import tissue_grid
         from mri2qmap_bids.recon.physics.dictionary import cached_dictionary
+        from mri2qmap_bids.recon.physics.inversion_efficiency import check_inverted
 
         torch.set_num_threads(self.inputs.n_threads)
         sequence, lines = read_scan(self.inputs.metadata, Path(self.inputs.raw_file))
         options = self.inputs.options
+        if options.inversion_efficiency == "estimate":
+            check_inverted(sequence)
         path = cached_dictionary(
             sequence,
             tissue_grid(options, _transmit_field(self.inputs, lines)),
@@ -247,7 +250,11 @@ class WriteDerivatives(_StepOfRun):
             maps=maps,
             sources=tuple(uri for uri in (self.inputs.source, self.inputs.b1_source) if uri),
             metadata=describe_maps(
-                self.inputs.metadata, self.inputs.header, self.inputs.options, maps.resolution
+                self.inputs.metadata,
+                self.inputs.header,
+                self.inputs.options,
+                maps.resolution,
+                None if run.diagnostics is None else run.diagnostics.sequence.inversion_efficiency,
             )
             | verdict(check(run)).metadata,
             every={

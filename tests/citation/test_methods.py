@@ -14,14 +14,19 @@ from mri2qmap_bids.recon.options import ReconOptions
 HEADER = ScanHeader((8, 8, 1), (0.2, 0.2, 0.005), (8, 8, 1), (0.2, 0.2, 0.005), field_strength=3.0)
 
 
-def work(method="mri2qmap", kind="FISP", sources=(), **options):
+def work(method="mri2qmap", kind="FISP", sources=(), efficiency=None, **options):
     metadata = {"PulseSequenceType": kind, "MRAcquisitionType": "2D"}
-    sidecar = describe_maps(metadata, HEADER, ReconOptions(method=method, **options))
+    options = ReconOptions(method=method, **options)
+    sidecar = describe_maps(metadata, HEADER, options, inversion_efficiency=efficiency)
     return Work({**sidecar, "Sources": list(sources)}, {"mri2qmap_bids": "1", "torch": "2.13.0"})
 
 
 def text(*works) -> str:
     return methods_text(works or (work(),)).markdown
+
+
+def estimated(efficiency, method="mri2qmap"):
+    return work(method, efficiency=efficiency, inversion_efficiency="estimate")
 
 
 @pytest.mark.parametrize("method", SUMMARIES)
@@ -40,7 +45,7 @@ def test_every_reference_is_cited_by_some_method():
     cited = {
         key
         for method in SUMMARIES
-        for key in re.findall(r"@article\{(\w+),", methods_text([work(method)]).bibtex)
+        for key in re.findall(r"@article\{(\w+),", methods_text([estimated(0.9, method)]).bibtex)
     }
     assert cited == set(REFERENCES)
 
@@ -155,6 +160,13 @@ def test_the_acquisition_is_the_sidecars():
 def test_the_transmit_field_is_told_only_where_it_was_used():
     assert "transmit field" not in text(work(sources=["bids:raw:sub-01/anat/sub-01_MRF.h5"]))
     assert "transmit field" in text(work(sources=["bids:raw:sub-01/fmap/sub-01_TB1map.nii.gz"]))
+
+
+def test_the_inversion_efficiency_is_told_where_it_was_estimated():
+    assert "efficiency of the inversion" not in text(work(efficiency=0.9))
+    assert re.search(r"golden-section search \[\d+\]: 0\.900\.", text(estimated(0.9)))
+    both = text(estimated(0.9), estimated(0.8123))
+    assert "0.812 to 0.900" in both and "Processed differently" not in both
 
 
 def test_runs_that_were_treated_alike_share_a_paragraph():

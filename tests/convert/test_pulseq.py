@@ -10,6 +10,7 @@ from helpers.rawfile import acquisition, header_xml, write_file
 
 from mri2qmap_bids import tools
 from mri2qmap_bids.convert.pulseq import match_readouts, read_pulseq_scan
+from mri2qmap_bids.dataset.sidecar import read_sequence
 from mri2qmap_bids.errors import PulseqError, RawDataError
 from mri2qmap_bids.recon.acquisition.layout import ReadLayout
 from mri2qmap_bids.recon.acquisition.raw import read_raw
@@ -110,15 +111,54 @@ def test_a_file_without_field_of_view_is_refused(tmp_path):
         read_pulseq_scan(seq)
 
 
-def test_an_unknown_train_is_converted_with_a_warning(tmp_path, caplog):
-    # Spoiled by another moment after every readout: neither FISP nor bSSFP.
-    blocks = flat_train(3)
-    blocks[5] = (110, 0, 0, 0, SPOILER, 0)
-    blocks[9] = (110, HARD, 0, 0, 0, 0)
-    seq = pulseq_file(tmp_path / "a.seq", [*blocks, (220, 0, READ, 0, 0, 1)])
+def test_a_train_of_no_kind_is_told_by_its_events(tmp_path, caplog):
+    seq = pulseq_file(tmp_path / "a.seq", other_train())
     scan = read_pulseq_scan(seq)
+    assert scan.metadata["PulseSequenceType"] == "Pulseq"
+    names = [event["Event"] for event in scan.metadata["PulseSequenceEvents"]]
+    assert names.count("Readout") == 3 and names.count("Spoiling") == 1
+    source = raw_file(tmp_path / "raw.h5", 3)
+    assert convert(source, tmp_path / "bids", "--pulseq", seq) == 0
+    assert "lacks" not in caplog.text
+    sidecar = json.loads((tmp_path / "bids" / f"{RUN}.json").read_text())
+    assert sidecar["PulseSequenceEvents"] == scan.metadata["PulseSequenceEvents"]
+
+
+def other_train():
+    """Spoiled after the first readout alone, by 2.5 cycles: neither FISP nor bSSFP."""
+    blocks = flat_train(3)
+    return [*blocks[:6], *(block for block in flat_train(3, spoiler=0)[6:])]
+
+
+def test_an_unknown_train_is_converted_with_a_warning(tmp_path, caplog):
+    blocks = other_train()
+    blocks[6] = (110, HARD, READ, 0, SPOILER, 0)  # gradients vary during the pulse
+    scan = read_pulseq_scan(pulseq_file(tmp_path / "a.seq", blocks))
     assert scan.metadata == {}
+    assert "block 7: gradients must be constant during a pulse" in caplog.text
     assert "the sidecar must name the pulse sequence" in caplog.text
+
+
+@pytest.mark.parametrize("blocks", [flat_train(3), other_train()], ids=["train", "events"])
+def test_a_sidecar_is_made_of_a_pulseq_file_alone(tmp_path, blocks):
+    seq = pulseq_file(tmp_path / "a.seq", blocks)
+    path = tmp_path / "train.json"
+    assert tools.main(["sequence", str(seq), str(path)]) == 0
+    sequence = read_sequence(json.loads(path.read_text()), None, path)
+    assert sequence.n_frames == 3
+
+
+def test_a_sidecar_of_a_pulseq_file_is_whole_or_not_there(tmp_path, capsys):
+    seq = pulseq_file(tmp_path / "a.seq", flat_train(1))
+    path = tmp_path / "train.json"
+    assert tools.main(["sequence", str(seq), str(path)]) == 1
+    assert "at least 2 frames, got 1" in capsys.readouterr().err
+    assert not path.exists()
+    assert tools.main(["sequence", str(tmp_path / "no.seq"), str(path)]) == 66
+    path.write_text("{}")
+    seq = pulseq_file(tmp_path / "a.seq", flat_train(3))
+    assert tools.main(["sequence", str(seq), str(path)]) != 0
+    assert path.read_text() == "{}"
 
 
 def test_the_pulseq_file_must_be_there_and_alone(tmp_path, capsys):

@@ -51,15 +51,19 @@ def test_lines_are_one_frame_and_echoes_are_many(tmp_path: Path) -> None:
     assert lines.shots[0].frames == ((0, 1),)
 
 
-def test_shots_that_differ_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(PulseqError, match="as many frames, got 2, 3"):
-        _shots(tmp_path, [*flat_train(3), *flat_train(2)])
+def test_shots_that_differ_are_refused_if_their_frames_were_given(tmp_path: Path) -> None:
     late = flat_train(3)
     late[1] = (910, 0, 0, 0, 0, 0)
     with pytest.raises(
         PulseqError, match=r"shot 2 with flip angles up to 0 deg and times up to 0\.1 ms"
     ):
-        _shots(tmp_path, [*flat_train(3), *late])
+        _shots(tmp_path, [*flat_train(3), *late], n_frames=3)
+
+
+def test_inversions_that_begin_other_trains_are_of_one_shot(tmp_path: Path, caplog) -> None:
+    shots = _shots(tmp_path, [*flat_train(3), *flat_train(2)])
+    assert (len(shots.shots), shots.n_frames) == (1, 5)
+    assert "as many frames, got 2, 3; taken as one shot of 5 frames" in caplog.text
 
 
 def test_a_file_that_reads_nothing_is_refused(tmp_path: Path) -> None:

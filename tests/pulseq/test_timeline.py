@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mri2qmap_bids.pulseq.file import RFWaveform, read_pulseq
-from mri2qmap_bids.pulseq.timeline import flip_angle_of, timeline_of
+from mri2qmap_bids.pulseq.timeline import rotation_of, timeline_of
 from tests.helpers.pulseq import (
     HARD,
     PREWINDER,
@@ -29,14 +29,14 @@ def _pulse(signal: np.ndarray, duration: float) -> RFWaveform:
 def test_a_resonant_pulse_turns_by_its_integral(degrees: float) -> None:
     envelope = np.hanning(500)
     amplitude = np.deg2rad(degrees) / (2 * np.pi * envelope.mean() * 2e-3)
-    assert flip_angle_of(_pulse(amplitude * envelope, 2e-3)) == pytest.approx(
+    assert rotation_of(_pulse(amplitude * envelope, 2e-3))[0] == pytest.approx(
         np.deg2rad(degrees), rel=1e-9
     )
 
 
 def test_an_adiabatic_pulse_inverts_at_any_strength() -> None:
     for amplitude in (800.0, 1200.0):
-        assert flip_angle_of(_pulse(amplitude * hyperbolic_secant(), 10e-3)) > np.deg2rad(165)
+        assert rotation_of(_pulse(amplitude * hyperbolic_secant(), 10e-3))[0] > np.deg2rad(165)
 
 
 def test_a_train_has_its_times(tmp_path: Path) -> None:
@@ -74,3 +74,24 @@ def test_samples_before_an_excitation_have_none(tmp_path: Path) -> None:
     blocks = [(220, 0, 0, 0, 0, 1), *flat_train(1)]
     line = timeline_of(read_pulseq(write_pulseq(tmp_path / "a.seq", blocks)))
     assert [readout.excitation for readout in line.readouts] == [None, 1]
+
+
+def _rotation(angle: float, axis: float) -> np.ndarray:
+    return np.array(
+        [
+            [np.cos(angle / 2), 1j * np.exp(-1j * axis) * np.sin(angle / 2)],
+            [1j * np.exp(1j * axis) * np.sin(angle / 2), np.cos(angle / 2)],
+        ]
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_pulse_is_a_rotation_about_an_axis_and_a_turn(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    signal = 100 * rng.standard_normal(40) * np.exp(2j * np.pi * rng.random(40))
+    flip_angle, axis, turn = rotation_of(_pulse(signal, 4e-3))
+    product = np.eye(2)
+    for sample in signal:
+        product = _rotation(2 * np.pi * abs(sample) * 1e-4, float(np.angle(sample))) @ product
+    whole = np.diag(np.exp([-0.5j * turn, 0.5j * turn])) @ _rotation(flip_angle, axis)
+    np.testing.assert_allclose(whole, product, atol=1e-9)

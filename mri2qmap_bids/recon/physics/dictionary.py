@@ -40,6 +40,8 @@ class TissueGrid:
     """Largest relative step from one value to the next."""
     b1: tuple[float, ...] = (1.0,)
     """Transmit fields relative to nominal, evenly spaced: one, or at least three."""
+    efficiencies: tuple[float, ...] = ()
+    """Inversion efficiencies to simulate; empty: that of the pulse sequence."""
 
     @property
     def t1(self) -> torch.Tensor:
@@ -83,6 +85,9 @@ class Dictionary(AtomGrid):
     """Phi, orthonormal columns, shape (frame, rank)."""
     energy: float
     """Fraction of the fingerprints' energy inside the subspace, 0..1."""
+    efficiencies: torch.Tensor = field(default_factory=lambda: torch.zeros(0), kw_only=True)
+    """Inversion efficiencies, slowest of all in the order of atoms, shape (n_efficiency,); empty: that of the
+    pulse sequence, and the atoms are for matching as they are."""
 
     def to(self, device: torch.device) -> "Dictionary":
         """A copy on another device."""
@@ -93,6 +98,7 @@ class Dictionary(AtomGrid):
             basis=self.basis.to(device),
             energy=self.energy,
             b1=self.b1.to(device),
+            efficiencies=self.efficiencies.to(device),
         )
 
 
@@ -139,9 +145,13 @@ def build_dictionary(
     """
     t1, t2 = grid.t1, grid.t2
     b1 = torch.tensor(grid.b1)
-    tissues = torch.cartesian_prod(b1, t1, t2).to(device or torch.device("cpu"))
-    field, long, short = (column.contiguous() for column in tissues.T)
-    fingerprints = simulate(sequence, long, short, field)
+    tissues = torch.cartesian_prod(
+        torch.tensor(grid.efficiencies or (sequence.inversion_efficiency,)), b1, t1, t2
+    ).to(device or torch.device("cpu"))
+    efficiency, field, long, short = (column.contiguous() for column in tissues.T)
+    fingerprints = simulate(
+        sequence, long, short, field, efficiency=efficiency if grid.efficiencies else None
+    )
     physical = long >= short
     basis, energy_share = temporal_basis(fingerprints[physical], rank=rank, energy=energy)
     return Dictionary(
@@ -151,6 +161,7 @@ def build_dictionary(
         basis=basis.cpu(),
         energy=energy_share,
         b1=b1,
+        efficiencies=torch.tensor(grid.efficiencies),
     )
 
 
@@ -201,6 +212,7 @@ def save_dictionary(dictionary: Dictionary, path: Path) -> None:
         "atoms": dictionary.atoms.contiguous(),
         "basis": dictionary.basis.contiguous(),
         "energy": torch.tensor([dictionary.energy], dtype=torch.float64),
+        "efficiencies": dictionary.efficiencies,
     }
     write_atomically(path, lambda temporary: save_file(tensors, temporary))
 

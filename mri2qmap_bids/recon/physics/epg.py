@@ -67,6 +67,7 @@ def simulate(
     t2: torch.Tensor,
     b1: torch.Tensor | float = 1.0,
     n_states: int = N_STATES,
+    efficiency: torch.Tensor | None = None,
 ) -> Fingerprints:
     """Signal of each tissue at every echo of the pulse sequence.
 
@@ -86,6 +87,8 @@ def simulate(
         Transmit field relative to nominal, scalar or shape (atom,).
     n_states
         Number of configuration orders.
+    efficiency
+        Inversion efficiency, shape (atom,); None: that of the pulse sequence.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def simulate(
     n_shots = _shots_to_steady_state(sequence, n_states)
     factors = sequence.slice_profile or (1.0,) * _n_positions(sequence)
     signal = sum(
-        _play(sequence, t1, t2, b1 * factor, n_states, n_shots, position)
+        _play(sequence, t1, t2, b1 * factor, n_states, n_shots, position, efficiency)
         for position, factor in enumerate(factors)
     )
     return _real_if_possible(torch.as_tensor(signal) / len(factors))
@@ -117,6 +120,7 @@ def _play(
     n_states: int,
     n_shots: int,
     position: int = 0,
+    efficiency: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The echoes of the last of ``n_shots`` shots, shape (atom, frame)."""
     events = events_of(sequence)
@@ -127,7 +131,10 @@ def _play(
     train = _FingerprintTrain(events=events, position=position, states=states, repetitions=n_shots)
     b1 = torch.as_tensor(b1, dtype=t1.dtype, device=t1.device)
     signal = train.simulate(
-        T1=t1 * 1e3, T2=t2 * 1e3, B1=b1, efficiency=sequence.inversion_efficiency
+        T1=t1 * 1e3,
+        T2=t2 * 1e3,
+        B1=b1,
+        efficiency=sequence.inversion_efficiency if efficiency is None else efficiency,
     )
     return torch.as_tensor(signal)[..., -sequence.n_frames :]
 

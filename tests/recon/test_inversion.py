@@ -1,0 +1,85 @@
+"""The inversion efficiency of simulated scans is found again."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers.scans import disc_brain, raw_scan
+from helpers.trains import train
+
+from mri2qmap_bids.errors import ArgumentError
+from mri2qmap_bids.recon.acquisition.geometry import Geometry
+from mri2qmap_bids.recon.grid import tissue_grid
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.physics.dictionary import build_dictionary
+from mri2qmap_bids.recon.physics.sequences.spin_echo import spin_echo
+from mri2qmap_bids.recon.reconstruct import reconstruct, reconstruct_and_diagnose
+from mri2qmap_bids.simulate.acquire import acquire
+from mri2qmap_bids.simulate.coils import coil_maps
+from mri2qmap_bids.simulate.trajectory import Readout, SpiralDensity, make_trajectory
+
+N, FOV = 32, 0.2
+OPTIONS = ReconOptions(
+    device="cpu",
+    grid_step=0.1,
+    t1_range=(0.3, 3.0),
+    t2_range=(0.02, 0.4),
+    method="subspace",
+    inversion_efficiency="estimate",
+)
+COILS = coil_maps((1, N, N), False, 4, 0)
+BRAIN = disc_brain(N, FOV, 13)
+TIMES = [0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 2.5, 4.0]
+
+
+def scan_of(sequence):
+    acceleration = max(1.0, sequence.n_frames / 40)
+    trajectory = make_trajectory(
+        "spiral", (N, N), sequence.n_frames, acceleration, None, Readout(SpiralDensity(0.2, 3, 4))
+    )
+    acquired = acquire(BRAIN, sequence, trajectory, COILS, noise=0.1, seed=0)
+    return raw_scan(acquired, Geometry((1, N, N), BRAIN.voxel_size, np.zeros(3), *np.eye(3)))
+
+
+@pytest.mark.parametrize(
+    ("sequence", "efficiency"),
+    [
+        (train(n_frames=200), 0.83),
+        (spin_echo(0.012, 5.0, TIMES, number_dummies=1), 0.62),
+        (spin_echo(0.012, 5.0, TIMES, number_dummies=1), 1.0),
+    ],
+    ids=["FISP", "inversion recovery", "whole inversion"],
+)
+def test_a_scans_efficiency_is_estimated_and_its_t1_has_no_bias(sequence, efficiency):
+    scan = scan_of(replace(sequence, inversion_efficiency=efficiency))
+    maps, diagnostics = reconstruct_and_diagnose(scan, sequence, OPTIONS)
+    assert diagnostics.sequence.inversion_efficiency == pytest.approx(efficiency, abs=0.01)
+    true = replace(sequence, inversion_efficiency=efficiency)
+    truth = reconstruct(scan, true, replace(OPTIONS, inversion_efficiency="given"))
+    for label in (1, 2):
+        tissue = BRAIN.labels == label
+        assert np.median(maps.t1[tissue]) == pytest.approx(np.median(truth.t1[tissue]), rel=0.02)
+    assert "inversion efficiency" in diagnostics.seconds
+
+
+def test_a_wrong_efficiency_does_bias_t1():
+    """The law above is not met by chance."""
+    sequence = spin_echo(0.012, 5.0, TIMES, number_dummies=1)
+    scan = scan_of(replace(sequence, inversion_efficiency=0.62))
+    maps = reconstruct(scan, sequence, replace(OPTIONS, inversion_efficiency="given"))
+    assert np.median(maps.t1[BRAIN.labels == 1]) < 0.9 * 1.4
+
+
+def test_a_sequence_without_inversion_is_refused():
+    sequence = replace(train(n_frames=60), inversion_time=None)
+    with pytest.raises(ArgumentError, match="inversion_efficiency must be given.*got estimate"):
+        reconstruct(scan_of(sequence), sequence, OPTIONS)
+
+
+def test_a_dictionary_of_one_efficiency_is_refused():
+    sequence = train(n_frames=60)
+    given = build_dictionary(
+        sequence, tissue_grid(replace(OPTIONS, inversion_efficiency="given")), rank=4
+    )
+    with pytest.raises(ArgumentError, match="several inversion efficiencies.*got 1"):
+        reconstruct(scan_of(sequence), sequence, OPTIONS, dictionary=given)
