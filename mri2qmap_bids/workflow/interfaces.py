@@ -250,14 +250,11 @@ class WriteDerivatives(_StepOfRun):
 
 def _transmit_field(inputs: Any, lines: Any) -> Any:
     """The B1 map on the grid of a run's maps; None if there is none."""
-    from mri2qmap_bids.dataset.fieldmap import read_transmit_field
-    from mri2qmap_bids.recon.acquisition.placement import place
-    from mri2qmap_bids.recon.grid import resize
+    from mri2qmap_bids.dataset.fieldmap import field_of_scan
 
     if not isdefined(inputs.b1_file):
         return None
-    grid = resize(place(lines)[0], inputs.options.matrix, lines.is_3d)
-    return read_transmit_field(Path(inputs.b1_file), grid)
+    return field_of_scan(Path(inputs.b1_file), lines, inputs.options.matrix)
 
 
 class _WriteReportInput(BaseInterfaceInputSpec):  # type: ignore[misc]

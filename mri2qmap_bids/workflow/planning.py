@@ -1,4 +1,4 @@
-"""What a run will cost, told from its header before anything is read."""
+"""What a run will cost, told from its headers and its B1 map before the samples are read."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -10,6 +10,9 @@ from mri2qmap_bids.recon.planning.cost import Plan
 from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mri2qmap_bids.recon.acquisition.extent import ScanExtent
     from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 
@@ -21,7 +24,7 @@ _USUAL_RANK_WITH_B1 = 16
 def survey(
     runs: Iterable[MRFRun], settings: Settings
 ) -> tuple[dict[str, float], dict[str, Mri2QmapError]]:
-    """Which runs can be done, told from their headers.
+    """Which runs can be done, told from their headers and B1 maps.
 
     Parameters
     ----------
@@ -48,19 +51,23 @@ def _memory_of(run: MRFRun, settings: Settings) -> float:
     if settings.plugin == "SLURM":
         # The plan is made on the node, which may be quite another machine than this one.
         with guard(run.path):
-            _read(run)
+            _read(run, settings)
         return settings.memory_gb
     plan = plans_of(run, settings)[0]
     return (plan.host or plan.device) / 1e9
 
 
-def _read(run: MRFRun) -> "tuple[PulseSequence, ScanExtent]":
-    """What a run's sidecar and headers say."""
+def _read(
+    run: MRFRun, settings: Settings
+) -> "tuple[PulseSequence, ScanExtent, NDArray[np.float32] | None]":
+    """What a run's sidecar, headers and B1 map say; all that is refused is refused here."""
+    from mri2qmap_bids.dataset.fieldmap import field_of_scan
     from mri2qmap_bids.dataset.sidecar import read_scan
     from mri2qmap_bids.recon.acquisition.extent import extent_of_lines
 
     sequence, lines = read_scan(run.metadata, run.path)
-    return sequence, extent_of_lines(lines)
+    b1 = field_of_scan(run.b1.path, lines, settings.recon.matrix) if run.b1 else None
+    return sequence, extent_of_lines(lines), b1
 
 
 def plans_of(run: MRFRun, settings: Settings) -> list[Plan]:
@@ -92,14 +99,14 @@ def _plans(run: MRFRun, settings: Settings) -> list[Plan]:
 
     torch.set_num_threads(settings.omp_threads)
     options = settings.recon
-    sequence, extent = _read(run)
+    sequence, extent, b1 = _read(run, settings)
     limits = MemoryLimits(settings.memory_gb, settings.gpu_memory_gb, settings.low_memory)
-    grid = tissue_grid(options)
+    grid = tissue_grid(options, b1)
     cache_dir = settings.work_dir / "dictionaries"
     cached = dictionary_path(sequence, grid, options.rank, options.energy, cache_dir)
-    if cached.exists() and run.b1 is None:
+    if cached.exists():
         return plans_with(load_dictionary(cached), extent, options, limits)
-    usual = _USUAL_RANK if run.b1 is None else _USUAL_RANK_WITH_B1
-    rank, n_atoms = options.rank or usual, len(grid.t1) * len(grid.t2)
+    usual = _USUAL_RANK if b1 is None else _USUAL_RANK_WITH_B1
+    rank, n_atoms = options.rank or usual, len(grid.b1) * len(grid.t1) * len(grid.t2)
     size = problem_size(extent, options, rank, n_atoms, real_basis=True)
     return plan_for(size, options, limits)
