@@ -2,9 +2,9 @@
 
 python -m benchmarks.robustness.many_runs WORK [--runs 200] [--method subspace]
 
-Simulates one run of 16 x 16 voxels, gives it the names of many participants by hard links, reconstructs all of them in one
-call, and samples the resident memory of the program and of its workers ten times a second. Prints the memory that each kind
-of process held when so many runs were done, and the most up to then. Linux only, since it reads /proc.
+Simulates one run of 16 x 16 voxels, gives it the names of many participants by hard links, reconstructs all of them in
+one call, and samples the resident memory of the program and of its workers ten times a second. Prints the most that
+each kind of process held up to the moments when 20, 100 and 200 runs were done. Linux only, since it reads /proc.
 """
 
 import argparse

@@ -1,11 +1,14 @@
 """What a run will cost, told from its headers and its B1 map before the samples are read."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.query import MRFRun
 from mri2qmap_bids.errors import Mri2QmapError
+from mri2qmap_bids.logs import no_warnings
 from mri2qmap_bids.recon.planning.cost import Plan
 from mri2qmap_bids.settings import Settings
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mri2qmap_bids.recon.acquisition.extent import ScanExtent
+    from mri2qmap_bids.recon.physics.dictionary import TissueGrid
     from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 
 # Without a dictionary of the train the rank is not known; that of usual trains.
@@ -40,7 +44,8 @@ def survey(
     memory, problems = {}, {}
     for run in runs:
         try:
-            memory[run.name] = _memory_of(run, settings)
+            with no_warnings():  # the reconstruction reads the same again
+                memory[run.name] = _memory_of(run, settings)
         except Mri2QmapError as error:
             problems[run.name] = error
     return memory, problems
@@ -53,7 +58,7 @@ def _memory_of(run: MRFRun, settings: Settings) -> float:
         with guard(run.path):
             _read(run, settings)
         return settings.memory_gb
-    plan = plans_of(run, settings)[0]
+    plan = forecast_of(run, settings).ways[0]
     return (plan.host or plan.device) / 1e9
 
 
@@ -70,8 +75,22 @@ def _read(
     return sequence, extent_of_lines(lines), b1
 
 
-def plans_of(run: MRFRun, settings: Settings) -> list[Plan]:
-    """Ways to reconstruct a run that fit the machine, the best first.
+@dataclass(frozen=True)
+class Forecast:
+    """What is predicted of a run."""
+
+    ways: list[Plan]
+    """To reconstruct it, those that fit the machine, the best first."""
+    sequence: "PulseSequence"
+    """Its pulse sequence."""
+    grid: "TissueGrid"
+    """Tissues of its dictionary."""
+    dictionary_file: Path
+    """Where its dictionary is, or will be kept."""
+
+
+def forecast_of(run: MRFRun, settings: Settings) -> Forecast:
+    """Ways to reconstruct a run, and the dictionary that it needs.
 
     Parameters
     ----------
@@ -86,10 +105,10 @@ def plans_of(run: MRFRun, settings: Settings) -> list[Plan]:
         If the run's files are unusable, or no way fits the memory.
     """
     with guard(run.path):
-        return _plans(run, settings)
+        return _forecast(run, settings)
 
 
-def _plans(run: MRFRun, settings: Settings) -> list[Plan]:
+def _forecast(run: MRFRun, settings: Settings) -> Forecast:
     import torch
 
     from mri2qmap_bids.recon.forecast import plan_for, plans_with, problem_size
@@ -105,8 +124,9 @@ def _plans(run: MRFRun, settings: Settings) -> list[Plan]:
     cache_dir = settings.work_dir / "dictionaries"
     cached = dictionary_path(sequence, grid, options.rank, options.energy, cache_dir)
     if cached.exists():
-        return plans_with(load_dictionary(cached), extent, options, limits)
+        ways = plans_with(load_dictionary(cached), extent, options, limits)
+        return Forecast(ways, sequence, grid, cached)
     usual = _USUAL_RANK if b1 is None else _USUAL_RANK_WITH_B1
     rank, n_atoms = options.rank or usual, len(grid.b1) * len(grid.t1) * len(grid.t2)
-    size = problem_size(extent, options, rank, n_atoms, real_basis=True)
-    return plan_for(size, options, limits)
+    size = problem_size(extent, options, rank, n_atoms, True, len(grid.b1))
+    return Forecast(plan_for(size, options, limits), sequence, grid, cached)
