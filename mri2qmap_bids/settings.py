@@ -67,6 +67,8 @@ class Settings:
     """Nipype plugin that runs the steps: one of ``PLUGINS``."""
     plugin_args: Mapping[str, Any] = field(default_factory=dict)
     """Its arguments."""
+    bar_dir: Path | None = None
+    """Folder through which workers tell a bar of their progress; None: no bar is drawn."""
     log_level: int = logging.INFO
     """As of the logging module."""
     recon: ReconOptions = field(default_factory=ReconOptions)

@@ -1,5 +1,6 @@
 """The program ``mri2qmap``, from its arguments to its exit code."""
 
+import argparse
 import errno
 import io
 import logging
@@ -12,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mri2qmap_bids.cli.advice import advised
+from mri2qmap_bids.cli.banner import log_banner
 from mri2qmap_bids.cli.environment import prepare_environment, private_folder
 from mri2qmap_bids.cli.parser import parse
 from mri2qmap_bids.cli.settings import to_settings
 from mri2qmap_bids.errors import Mri2QmapError, OutputError
-from mri2qmap_bids.logs import configure_logging
+from mri2qmap_bids.logs import configure_logging, is_terminal
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +82,20 @@ def _storage_fault(error: OSError) -> str:
     return f"{place}: must be writable, with space left, got: {error.strerror}"
 
 
+def _task(arguments: argparse.Namespace) -> str:
+    """What a call will do, in words."""
+    if arguments.analysis_level == "group":
+        return "tables and report of the group"
+    if arguments.reports_only:
+        return "reports from existing maps"
+    if arguments.boilerplate_only:
+        return "methods section"
+    method = f"method {arguments.recon_method}{', sloppy' if arguments.sloppy else ''}"
+    if arguments.dry_run:
+        return f"list of runs with predicted memory and time, {method}"
+    return f"T1, T2 and M0 maps with reports, {method}"
+
+
 def _run(argv: Sequence[str]) -> int:
     arguments = parse(argv)
     level = logging.DEBUG if arguments.verbose else logging.INFO
@@ -88,6 +104,9 @@ def _run(argv: Sequence[str]) -> int:
     settings = replace(to_settings(arguments), log_level=level, command=command)
     with private_folder() as private:
         prepare_environment(private)
+        if is_terminal():
+            settings = replace(settings, bar_dir=private / "progress")
+        log_banner(settings, _task(arguments))
         if arguments.analysis_level == "group":
             from mri2qmap_bids.cli.group import summarise_group
 

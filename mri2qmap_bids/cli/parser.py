@@ -1,6 +1,7 @@
 """The command line's arguments, and those of a file of options."""
 
 import argparse
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -14,13 +15,36 @@ from mri2qmap_bids.recon.options import INVERSION_EFFICIENCIES, ReconOptions
 from mri2qmap_bids.recon.planning.resources import available_cores
 
 _LEVELS = ("participant", "group")
+_END_OF_HELP = """\
+examples:
+  # list the runs, with the predicted memory and time of each
+  mri2qmap data out participant --dry-run
+  # maps and reports of two participants, with intermediate files on a local disk
+  mri2qmap data out participant --participant-label 01 02 -w /tmp/work
+
+documentation:
+  the folder docs/ of the source; `make docs` there makes pages of it
+"""
+
+
+class _HelpFormatter(HelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Help whose end keeps its lines."""
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser that raises :class:`UsageError` instead of exiting."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see {self.prog} --help")
+        hints = self._similar(message.partition("unrecognized arguments: ")[2].split())
+        hint = f" (did you mean {' or '.join(hints)}?)" if hints else ""
+        raise UsageError(f"{message}{hint}; see {self.prog} --help")
+
+    def _similar(self, words: Sequence[str]) -> list[str]:
+        """Options that are almost as those words are spelt, the closest of each."""
+        options = list(self._option_string_actions)
+        typed = [word.split("=")[0] for word in words if word.startswith("-")]
+        close = [difflib.get_close_matches(word, options, n=1, cutoff=0.7) for word in typed]
+        return [option for options in close for option in options]
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -44,7 +68,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="mri2qmap",
         description="Reconstruct T1, T2 and M0 maps from raw MR Fingerprinting data in a BIDS dataset.",
-        formatter_class=HelpFormatter,
+        formatter_class=_HelpFormatter,
+        epilog=_END_OF_HELP,
         allow_abbrev=False,
     )
     parser.add_argument("bids_dir", type=Path, help="root of the raw BIDS dataset")
@@ -54,6 +79,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_selection(parser.add_argument_group("selection"))
     _add_reconstruction(parser.add_argument_group("reconstruction"))
     _add_resources(parser.add_argument_group("resources"))
+    _add_reports(parser.add_argument_group("reports"))
+    _add_execution(parser.add_argument_group("execution"))
     return parser
 
 
@@ -131,16 +158,6 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="accepted for compatibility with other BIDS-Apps, without effect: the files that are read are always "
         "checked, others never",
-    )
-    group.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="list the runs with their predicted memory and time, and exit",
-    )
-    group.add_argument(
-        "--boilerplate-only",
-        action="store_true",
-        help="write the methods section with its references to logs/CITATION.*, and exit",
     )
 
 
@@ -243,19 +260,9 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="choose the plan that needs least memory instead of the fastest",
     )
-    group.add_argument(
-        "-w",
-        "--work-dir",
-        "--work_dir",
-        type=Path,
-        default=Path("work"),
-        help="directory for intermediate files",
-    )
-    group.add_argument(
-        "--force",
-        action="store_true",
-        help="repeat runs whose derivatives are up to date",
-    )
+
+
+def _add_reports(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--reports-only",
         action="store_true",
@@ -269,14 +276,6 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         help="maximum number of sessions in one report; a participant with more gets one report per session",
     )
     group.add_argument(
-        "--clean-workdir",
-        action="store_true",
-        help="empty the work directory first, so that no results of an earlier call are reused",
-    )
-    group.add_argument(
-        "--stop-on-first-crash", action="store_true", help="stop all runs when one fails"
-    )
-    group.add_argument(
         "--fail-on",
         choices=("never", "look", "bad"),
         default="never",
@@ -284,13 +283,38 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         "then bad); its maps are written all the same",
     )
     group.add_argument(
-        "--write-graph", action="store_true", help="draw the workflow into the work directory"
+        "--boilerplate-only",
+        action="store_true",
+        help="write the methods section with its references to logs/CITATION.*, and exit",
+    )
+
+
+def _add_execution(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="list the runs with their predicted memory and time, and exit",
     )
     group.add_argument(
-        "--use-plugin",
+        "-w",
+        "--work-dir",
+        "--work_dir",
         type=Path,
-        metavar="FILE",
-        help="YAML file with the Nipype plugin that runs the steps: plugin (MultiProc or SLURM) and plugin_args",
+        default=Path("work"),
+        help="directory for intermediate files",
+    )
+    group.add_argument(
+        "--clean-workdir",
+        action="store_true",
+        help="empty the work directory first, so that no results of an earlier call are reused",
+    )
+    group.add_argument(
+        "--force",
+        action="store_true",
+        help="repeat runs whose derivatives are up to date",
+    )
+    group.add_argument(
+        "--stop-on-first-crash", action="store_true", help="stop all runs when one fails"
     )
     group.add_argument(
         "--config-file",
@@ -299,12 +323,21 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         help="TOML file with options, as each call saves one in logs/; command-line options take precedence",
     )
     group.add_argument(
-        "--notrack",
-        action="store_true",
-        help="accepted for compatibility with other BIDS-Apps, without effect: no usage data are collected",
+        "--use-plugin",
+        type=Path,
+        metavar="FILE",
+        help="YAML file with the Nipype plugin that runs the steps: plugin (MultiProc or SLURM) and plugin_args",
+    )
+    group.add_argument(
+        "--write-graph", action="store_true", help="draw the workflow into the work directory"
     )
     group.add_argument(
         "-v", "--verbose", action="count", default=0, help="also log every iteration of the solvers"
+    )
+    group.add_argument(
+        "--notrack",
+        action="store_true",
+        help="accepted for compatibility with other BIDS-Apps, without effect: no usage data are collected",
     )
 
 

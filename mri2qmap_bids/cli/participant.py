@@ -2,11 +2,13 @@
 
 import argparse
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mri2qmap_bids.cli.advice import advised
+from mri2qmap_bids.cli.banner import begin_run_logs
 from mri2qmap_bids.cli.config import write_options
 from mri2qmap_bids.cli.directories import empty, make_writable
 from mri2qmap_bids.cli.preview import list_plans, write_planned_methods
@@ -32,6 +34,7 @@ def process_participants(settings: Settings, arguments: argparse.Namespace) -> i
     arguments
         What the settings were made of, to be saved with the derivatives.
     """
+    started = time.perf_counter()
     selection = select(settings)
     if arguments.boilerplate_only:
         return write_planned_methods(selection, settings)
@@ -39,7 +42,7 @@ def process_participants(settings: Settings, arguments: argparse.Namespace) -> i
     verdicts = log_skipped(current, settings.output_dir)
     selection = replace(selection, runs=tuple(r for r in selection.runs if r not in current))
     if arguments.dry_run:
-        return list_plans(selection, settings)
+        return list_plans(selection, settings, started)
     counts = Counts(n_failed=len(selection.problems))
     if selection.runs:
         make_writable(settings.output_dir, "the output directory")
@@ -84,6 +87,18 @@ def _reconstruct(
     return replace(counts, n_failed=counts.n_failed + len(problems))
 
 
+def _device_text(settings: Settings) -> str:
+    """The device that was found."""
+    if settings.plugin == "SLURM":
+        return "Slurm"
+    import torch
+
+    from mri2qmap_bids.recon.device import find_device
+
+    device = find_device(settings.recon.device)
+    return "CPU" if device.type == "cpu" else f"GPU {torch.cuda.get_device_name(device)}"
+
+
 def _execute(
     runs: "Sequence[MRFRun]",
     memory: dict[str, float],
@@ -101,7 +116,9 @@ def _execute(
     )
 
     configure_logging(settings.log_level)  # again, now that Nipype has set up its loggers
+    logger.info("%s: %d run(s) begin", _device_text(settings), len(runs))
     forget_failures(runs, settings)
+    begin_run_logs(settings, [run.name for run in runs], problems)
     pages = pages_of(
         settings.output_dir,
         [run.entities["sub"] for run in runs],

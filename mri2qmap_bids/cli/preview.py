@@ -2,11 +2,14 @@
 
 import logging
 import sys
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mri2qmap_bids.cli.advice import advised
 from mri2qmap_bids.cli.directories import make_writable
 from mri2qmap_bids.errors import Mri2QmapError
+from mri2qmap_bids.logs import run_log
 from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,20 +19,55 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def list_plans(selection: "Selection", settings: Settings) -> int:
-    """Print every run with its plan, log runs that cannot be processed; return the exit code."""
-    from mri2qmap_bids.workflow.planning import plans_of
+def list_plans(selection: "Selection", settings: Settings, started: float) -> int:
+    """Print every run with its plan, log runs that cannot be processed; return the exit code.
 
+    Parameters
+    ----------
+    selection
+        Of the call.
+    settings
+        Validated.
+    started
+        When the selection began, by ``time.perf_counter``: start-up is the time from then until all modules are
+        imported, and once more that of the imports, which workers repeat.
+    """
+    begin = time.perf_counter()
+    from mri2qmap_bids.recon.device import find_device
+    from mri2qmap_bids.recon.planning.cost import duration
+    from mri2qmap_bids.recon.planning.dictionary_cost import dictionary_stage
+    from mri2qmap_bids.workflow.planning import forecast_of
+
+    now = time.perf_counter()
+    start_up = (now - started) + (now - begin)
     n_failed = len(selection.problems)
+    seconds, n_planned, dictionaries = 0.0, 0, set()
     for run in selection.runs:
         sys.stdout.write(f"{run.name}\t{run.path}\n")
         try:
-            plan = plans_of(run, settings)[0]
+            with run_log(run.name):
+                forecast = forecast_of(run, settings)
         except Mri2QmapError as error:
             logger.error("%s: failed: %s", run.name, advised(error))
             n_failed += 1
             continue
+        plan, n_planned = forecast.ways[0], n_planned + 1
+        file = forecast.dictionary_file
+        # Runs of one sequence share a dictionary.
+        if not file.exists() and file not in dictionaries:
+            device = find_device(settings.recon.device)
+            stage = dictionary_stage(forecast.sequence, forecast.grid, device)
+            plan = replace(plan, stages=(stage, *plan.stages))
+            dictionaries.add(file)
+        seconds += plan.seconds
         sys.stdout.write(_plan_text(plan))
+    if n_planned:
+        logger.info(
+            "Predicted for %d run(s) one after the other: %s, and %s to start the program",
+            n_planned,
+            duration(seconds),
+            duration(start_up),
+        )
     return 1 if n_failed else 0
 
 

@@ -24,10 +24,10 @@ def rewrite_reports(settings: Settings) -> int:
     DatasetError
         If the output directory has no maps.
     NothingSelectedError
-        If none of the participants has maps.
+        If no run with maps is selected.
     """
     from mri2qmap_bids.dataset.verdict import read_verdict
-    from mri2qmap_bids.report.contents import pages_of, participants_of, runs_of
+    from mri2qmap_bids.report.contents import pages_of, participants_of
 
     labels = participants_of(settings.output_dir)
     if not labels:
@@ -43,19 +43,22 @@ def rewrite_reports(settings: Settings) -> int:
             f"--participant-label must be among {', '.join(labels)}, got "
             f"{', '.join(settings.participants)}"
         )
+    pages = [
+        page
+        for page in pages_of(settings.output_dir, participants, settings.most_sessions)
+        if any(page.holds(run) for run in _selected(participants, settings))
+    ]
     make_writable(settings.output_dir, "the output directory")
     make_writable(settings.work_dir, "the work directory (-w)")
     from mri2qmap_bids.workflow.reports import write_reports
 
     configure_logging(settings.log_level)
-    pages = pages_of(settings.output_dir, participants, settings.most_sessions)
     n_failed = write_reports(pages, settings)
     verdicts = {
         "_".join(f"{key}-{value}" for key, value in run.items()): read_verdict(
             settings.output_dir, run
         )
-        for label in participants
-        for run in runs_of(settings.output_dir, label)
+        for run in _selected(participants, settings)
     }
     logger.info(
         "%d report(s) written, %d failed%s: %s",
@@ -67,6 +70,31 @@ def rewrite_reports(settings: Settings) -> int:
     if not n_failed:
         require_quality(verdicts, settings)
     return 1 if n_failed else 0
+
+
+def _selected(participants: Iterable[str], settings: Settings) -> list[dict[str, str]]:
+    """Entities of the selected runs with maps.
+
+    Raises
+    ------
+    NothingSelectedError
+        If there are none.
+    """
+    from mri2qmap_bids.dataset.group import GroupFilters
+    from mri2qmap_bids.report.contents import runs_of
+
+    filters = GroupFilters(
+        sessions=settings.sessions, acquisitions=settings.acquisitions, runs=settings.runs
+    )
+    runs = [run for label in participants for run in runs_of(settings.output_dir, label)]
+    selected = [run for run in runs if filters.keep(run)]
+    if not selected:
+        names = ", ".join("_".join(f"{k}-{v}" for k, v in run.items()) for run in runs[:5])
+        raise NothingSelectedError(
+            "--session-label, --acquisition-label and --run-label must select a run with maps, got none of "
+            f"{names}{' ...' if len(runs) > 5 else ''}"
+        )
+    return selected
 
 
 def write_missing_reports(runs: "Iterable[MRFRun]", settings: Settings) -> int:

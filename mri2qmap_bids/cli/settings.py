@@ -36,6 +36,11 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
     _check_regularisation(arguments.regularisation, arguments.recon_method)
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", arguments.device):
         raise UsageError(f"--device must be auto, cpu, cuda or cuda:N, got {arguments.device}")
+    if arguments.denoiser and method_named(arguments.recon_method).weights is None:
+        methods = [name for name in method_names() if method_named(name).weights is not None]
+        raise UsageError(
+            f"--denoiser needs --recon-method of {', '.join(methods)}, got {arguments.recon_method}"
+        )
     if arguments.denoiser and not Path(arguments.denoiser).is_file():
         raise InputError(f"--denoiser must be a file, got {arguments.denoiser}")
     n_procs = arguments.nprocs

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mri2qmap_bids.errors import QualityError
+from mri2qmap_bids.logs import run_log, run_log_file
 from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,16 +62,17 @@ def log_outcomes(runs: "Sequence[MRFRun]", outcome: "Outcome", output_dir: Path)
     verdicts = {}
     for run in runs:
         branch = branch_name(run)
-        if branch in failures:
-            failure = failures[branch]
-            logger.error("%s: failed: %s [%s]", run.name, failure.reason, failure.crash_file)
-            n_failed += 1
-        elif branch in outcome.done:
-            verdicts[run.name] = read_verdict(output_dir, run.entities)
-            log_verdict(run.name, "done", verdicts[run.name])
-        else:
-            log_not_run([run])
-            n_not_run += 1
+        with run_log(run.name, run_log_file(output_dir, run.name)):
+            if branch in failures:
+                failure = failures[branch]
+                logger.error("%s: failed: %s [%s]", run.name, failure.reason, failure.crash_file)
+                n_failed += 1
+            elif branch in outcome.done:
+                verdicts[run.name] = read_verdict(output_dir, run.entities)
+                log_verdict(run.name, "done", verdicts[run.name])
+            else:
+                log_not_run([run])
+                n_not_run += 1
     return Counts(len(verdicts), n_failed=n_failed, n_not_run=n_not_run, verdicts=verdicts)
 
 

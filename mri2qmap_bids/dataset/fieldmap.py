@@ -17,7 +17,10 @@ from scipy.ndimage import distance_transform_edt
 from mri2qmap_bids.dataset.integrity import missing
 from mri2qmap_bids.errors import SidecarError, one_line
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
+from mri2qmap_bids.recon.acquisition.lines import ImageLines
+from mri2qmap_bids.recon.acquisition.placement import place
 from mri2qmap_bids.recon.bounds import B1_MIDDLE
+from mri2qmap_bids.recon.grid import resize
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +76,32 @@ def nearest(maps: Sequence[FieldMap], entities: Mapping[str, str]) -> FieldMap |
             closest.path.name,
         )
     return closest
+
+
+def field_of_scan(
+    path: Path, lines: ImageLines, matrix: tuple[int, int, int] | None
+) -> NDArray[np.float32]:
+    """The field on the grid of a scan's maps, relative to nominal.
+
+    Parameters
+    ----------
+    path
+        NIfTI file, per cent of the nominal flip angle.
+    lines
+        The image lines of the scan.
+    matrix
+        Voxels of the maps along (z, y, x); None: those of the file.
+
+    Returns
+    -------
+    Axes (z, y, x).
+
+    Raises
+    ------
+    SidecarError
+        As :func:`read_transmit_field` does.
+    """
+    return read_transmit_field(path, resize(place(lines)[0], matrix, lines.is_3d))
 
 
 def read_transmit_field(path: Path, geometry: Geometry) -> NDArray[np.float32]:

@@ -13,7 +13,12 @@ from mri2qmap_bids.recon.planning.plan import MemoryLimits, machine_of, plans
 
 
 def problem_size(
-    extent: ScanExtent, options: ReconOptions, rank: int, n_atoms: int, real_basis: bool
+    extent: ScanExtent,
+    options: ReconOptions,
+    rank: int,
+    n_atoms: int,
+    real_basis: bool,
+    n_fields: int = 1,
 ) -> ProblemSize:
     """The quantities that the cost of a scan depends on.
 
@@ -29,6 +34,8 @@ def problem_size(
         Atoms of the dictionary.
     real_basis
         Whether the temporal basis is real.
+    n_fields
+        Transmit fields of the dictionary.
 
     Raises
     ------
@@ -48,6 +55,7 @@ def problem_size(
         n_samples=extent.n_samples,
         n_atoms=n_atoms,
         real_basis=real_basis,
+        n_fields=n_fields,
         denoiser=denoiser_shape(weights) if weights else UNetShape(),
     )
 
@@ -75,5 +83,7 @@ def plans_with(
 ) -> list[Plan]:
     """:func:`plan_for` a scan whose dictionary is known."""
     basis, n_atoms = dictionary.basis, len(dictionary.atoms)
-    size = problem_size(extent, options, basis.shape[1], n_atoms, not basis.is_complex())
+    size = problem_size(
+        extent, options, basis.shape[1], n_atoms, not basis.is_complex(), len(dictionary.b1)
+    )
     return plan_for(size, options, limits)

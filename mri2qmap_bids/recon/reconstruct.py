@@ -35,7 +35,7 @@ from mri2qmap_bids.recon.quality import (
     uncertainty,
     warn_of_energy_left,
 )
-from mri2qmap_bids.recon.record import Record
+from mri2qmap_bids.recon.record import Listener, Record
 from mri2qmap_bids.recon.volume import PartMaps, volume_of
 
 logger = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ def reconstruct_and_diagnose(
     limits: MemoryLimits | None = None,
     b1: NDArray[np.float32] | None = None,
     denoiser: Denoiser | None = None,
+    listener: Listener | None = None,
 ) -> tuple[QuantitativeMaps, Diagnostics]:
     """T1, T2 and M0 of one scan, and diagnostics of their quality.
 
@@ -113,6 +114,8 @@ def reconstruct_and_diagnose(
         nominal. A given dictionary should have its range (:func:`tissue_grid`).
     denoiser
         The method's denoiser, on the device to compute on; None: that of the options.
+    listener
+        Is told of slices and stages as they begin and end.
 
     Raises
     ------
@@ -127,7 +130,7 @@ def reconstruct_and_diagnose(
     """
     check_agreement(scan, sequence, options, dictionary)
     weights = weights_file(options)  # an unknown method is refused before anything is computed
-    device, record = find_device(options.device), Record()
+    device, record = find_device(options.device), Record(listener=listener)
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
     fields = field_of_slices(b1, geometry, scan.is_3d, device)
     if options.inversion_efficiency == "estimate":
@@ -149,6 +152,7 @@ def reconstruct_and_diagnose(
     logger.info("Plan: %s", ways[0])
     parts: list[PartMaps] = []
     for index, field in enumerate(fields):
+        record.begin_part(index, len(fields))
         part, ways = first_that_fits(partial(_part, whole, index, field), ways)
         parts.append(part)
     with record.stage("mask"):

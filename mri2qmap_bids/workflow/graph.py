@@ -5,6 +5,7 @@ import logging
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mri2qmap_bids.dataset.query import MRFRun
 from mri2qmap_bids.recon.methods.registry import weights_file
 from mri2qmap_bids.report.contents import Page
 from mri2qmap_bids.settings import Settings
+from mri2qmap_bids.workflow.bar import bar
 from mri2qmap_bids.workflow.interfaces import (
     BuildDictionary,
     Reconstruct,
@@ -172,6 +174,9 @@ def init_mri2qmap_wf(
     write.inputs.command = settings.command
     for node in (dictionary, reconstruct, write):
         node.inputs.options = settings.recon
+        node.inputs.log_dir = str(settings.output_dir)
+    if settings.bar_dir is not None and settings.plugin == "MultiProc":
+        reconstruct.inputs.bar_dir = str(settings.bar_dir)
     scan = [(name, name) for name in ("raw_file", "metadata", "b1_file")]
     documents = [*scan, *((name, name) for name in ("entities", "source", "b1_source"))]
     workflow.connect(
@@ -226,7 +231,8 @@ def execute(workflow: Workflow, settings: Settings) -> Outcome:
     gc.collect()
     gc.freeze()
     try:
-        workflow.run(plugin=plugin)
+        with _bar(workflow, plugin, settings):
+            workflow.run(plugin=plugin)
     except Exception:  # Nipype raises the first error of a node again, of whatever kind
         if not plugin.failures:
             raise
@@ -239,12 +245,29 @@ def execute(workflow: Workflow, settings: Settings) -> Outcome:
     return Outcome(tuple(plugin.failures), done, reported)
 
 
+def _bar(
+    workflow: Workflow, plugin: ForkserverPlugin | SlurmPlugin, settings: Settings
+) -> AbstractContextManager[None]:
+    """The bar of the runs of a workflow, where there is a terminal."""
+    names = [name for name in workflow.list_node_names() if name.endswith(".write_derivatives")]
+    if settings.bar_dir is None or settings.plugin == "SLURM" or not names:
+        return nullcontext()
+    ended = f"{workflow.name}."
+
+    def n_done() -> int:
+        done = {name.removeprefix(ended) for name in plugin.finished.copy()}
+        return sum(name in done for name in names) + len(plugin.failures)
+
+    return bar(settings.bar_dir, len(names), n_done)
+
+
 def _plugin(settings: Settings) -> ForkserverPlugin | SlurmPlugin:
     """What runs the steps."""
     if settings.plugin == "SLURM":
         return SlurmPlugin(dict(settings.plugin_args))
-    # All runs have the same GPU.
-    resources = {"n_procs": settings.n_procs, "memory_gb": settings.memory_gb, "n_gpu_procs": 1}
+    resources = {"n_procs": settings.n_procs, "memory_gb": settings.memory_gb}
+    if _uses_gpu(settings.recon.device):
+        resources["n_gpu_procs"] = 1  # all runs have the same GPU
     return ForkserverPlugin({**resources, **settings.plugin_args}, settings.log_level)
 
 

@@ -3,6 +3,9 @@
 The science is imported when a step runs, so that building the graph stays quick.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +20,39 @@ from nipype.interfaces.base import (
 
 from mri2qmap_bids import __version__
 
+logger = logging.getLogger(__name__)
+
 # To be raised when the maps or the outputs of a step change between versions.
 _RESULTS = 3
 _PROGRAM = f"{__version__} {_RESULTS}"
 
 
 class _StepOfRun(SimpleInterface):  # type: ignore[misc]
-    """A step of one run; any error in it is one line with the name of the raw file."""
+    """A step of one run: its log lines bear the run's name; any error is one line with the raw file's."""
 
     def _run_interface(self, runtime: Any) -> Any:
         from mri2qmap_bids.dataset.integrity import guard
+        from mri2qmap_bids.logs import run_log, run_log_file
 
-        with guard(Path(self.inputs.raw_file)):
+        raw_file, output_dir = Path(self.inputs.raw_file), self.inputs.log_dir
+        run = run_named(raw_file)
+        with (
+            run_log(run, run_log_file(Path(output_dir), run) if output_dir else None),
+            guard(raw_file),
+        ):
             return self._step(runtime)
 
     def _step(self, runtime: Any) -> Any:
         raise NotImplementedError
+
+
+def run_named(raw_file: Path) -> str:
+    """A run's name, from that of its raw file.
+
+    >>> run_named(Path("sub-01/anat/sub-01_acq-a_MRF.h5"))
+    'sub-01_acq-a'
+    """
+    return raw_file.name.split(".")[0].removesuffix("_MRF")
 
 
 class _BuildDictionaryInput(BaseInterfaceInputSpec):  # type: ignore[misc]
@@ -42,6 +62,9 @@ class _BuildDictionaryInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     options = traits.Any(mandatory=True, desc="ReconOptions")
     program = traits.Str(_PROGRAM, usedefault=True, desc="version of this program")
     cache_dir = traits.Str(mandatory=True, nohash=True, desc="where dictionaries are kept")
+    log_dir = traits.Str(
+        "", usedefault=True, nohash=True, desc="output directory whose logs/ gets lines"
+    )
     n_threads = traits.Int(1, usedefault=True, nohash=True, desc="threads to use")
     # By this name Nipype recognises steps that take a slot of the GPU.
     use_gpu = traits.Bool(False, usedefault=True, nohash=True, desc="whether it runs on a GPU")
@@ -61,22 +84,22 @@ class BuildDictionary(_StepOfRun):
     def _step(self, runtime: Any) -> Any:
         import pickle
 
-        import torch
-
-        from mri2qmap_bids.dataset.sidecar import read_scan
+        from mri2qmap_bids.logs import heard_warnings, no_warnings
         from mri2qmap_bids.recon.device import find_device
         from mri2qmap_bids.recon.grid import tissue_grid
         from mri2qmap_bids.recon.physics.dictionary import cached_dictionary
         from mri2qmap_bids.recon.physics.inversion_efficiency import check_inverted
 
-        torch.set_num_threads(self.inputs.n_threads)
-        sequence, lines = read_scan(self.inputs.metadata, Path(self.inputs.raw_file))
         options = self.inputs.options
+        with heard_warnings() as warnings:
+            sequence, lines = _described(self.inputs)
         if options.inversion_efficiency == "estimate":
             check_inverted(sequence)
+        with no_warnings():  # the reconstruction reads it again
+            b1 = _transmit_field(self.inputs, lines)
         path = cached_dictionary(
             sequence,
-            tissue_grid(options, _transmit_field(self.inputs, lines)),
+            tissue_grid(options, b1),
             options.rank,
             options.energy,
             Path(self.inputs.cache_dir),
@@ -84,7 +107,7 @@ class BuildDictionary(_StepOfRun):
         )
         # The next step reads no header again.
         scan_file = Path(runtime.cwd) / "scan.pickle"
-        scan_file.write_bytes(pickle.dumps((sequence, lines)))
+        scan_file.write_bytes(pickle.dumps((sequence, lines, warnings)))
         self._results = {"dictionary_file": str(path), "scan_file": str(scan_file)}
         return runtime
 
@@ -107,6 +130,10 @@ class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
         usedefault=True,
         desc="version of this program: a work directory's results of another one are not taken",
     )
+    log_dir = traits.Str(
+        "", usedefault=True, nohash=True, desc="output directory whose logs/ gets lines"
+    )
+    bar_dir = traits.Str("", usedefault=True, nohash=True, desc="where a bar looks for progress")
     memory_gb = traits.Float(
         nohash=True, desc="memory to use [GB]; default: 90 % of the available memory"
     )
@@ -142,17 +169,20 @@ class Reconstruct(_StepOfRun):
 
         import torch
 
-        from mri2qmap_bids.logs import heard_warnings
+        from mri2qmap_bids.logs import heard_warnings, no_warnings
         from mri2qmap_bids.recon.acquisition.extent import extent_of_lines
         from mri2qmap_bids.recon.acquisition.raw import read_samples
         from mri2qmap_bids.recon.diagnostics.model import save_diagnostics
         from mri2qmap_bids.recon.forecast import plans_with
+        from mri2qmap_bids.recon.methods.registry import method_named
         from mri2qmap_bids.recon.physics.dictionary import load_dictionary
         from mri2qmap_bids.recon.physics.maps import save_maps
         from mri2qmap_bids.recon.planning.plan import MemoryLimits
         from mri2qmap_bids.recon.planning.resources import peak_memory_gb
+        from mri2qmap_bids.recon.planning.schedule import schedule_of
         from mri2qmap_bids.recon.reconstruct import reconstruct_and_diagnose
         from mri2qmap_bids.recon.record import Record
+        from mri2qmap_bids.workflow.progress import Progress
 
         options = self.inputs.options
         memory, gpu_memory = (
@@ -160,18 +190,22 @@ class Reconstruct(_StepOfRun):
             for value in (self.inputs.memory_gb, self.inputs.gpu_memory_gb)
         )
         limits = MemoryLimits(memory, gpu_memory, self.inputs.low_memory)
-        dictionary = load_dictionary(Path(self.inputs.dictionary_file))
+        dictionary, cwd = load_dictionary(Path(self.inputs.dictionary_file)), Path(runtime.cwd)
         torch.set_num_threads(self.inputs.n_threads)
-        sequence, lines = pickle.loads(Path(self.inputs.scan_file).read_bytes())
-        record, cwd = Record(), Path(runtime.cwd)
-        with heard_warnings() as warnings:
-            # Refused before the samples are read, if there is no way.
-            plans_with(dictionary, extent_of_lines(lines), options, limits)
+        sequence, lines, early = pickle.loads(Path(self.inputs.scan_file).read_bytes())
+        with no_warnings():  # the samples are placed again when they are read
+            extent = extent_of_lines(lines)
+        # Refused before the samples are read, if there is no way.
+        plan = plans_with(dictionary, extent, options, limits)[0]
+        work = method_named(options.method).work(options)
+        progress = Progress(schedule_of(plan, work, 1 if extent.is_3d else extent.matrix[0]))
+        record = Record(listener=progress)
+        with heard_warnings() as late, _shown(progress, self.inputs):
             with record.stage("reading"):
                 scan = read_samples(lines)
                 b1 = _transmit_field(self.inputs, lines)
             maps, diagnostics = reconstruct_and_diagnose(
-                scan, sequence, options, dictionary, limits, b1
+                scan, sequence, options, dictionary, limits, b1, listener=progress
             )
         save_maps(maps, cwd / "maps.npz")
         save_diagnostics(diagnostics, cwd / "diagnostics.npz")
@@ -179,7 +213,7 @@ class Reconstruct(_StepOfRun):
             "maps_file": str(cwd / "maps.npz"),
             "diagnostics_file": str(cwd / "diagnostics.npz"),
             "header": lines.header,
-            "warnings": warnings,
+            "warnings": list(dict.fromkeys(early + late)),
             "seconds": dict(record.seconds),
             "peak_memory_gb": peak_memory_gb(),
         }
@@ -197,6 +231,9 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     b1_source = traits.Str("", usedefault=True, desc="BIDS URI of the B1 map")
     options = traits.Any(mandatory=True, desc="ReconOptions")
     output_dir = traits.Str(mandatory=True, desc="root of the derivative dataset")
+    log_dir = traits.Str(
+        "", usedefault=True, nohash=True, desc="output directory whose logs/ gets lines"
+    )
     diagnostics_file = File(exists=True, mandatory=True, desc="diagnostics for the report, npz")
     warnings = traits.List(traits.Str, desc="what the reconstruction warned of")
     seconds = traits.Dict(desc="time of what came before the reconstruction [s]")
@@ -269,6 +306,7 @@ class WriteDerivatives(_StepOfRun):
         # Before the maps: a run whose maps are there is not done again.
         write_diagnostics(diagnostics_file, conditions, self.inputs.entities, output_dir)
         written = write_maps(document, output_dir)
+        logger.info("%d files written to %s", len(written), output_dir / written[0].parent)
         place = partial(relative_path, self.inputs.entities)
         main = {
             "t1_map": place("T1map"),
@@ -283,14 +321,29 @@ class WriteDerivatives(_StepOfRun):
 
 def _transmit_field(inputs: Any, lines: Any) -> Any:
     """The B1 map on the grid of a run's maps; None if there is none."""
-    from mri2qmap_bids.dataset.fieldmap import read_transmit_field
-    from mri2qmap_bids.recon.acquisition.placement import place
-    from mri2qmap_bids.recon.grid import resize
+    from mri2qmap_bids.dataset.fieldmap import field_of_scan
 
     if not isdefined(inputs.b1_file):
         return None
-    grid = resize(place(lines)[0], inputs.options.matrix, lines.is_3d)
-    return read_transmit_field(Path(inputs.b1_file), grid)
+    return field_of_scan(Path(inputs.b1_file), lines, inputs.options.matrix)
+
+
+@contextmanager
+def _shown(progress: Any, inputs: Any) -> Iterator[None]:
+    """Remind of long stages inside the block, and leave the progress where a bar looks for it."""
+    from mri2qmap_bids.workflow.bar import RunState, write_state
+    from mri2qmap_bids.workflow.progress import watched
+
+    if not inputs.bar_dir:
+        with watched(progress):
+            yield
+        return
+    folder, run = Path(inputs.bar_dir), run_named(Path(inputs.raw_file))
+    try:
+        with watched(progress, lambda: write_state(folder, RunState(run, *progress.state))):
+            yield
+    finally:
+        (folder / run).unlink(missing_ok=True)
 
 
 class _WriteReportInput(BaseInterfaceInputSpec):  # type: ignore[misc]

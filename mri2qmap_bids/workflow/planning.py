@@ -1,16 +1,23 @@
 """Memory and time of a run, predicted from its headers before its samples are read."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.query import MRFRun
 from mri2qmap_bids.errors import Mri2QmapError
+from mri2qmap_bids.logs import no_warnings
 from mri2qmap_bids.recon.planning.cost import Plan
 from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mri2qmap_bids.recon.acquisition.extent import ScanExtent
+    from mri2qmap_bids.recon.physics.dictionary import TissueGrid
     from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 
 # Without a dictionary of the train the rank is not known; that of usual trains.
@@ -21,7 +28,7 @@ _USUAL_RANK_WITH_B1 = 16
 def survey(
     runs: Iterable[MRFRun], settings: Settings
 ) -> tuple[dict[str, float], dict[str, Mri2QmapError]]:
-    """Which runs can be reconstructed, by their headers.
+    """Which runs can be reconstructed, by their headers and B1 maps.
 
     Parameters
     ----------
@@ -37,7 +44,8 @@ def survey(
     memory, problems = {}, {}
     for run in runs:
         try:
-            memory[run.name] = _memory_of(run, settings)
+            with no_warnings():  # the reconstruction reads the same again
+                memory[run.name] = _memory_of(run, settings)
         except Mri2QmapError as error:
             problems[run.name] = error
     return memory, problems
@@ -48,23 +56,41 @@ def _memory_of(run: MRFRun, settings: Settings) -> float:
     if settings.plugin == "SLURM":
         # The plan is made on the node, which may be quite another machine than this one.
         with guard(run.path):
-            _read(run)
+            _read(run, settings)
         return settings.memory_gb
-    plan = plans_of(run, settings)[0]
+    plan = forecast_of(run, settings).ways[0]
     return (plan.host or plan.device) / 1e9
 
 
-def _read(run: MRFRun) -> "tuple[PulseSequence, ScanExtent]":
-    """Pulse sequence and size of a run, from its sidecar and headers."""
+def _read(
+    run: MRFRun, settings: Settings
+) -> "tuple[PulseSequence, ScanExtent, NDArray[np.float32] | None]":
+    """What a run's sidecar, headers and B1 map say; all that is refused is refused here."""
+    from mri2qmap_bids.dataset.fieldmap import field_of_scan
     from mri2qmap_bids.dataset.sidecar import read_scan
     from mri2qmap_bids.recon.acquisition.extent import extent_of_lines
 
     sequence, lines = read_scan(run.metadata, run.path)
-    return sequence, extent_of_lines(lines)
+    b1 = field_of_scan(run.b1.path, lines, settings.recon.matrix) if run.b1 else None
+    return sequence, extent_of_lines(lines), b1
 
 
-def plans_of(run: MRFRun, settings: Settings) -> list[Plan]:
-    """Ways to reconstruct a run that fit the machine, the best first.
+@dataclass(frozen=True)
+class Forecast:
+    """What is predicted of a run."""
+
+    ways: list[Plan]
+    """To reconstruct it, those that fit the machine, the best first."""
+    sequence: "PulseSequence"
+    """Its pulse sequence."""
+    grid: "TissueGrid"
+    """Tissues of its dictionary."""
+    dictionary_file: Path
+    """Where its dictionary is, or will be kept."""
+
+
+def forecast_of(run: MRFRun, settings: Settings) -> Forecast:
+    """Ways to reconstruct a run, and the dictionary that it needs.
 
     Parameters
     ----------
@@ -79,10 +105,10 @@ def plans_of(run: MRFRun, settings: Settings) -> list[Plan]:
         If the run's files are unusable, or no way fits the memory.
     """
     with guard(run.path):
-        return _plans(run, settings)
+        return _forecast(run, settings)
 
 
-def _plans(run: MRFRun, settings: Settings) -> list[Plan]:
+def _forecast(run: MRFRun, settings: Settings) -> Forecast:
     import torch
 
     from mri2qmap_bids.recon.forecast import plan_for, plans_with, problem_size
@@ -92,14 +118,15 @@ def _plans(run: MRFRun, settings: Settings) -> list[Plan]:
 
     torch.set_num_threads(settings.omp_threads)
     options = settings.recon
-    sequence, extent = _read(run)
+    sequence, extent, b1 = _read(run, settings)
     limits = MemoryLimits(settings.memory_gb, settings.gpu_memory_gb, settings.low_memory)
-    grid = tissue_grid(options)
+    grid = tissue_grid(options, b1)
     cache_dir = settings.work_dir / "dictionaries"
     cached = dictionary_path(sequence, grid, options.rank, options.energy, cache_dir)
-    if cached.exists() and run.b1 is None:
-        return plans_with(load_dictionary(cached), extent, options, limits)
-    usual = _USUAL_RANK if run.b1 is None else _USUAL_RANK_WITH_B1
-    rank, n_atoms = options.rank or usual, len(grid.t1) * len(grid.t2)
-    size = problem_size(extent, options, rank, n_atoms, real_basis=True)
-    return plan_for(size, options, limits)
+    if cached.exists():
+        ways = plans_with(load_dictionary(cached), extent, options, limits)
+        return Forecast(ways, sequence, grid, cached)
+    usual = _USUAL_RANK if b1 is None else _USUAL_RANK_WITH_B1
+    rank, n_atoms = options.rank or usual, len(grid.b1) * len(grid.t1) * len(grid.t2)
+    size = problem_size(extent, options, rank, n_atoms, True, len(grid.b1))
+    return Forecast(plan_for(size, options, limits), sequence, grid, cached)

@@ -6,6 +6,8 @@ import sys
 import pytest
 from helpers.command import one_error, run, settings
 
+from mri2qmap_bids.cli.parser import build_parser
+
 
 @pytest.mark.parametrize(
     ("words", "code", "text"),
@@ -14,6 +16,12 @@ from helpers.command import one_error, run, settings
         (["bids", "out"], 64, "required: analysis_level"),
         (["bids", "out", "everyone"], 17, "analysis_level must be one of participant, group"),
         (["bids", "out", "participant", "--colour"], 64, "unrecognized arguments: --colour"),
+        (
+            ["bids", "out", "participant", "--participant-lable", "1"],
+            64,
+            "mean --participant-label?",
+        ),
+        (["bids", "out", "participant", "--nproc=2"], 64, "(did you mean --nprocs?)"),
         (["bids", "out", "participant", "--nprocs", "two"], 64, "--n-cpus/--n_cpus/--nthreads"),
         (["bids", "out", "participant", "--ignore", "b0"], 64, "invalid choice: 'b0'"),
         (["bids", "out", "participant", "-d", "a=/nowhere"], 66, "must be a directory"),
@@ -54,3 +62,16 @@ def test_help_waits_for_no_large_library():
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert process.stdout.splitlines()[-1] == "[]", process.stderr
+
+
+def test_options_stand_under_what_they_are_about_and_help_ends_with_examples():
+    text = build_parser().format_help()
+    headings = ["selection:", "reconstruction:", "resources:", "reports:", "execution:"]
+    places = [text.index(f"\n{heading}") for heading in headings]
+    assert places == sorted(places)
+    for option in ("--work-dir", "--force", "--verbose", "--dry-run"):
+        assert text.rindex(f"{option}") > places[-1]
+    assert text.index("--gpu-mem") < text.index("--low-mem") < places[-1]
+    end = text[text.index("\nexamples:") :]
+    assert end.count("\n  mri2qmap data out participant ") == 2
+    assert "documentation:" in end

@@ -38,6 +38,11 @@ def test_reports_only_needs_neither_raw_data_nor_work_directory(copied, tmp_path
     assert reports_only(tmp_path / "empty", tmp_path / "w") == 16
 
 
+def test_labels_that_select_no_run_are_refused(copied, tmp_path, capfd):
+    assert reports_only(copied, tmp_path / "w", "--session-label", "zz") == 18
+    assert "got none of sub-01_ses-1_acq-2d" in one_error(capfd)
+
+
 def test_a_report_that_fails_costs_no_maps_and_is_said(copied, tmp_path, capfd):
     broken = next((copied / "sub-01" / "ses-1").rglob("*_T2map.nii.gz"))
     broken.write_bytes(b"no image")

@@ -43,6 +43,10 @@ def test_matrix_is_given_as_x_y_z_and_kept_as_z_y_x():
         (["--regularisation", "1"], "--regularisation needs --recon-method of subspace, lrtv"),
         (["--recon-method", "llr", "--regularisation", "-1"], "--regularisation must be at least"),
         (["--recon-method", "llr", "--regularisation", "nan"], "--regularisation must be at least"),
+        (
+            ["--recon-method", "lrtv", "--denoiser", "x"],
+            "--denoiser needs --recon-method of mri2qmap, pnp, got lrtv",
+        ),
         (["--nprocs", "0"], "--nprocs must be at least 1"),
         (["--device", "tpu"], "--device must be"),
     ],

@@ -16,8 +16,9 @@ from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.acquisition.layout import ReadLayout
 from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples, read_raw
 from mri2qmap_bids.recon.grid import resize
+from mri2qmap_bids.recon.methods.registry import method_named, resolved
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.reconstruct import reconstruct
+from mri2qmap_bids.recon.reconstruct import reconstruct, reconstruct_and_diagnose
 
 AXES = Rotation.from_euler("xyz", [25, -15, 40], degrees=True).as_matrix().T  # read, phase, slice
 CENTRE = np.array([12.0, -30.0, 45.0])  # LPS [mm]
@@ -191,6 +192,40 @@ def test_reconstruction_repeats_itself_but_for_the_order_of_sums(tmp_path):
     first, second = (reconstruct(scan, SEQUENCE, OPTIONS) for _ in range(2))
     assert np.allclose(first.m0, second.m0, atol=1e-5 * np.abs(first.m0).max())
     assert first.t1[0, 4, 4] == pytest.approx(second.t1[0, 4, 4], rel=1e-5)
+
+
+class Heard:
+    """A listener that keeps what it is told."""
+
+    def __init__(self):
+        self.parts, self.begun, self.ended = [], [], []
+
+    def begin_part(self, index, n_parts):
+        self.parts.append((index, n_parts))
+
+    def begin_stage(self, name):
+        self.begun.append(name)
+
+    def end_stage(self, name, seconds):
+        self.ended.append(name)
+
+
+@pytest.mark.parametrize("method", ["gridding", "subspace", "mri2qmap", "pnp"])
+def test_a_listener_is_told_of_the_stages_that_the_method_promises(tmp_path, method):
+    matrix, fov = (16, 16), (160.0, 160.0, 5.0)
+    path = write_file(
+        tmp_path / "x.h5",
+        fully_sampled(CENTRE, matrix, fov, tmp_path),
+        header_xml((*matrix, 1), fov),
+    )
+    options = resolved(replace(OPTIONS, method=method, n_iterations=1))
+    heard = Heard()
+    scan = read_raw(path, ReadLayout(SEQUENCE.n_frames))
+    reconstruct_and_diagnose(scan, SEQUENCE, options, listener=heard)
+    assert heard.parts == [(0, 1)]
+    assert heard.begun == heard.ended
+    promised = [stage.name for stage in method_named(method).work(options).stages]
+    assert [name for name in dict.fromkeys(heard.begun) if name in promised] == promised
 
 
 def test_an_unknown_method_is_refused_before_anything_is_computed(monkeypatch):

@@ -19,7 +19,7 @@ from mri2qmap_bids.recon.acquisition.layout import ReadLayout
 from mri2qmap_bids.recon.acquisition.lines import ImageLines, image_lines
 from mri2qmap_bids.recon.acquisition.noise import noise_scale
 from mri2qmap_bids.recon.acquisition.placement import place
-from mri2qmap_bids.recon.acquisition.table import open_file, read_table
+from mri2qmap_bids.recon.acquisition.table import open_file, read_heads, read_table
 from mri2qmap_bids.recon.acquisition.trajectory import (
     check_energy,
     cycles_per_metre,
@@ -236,7 +236,7 @@ def _read_noise(file: h5py.File, lines: ImageLines) -> torch.Tensor | None:
     data = file[table.noise_group]["data"]
     heads, roles = table.heads, table.roles
     if table.noise_group != table.group:
-        heads = data.fields("head")[:]
+        heads = read_heads(data)
         roles = roles_of(heads)[0]
         logger.info(
             "%s: noise scan of group %s, image lines of group %s",

@@ -17,6 +17,7 @@ from mri2qmap_bids.recon.acquisition.header import ScanHeader, parse_headers
 from mri2qmap_bids.recon.acquisition.note import Note
 
 _FIELDS = {"head", "traj", "data"}
+_BLOCK = 128  # acquisitions read together
 # Lines of each encoding whose trajectory tells whether kz encodes: chosen at random, since lines at
 # equal distances may all lie in one partition.
 _N_PROBES = 64
@@ -177,7 +178,7 @@ def _heads(path: Path, file: h5py.File, name: str) -> NDArray[Any]:
             f"{path}: {where} must hold the {node.size} acquisitions that it claims, got "
             f"{node.id.get_storage_size()} bytes"
         )
-    heads: NDArray[Any] = node.fields("head")[:]
+    heads = read_heads(node)
     samples = heads["number_of_samples"].astype(np.float64)
     values = samples * (2.0 * heads["active_channels"] + heads["trajectory_dimensions"])
     if values.sum() * 4 > size:
@@ -188,6 +189,22 @@ def _heads(path: Path, file: h5py.File, name: str) -> NDArray[Any]:
             f"{heads['active_channels'][line]} channels)"
         )
     return heads
+
+
+def read_heads(data: h5py.Dataset) -> NDArray[Any]:
+    """Headers of all acquisitions of a list.
+
+    Whole acquisitions are read, a block at a time: where h5py (3.16) is asked for some fields, it reads the samples as
+    well and never frees them, so that every look at the headers would hold the size of the file for good.
+
+    Parameters
+    ----------
+    data
+        The list, as ISMRMRD has it.
+    """
+    starts = range(0, len(data), _BLOCK)
+    blocks = [data[start : start + _BLOCK]["head"] for start in starts]
+    return np.concatenate(blocks) if blocks else np.empty(0, data.dtype["head"])
 
 
 def _missing_fields(dtype: np.dtype[Any], standard: np.dtype[Any]) -> list[str]:
@@ -241,7 +258,7 @@ def _probes(
     if len(numbers) > _N_PROBES:
         numbers = np.sort(np.random.default_rng(0).choice(numbers, _N_PROBES, replace=False))
     probes = []
-    for number, record in zip(numbers, data.fields("traj")[numbers.tolist()], strict=True):
+    for number, record in zip(numbers, data[numbers.tolist()]["traj"], strict=True):
         n_dims = int(heads["trajectory_dimensions"][number])
         positions = np.asarray(record, np.float32)
         if positions.size and positions.size % n_dims == 0:

@@ -10,6 +10,7 @@ from mri2qmap_bids.recon.encoding.circulant import filtered, inverse
 from mri2qmap_bids.recon.encoding.density import density_compensation
 from mri2qmap_bids.recon.encoding.forward import adjoint
 from mri2qmap_bids.recon.encoding.variance import residual_variance, sample_weights
+from mri2qmap_bids.recon.planning.cost import StageWork
 from mri2qmap_bids.recon.priors.smoothness import energies, power_law, smoothness_penalty
 from mri2qmap_bids.recon.problem import (
     InverseProblem,
@@ -56,11 +57,20 @@ class LeastSquaresSettings:
     """Weight of the smoothness term, relative to the value that follows from noise and image."""
 
     @property
-    def n_normal(self) -> int:
-        """Applications of A^H A, two rounds, each with its first residual, in as many steps as most
-        trajectories need."""
+    def work(self) -> tuple[StageWork, ...]:
+        """Applications of A^H A in every stage, of two rounds with their first residuals, in as many
+        steps as most trajectories need."""
         steps = min(self.steps, _TYPICAL_STEPS)
-        return self.density_steps + steps + steps // 2 + 2 * self.replica_steps + 4
+        return (
+            StageWork("encoding", self.density_steps),
+            StageWork("noise", _ROUNDS * (self.replica_steps + 1)),
+            StageWork("least squares", steps + steps // 2 + _ROUNDS),
+        )
+
+    @property
+    def n_normal(self) -> int:
+        """Applications of A^H A, in as many steps as most trajectories need."""
+        return sum(stage.n_normal for stage in self.work)
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ from mri2qmap_bids.recon.methods.sentences import (
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map, signal_of
-from mri2qmap_bids.recon.planning.cost import Work
+from mri2qmap_bids.recon.planning.cost import StageWork, Work
 from mri2qmap_bids.recon.priors.residual_correction import corrected_by_residual
 from mri2qmap_bids.recon.priors.synthetic_contrasts import Prior, PriorOptions
 from mri2qmap_bids.recon.problem import InverseProblem
@@ -230,13 +230,20 @@ def work(options: ReconOptions) -> Work:
     """lrtv, per iteration a denoising and a data-consistency step, and both once more for the residual."""
     n, settings = MRI2QMAP.n_iterations(options), _SETTINGS
     lrtv = replace(LRTV_REGULARISATION, settings=settings.start)
-    start = regularised_work(lrtv, settings.start_steps)
+    start, each = regularised_work(lrtv, settings.start_steps), settings.data_steps + 1
+    own = (
+        StageWork("plug and play", n * each, n_denoise=n, n_match=n),
+        StageWork("final maps", n_denoise=1, n_match=1),
+        StageWork("residual", each),
+    )
     return replace(
         start,
-        n_normal=start.n_normal + (n + 1) * (settings.data_steps + 1),
+        n_normal=start.n_normal + (n + 1) * each,
         n_denoise=n + 1,
         n_match=n + 1,
         corrects_residual=True,
+        # Its image is not matched by itself.
+        stages=(*(stage for stage in start.stages if not stage.n_match), *own),
     )
 
 

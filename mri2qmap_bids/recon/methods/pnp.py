@@ -24,7 +24,7 @@ from mri2qmap_bids.recon.methods.sentences import (
     weights_text,
 )
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.cost import Work
+from mri2qmap_bids.recon.planning.cost import StageWork, Work
 from mri2qmap_bids.recon.priors.components import ComponentPrior
 from mri2qmap_bids.recon.problem import InverseProblem
 from mri2qmap_bids.recon.record import Record
@@ -96,11 +96,17 @@ def solve(
 def work(options: ReconOptions) -> Work:
     """Least squares, and per iteration a denoising and a data-consistency step."""
     n = PNP.n_iterations(options)
+    n_normal = n * (_SETTINGS.data_steps + 1)
     return Work(
-        n_normal=_SETTINGS.start.n_normal + n * (_SETTINGS.data_steps + 1),
+        n_normal=_SETTINGS.start.n_normal + n_normal,
         n_denoise=n,
         # The real and the imaginary part of every component.
         n_images=lambda size: 2 * size.rank,
+        stages=(
+            *_SETTINGS.start.work,
+            StageWork("plug and play", n_normal, n_denoise=n),
+            StageWork("matching", n_match=1),
+        ),
     )
 
 

@@ -25,7 +25,7 @@ from mri2qmap_bids.recon.methods.sentences import (
 )
 from mri2qmap_bids.recon.methods.subspace import solution_of
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.cost import ProblemSize, SplitCost, Work
+from mri2qmap_bids.recon.planning.cost import ProblemSize, SplitCost, StageWork, Work
 from mri2qmap_bids.recon.problem import InverseProblem
 from mri2qmap_bids.recon.record import Record
 from mri2qmap_bids.recon.solvers.alternating_directions import SplitTerm, alternating_directions
@@ -170,6 +170,11 @@ def regularised_method(
 
 
 def regularised_work(regularisation: Regularisation, n_steps: int) -> Work:
-    """Least squares, and one application of A^H A per step."""
-    start = regularisation.settings.start.n_normal
-    return Work(start + n_steps + 1, n_steps, regularisation.cost)
+    """Least squares, one application of A^H A per step, and matching."""
+    start = regularisation.settings.start
+    stages = (
+        *start.work,
+        StageWork(regularisation.name, n_steps + 1),
+        StageWork("matching", n_match=1),
+    )
+    return Work(start.n_normal + n_steps + 1, n_steps, regularisation.cost, stages=stages)

@@ -21,7 +21,7 @@ from mri2qmap_bids.recon.methods.least_squares import (
 )
 from mri2qmap_bids.recon.methods.sentences import ENCODED, error_text, least_squares_text
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.cost import Work
+from mri2qmap_bids.recon.planning.cost import StageWork, Work
 from mri2qmap_bids.recon.problem import InverseProblem
 from mri2qmap_bids.recon.record import Record
 
@@ -67,6 +67,13 @@ def solve(
     return solution_of(subspace_image(problem, options, record), matcher, record)
 
 
+def work(options: ReconOptions) -> Work:
+    """Least squares, and matching."""
+    settings = settings_with(options)
+    stages = (*settings.work, StageWork("matching", n_match=1))
+    return Work(n_normal=settings.n_normal, stages=stages)
+
+
 def text(options: Mapping[str, Any]) -> MethodText:
     """Sentences for the methods section."""
     settings = replace(
@@ -82,7 +89,7 @@ SUBSPACE = Method(
     title="Least squares in the temporal subspace with a Tikhonov term towards smooth images, by "
     "preconditioned conjugate gradients",
     solve=solve,
-    work=lambda options: Work(n_normal=settings_with(options).n_normal),
+    work=work,
     text=text,
     image=subspace_image,
     iterations=_SETTINGS.steps,

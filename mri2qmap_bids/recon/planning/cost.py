@@ -13,7 +13,7 @@ from mri2qmap_bids.recon.priors.residual_correction import FIELDS, n_neighbours
 
 _COMPLEX, _REAL = 8.0, 4.0  # bytes
 # Resident before any data: the interpreter, torch and the rest; on a GPU, its context.
-_HOST_BASE, _GPU_BASE = 0.7e9, 0.6e9
+HOST_BASE, _GPU_BASE = 0.7e9, 0.6e9
 # Oversampling of the non-uniform transforms' grids along every axis.
 _CPU_GRID, _GPU_GRID = 1.25, 2.0
 # Arrays that exist at the same time, counted in the code; benchmarks/speed/memory.py checks their sum.
@@ -57,6 +57,8 @@ class ProblemSize:
     """The denoiser, of the methods that have one."""
     real_basis: bool = True
     """Whether the temporal basis is real."""
+    n_fields: int = 1
+    """Transmit fields of the dictionary; a voxel is compared with the atoms of one."""
 
     @property
     def n_voxels(self) -> int:
@@ -97,6 +99,20 @@ class SplitCost:
 
 
 @dataclass(frozen=True)
+class StageWork:
+    """Upper bound of the work of one recorded stage of a method; summed over all it is that of :class:`Work`."""
+
+    name: str
+    """As of :meth:`mri2qmap_bids.recon.record.Record.stage`."""
+    n_normal: int = 0
+    """Applications of A^H A."""
+    n_denoise: int = 0
+    """Applications of a denoising prior."""
+    n_match: int = 0
+    """Number of times that every voxel is matched."""
+
+
+@dataclass(frozen=True)
 class Work:
     """Upper bound of the work of a method; with the problem's size it determines the cost."""
 
@@ -114,6 +130,8 @@ class Work:
     """Number of times that every voxel is matched."""
     corrects_residual: bool = False
     """Whether the method ends with a residual correction."""
+    stages: tuple[StageWork, ...] = ()
+    """Its parts in the order in which they begin; empty: not known."""
 
 
 @dataclass(frozen=True)
@@ -206,10 +224,12 @@ class Plan:
         blocks = ", set up in blocks" if self.by_blocks and self.normal == "toeplitz" else ""
         host = f"{self.host / 1e9:.1f} GB" if self.host else ""
         device = f"{self.device / 1e9:.1f} GB" + (" on the GPU" if self.host else "")
+        together = [f"{self.coils_at_once} coil(s)", f"{self.voxels_at_once} voxels"]
+        if self.slices_at_once > 1 and any(stage.name == "denoise" for stage in self.stages):
+            together.append(f"{self.slices_at_once} slices")
         return (
-            f"{how}{blocks}; {self.coils_at_once} coils, {self.voxels_at_once} voxels and "
-            f"{self.slices_at_once} slices at once; about {', '.join(filter(None, (device, host)))} "
-            f"and {_duration(self.seconds)}"
+            f"{how}{blocks}; {', '.join(together)} at once; about "
+            f"{', '.join(filter(None, (device, host)))} and {duration(self.seconds)}"
         )
 
 
@@ -331,7 +351,7 @@ class _Account:
         n = size.n_slices
         raw = n * (size.n_samples * size.n_receive * _COMPLEX + self.positions)
         result = n * 10 * size.n_voxels * _REAL
-        shared = _HOST_BASE + raw + result + self.kernels_on_host + host
+        shared = HOST_BASE + raw + result + self.kernels_on_host + host
         if self.machine.is_gpu:
             return Stage(name, shared, _GPU_BASE + device, n * seconds)
         return Stage(name, 0.0, shared + device, n * seconds)
@@ -434,7 +454,7 @@ class _Account:
     def matching(self) -> Stage:
         size, rates = self.size, self.machine.rates
         times = self.work.n_match
-        scored = size.n_atoms / _COARSE
+        scored = size.n_atoms / size.n_fields / _COARSE
         batch = self.plan.voxels_at_once * (
             scored * 2 * _REAL + (_SEARCHED_AROUND + _STENCIL) * size.rank * _COMPLEX
         )
@@ -448,5 +468,12 @@ class _Account:
         return self.stage("match", memory + batch + 8 * size.n_voxels * _REAL, seconds)
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+def duration(seconds: float) -> str:
+    """A time in words.
+
+    >>> duration(7.4), duration(300), duration(9000)
+    ('7 s', '5 min', '2.5 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

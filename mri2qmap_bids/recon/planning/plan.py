@@ -73,10 +73,14 @@ def plans(size: ProblemSize, work: Work, machine: Machine) -> list[Plan]:
     together = int(_CPU_BATCH / (size.rank * size.n_voxels * _COMPLEX))
     many = (min(max(together, 1), size.n_coils), *_CPU_STEPS[0][1:])
     steps = _GPU_STEPS if machine.is_gpu else tuple(dict.fromkeys((many, *_CPU_STEPS)))
+    n_slices = size.shape[0] if len(size.shape) == 3 else 1
+    batches = dict.fromkeys(
+        (min(c, size.n_coils), min(v, size.n_voxels), min(s, n_slices)) for c, v, s in steps
+    )
     ways = [
-        replace(way, coils_at_once=min(c, size.n_coils), voxels_at_once=v, slices_at_once=s)
+        replace(way, coils_at_once=c, voxels_at_once=v, slices_at_once=s)
         for way in ways
-        for c, v, s in steps
+        for c, v, s in batches
     ]
     priced = [replace(way, stages=stages(size, work, machine, way)) for way in ways]
     fitting = [

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from tqdm import tqdm
 
 from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
 from mri2qmap_bids.recon.record import Watch
@@ -106,8 +105,7 @@ def plug_and_play(
     doi:10.1109/TPAMI.2021.3088914.
     """
     image, correction, converged, previous = start, torch.zeros_like(start), True, None
-    rounds = range(schedule.n_iterations)
-    for iteration in tqdm(rounds, desc="plug and play", leave=False, mininterval=2):
+    for iteration in range(schedule.n_iterations):
         corrected = prior.correct(image, deviation)
         level = max(float(deviation.square().mean().sqrt()), 1e-30)
         mu = (sample_deviation / (schedule.remaining * level)) ** 2
@@ -129,10 +127,15 @@ def plug_and_play(
                 "distance": _relative(image - corrected, image),
             }
             logger.info(
-                "iteration %d: relative distance to the minimiser of the data-consistency step %.4f, relative change "
-                "of the denoised image %.4f, noise level given to the denoiser %.3g, relative distance from it %.4f",
+                "Plug and play, iteration %d of at most %d: relative distance to the minimiser of the "
+                "data-consistency step %.4f, noise level given to the denoiser %.3g, relative distance "
+                "to the denoised image %.4f%s",
                 iteration + 1,
-                *figures.values(),
+                schedule.n_iterations,
+                figures["residual"],
+                level,
+                figures["distance"],
+                "" if previous is None else f", relative change of z {change:.4f}",
             )
             if watch is not None:
                 watch(figures)

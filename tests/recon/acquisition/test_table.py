@@ -1,5 +1,8 @@
 """HDF5 files that are not what a converter writes first."""
 
+import os
+from pathlib import Path
+
 import h5py
 import ismrmrd
 import numpy as np
@@ -10,6 +13,7 @@ from helpers.rawfile import acquisition, header_xml, simple_readouts, write_file
 from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.acquisition.layout import ReadLayout
 from mri2qmap_bids.recon.acquisition.raw import read_raw
+from mri2qmap_bids.recon.acquisition.table import read_table
 
 THREE = ReadLayout(n_frames=3)
 
@@ -188,3 +192,21 @@ def test_data_stored_in_another_file_are_refused(tmp_path):
         file["dataset"].create_virtual_dataset("data", layout)
     with pytest.raises(RawDataError, match="must lie in the file itself"):
         read_raw(path, THREE)
+
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_a_look_at_the_headers_keeps_nothing_of_the_samples(tmp_path):
+    lines = [
+        acquisition(np.ones((4, 20_000)), np.zeros((20_000, 2)), idx_contrast=i) for i in range(20)
+    ]
+    path = write_file(tmp_path / "large.h5", lines)
+    size = path.stat().st_size
+    read_table(path)
+    before = resident_bytes()
+    for _ in range(10):
+        read_table(path)
+    assert resident_bytes() - before < 3 * size
