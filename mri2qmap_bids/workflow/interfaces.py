@@ -84,6 +84,9 @@ class BuildDictionary(_StepOfRun):
     def _step(self, runtime: Any) -> Any:
         import pickle
 
+        import torch
+
+        from mri2qmap_bids.dataset.sidecar import read_scan
         from mri2qmap_bids.logs import heard_warnings, no_warnings
         from mri2qmap_bids.recon.device import find_device
         from mri2qmap_bids.recon.grid import tissue_grid
@@ -91,8 +94,9 @@ class BuildDictionary(_StepOfRun):
         from mri2qmap_bids.recon.physics.inversion_efficiency import check_inverted
 
         options = self.inputs.options
+        torch.set_num_threads(self.inputs.n_threads)
         with heard_warnings() as warnings:
-            sequence, lines = _described(self.inputs)
+            sequence, lines = read_scan(self.inputs.metadata, Path(self.inputs.raw_file))
         if options.inversion_efficiency == "estimate":
             check_inverted(sequence)
         with no_warnings():  # the reconstruction reads it again
