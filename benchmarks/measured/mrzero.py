@@ -2,10 +2,10 @@
 
 python -m benchmarks.measured.mrzero WORK --mrzero LIB [--table benchmarks/measured/mrzero.md]
 
-LIB is a folder of your own into which you have installed MRzeroCore without its torch
-(``pip install --no-deps --target LIB MRzeroCore pydisseqt torchkbnufft pypulseq coverage requests``; AGPL, and nothing of it
-is used elsewhere). A Pulseq file of a fingerprinting train with spirals is written, MRzeroCore plays it (phase distribution graphs)
-on discs of known T1 and T2, its samples go through ``mri2qmap-tools convert ismrmrd --pulseq`` and ``mri2qmap``.
+LIB is a folder of your own into which you have installed MRzeroCore without its torch (``pip install --no-deps
+--target LIB MRzeroCore pydisseqt torchkbnufft pypulseq coverage requests``; AGPL, and nothing of it is used elsewhere).
+A Pulseq file of a fingerprinting train with spirals is written, MRzeroCore plays it (phase distribution graphs)
+on discs of known T1 and T2, and its samples go through ``mri2qmap-tools convert ismrmrd --pulseq`` and ``mri2qmap``.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """Raw files and the Pulseq files that they were played from."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,24 @@ def test_a_sidecar_of_a_pulseq_file_is_whole_or_not_there(tmp_path, capsys):
     seq = pulseq_file(tmp_path / "a.seq", flat_train(3))
     assert tools.main(["sequence", str(seq), str(path)]) != 0
     assert path.read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("cut", "message"),
+    [
+        (lambda text: re.sub(r"\[ADC\][^\[]*", "", text), r"must have a section [ADC] with events"),
+        (lambda text: text.replace(" 1 0\n", " 0 0\n"), "must read data after an excitation"),
+    ],
+    ids=["no events", "no readouts"],
+)
+def test_a_pulseq_file_that_reads_nothing_leaves_nothing_behind(tmp_path, capsys, cut, message):
+    seq = pulseq_file(tmp_path / "a.seq", flat_train(2))
+    seq.write_text(cut(seq.read_text()))
+    source = raw_file(tmp_path / "raw.h5", 2)
+    assert convert(source, tmp_path / "bids", "--pulseq", seq) == 1
+    error = capsys.readouterr().err
+    assert message in error and "a.seq" in error and error.count("\n") == 1
+    assert not (tmp_path / "bids").exists()
 
 
 def test_the_pulseq_file_must_be_there_and_alone(tmp_path, capsys):

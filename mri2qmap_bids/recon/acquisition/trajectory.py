@@ -190,8 +190,10 @@ def _mismatch(extents: NDArray[np.float64]) -> str | None:
         return "must reach equally far into the k-space of the header's matrix along every axis"
     if extents.max() > TRAJECTORY_EXTENT.upper:
         return _TOO_FAR
-    if extents.clip(max=1).prod() < TRAJECTORY_SHARE.lower:
-        return f"must cover at least {100 * TRAJECTORY_SHARE.lower:g} % of k-space"
+    share = float(extents.clip(max=1).prod())
+    if share < TRAJECTORY_SHARE.lower:
+        rule = f"must cover at least {100 * TRAJECTORY_SHARE.lower:g} % of k-space"
+        return f"{rule} (it covers {100 * share:.2g} %)"
     return None
 
 

@@ -98,7 +98,7 @@ def test_slices_and_a_volume():
         ({"trajectory": TRAJECTORY[..., 0]}, "2 or 3 components"),
         ({"trajectory_units": "pixels"}, "trajectory_units must be one of"),
         ({"trajectory_units": "cycles/pixel"}, "cycles/fov would fit"),
-        ({"trajectory_units": "rad/m"}, "must cover at least 10 % of k-space"),
+        ({"trajectory_units": "rad/m"}, "must cover at least 10 % of k-space (it covers 1 %)"),
         ({"fov": 0.24}, "thickness of a slice"),
         ({"fov": (240, 240, 5)}, "is it in mm"),
         ({"fov": (0.24, 0.24), "affine": np.diag([15.0, 15.0, 5.0, 1.0])}, "is it in mm"),
