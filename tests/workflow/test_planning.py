@@ -12,7 +12,7 @@ from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.simulate.rawfile import RawFileOptions, write_raw_file
 from mri2qmap_bids.simulate.scan import ScanOptions, simulate_scan
 from mri2qmap_bids.simulate.sidecar import make_sidecar
-from mri2qmap_bids.workflow.planning import plans_of, survey
+from mri2qmap_bids.workflow.planning import forecast_of, survey
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,10 @@ def test_runs_that_cannot_be_done_stop_no_other(scanned, tmp_path):
 
 def test_the_memory_is_that_of_the_first_plan(scanned, tmp_path):
     settings = settings_in(tmp_path)
-    plan = plans_of(scanned, settings)[0]
+    plan = forecast_of(scanned, settings).ways[0]
     assert survey([scanned], settings)[0]["sub-01"] == (plan.host or plan.device) / 1e9
 
 
 def test_a_limit_below_every_plan_is_an_error(scanned, tmp_path):
     with pytest.raises(MemoryLimitError, match=r"memory must be at least .*, got 0\.1 GB"):
-        plans_of(scanned, settings_in(tmp_path, memory_gb=0.1))
+        forecast_of(scanned, settings_in(tmp_path, memory_gb=0.1))

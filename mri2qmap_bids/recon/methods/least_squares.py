@@ -58,9 +58,7 @@ class LeastSquaresSettings:
 
     @property
     def work(self) -> tuple[StageWork, ...]:
-        """Applications of A^H A in every stage, of two rounds with their first residuals, in as many
-        steps as most trajectories need.
-        """
+        """Applications of A^H A in every stage, in as many steps as most trajectories need."""
         steps = min(self.steps, _TYPICAL_STEPS)
         return (
             StageWork("encoding", self.density_steps),
