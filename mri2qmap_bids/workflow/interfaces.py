@@ -85,6 +85,7 @@ class BuildDictionary(_StepOfRun):
         from mri2qmap_bids.recon.physics.dictionary import cached_dictionary
 
         options = self.inputs.options
+        logger.info("The run begins with its dictionary")
         with no_warnings():  # the reconstruction reads both again
             sequence, lines = _described(self.inputs)
             b1 = _transmit_field(self.inputs, lines)
@@ -182,6 +183,7 @@ class Reconstruct(_StepOfRun):
             maps, diagnostics = reconstruct_and_diagnose(
                 scan, sequence, options, dictionary, limits, b1, listener=progress
             )
+        progress.conclude()
         save_maps(maps, cwd / "maps.npz")
         save_diagnostics(diagnostics, cwd / "diagnostics.npz")
         self._results = {
@@ -338,7 +340,9 @@ class WriteReport(SimpleInterface):  # type: ignore[misc]
     def _run_interface(self, runtime: Any) -> Any:
         from mri2qmap_bids.report.page import write_report
 
-        path = write_report(Path(self.inputs.output_dir), self.inputs.page)
+        page = self.inputs.page
+        path = write_report(Path(self.inputs.output_dir), page)
+        logger.info("%s: report: %s", page.name, path)
         self._results["report_file"] = str(path)
         return runtime
 
