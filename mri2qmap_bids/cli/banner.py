@@ -35,7 +35,7 @@ def banner_lines(settings: Settings, task: str = "") -> list[str]:
     }.get(settings.recon.device, settings.recon.device)
     resources = f"{settings.n_procs} core(s), {settings.omp_threads} for one step"
     lines = [
-        f"mri2qmap {__version__}, Python {platform.python_version()}, {platform.node()}",
+        f"mri2qmap {__version__}, Python {platform.python_version()}",
         f"Command: {settings.command}",
         *([f"Task: {task}"] if task else []),
         f"Dataset: {settings.bids_dir}",

@@ -90,7 +90,7 @@ def _reconstruct(
 def _device_text(settings: Settings) -> str:
     """The device that was found."""
     if settings.plugin == "SLURM":
-        return "Slurm"
+        return "cluster (Slurm)"
     import torch
 
     from mri2qmap_bids.recon.device import find_device
@@ -116,7 +116,7 @@ def _execute(
     )
 
     configure_logging(settings.log_level)  # again, now that Nipype has set up its loggers
-    logger.info("%s: %d run(s) begin", _device_text(settings), len(runs))
+    logger.info("%d run(s) begin on the %s", len(runs), _device_text(settings))
     forget_failures(runs, settings)
     begin_run_logs(settings, [run.name for run in runs], problems)
     pages = pages_of(

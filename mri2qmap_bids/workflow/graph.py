@@ -265,9 +265,8 @@ def _plugin(settings: Settings) -> ForkserverPlugin | SlurmPlugin:
     """What runs the steps."""
     if settings.plugin == "SLURM":
         return SlurmPlugin(dict(settings.plugin_args))
-    resources = {"n_procs": settings.n_procs, "memory_gb": settings.memory_gb}
-    if _uses_gpu(settings.recon.device):
-        resources["n_gpu_procs"] = 1  # all runs have the same GPU
+    # All runs have the same GPU.
+    resources = {"n_procs": settings.n_procs, "memory_gb": settings.memory_gb, "n_gpu_procs": 1}
     return ForkserverPlugin({**resources, **settings.plugin_args}, settings.log_level)
 
 

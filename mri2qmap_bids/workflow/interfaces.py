@@ -94,6 +94,7 @@ class BuildDictionary(_StepOfRun):
         from mri2qmap_bids.recon.physics.inversion_efficiency import check_inverted
 
         options = self.inputs.options
+        logger.info("The run begins with its dictionary")
         torch.set_num_threads(self.inputs.n_threads)
         with heard_warnings() as warnings:
             sequence, lines = read_scan(self.inputs.metadata, Path(self.inputs.raw_file))
@@ -211,6 +212,7 @@ class Reconstruct(_StepOfRun):
             maps, diagnostics = reconstruct_and_diagnose(
                 scan, sequence, options, dictionary, limits, b1, listener=progress
             )
+        progress.conclude()
         save_maps(maps, cwd / "maps.npz")
         save_diagnostics(diagnostics, cwd / "diagnostics.npz")
         self._results = {
@@ -371,6 +373,8 @@ class WriteReport(SimpleInterface):  # type: ignore[misc]
     def _run_interface(self, runtime: Any) -> Any:
         from mri2qmap_bids.report.page import write_report
 
-        path = write_report(Path(self.inputs.output_dir), self.inputs.page)
+        page = self.inputs.page
+        path = write_report(Path(self.inputs.output_dir), page)
+        logger.info("%s: report: %s", page.name, path)
         self._results["report_file"] = str(path)
         return runtime

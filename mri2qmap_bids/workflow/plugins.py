@@ -91,7 +91,12 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
         multiprocessing.get_context("forkserver").set_forkserver_preload(
             ["mri2qmap_bids.workflow.interfaces", "mri2qmap_bids.recon.reconstruct"]
         )
-        super().__init__({"raise_insufficient": False, **plugin_args, "mp_context": "forkserver"})
+        # Set afterwards: Nipype warns of slots for a GPU that it does not see, as on a CPU.
+        gpu_slots = plugin_args.get("n_gpu_procs")
+        arguments = {name: value for name, value in plugin_args.items() if name != "n_gpu_procs"}
+        super().__init__({"raise_insufficient": False, **arguments, "mp_context": "forkserver"})
+        if gpu_slots is not None:
+            self.n_gpu_procs = gpu_slots
         self._log_level = log_level
         self._depth: dict[int, int] = {}
         self.pool: WorkerPool | ProcessPoolExecutor

@@ -36,6 +36,7 @@ class Progress:
         self._stage = ""
         # Time spent in the stages of the current part, and of those that are over measured and predicted.
         self._spent: dict[str, float] = {}
+        self._totals: dict[str, float] = {}
         self._measured = self._predicted = 0.0
 
     def begin_part(self, index: int, n_parts: int) -> None:
@@ -63,6 +64,7 @@ class Progress:
         """A stage ends."""
         with self._lock:
             self._spent[name] = self._spent.get(name, 0.0) + seconds
+            self._totals[name] = self._totals.get(name, 0.0) + seconds
             self._stage = ""
             if seconds >= _BRIEF:
                 self._say(self._level, "%s: %.1f s", name, seconds)
@@ -73,6 +75,13 @@ class Progress:
             now = self._clock()
             if self._stage and now - self._last_line >= _SILENCE:
                 self._say(logging.INFO, "%s: %.0f s so far", self._stage, now - self._stage_start)
+
+    def conclude(self) -> None:
+        """Say how long all took, and each stage, the longest first."""
+        with self._lock:
+            longest = sorted(self._totals.items(), key=lambda item: -item[1])
+            stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest)
+            logger.info("Reconstructed in %.1f s: %s", self._clock() - self._start, stages)
 
     @property
     def state(self) -> tuple[str, float, float]:
@@ -123,7 +132,7 @@ class Progress:
     def _say(self, level: int, text: str, *values: object) -> None:
         self._last_line = self._clock()
         remaining = duration(self._remaining())
-        logger.log(level, f"{text}; about %s of this run remain", *values, remaining)
+        logger.log(level, f"{text}; about %s of its reconstruction remain", *values, remaining)
 
 
 @contextmanager

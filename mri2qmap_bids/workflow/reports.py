@@ -75,9 +75,6 @@ def write_reports(pages: Sequence[Page], settings: Settings) -> int:
     # Seconds of work, for which no scheduler need be asked.
     here = replace(settings, plugin="MultiProc", plugin_args={})
     outcome = execute(init_reports_wf(pages, here), here)
-    for page in pages:
-        if page.node in outcome.reported:
-            logger.info("%s: report: %s", page.name, settings.output_dir / page.file)
     return tell_failures(pages, outcome.failures)
 
 

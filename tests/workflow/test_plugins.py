@@ -58,7 +58,7 @@ def intervals(log: Path) -> list[tuple[float, float]]:
     return sorted(tuple(map(float, line.split()[1:])) for line in log.read_text().splitlines())
 
 
-def test_one_step_at_a_time_has_the_gpu(tmp_path):
+def test_one_step_at_a_time_has_the_gpu(tmp_path, caplog):
     workflow, log = Workflow("mri2qmap_wf"), tmp_path / "log"
     for name in ("a", "b", "c"):
         node = Node(
@@ -70,6 +70,7 @@ def test_one_step_at_a_time_has_the_gpu(tmp_path):
     times = intervals(log)
     assert len(times) == 3
     assert all(end <= begin for (_, end), (begin, _) in pairwise(times))
+    assert "at your own risk" not in caplog.text
 
 
 def meet(folder, name):

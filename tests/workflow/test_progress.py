@@ -70,8 +70,8 @@ def test_stages_say_when_they_begin_and_end_and_brief_ones_do_not(clock, caplog)
     play(progress, clock, "diagnostics", 0.1)
     play(progress, clock, "a", 10.0)
     assert caplog.messages == [
-        "a begins, about 10 s; about 30 s of this run remain",
-        "a: 10.0 s; about 20 s of this run remain",
+        "a begins, about 10 s; about 30 s of its reconstruction remain",
+        "a: 10.0 s; about 20 s of its reconstruction remain",
     ]
 
 
@@ -82,9 +82,11 @@ def test_of_many_slices_whole_ones_are_told(clock, caplog):
         progress.begin_part(index, 3)
         play(progress, clock, "a", 10.0)
     assert caplog.messages == [
-        "slice 1 of 3: 10.0 s; about 20 s of this run remain",
-        "slice 2 of 3: 10.0 s; about 10 s of this run remain",
+        "slice 1 of 3: 10.0 s; about 20 s of its reconstruction remain",
+        "slice 2 of 3: 10.0 s; about 10 s of its reconstruction remain",
     ]
+    progress.conclude()
+    assert caplog.messages[-1] == "Reconstructed in 30.0 s: a 30.0 s"
 
 
 def test_a_long_stage_reminds_of_itself_every_half_minute(clock, caplog):
@@ -96,6 +98,6 @@ def test_a_long_stage_reminds_of_itself_every_half_minute(clock, caplog):
         clock.now += 1
         progress.remind()
     assert [m for m in caplog.messages if "so far" in m] == [
-        f"a: {n} s so far; about {text} of this run remain"
+        f"a: {n} s so far; about {text} of its reconstruction remain"
         for n, text in ((30, "4 min"), (60, "4 min"), (90, "4 min"))
     ]

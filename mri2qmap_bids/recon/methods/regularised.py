@@ -100,12 +100,9 @@ def regularised_image(
             tolerance=settings.tolerance,
             watch=record.watch(name),
         )
-    logger.info(
-        "%s: %d steps%s",
-        name,
-        solution.n_steps,
-        "" if solution.converged else ", the maximum; not converged",
-    )
+    # A fixed number of steps that is the maximum, as of an initial image, is no news.
+    level = logging.INFO if solution.converged else logging.DEBUG
+    logger.log(level, "%s: %d of at most %d steps", name, solution.n_steps, n_steps)
     return replace(
         start,
         image=solution.image,
