@@ -21,6 +21,7 @@ from mri2qmap_bids.recon.forecast import plans_with
 from mri2qmap_bids.recon.grid import field_of_slices, resize, tissue_grid
 from mri2qmap_bids.recon.methods.base import Matcher
 from mri2qmap_bids.recon.methods.registry import method_named, weights_file
+from mri2qmap_bids.recon.off_resonance import frequency_of_slices, span_of, warn_of_bands
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
@@ -48,6 +49,7 @@ def reconstruct(
     limits: MemoryLimits | None = None,
     b1: NDArray[np.float32] | None = None,
     denoiser: Denoiser | None = None,
+    b0: NDArray[np.float32] | None = None,
 ) -> QuantitativeMaps:
     """T1, T2 and M0 of one scan, without a BIDS dataset.
 
@@ -68,6 +70,8 @@ def reconstruct(
         nominal.
     denoiser
         The method's denoiser, on the device to compute on; None: that of the options.
+    b0
+        Off-resonance frequency [Hz] on the grid of the maps, axes (z, y, x); None: not corrected.
 
     Raises
     ------
@@ -75,7 +79,9 @@ def reconstruct(
         As :func:`reconstruct_and_diagnose` does.
     """
     options = options or ReconOptions()
-    return reconstruct_and_diagnose(scan, sequence, options, dictionary, limits, b1, denoiser)[0]
+    return reconstruct_and_diagnose(scan, sequence, options, dictionary, limits, b1, denoiser, b0)[
+        0
+    ]
 
 
 def reconstruct_and_diagnose(
@@ -86,6 +92,7 @@ def reconstruct_and_diagnose(
     limits: MemoryLimits | None = None,
     b1: NDArray[np.float32] | None = None,
     denoiser: Denoiser | None = None,
+    b0: NDArray[np.float32] | None = None,
 ) -> tuple[QuantitativeMaps, Diagnostics]:
     """T1, T2 and M0 of one scan, and diagnostics of their quality.
 
@@ -110,6 +117,9 @@ def reconstruct_and_diagnose(
         nominal. A given dictionary should have its range (:func:`tissue_grid`).
     denoiser
         The method's denoiser, on the device to compute on; None: that of the options.
+    b0
+        Off-resonance frequency [Hz] on the grid of the maps, axes (z, y, x); None: not corrected. The
+        samples need their times.
 
     Raises
     ------
@@ -119,13 +129,16 @@ def reconstruct_and_diagnose(
         If no plan fits the memory; raised before anything is computed.
     ArgumentError
         If there is no such method, frames or grids disagree, the trajectory is not in cycles per metre, or
-        the transmit field has another shape or is not positive, finite and relative to nominal.
+        the transmit field has another shape or is not positive, finite and relative to nominal, or
+        the off-resonance has another shape, is not finite, or the samples have no times.
     """
     check_agreement(scan, sequence, options, dictionary)
     weights = weights_file(options)  # an unknown method is refused before anything is computed
     device, record = find_device(options.device), Record()
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
     fields = field_of_slices(b1, geometry, scan.is_3d, device)
+    frequencies = frequency_of_slices(b0, geometry, scan, device)
+    warn_of_bands(sequence, b0)
     if dictionary is None:
         with record.stage("dictionary"):
             grid = tissue_grid(options, b1)
@@ -135,11 +148,11 @@ def reconstruct_and_diagnose(
     whole = _Whole(
         scan, geometry, dictionary.to(device), whitening_of(scan), denoiser, options, record
     )
-    ways = plans_with(whole.dictionary, extent_of(scan), options, limits)
+    ways = plans_with(whole.dictionary, extent_of(scan), options, limits, span_of(b0))
     logger.info("Plan: %s", ways[0])
     parts: list[PartMaps] = []
-    for index, field in enumerate(fields):
-        part, ways = first_that_fits(partial(_part, whole, index, field), ways)
+    for index, (field, frequency) in enumerate(zip(fields, frequencies, strict=True)):
+        part, ways = first_that_fits(partial(_part, whole, index, field, frequency), ways)
         parts.append(part)
     with record.stage("mask"):
         maps = volume_of(parts, geometry)
@@ -162,7 +175,9 @@ class _Whole:
     record: Record
 
 
-def _part(whole: _Whole, index: int, b1: torch.Tensor | None, plan: Plan) -> PartMaps:
+def _part(
+    whole: _Whole, index: int, b1: torch.Tensor | None, b0: torch.Tensor | None, plan: Plan
+) -> PartMaps:
     """Reconstruct one slice, or the volume."""
     scan, geometry, record = whole.scan, whole.geometry, whole.record
     with record.stage("coil sensitivities"):
@@ -174,6 +189,7 @@ def _part(whole: _Whole, index: int, b1: torch.Tensor | None, plan: Plan) -> Par
             whole.options,
             whole.whitening,
             plan,
+            b0,
         )
     target = geometry.matrix[0 if scan.is_3d else 1 :]
     matcher = Matcher(whole.dictionary, target, b1, plan.voxels_at_once)

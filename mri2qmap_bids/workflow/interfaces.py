@@ -78,6 +78,7 @@ class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file")
     metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
     b1_file = File(exists=True, desc="B1 map in per cent")
+    b0_file = File(exists=True, desc="B0 map")
     dictionary_file = File(exists=True, mandatory=True, desc="fingerprints and subspace")
     options = traits.Any(mandatory=True, desc="ReconOptions")
     weights_file = File(
@@ -119,6 +120,7 @@ class Reconstruct(_StepOfRun):
         from mri2qmap_bids.recon.acquisition.raw import read_samples
         from mri2qmap_bids.recon.diagnostics.model import save_diagnostics
         from mri2qmap_bids.recon.forecast import plans_with
+        from mri2qmap_bids.recon.off_resonance import span_of
         from mri2qmap_bids.recon.physics.dictionary import load_dictionary
         from mri2qmap_bids.recon.physics.maps import save_maps
         from mri2qmap_bids.recon.planning.plan import MemoryLimits
@@ -136,13 +138,14 @@ class Reconstruct(_StepOfRun):
         sequence, lines = _described(self.inputs)
         record, cwd = Record(), Path(runtime.cwd)
         with heard_warnings() as warnings:
+            b0 = _off_resonance(self.inputs, lines)
             # Refused before the samples are read, if there is no way.
-            plans_with(dictionary, extent_of_lines(lines), options, limits)
+            plans_with(dictionary, extent_of_lines(lines), options, limits, span_of(b0))
             with record.stage("reading"):
-                scan = read_samples(lines)
+                scan = read_samples(lines, timed=b0 is not None)
                 b1 = _transmit_field(self.inputs, lines)
             maps, diagnostics = reconstruct_and_diagnose(
-                scan, sequence, options, dictionary, limits, b1
+                scan, sequence, options, dictionary, limits, b1, b0=b0
             )
         save_maps(maps, cwd / "maps.npz")
         save_diagnostics(diagnostics, cwd / "diagnostics.npz")
@@ -163,9 +166,11 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     header = traits.Any(mandatory=True, desc="ScanHeader of the raw file")
     metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
     b1_file = File(exists=True, desc="B1 map in per cent")
+    b0_file = File(exists=True, desc="B0 map")
     entities = traits.Dict(mandatory=True, desc="BIDS entities of the run")
     source = traits.Str("", usedefault=True, desc="BIDS URI of the raw file")
     b1_source = traits.Str("", usedefault=True, desc="BIDS URI of the B1 map")
+    b0_source = traits.Str("", usedefault=True, desc="BIDS URI of the B0 map")
     options = traits.Any(mandatory=True, desc="ReconOptions")
     output_dir = traits.Str(mandatory=True, desc="root of the derivative dataset")
     diagnostics_file = File(exists=True, mandatory=True, desc="what a report shows besides")
@@ -205,7 +210,11 @@ class WriteDerivatives(_StepOfRun):
         from mri2qmap_bids.report.run import unwritten_run
 
         maps = load_maps(Path(self.inputs.maps_file))
-        b1_file = Path(self.inputs.b1_file) if isdefined(self.inputs.b1_file) else None
+        b1_file, b0_file = (
+            Path(file) if isdefined(file) else None
+            for file in (self.inputs.b1_file, self.inputs.b0_file)
+        )
+        uris = (self.inputs.source, self.inputs.b1_source, self.inputs.b0_source)
         conditions = Conditions(
             command=self.inputs.command,
             warnings=tuple(self.inputs.warnings),
@@ -219,14 +228,18 @@ class WriteDerivatives(_StepOfRun):
         document = MapDocument(
             entities=self.inputs.entities,
             maps=maps,
-            sources=tuple(uri for uri in (self.inputs.source, self.inputs.b1_source) if uri),
+            sources=tuple(uri for uri in uris if uri),
             metadata=describe_maps(
                 self.inputs.metadata, self.inputs.header, self.inputs.options, maps.resolution
             )
             | verdict(check(run)).metadata,
             every={
                 KEY: inputs_checksum(
-                    Path(self.inputs.raw_file), self.inputs.metadata, self.inputs.options, b1_file
+                    Path(self.inputs.raw_file),
+                    self.inputs.metadata,
+                    self.inputs.options,
+                    b1_file,
+                    b0_file,
                 )
             },
             synthetic=synthesise_all(maps),
@@ -251,13 +264,26 @@ class WriteDerivatives(_StepOfRun):
 def _transmit_field(inputs: Any, lines: Any) -> Any:
     """The B1 map on the grid of a run's maps; None if there is none."""
     from mri2qmap_bids.dataset.fieldmap import read_transmit_field
-    from mri2qmap_bids.recon.acquisition.placement import place
-    from mri2qmap_bids.recon.grid import resize
 
     if not isdefined(inputs.b1_file):
         return None
-    grid = resize(place(lines)[0], inputs.options.matrix, lines.is_3d)
-    return read_transmit_field(Path(inputs.b1_file), grid)
+    return read_transmit_field(Path(inputs.b1_file), _grid_of_maps(inputs, lines))
+
+
+def _off_resonance(inputs: Any, lines: Any) -> Any:
+    """The B0 map on the grid of a run's maps [Hz]; None if there is none."""
+    from mri2qmap_bids.dataset.fieldmap import read_off_resonance
+
+    if not isdefined(inputs.b0_file):
+        return None
+    return read_off_resonance(Path(inputs.b0_file), _grid_of_maps(inputs, lines))
+
+
+def _grid_of_maps(inputs: Any, lines: Any) -> Any:
+    from mri2qmap_bids.recon.acquisition.placement import place
+    from mri2qmap_bids.recon.grid import resize
+
+    return resize(place(lines)[0], inputs.options.matrix, lines.is_3d)
 
 
 class _WriteReportInput(BaseInterfaceInputSpec):  # type: ignore[misc]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Without a dictionary of the train the rank is not known; that of usual trains.
 _USUAL_RANK = 6
 _USUAL_RANK_WITH_B1 = 16
+# Range of frequencies of a B0 map that has not been read [Hz].
+_USUAL_SPAN = 400.0
 
 
 def survey(
@@ -97,9 +99,10 @@ def _plans(run: MRFRun, settings: Settings) -> list[Plan]:
     grid = tissue_grid(options)
     cache_dir = settings.work_dir / "dictionaries"
     cached = dictionary_path(sequence, grid, options.rank, options.energy, cache_dir)
+    span = _USUAL_SPAN if run.b0 is not None else 0.0
     if cached.exists() and run.b1 is None:
-        return plans_with(load_dictionary(cached), extent, options, limits)
+        return plans_with(load_dictionary(cached), extent, options, limits, span)
     usual = _USUAL_RANK if run.b1 is None else _USUAL_RANK_WITH_B1
     rank, n_atoms = options.rank or usual, len(grid.t1) * len(grid.t2)
-    size = problem_size(extent, options, rank, n_atoms, real_basis=True)
+    size = problem_size(extent, options, rank, n_atoms, True, span)
     return plan_for(size, options, limits)

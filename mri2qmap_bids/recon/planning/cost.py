@@ -57,6 +57,10 @@ class ProblemSize:
     """The denoiser, of the methods that have one."""
     real_basis: bool = True
     """Whether the temporal basis is real."""
+    n_segments: int = 1
+    """Time segments of the encoding; 1 without correction of off-resonance."""
+    n_normal_segments: int = 1
+    """Time segments of A^H A by convolutions."""
 
     @property
     def n_voxels(self) -> int:
@@ -287,7 +291,13 @@ class _Account:
         )
         if self.plan.normal != "toeplitz" or not self.work.n_normal:
             return 0.0
-        return float(2**self.dim) * self.size.n_pairs * self.size.n_voxels * number
+        return (
+            self.size.n_normal_segments
+            * 2.0**self.dim
+            * self.size.n_pairs
+            * self.size.n_voxels
+            * number
+        )
 
     @property
     def kernels_on_host(self) -> float:
@@ -297,7 +307,7 @@ class _Account:
     def resident(self) -> float:
         """Kernels on the device while A^H A is applied."""
         if self.plan.storage == "host":
-            return 2 * self.kernel_bytes / float(2**self.dim)
+            return 2 * self.kernel_bytes / (2.0**self.dim * self.size.n_normal_segments)
         return self.kernel_bytes
 
     @property
@@ -318,7 +328,7 @@ class _Account:
         return n * math.log2(max(n, 2)) / self.machine.rates.fft
 
     def nufft(self) -> float:
-        """Seconds of one non-uniform transform."""
+        """Seconds of one non-uniform transform, without off-resonance."""
         return self.size.n_samples / self.machine.rates.spread + self.fft(self.oversampling)
 
     def stage(self, name: str, device: float, seconds: float, host: float = 0.0) -> Stage:
@@ -347,7 +357,7 @@ class _Account:
         doubled = 2**self.dim * self.size.n_voxels * _COMPLEX
         space = max(self.fine_grid, 1.5 * doubled) + 2 * self.image + 3 * self.one_coil
         # The data twice, their noise, and the prediction of the image.
-        seconds = 4 * self.size.n_coils * self.size.rank * self.nufft()
+        seconds = 4 * self.size.n_coils * self.size.rank * self.size.n_segments * self.nufft()
         seconds += _DENSITY_PASSES * self.size.n_samples / self.machine.rates.spread
         return self.stage("adjoint of the data", self.fixed + space, seconds)
 
@@ -363,7 +373,9 @@ class _Account:
         kernel_memory = 0.0 if self.plan.storage == "host" else self.kernel_bytes
         space += self.fixed + self.image + kernel_memory + 3 * self.one_coil
         # Once with the samples weighted by their density, once by their variance.
-        return self.stage("Toeplitz kernels", space, 2 * size.n_pairs * each)
+        return self.stage(
+            "Toeplitz kernels", space, 2 * size.n_normal_segments * size.n_pairs * each
+        )
 
     def solver(self) -> Stage:
         size, plan, rates = self.size, self.plan, self.machine.rates
@@ -375,7 +387,7 @@ class _Account:
             space = self.fine_grid + 3 * self.image + 3 * self.one_coil
         split = self.work.split(size) if self.work.split else SplitCost(0.0, 0.0, 0.0)
         # The preconditioner transforms one grid of every coil, and one more.
-        once *= 1 + (1 + 1 / size.n_coils) / 2**self.dim
+        once *= 1 + (1 + 1 / size.n_coils) / (2**self.dim * size.n_normal_segments)
         seconds = self.work.n_normal * once + self.work.n_prox * split.moved / rates.stream
         return self.stage("solve", self.state + split.resident + max(space, split.scratch), seconds)
 
@@ -383,13 +395,14 @@ class _Account:
         """Seconds of A^H A once."""
         size, rates = self.size, self.machine.rates
         if self.plan.normal != "toeplitz":
-            return 2 * size.n_coils * size.rank * self.nufft()
+            return 2 * size.n_coils * size.rank * size.n_segments * self.nufft()
         passes = float(size.n_coils * 2**self.dim)
         moved = size.rank**2 * 2 * (_REAL + _COMPLEX) + 6 * size.rank * _COMPLEX
         each = 2 * size.rank * self.fft() + moved * size.n_voxels / rates.stream
         batches = float(2**self.dim) * math.ceil(size.n_coils / self.plan.coils_at_once)
         begun = batches * (size.rank**2 + _OTHER_OPERATIONS) * _OPERATION
-        return float(passes * each + begun + self.kernels_on_host / rates.link)
+        segments = size.n_normal_segments
+        return float(segments * (passes * each + begun) + self.kernels_on_host / rates.link)
 
     def denoiser(self) -> Stage:
         size = self.size
