@@ -116,8 +116,8 @@ def read_transmit_field(path: Path, geometry: Geometry) -> NDArray[np.float32]:
 def read_off_resonance(path: Path, geometry: Geometry) -> NDArray[np.float32]:
     """The off-resonance frequency at the centres of a scan's voxels [Hz].
 
-    Voxels of the map that are not finite take the value of the nearest that is; beyond the map its
-    edge goes on. A constant is no placement error but an offset of the receiver: it stays.
+    Voxels of the map that are not finite or exactly 0, as outside a mask, take the value of the nearest
+    that has one; beyond the map its edge goes on.
 
     Parameters
     ----------
@@ -143,12 +143,14 @@ def read_off_resonance(path: Path, geometry: Geometry) -> NDArray[np.float32]:
         raise SidecarError(
             f"{path}: Units must be {', '.join(_IN_HZ)} in its sidecar, got {units!r}"
         )
-    is_known = np.isfinite(values)
-    if values.ndim != 3 or not is_known.any():
+    is_known = np.isfinite(values) & (values != 0)
+    if values.ndim != 3 or not np.isfinite(values).any():
         raise SidecarError(
             f"{path}: must be one volume with finite values, got {values.ndim} axes with "
-            f"{int(is_known.sum())} finite values"
+            f"{int(np.isfinite(values).sum())} finite values"
         )
+    if not is_known.any():
+        is_known = np.isfinite(values)  # a field of 0
     field = _on_grid(path, image, _IN_HZ[units] * values, is_known, geometry)
     largest = float(np.abs(field).max())
     if largest > OFF_RESONANCE.upper:

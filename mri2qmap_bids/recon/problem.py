@@ -151,10 +151,10 @@ def inverse_problem(
     kspace = compress_coils(raw, options.n_virtual_coils, whitening).to(device)
     omega, frame = omega.to(device), frame.to(device)
     contrast = dictionary.basis[:, 0].conj()[frame]
-    coils = estimate_sensitivities(kspace, omega, contrast, support)
     field = None
     if b0 is not None and time is not None:
         field = off_resonance(widened(b0, support), time.to(device))
+    coils = estimate_sensitivities(kspace, omega, contrast, support, field=field)
     encoding = Encoding(omega=omega, frame=frame, basis=dictionary.basis, coils=coils, field=field)
     return InverseProblem(encoding, kspace, plan or Plan())
 

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.arrays import QuantityMap
 from mri2qmap_bids.recon.diagnostics.collection import convergence_of
-from mri2qmap_bids.recon.diagnostics.model import Convergence
+from mri2qmap_bids.recon.diagnostics.figures import acceleration, condition, signal_to_noise
+from mri2qmap_bids.recon.diagnostics.model import Convergence, Figures
+from mri2qmap_bids.recon.encoding.forward import Encoding
 from mri2qmap_bids.recon.encoding.resolution import point_spread_widths
 from mri2qmap_bids.recon.methods.base import Solution
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
@@ -42,6 +44,20 @@ def resolution_of(solution: Solution, geometry: Geometry) -> NDArray[np.float64]
     widths = np.array(point_spread_widths(solution.least_squares.response))
     sizes = np.array(geometry.voxel_size[-len(widths) :])
     return np.asarray(widths * sizes, np.float64)
+
+
+def figures_of(solution: Solution, encoding: Encoding) -> Figures:
+    """Signal-to-noise ratio, acceleration and condition of a solved slice or volume."""
+    start = solution.least_squares
+    number = None
+    if start is not None:
+        penalty = start.problem.support.cpu() + start.smoothness.cpu()
+        number = condition(start.problem.circulant, penalty)
+    return Figures(
+        snr=signal_to_noise(solution.image, solution.deviation),
+        acceleration=acceleration(encoding),
+        condition=number,
+    )
 
 
 def warn_of_energy_left(convergence: Convergence) -> None:

@@ -31,6 +31,7 @@ from mri2qmap_bids.recon.planning.plan import MemoryLimits, first_that_fits
 from mri2qmap_bids.recon.problem import inverse_problem, whitening_of
 from mri2qmap_bids.recon.quality import (
     convergence_in,
+    figures_of,
     resolution_of,
     uncertainty,
     warn_of_energy_left,
@@ -209,6 +210,7 @@ def _part(
                 whole.dictionary,
                 index,
                 convergence,
+                figures_of(solution, problem.encoding),
             )
             resolution = resolution_of(solution, geometry)
     with record.stage("uncertainty"):

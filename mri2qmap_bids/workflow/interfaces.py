@@ -206,7 +206,7 @@ class WriteDerivatives(_StepOfRun):
         from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
         from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise_all
         from mri2qmap_bids.recon.physics.maps import load_maps
-        from mri2qmap_bids.report.rules import check, verdict
+        from mri2qmap_bids.report.rules import check, measures, verdict
         from mri2qmap_bids.report.run import unwritten_run
 
         maps = load_maps(Path(self.inputs.maps_file))
@@ -225,6 +225,7 @@ class WriteDerivatives(_StepOfRun):
         )
         diagnostics_file = Path(self.inputs.diagnostics_file)
         run = unwritten_run(self.inputs.entities, maps, diagnostics_file, conditions)
+        checks = check(run)
         document = MapDocument(
             entities=self.inputs.entities,
             maps=maps,
@@ -232,7 +233,8 @@ class WriteDerivatives(_StepOfRun):
             metadata=describe_maps(
                 self.inputs.metadata, self.inputs.header, self.inputs.options, maps.resolution
             )
-            | verdict(check(run)).metadata,
+            | verdict(checks).metadata
+            | {"QualityMeasures": measures(checks), "QualityWarnings": list(self.inputs.warnings)},
             every={
                 KEY: inputs_checksum(
                     Path(self.inputs.raw_file),
