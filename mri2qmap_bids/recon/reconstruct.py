@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.extent import extent_of
+from mri2qmap_bids.recon.acquisition.faulty_coils import without_faulty_coils
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.raw import RawScan
 from mri2qmap_bids.recon.agreement import check_agreement
@@ -134,6 +135,7 @@ def reconstruct_and_diagnose(
         the off-resonance has another shape, is not finite, or the samples have no times.
     """
     check_agreement(scan, sequence, options, dictionary)
+    scan = without_faulty_coils(scan)
     weights = weights_file(options)  # an unknown method is refused before anything is computed
     device, record = find_device(options.device), Record()
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
@@ -210,7 +212,7 @@ def _part(
                 whole.dictionary,
                 index,
                 convergence,
-                figures_of(solution, problem.encoding),
+                figures_of(solution, problem),
             )
             resolution = resolution_of(solution, geometry)
     with record.stage("uncertainty"):

@@ -122,7 +122,9 @@ def _coverage(run: Run) -> float | None:
     return None if run.diagnostics is None else 100 * run.diagnostics.part.sampling.coverage
 
 
-def _figure(run: Run, name: Literal["snr", "acceleration", "condition"]) -> float | None:
+def _figure(
+    run: Run, name: Literal["snr", "acceleration", "condition", "displacement", "delay"]
+) -> float | None:
     if run.diagnostics is None or run.diagnostics.part.figures is None:
         return None
     value: float | None = getattr(run.diagnostics.part.figures, name)
@@ -243,6 +245,18 @@ RULES: tuple[Rule, ...] = (
         "Condition number of the encoding with its regularisation, from its circulant approximation: errors of the "
         "samples grow in the image by at most about this factor.",
         "", float("inf"), float("inf"), lambda run: _figure(run, "condition"), "condition number of {}",
+    ),
+    Rule(
+        "Motion",
+        "Displacement between blocks of frames that would lower the residual of the samples, in voxels.",
+        "", 0.5, 2, lambda run: _figure(run, "displacement"), "motion of about {} voxels",
+    ),
+    Rule(
+        "Delay",
+        "Delay of the samples against the trajectory that would lower the residual, in samples: a lower bound, "
+        "because the image contains most of it. High: a delay of the gradients (MRFGradientDelay), or another "
+        "error of the trajectory.",
+        "", 0.03, float("inf"), lambda run: _figure(run, "delay"), "samples lag the trajectory by more than {}",
     ),
     Rule(
         "Misfit of the fingerprints",

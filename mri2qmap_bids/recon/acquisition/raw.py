@@ -20,7 +20,7 @@ from mri2qmap_bids.recon.acquisition.lines import ImageLines, image_lines
 from mri2qmap_bids.recon.acquisition.noise import noise_scale
 from mri2qmap_bids.recon.acquisition.placement import place
 from mri2qmap_bids.recon.acquisition.table import open_file, read_table
-from mri2qmap_bids.recon.acquisition.timing import sample_times
+from mri2qmap_bids.recon.acquisition.timing import delayed, sample_times
 from mri2qmap_bids.recon.acquisition.trajectory import (
     check_energy,
     cycles_per_metre,
@@ -306,6 +306,8 @@ def _read_slice(data: h5py.Dataset, lines: ImageLines, number: int, timed: bool)
             kspace[:, span] = kspace[:, span][:, ::-1]
             if time is not None:
                 time[span] = time[span][::-1]
+    if any(lines.layout.gradient_delay):
+        trajectory = delayed(path, heads, trajectory, ends, lines.layout.gradient_delay)
     check_energy(path, kspace, trajectory)
     header = lines.header
     return SliceSamples(

@@ -109,6 +109,10 @@ class Figures:
     """Cells of k-space over those that a frame samples."""
     condition: float | None
     """Condition number of the regularised encoding; None: the method solves no linear problem."""
+    displacement: float | None = None
+    """Motion between blocks of frames that the residual tells of [voxel]; None: as above."""
+    delay: float | None = None
+    """Delay of the samples against the trajectory that the residual tells of [sample]; None: as above."""
 
 
 @dataclass(frozen=True, eq=False)

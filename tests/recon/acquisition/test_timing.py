@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mri2qmap_bids.errors import RawDataError
-from mri2qmap_bids.recon.acquisition.timing import sample_times
+from mri2qmap_bids.recon.acquisition.timing import delayed, sample_times
 
 
 def heads_of(dwells_us):
@@ -41,3 +41,18 @@ def test_readouts_of_one_length_have_one_origin():
 def test_a_file_without_dwell_time_is_refused(dwell):
     with pytest.raises(RawDataError, match="x.h5: sample_time_us must be above 0"):
         times_of(np.ones((3, 2)), [3], [dwell])
+
+
+def test_delayed_positions_are_those_of_the_samples_before():
+    line = np.stack([np.arange(6) * 2.0, np.arange(6) * -1.0], 1).astype(np.float32)
+    both = np.concatenate([line, line])
+    late = delayed(Path("x.h5"), heads_of([5, 10]), both, np.array([6, 12]), (5e-6, 10e-6))
+    np.testing.assert_allclose(late[1:6, 0], line[1:, 0] - 2)
+    np.testing.assert_allclose(late[2:6, 1], line[2:, 1] + 2)
+    np.testing.assert_allclose(late[7:, 0], line[1:, 0] - 1)
+    assert late[0, 0] == line[0, 0]
+
+
+def test_a_delay_for_fewer_axes_is_refused():
+    with pytest.raises(RawDataError, match="MRFGradientDelay must have one time for each of 2"):
+        delayed(Path("x.h5"), heads_of([1]), np.ones((3, 2), np.float32), np.array([3]), (1e-6,))
