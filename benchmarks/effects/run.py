@@ -4,21 +4,21 @@ python -m benchmarks.effects.run
 
 A digital brain (MNI152, one slice of 64 x 64, 200 frames of FISP, golden-angle spiral, R = 4, 8 coils, light noise),
 reconstructed by ``subspace``, and one thing at a time changed in the scan. *before*: nothing is done about it.
-*after*: by the program, or with the map, delay or profile that it takes. Writes results.md beside this file; what is
-below its line ``<!-- findings -->`` stays.
+*after*: by the program, or with the map, delay or profile that it takes. Writes rows.jsonl, whose rows are not measured
+again, and results.md beside this file; what is below its line ``<!-- findings -->`` stays.
 """
 
 import json
-import logging
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
 
 import h5py
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mri2qmap_bids import tools
 from mri2qmap_bids.dataset.sidecar import read_scan
@@ -29,14 +29,16 @@ from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples, read_samp
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.physics.slice_profile import RFPulse, slice_profile
+from mri2qmap_bids.simulate import scan as simulate_module
 from mri2qmap_bids.simulate.fields import static_field
 from mri2qmap_bids.simulate.grid import grid_centre, voxel_centres
 from mri2qmap_bids.simulate.rawfile import RawFileOptions
 from mri2qmap_bids.simulate.scan import Scan, ScanOptions, simulate_scan
 from mri2qmap_bids.simulate.sequences import make_sequence
-from mri2qmap_bids.simulate.trajectory import Readout
+from mri2qmap_bids.simulate.trajectory import Readout, Trajectory, make_trajectory
 
 HERE = Path(__file__).parent
+ROWS = HERE / "rows.jsonl"
 N_FRAMES, DWELL = 200, 8e-6
 OPTIONS = ReconOptions("subspace", device="cpu")
 BASE = ScanOptions(
@@ -108,15 +110,32 @@ def moved(scan: RawScan, voxels: float) -> RawScan:
     return changed(scan, kspace=torch.where(late, part.kspace * phase, part.kspace))
 
 
-def late(scan: RawScan, n_samples: int, delay: float) -> RawScan:
-    """The trajectory of gradients that come later by a delay [sample]."""
-    lines = scan.slices[0].trajectory.view(-1, n_samples, 2).double().numpy()
-    place = np.arange(n_samples)
+def late(positions: NDArray[np.float32], delay: float) -> NDArray[np.float32]:
+    """Positions (..., sample, axis) of gradients that come later by a delay [sample]."""
+    lines = positions.reshape(-1, *positions.shape[-2:])
+    place = np.arange(lines.shape[1])
     result = np.empty_like(lines)
     for line, out in zip(lines, result, strict=True):
         for axis in (0, 1):
             out[:, axis] = np.interp(place - delay, place, line[:, axis])
-    return changed(scan, trajectory=torch.from_numpy(result.reshape(-1, 2).astype(np.float32)))
+    return result.reshape(positions.shape)
+
+
+def with_delay(delay: float) -> tuple[Scan, RawScan, RawScan]:
+    """A scan by late gradients; as a file has it, with the nominal trajectory; and with the corrected one."""
+
+    def played(*words: object) -> Trajectory:
+        nominal = make_trajectory(*words)  # type: ignore[arg-type]
+        return replace(nominal, positions=late(nominal.positions, delay))
+
+    with patch.object(simulate_module, "make_trajectory", played):
+        simulated = simulate_scan(BASE, 0, 0)
+    file = raw(simulate_scan(replace(BASE, noise=0.0), 0, 0)).slices[0].trajectory
+    scan = changed(raw(simulated), trajectory=file)
+    n_samples = simulated.acquired.kspace.shape[4]
+    lines = file.numpy().reshape(-1, n_samples, 2)
+    corrected = torch.from_numpy(late(lines, delay).reshape(-1, 2))
+    return simulated, scan, changed(scan, trajectory=corrected)
 
 
 def score(
@@ -128,6 +147,9 @@ def score(
     guarded: bool = True,
 ) -> Row:
     """Reconstruct, and compare with the known maps in grey and white matter."""
+    known = _measured().get(effect)
+    if known is not None:
+        return known
     nothing: Callable[[RawScan], RawScan] = lambda scan: scan  # noqa: E731
     with heard_warnings() as warnings:
         if guarded:
@@ -147,8 +169,16 @@ def score(
         f"delay {figures.delay:.3f}"
     )
     row = Row(effect, *errors, words, tuple(warnings))
-    logging.getLogger("effects").warning("%s", row)
+    with ROWS.open("a") as stream:
+        stream.write(json.dumps(asdict(row)) + "\n")
     return row
+
+
+def _measured() -> dict[str, Row]:
+    """Rows of an earlier call, by effect."""
+    lines = ROWS.read_text().splitlines() if ROWS.exists() else []
+    found = (json.loads(line) for line in lines)
+    return {row["effect"]: Row(**{**row, "warnings": tuple(row["warnings"])}) for row in found}
 
 
 def rows() -> list[Row]:
@@ -204,20 +234,10 @@ def rows() -> list[Row]:
             score(f"{name}: after", raw(field_scan), field_scan, b0=field.astype(np.float32))
         )
     for delay in (0.5, 1.0, 2.0):
-        result.append(
-            score(
-                f"gradient delay of {delay:g} samples: before",
-                late(scan, n_samples, -delay),
-                simulated,
-            )
-        )
-    result.append(
-        score(
-            "gradient delay of 1 sample: after (MRFGradientDelay)",
-            late(late(scan, n_samples, -1.0), n_samples, 1.0),
-            simulated,
-        )
-    )
+        slow, file, corrected = with_delay(delay)
+        name = f"gradient delay of {delay:g} samples"
+        result.append(score(f"{name}: before", file, slow))
+        result.append(score(f"{name}: after (MRFGradientDelay)", corrected, slow))
     offset = part.trajectory + 0.5 / scan.encoded_fov[2]
     result.append(
         score(
@@ -298,8 +318,8 @@ def main() -> None:
         "",
         *(__doc__ or "").split("\n\n")[2].splitlines(),
         "",
-        "Errors are means of |e - t| / t over grey and white matter. The figures are those of the report: residual against the noise",
-        "(1: noise alone), motion [voxel], delay [sample].",
+        "Errors are means of |e - t| / t over grey and white matter. The figures are those of the report: residual",
+        "against the noise (1: noise alone), motion [voxel], delay [sample].",
         "",
         "| effect | T1 [%] | T2 [%] | figures | warnings |",
         "|---|---|---|---|---|",

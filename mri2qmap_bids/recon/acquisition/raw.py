@@ -213,6 +213,7 @@ def read_samples(lines: ImageLines, timed: bool = False) -> RawScan:
     for level, text in lines.notes:
         logger.log(level, "%s: %s", path.name, text)
     geometry, numbers = place(lines)
+    _report_gaps(lines)
     with open_file(path) as file:
         noise = _read_noise(file, lines)
         data = file[lines.table.group]["data"]
@@ -238,6 +239,23 @@ def read_samples(lines: ImageLines, timed: bool = False) -> RawScan:
         )
     except ArgumentError as error:
         raise RawDataError(f"{path}: {error}") from error
+
+
+def _report_gaps(lines: ImageLines) -> None:
+    """Say which slice numbers are missing, and whether frames have different numbers of lines."""
+    name, slices = lines.table.path.name, np.unique(lines.slices)
+    absent = np.setdiff1d(np.arange(slices[0], slices[-1] + 1), slices)
+    if len(absent):
+        logger.warning(
+            "%s: slice %s missing between slices %d and %d (idx.slice): the others are placed by their positions",
+            name,
+            ", ".join(map(str, absent.tolist())),
+            slices[0],
+            slices[-1],
+        )
+    counts = np.unique(lines.slices * lines.layout.n_frames + lines.frames, return_counts=True)[1]
+    if counts.min() < counts.max():
+        logger.info("%s: frames have %d to %d lines", name, counts.min(), counts.max())
 
 
 def _read_noise(file: h5py.File, lines: ImageLines) -> torch.Tensor | None:
