@@ -37,6 +37,8 @@ class Settings:
     """JSON file with pybids entities to match."""
     b1_ignored: bool = False
     """Whether to ignore B1 maps."""
+    b0_ignored: bool = False
+    """Whether to ignore B0 maps."""
     database_dir: Path | None = None
     """Directory of the pybids index; None: the index is not kept."""
     database_renewed: bool = False

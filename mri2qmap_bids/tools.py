@@ -242,6 +242,20 @@ def _add_readout(group: argparse._ArgumentGroup) -> None:
         metavar="PART",
         help="largest deviation of the transmit field from nominal, e.g. 0.2; writes a B1 map too",
     )
+    group.add_argument(
+        "--off-resonance",
+        type=float,
+        default=0.0,
+        metavar="HZ",
+        help="largest off-resonance frequency, e.g. 100; 2D; writes a B0 map too",
+    )
+    group.add_argument(
+        "--dwell-time",
+        type=float,
+        default=2.5,
+        metavar="US",
+        help="time between samples",
+    )
 
 
 def _add_file(group: argparse._ArgumentGroup) -> None:

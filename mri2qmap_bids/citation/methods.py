@@ -81,7 +81,12 @@ def methods_text(works: Sequence[Work]) -> Methods:
 def _facts(work: Work) -> dict[str, Any]:
     """What the text depends on."""
     facts = {key: work.sidecar.get(key) for key in _KEYS}
-    return {**facts, "b1": _with_b1(work.sidecar), "estimated": _EFFICIENCY in work.sidecar}
+    return {
+        **facts,
+        "b1": _with_b1(work.sidecar),
+        "b0": _with_b0(work.sidecar),
+        "estimated": _EFFICIENCY in work.sidecar,
+    }
 
 
 def _sentences(works: Sequence[Work], first: bool) -> Iterator[str]:
@@ -110,6 +115,11 @@ def _sentences(works: Sequence[Work], first: bool) -> Iterator[str]:
     )
     text = method_named(options["method"]).text(options)
     yield text.image
+    if _with_b0(sidecar):
+        yield (
+            "Off-resonance during the readout was corrected with a measured field map: its phase was part of "
+            "the encoding, interpolated between time segments [@sutton2003]."
+        )
     yield (
         "Every voxel was matched to the dictionary, and the match refined between grid points [@ma2013]. "
         "Uncertainties of T1 and T2 are standard deviations given by the Cramer-Rao bound [@zhao2019], from "
@@ -166,6 +176,11 @@ def _inversion(efficiencies: Sequence[float]) -> str:
 def _with_b1(sidecar: Mapping[str, Any]) -> bool:
     """Whether a map of the transmit field is among the sources of the maps."""
     return any("_TB1map." in str(source) for source in sidecar.get("Sources", ()))
+
+
+def _with_b0(sidecar: Mapping[str, Any]) -> bool:
+    """Whether a map of the static field is among the sources of the maps."""
+    return any("_fieldmap." in str(source) for source in sidecar.get("Sources", ()))
 
 
 def _software(versions: Mapping[str, str]) -> str:

@@ -104,6 +104,11 @@ _ALL = (
         "Magnetic Resonance in Medicine", 2014, "10.1002/mrm.24751",
     ),
     Reference(
+        "sutton2003", "Sutton, Bradley P. and Noll, Douglas C. and Fessler, Jeffrey A.",
+        "Fast, iterative image reconstruction for MRI in the presence of field inhomogeneities",
+        "IEEE Transactions on Medical Imaging", 2003, "10.1109/TMI.2002.808360",
+    ),
+    Reference(
         "barnett2019", "Barnett, Alexander H. and Magland, Jeremy and af Klinteberg, Ludvig",
         "A parallel nonuniform fast Fourier transform library based on an \"exponential of "
         "semicircle\" kernel", "SIAM Journal on Scientific Computing", 2019, "10.1137/18M120885X",

@@ -126,7 +126,8 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         "--bids-filter-file",
         type=Path,
         metavar="FILE",
-        help='JSON file that selects runs by BIDS entities: {"mrf": {"session": "a"}}; B1 maps under "b1"',
+        help='JSON file that selects runs by BIDS entities: {"mrf": {"session": "a"}}; B1 and B0 maps under '
+        '"b1" and "b0"',
     )
     group.add_argument(
         "-d",
@@ -140,8 +141,8 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         "--ignore",
         nargs="+",
         default=[],
-        choices=("b1",),
-        help="available inputs to ignore (b1: B1 maps)",
+        choices=("b1", "b0"),
+        help="available inputs to ignore (b1: B1 maps, b0: B0 maps)",
     )
     group.add_argument(
         "--bids-database-dir",

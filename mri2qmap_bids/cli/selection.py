@@ -27,6 +27,8 @@ def select(settings: Settings) -> "Selection":
         read_filter_file(file, "b1") if file else {},
         settings.b1_ignored,
         settings.derivatives,
+        read_filter_file(file, "b0") if file else {},
+        settings.b0_ignored,
     )
     index = Index(settings.database_dir, settings.database_renewed)
     selection = find_runs(settings.bids_dir, filters, index)
@@ -46,9 +48,10 @@ def _is_up_to_date(run: "MRFRun", settings: Settings) -> bool:
     from mri2qmap_bids.dataset.integrity import guard
 
     b1_file = run.b1.path if run.b1 else None
+    b0_file = run.b0.path if run.b0 else None
     try:
         with guard(run.path):
-            checksum = inputs_checksum(run.path, run.metadata, settings.recon, b1_file)
+            checksum = inputs_checksum(run.path, run.metadata, settings.recon, b1_file, b0_file)
             return is_up_to_date(settings.output_dir, run.entities, checksum)
     except Mri2QmapError:
         return False  # the error comes with the run itself

@@ -68,6 +68,7 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         runs=_labels(arguments.run_label, "run-"),
         derivatives=_derivatives(arguments.derivatives),
         b1_ignored="b1" in arguments.ignore,
+        b0_ignored="b0" in arguments.ignore,
         filter_file=arguments.bids_filter_file,
         database_dir=arguments.bids_database_dir,
         database_renewed=arguments.bids_database_wipe,

@@ -74,7 +74,7 @@ def planned_work(run: MRFRun, options: ReconOptions) -> Work:
 
     with guard(run.path):
         sidecar = describe_maps(run.metadata, read_table(run.path).headers[0], options)
-    sources = [run.uri, *([run.b1.uri] if run.b1 else [])]
+    sources = [run.uri, *(each.uri for each in (run.b1, run.b0) if each)]
     return Work({**sidecar, "Sources": sources}, versions_in_use())
 
 

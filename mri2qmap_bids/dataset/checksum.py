@@ -9,6 +9,7 @@ from typing import Any
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.dataset.fieldmap import map_sidecar
 from mri2qmap_bids.dataset.outputs import file_ends
 from mri2qmap_bids.recon.methods.registry import method_named, resolved, weights_file
 from mri2qmap_bids.recon.options import ReconOptions
@@ -19,7 +20,11 @@ _SAMPLED = 1 << 20  # bytes at either end of a raw file
 
 
 def inputs_checksum(
-    path: Path, metadata: Mapping[str, Any], options: ReconOptions, b1_file: Path | None = None
+    path: Path,
+    metadata: Mapping[str, Any],
+    options: ReconOptions,
+    b1_file: Path | None = None,
+    b0_file: Path | None = None,
 ) -> str:
     """A hash of all that a run's derivatives depend on.
 
@@ -36,6 +41,8 @@ def inputs_checksum(
         How it is reconstructed; the device does not count.
     b1_file
         The B1 map that it is reconstructed with.
+    b0_file
+        The B0 map that it is reconstructed with; its sidecar counts, too.
 
     Raises
     ------
@@ -51,6 +58,8 @@ def inputs_checksum(
         digest.update(weights.read_bytes())
     if b1_file is not None:
         digest.update(b1_file.read_bytes())
+    if b0_file is not None:
+        digest.update(b"b0" + b0_file.read_bytes() + repr(map_sidecar(b0_file)).encode())
     size = path.stat().st_size
     digest.update(str(size).encode())
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""A B1 map on disk to the transmit field of an MRF scan's voxels."""
+"""Field maps on disk to the transmit field and the off-resonance of an MRF scan's voxels."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from nibabel.processing import resample_from_to
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from mri2qmap_bids.dataset.integrity import missing
+from mri2qmap_bids.dataset.integrity import missing, read_object
 from mri2qmap_bids.errors import SidecarError, one_line
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.acquisition.lines import ImageLines
 from mri2qmap_bids.recon.acquisition.placement import place
-from mri2qmap_bids.recon.bounds import B1_MIDDLE
+from mri2qmap_bids.recon.bounds import B1_MIDDLE, OFF_RESONANCE
 from mri2qmap_bids.recon.grid import resize
 
 logger = logging.getLogger(__name__)
@@ -30,16 +30,18 @@ _PLAUSIBLE = (100 * B1_MIDDLE.lower, 100 * B1_MIDDLE.upper)
 _LIMITS = (0.3, 1.8)
 # Share of the scan inside the map: below the first it lies elsewhere, below the second its edge stands for much.
 _LEAST_COVERED, _USUALLY_COVERED = 0.25, 0.5
+# Factors to Hz of the units that BIDS allows.
+_IN_HZ = {"Hz": 1.0, "rad/s": 1 / (2 * np.pi), "T": 42.577478518e6}
 # Further apart than this, two placements of one map are not the same [mm].
 _TOLERANCE = 1.0
 
 
 @dataclass(frozen=True)
 class FieldMap:
-    """A B1 map of a participant."""
+    """A B1 or B0 map of a participant."""
 
     path: Path
-    """NIfTI file, per cent of the nominal flip angle."""
+    """NIfTI file: B1 in per cent of the nominal flip angle, B0 in the unit that its sidecar gives."""
     uri: str
     """BIDS URI of it."""
     entities: Mapping[str, str]
@@ -47,7 +49,7 @@ class FieldMap:
 
 
 def nearest(maps: Sequence[FieldMap], entities: Mapping[str, str]) -> FieldMap | None:
-    """The B1 map for a run: of its session, else of the session next to it in order.
+    """The map for a run: of its session, else of the session next to it in order.
 
     Among several of one session the first by name whose acquisition label is the run's, else
     the first.
@@ -71,37 +73,24 @@ def nearest(maps: Sequence[FieldMap], entities: Mapping[str, str]) -> FieldMap |
     closest = min(maps, key=distance)
     if closest.entities.get("ses", own) != own:
         logger.warning(
-            "%s: B1 map of another session: %s",
+            "%s: field map of another session: %s",
             "_".join(f"{key}-{value}" for key, value in entities.items()),
             closest.path.name,
         )
     return closest
 
 
-def field_of_scan(
-    path: Path, lines: ImageLines, matrix: tuple[int, int, int] | None
-) -> NDArray[np.float32]:
-    """The field on the grid of a scan's maps, relative to nominal.
+def grid_of_scan(lines: ImageLines, matrix: tuple[int, int, int] | None) -> Geometry:
+    """The grid of a scan's maps.
 
     Parameters
     ----------
-    path
-        NIfTI file, per cent of the nominal flip angle.
     lines
         The image lines of the scan.
     matrix
         Voxels of the maps along (z, y, x); None: those of the file.
-
-    Returns
-    -------
-    Axes (z, y, x).
-
-    Raises
-    ------
-    SidecarError
-        As :func:`read_transmit_field` does.
     """
-    return read_transmit_field(path, resize(place(lines)[0], matrix, lines.is_3d))
+    return resize(place(lines)[0], matrix, lines.is_3d)
 
 
 def read_transmit_field(path: Path, geometry: Geometry) -> NDArray[np.float32]:
@@ -136,6 +125,111 @@ def read_transmit_field(path: Path, geometry: Geometry) -> NDArray[np.float32]:
             f"{path}: must be one volume in per cent of the nominal flip angle (median "
             f"{_PLAUSIBLE[0]:g} to {_PLAUSIBLE[1]:g}), got {values.ndim} axes with a median of {middle:g}{hint}"
         )
+    field = _on_grid(path, image, values, is_known, geometry) / 100
+    return np.ascontiguousarray(field.clip(*_LIMITS), np.float32)
+
+
+def read_off_resonance(path: Path, geometry: Geometry) -> NDArray[np.float32]:
+    """The off-resonance frequency at the centres of a scan's voxels [Hz].
+
+    Voxels of the map that are not finite or exactly 0, as outside a mask, take the value of the nearest
+    that has one; beyond the map its edge goes on.
+
+    Parameters
+    ----------
+    path
+        NIfTI file in the ``Units`` of its sidecar: Hz (also without a sidecar), rad/s or T.
+    geometry
+        The scan's grid.
+
+    Returns
+    -------
+    Axes (z, y, x).
+
+    Raises
+    ------
+    SidecarError
+        If it is no NIfTI file of one volume, does not say where it lies, lies elsewhere, or its unit or
+        values are not those of a field map.
+    """
+    image, values = _loaded(path)
+    _check_placement(path, image)
+    units = map_sidecar(path).get("Units", "Hz")
+    if units not in _IN_HZ:
+        raise SidecarError(
+            f"{path}: Units must be {', '.join(_IN_HZ)} in its sidecar, got {units!r}"
+        )
+    is_known = np.isfinite(values) & (values != 0)
+    if values.ndim != 3 or not np.isfinite(values).any():
+        raise SidecarError(
+            f"{path}: must be one volume with finite values, got {values.ndim} axes with "
+            f"{int(np.isfinite(values).sum())} finite values"
+        )
+    if not is_known.any():
+        is_known = np.isfinite(values)  # a field of 0
+    field = _on_grid(path, image, _IN_HZ[units] * values, is_known, geometry)
+    largest = float(np.abs(field).max())
+    if largest > OFF_RESONANCE.upper:
+        raise SidecarError(
+            f"{path}: must be within {OFF_RESONANCE.upper:g} Hz of resonance, got {largest:g} Hz (Units "
+            f"{units}; a phase image is no field map)"
+        )
+    return np.ascontiguousarray(field, np.float32)
+
+
+def map_sidecar(path: Path) -> Mapping[str, Any]:
+    """The JSON file beside a field map; empty if there is none.
+
+    Raises
+    ------
+    SidecarError
+        If it is no JSON object.
+    """
+    sidecar = path.with_name(path.name.split(".nii")[0] + ".json")
+    return read_object(sidecar) if sidecar.is_file() else {}
+
+
+def intended_for(path: Path, uri: str, metadata: Mapping[str, Any]) -> bool:
+    """Whether a field map is for a run: by ``IntendedFor``, else by ``B0FieldIdentifier``.
+
+    A map that names no run is for all of them, unless the run names another by ``B0FieldSource``.
+
+    Parameters
+    ----------
+    path
+        The map.
+    uri
+        BIDS URI of the run.
+    metadata
+        Of the run.
+    """
+    sidecar = map_sidecar(path)
+    targets = _words(sidecar.get("IntendedFor"))
+    if targets:
+        file = uri.rsplit(":", 1)[-1]
+        # A path relative to the dataset or, in older datasets, to the participant.
+        return any(
+            file == target.rsplit(":", 1)[-1] or file.endswith("/" + target.rsplit(":", 1)[-1])
+            for target in targets
+        )
+    sources = _words(metadata.get("B0FieldSource"))
+    identifiers = _words(sidecar.get("B0FieldIdentifier"))
+    return not sources or not identifiers or bool(set(sources) & set(identifiers))
+
+
+def _words(value: Any) -> list[str]:
+    """A word or a list of words of a sidecar."""
+    return [value] if isinstance(value, str) else [str(v) for v in value or ()]
+
+
+def _on_grid(
+    path: Path,
+    image: Any,
+    values: NDArray[np.float64],
+    is_known: NDArray[np.bool_],
+    geometry: Geometry,
+) -> NDArray[np.float64]:
+    """A map at the centres of a scan's voxels, axes (z, y, x)."""
     filled = values[
         tuple(distance_transform_edt(~is_known, return_distances=False, return_indices=True))
     ]
@@ -143,8 +237,7 @@ def read_transmit_field(path: Path, geometry: Geometry) -> NDArray[np.float32]:
     inside = resample_from_to(nib.Nifti1Image(np.ones(values.shape), image.affine), grid, order=0)
     _check_coverage(path, float(np.mean(np.asarray(inside.dataobj) > 0)))
     field = resample_from_to(nib.Nifti1Image(filled, image.affine), grid, order=1, mode="nearest")
-    relative = np.asarray(field.dataobj).transpose(2, 1, 0) / 100
-    return np.ascontiguousarray(relative.clip(*_LIMITS), np.float32)
+    return np.asarray(field.dataobj, np.float64).transpose(2, 1, 0)
 
 
 def _loaded(path: Path) -> tuple[Any, NDArray[np.float64]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mri2qmap_bids.dataset.entities import entities_in, ordered
-from mri2qmap_bids.dataset.fieldmap import FieldMap, nearest
+from mri2qmap_bids.dataset.fieldmap import FieldMap, intended_for, nearest
 from mri2qmap_bids.dataset.integrity import Sidecars, guard, missing, read_object
 from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import (
@@ -31,7 +31,8 @@ EXTENSIONS = (".h5", ".mrd")
 # Sources of mri2qmap-tools convert, by the extensions of their files.
 _CONVERSIONS = {".dat": "siemens", ".mat": "arrays", ".npz": "arrays", ".cfl": "bart"}
 _SKIPPED = r"^/(code|stimuli|sourcedata|models|derivatives)(/|$)|/\.|/(func|dwi|perf|meg|eeg|ieeg|beh|pet|micr)(/|$)"
-_FILTER_KINDS = ("mrf", "b1")
+_B1, _B0 = "TB1map", "fieldmap"
+_FILTER_KINDS = ("mrf", "b1", "b0")
 _FILTERABLE = frozenset(
     (
         *("session", "sample", "task", "tracksys", "acquisition", "nucleus", "volume", "ceagent"),
@@ -57,6 +58,8 @@ class MRFRun:
     """BIDS URI of the file."""
     b1: FieldMap | None = None
     """The B1 map for it; None: there is none, or it is to be ignored."""
+    b0: FieldMap | None = None
+    """The B0 map for it; None: there is none, or it is to be ignored."""
     problem: str | None = None
     """Why it cannot be reconstructed, if its files show it."""
 
@@ -86,6 +89,10 @@ class Filters:
     """Whether to do without B1 maps."""
     derivatives: tuple[tuple[str, Path], ...] = ()
     """(name, root) of derivative datasets, for a participant without B1 maps in the raw dataset."""
+    b0_entities: Mapping[str, Any] = field(default_factory=dict)
+    """As ``entities``, for B0 maps."""
+    b0_ignored: bool = False
+    """Whether to do without B0 maps."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,7 @@ def find_runs(
 
 
 def read_filter_file(path: Path, kind: str = "mrf") -> dict[str, Any]:
-    """Entities that the ``mrf`` or the ``b1`` entry of a filter file asks for.
+    """Entities that the ``mrf``, ``b1`` or ``b0`` entry of a filter file asks for.
 
     The file is JSON as other BIDS-Apps read it: {"mrf": {"session": "a", "run": [1, 2]}}.
 
@@ -266,6 +273,7 @@ def _runs_of(
 ) -> list[MRFRun]:
     runs: list[MRFRun] = []
     maps: list[FieldMap] = []
+    b0_maps: list[FieldMap] = []
     entities = {"suffix": SUFFIX, "extension": list(EXTENSIONS), **filters.entities}
     for root, reader in sidecars.items():
         if runs or not (root / f"sub-{label}").is_dir():
@@ -276,23 +284,35 @@ def _runs_of(
         files = [*_files(layout, label, entities), *([] if filters.entities else folders)]
         runs = [_run(path, label, bids_dir, reader) for path in files]
         if not filters.b1_ignored:
-            maps += _field_maps(layout, label, "raw", bids_dir, filters)
+            maps += _field_maps(layout, label, "raw", bids_dir, _B1, filters.b1_entities)
+        if not filters.b0_ignored:
+            b0_maps += _field_maps(layout, label, "raw", bids_dir, _B0, filters.b0_entities)
     if not filters.b1_ignored and runs and not maps:
         for name, root in filters.derivatives:
             layout = _indexed(root, label, None, False)
-            maps += _field_maps(layout, label, name, root, filters)
-    return [_with_field(run, nearest(maps, run.entities)) for run in runs]
+            maps += _field_maps(layout, label, name, root, _B1, filters.b1_entities)
+    return [_with_fields(run, maps, b0_maps) for run in runs]
 
 
-def _with_field(run: MRFRun, field_map: FieldMap | None) -> MRFRun:
-    absent = missing(field_map.path) if field_map else None
-    problem = f"{absent}, or --ignore b1" if absent else None
-    return replace(run, b1=field_map, problem=run.problem or problem)
+def _with_fields(run: MRFRun, maps: list[FieldMap], b0_maps: list[FieldMap]) -> MRFRun:
+    b1 = nearest(maps, run.entities)
+    problem = run.problem
+    try:
+        own = [each for each in b0_maps if intended_for(each.path, run.uri, run.metadata)]
+    except Mri2QmapError as error:
+        own, problem = [], problem or f"{error}, or --ignore b0"
+    b0 = nearest(own, run.entities)
+    for kind, field_map in (("b1", b1), ("b0", b0)):
+        absent = missing(field_map.path) if field_map else None
+        problem = problem or (f"{absent}, or --ignore {kind}" if absent else None)
+    return replace(run, b1=b1, b0=b0, problem=problem)
 
 
-def _field_maps(layout: Any, label: str, name: str, root: Path, filters: Filters) -> list[FieldMap]:
-    """B1 maps of one participant in a dataset of some name."""
-    entities = {"suffix": "TB1map", "extension": [".nii", ".nii.gz"], **filters.b1_entities}
+def _field_maps(
+    layout: Any, label: str, name: str, root: Path, suffix: str, asked: Mapping[str, Any]
+) -> list[FieldMap]:
+    """B1 or B0 maps of one participant in a dataset of some name."""
+    entities = {"suffix": suffix, "extension": [".nii", ".nii.gz"], **asked}
     return [
         FieldMap(path, f"bids:{name}:{path.relative_to(root).as_posix()}", entities_in(path))
         for path in _files(layout, label, entities)

@@ -159,6 +159,10 @@ def field_strength(
     return float(value)
 
 
+_LARGEST_DELAY = 1e-4
+"""Delay of the gradients [s]; those of scanners are some microseconds."""
+
+
 def read_layout(metadata: Mapping[str, Any], n_frames: int, path: Path) -> ReadLayout:
     """How the raw file is to be read: frame counter, trajectory units, dimension, encoding.
 
@@ -174,6 +178,14 @@ def read_layout(metadata: Mapping[str, Any], n_frames: int, path: Path) -> ReadL
     encoding = metadata.get("MRFEncoding")
     if encoding is not None and (type(encoding) is not int or encoding < 0):
         raise _broken(path, "MRFEncoding", "the number of an encoding, from 0", encoding)
+    delay = metadata.get("MRFGradientDelay", [])
+    delays = [delay] * 3 if isinstance(delay, int | float) else delay
+    if not isinstance(delays, list) or not all(
+        isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= _LARGEST_DELAY
+        for v in delays
+    ):
+        rule = f"one time, or one for each of x, y and z, within {_LARGEST_DELAY:g} s of 0"
+        raise _broken(path, "MRFGradientDelay", rule, delay)
     try:
         return ReadLayout(
             n_frames=n_frames,
@@ -185,6 +197,7 @@ def read_layout(metadata: Mapping[str, Any], n_frames: int, path: Path) -> ReadL
             else member(TrajectoryUnits, units, "MRFTrajectoryUnits"),
             is_3d=None if dimension is None else dimension == "3D",
             encoding=encoding,
+            gradient_delay=tuple(float(v) for v in delays),
         )
     except ArgumentError as error:
         raise SidecarError(f"{sidecar_name(path)}: {error}") from error

@@ -152,6 +152,14 @@ B1_MIDDLE = Bound(
     "at no field strength is the transmit field of half a head further from nominal",
     of="middle",
 )
+OFF_RESONANCE = Bound(
+    "fieldmap",
+    "Hz",
+    -5e3,
+    5e3,
+    {"Hz": 1.0},
+    "at 7 T air beside tissue shifts the frequency by less than 3 kHz",
+)
 FIELD_OF_VIEW = Bound(
     "fieldOfView_mm x, y",
     "mm",
@@ -315,6 +323,7 @@ BOUNDS = (
     SLICE_PROFILE_PEAK,
     FIELD_STRENGTH,
     B1_MIDDLE,
+    OFF_RESONANCE,
     MATRIX,
     PARTITIONS,
     FIELD_OF_VIEW,

@@ -4,6 +4,7 @@ from mri2qmap_bids.recon.acquisition.extent import ScanExtent
 from mri2qmap_bids.recon.denoisers.registry import denoiser_shape
 from mri2qmap_bids.recon.denoisers.unet import UNetShape
 from mri2qmap_bids.recon.device import find_device
+from mri2qmap_bids.recon.encoding.off_resonance import n_segments
 from mri2qmap_bids.recon.grid import encoded_support, resized
 from mri2qmap_bids.recon.methods.registry import method_named, weights_file
 from mri2qmap_bids.recon.options import ReconOptions
@@ -19,6 +20,7 @@ def problem_size(
     n_atoms: int,
     real_basis: bool,
     n_fields: int = 1,
+    span: float = 0.0,
 ) -> ProblemSize:
     """The quantities that the cost of a scan depends on.
 
@@ -36,6 +38,8 @@ def problem_size(
         Whether the temporal basis is real.
     n_fields
         Transmit fields of the dictionary.
+    span
+        Of the off-resonance frequencies [Hz]; 0: not corrected.
 
     Raises
     ------
@@ -43,6 +47,7 @@ def problem_size(
         If the card of the denoiser's weights is missing or damaged.
     """
     weights = weights_file(options)
+    n_forward, n_normal = n_segments(span, extent.readout_time) if span else (1, 1)
     skipped = 0 if extent.is_3d else 1
     matrix, sizes = resized(extent.matrix, extent.voxel_size, options.matrix, extent.is_3d)
     support = encoded_support(matrix[skipped:], sizes[skipped:], extent.encoded_fov[skipped:])
@@ -56,6 +61,8 @@ def problem_size(
         n_atoms=n_atoms,
         real_basis=real_basis,
         n_fields=n_fields,
+        n_segments=n_forward,
+        n_normal_segments=n_normal,
         denoiser=denoiser_shape(weights) if weights else UNetShape(),
     )
 
@@ -79,11 +86,14 @@ def plan_for(size: ProblemSize, options: ReconOptions, limits: MemoryLimits | No
 
 
 def plans_with(
-    dictionary: Dictionary, extent: ScanExtent, options: ReconOptions, limits: MemoryLimits | None
+    dictionary: Dictionary,
+    extent: ScanExtent,
+    options: ReconOptions,
+    limits: MemoryLimits | None,
+    span: float = 0.0,
 ) -> list[Plan]:
     """:func:`plan_for` a scan whose dictionary is known."""
     basis, n_atoms = dictionary.basis, len(dictionary.atoms)
-    size = problem_size(
-        extent, options, basis.shape[1], n_atoms, not basis.is_complex(), len(dictionary.b1)
-    )
+    rank, real = basis.shape[1], not basis.is_complex()
+    size = problem_size(extent, options, rank, n_atoms, real, len(dictionary.b1), span)
     return plan_for(size, options, limits)

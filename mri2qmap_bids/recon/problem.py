@@ -25,9 +25,10 @@ from mri2qmap_bids.recon.encoding.circulant import (
 )
 from mri2qmap_bids.recon.encoding.coils import compress_coils, estimate_sensitivities
 from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, normal
+from mri2qmap_bids.recon.encoding.off_resonance import off_resonance
 from mri2qmap_bids.recon.encoding.preconditioner import preconditioner
 from mri2qmap_bids.recon.encoding.resolution import empty_shells
-from mri2qmap_bids.recon.grid import encoded_support
+from mri2qmap_bids.recon.grid import encoded_support, widened
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.planning.cost import Plan
@@ -57,13 +58,14 @@ class InverseProblem:
         return adjoint(self.encoding, self.kspace, self.weights)
 
     @cached_property
-    def _operator(self) -> toeplitz.ToeplitzNormal | None:
+    def _operator(self) -> toeplitz.ToeplitzNormal | toeplitz.SegmentedNormal | None:
         plan = self.plan
         if plan.normal == "transforms":
             return None
-        return toeplitz.toeplitz_normal(
-            self.encoding, self.weights, plan.storage, plan.by_blocks, plan.coils_at_once
+        made = (
+            toeplitz.toeplitz_normal if self.encoding.field is None else toeplitz.segmented_normal
         )
+        return made(self.encoding, self.weights, plan.storage, plan.by_blocks, plan.coils_at_once)
 
     @cached_property
     def circulant(self) -> Circulant:
@@ -83,11 +85,13 @@ class InverseProblem:
     def normal(self) -> Callable[[SubspaceImage], SubspaceImage]:
         """A^H W A + F^H support F as a function of an image."""
         operator, support = self._operator, self.support
-        product = (
-            partial(normal, self.encoding, weights=self.weights)
-            if operator is None
-            else partial(toeplitz.apply, operator)
-        )
+        product: Callable[[SubspaceImage], SubspaceImage]
+        if operator is None:
+            product = partial(normal, self.encoding, weights=self.weights)
+        elif isinstance(operator, toeplitz.SegmentedNormal):
+            product = partial(toeplitz.apply_segmented, operator)
+        else:
+            product = partial(toeplitz.apply, operator)
         return lambda image: product(image) + filtered(image, support)
 
     def preconditioner(
@@ -107,6 +111,7 @@ def inverse_problem(
     options: ReconOptions,
     whitening: torch.Tensor | None = None,
     plan: Plan | None = None,
+    b0: torch.Tensor | None = None,
 ) -> InverseProblem:
     """Whiten and compress the coils, estimate their sensitivities and set up the encoding.
 
@@ -126,6 +131,8 @@ def inverse_problem(
         From :func:`whitening_of`; None: the samples are white already.
     plan
         Batch sizes; None takes small ones.
+    b0
+        Off-resonance [Hz] on the grid of the maps; None: none. Beyond it the values of its edge go on.
     """
     device = dictionary.atoms.device
     n_dim = samples.trajectory.shape[1]
@@ -134,17 +141,21 @@ def inverse_problem(
     omega = 2 * torch.pi * samples.trajectory.flip(1) * torch.tensor(voxel_size)
     # A sample outside the k-space extent of the grid would alias.
     inside = (omega.abs() <= torch.pi * 1.0001).all(dim=1)
-    frame, raw = samples.frame, samples.kspace
+    frame, raw, time = samples.frame, samples.kspace, samples.time
     if not inside.all():
         omega, frame, raw = omega[inside], frame[inside], raw[:, inside]
+        time = None if time is None else time[inside]
     for message in empty_shells(omega, support, voxel_size):
         logger.warning(message)
     # On the host, so that only the virtual coils need GPU memory.
     kspace = compress_coils(raw, options.n_virtual_coils, whitening).to(device)
     omega, frame = omega.to(device), frame.to(device)
     contrast = dictionary.basis[:, 0].conj()[frame]
-    coils = estimate_sensitivities(kspace, omega, contrast, support)
-    encoding = Encoding(omega=omega, frame=frame, basis=dictionary.basis, coils=coils)
+    field = None
+    if b0 is not None and time is not None:
+        field = off_resonance(widened(b0, support), time.to(device))
+    coils = estimate_sensitivities(kspace, omega, contrast, support, field=field)
+    encoding = Encoding(omega=omega, frame=frame, basis=dictionary.basis, coils=coils, field=field)
     return InverseProblem(encoding, kspace, plan or Plan())
 
 

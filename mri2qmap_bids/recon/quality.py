@@ -1,18 +1,23 @@
 """Convergence, resolution and uncertainty of a solution."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.arrays import QuantityMap
 from mri2qmap_bids.recon.diagnostics.collection import convergence_of
-from mri2qmap_bids.recon.diagnostics.model import Convergence
+from mri2qmap_bids.recon.diagnostics.consistency import consistency_of, warn_of_inconsistency
+from mri2qmap_bids.recon.diagnostics.figures import acceleration, condition, signal_to_noise
+from mri2qmap_bids.recon.diagnostics.model import Convergence, Figures
 from mri2qmap_bids.recon.encoding.resolution import point_spread_widths
 from mri2qmap_bids.recon.methods.base import Solution
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.uncertainty import time_deviations
+from mri2qmap_bids.recon.problem import InverseProblem
 
 logger = logging.getLogger(__name__)
 # Residual share of the energy of a shell above which a warning is logged.
@@ -42,6 +47,28 @@ def resolution_of(solution: Solution, geometry: Geometry) -> NDArray[np.float64]
     widths = np.array(point_spread_widths(solution.least_squares.response))
     sizes = np.array(geometry.voxel_size[-len(widths) :])
     return np.asarray(widths * sizes, np.float64)
+
+
+def figures_of(solution: Solution, problem: InverseProblem) -> Figures:
+    """Signal-to-noise ratio, acceleration, condition and consistency of a solved slice or volume."""
+    start, encoding = solution.least_squares, problem.encoding
+    number, consistency = None, None
+    if start is not None:
+        # The least-squares image: a prior's error would pass for one of the samples.
+        energies = torch.stack([torch.linalg.vector_norm(samples) for samples in problem.kspace])
+        coil = int(energies.argmax())
+        one = replace(encoding, coils=encoding.coils[coil : coil + 1])
+        consistency = consistency_of(one, start.image, problem.kspace[coil])
+        warn_of_inconsistency(consistency)
+        penalty = start.problem.support.cpu() + start.smoothness.cpu()
+        number = condition(start.problem.circulant, penalty)
+    return Figures(
+        snr=signal_to_noise(solution.image, solution.deviation),
+        acceleration=acceleration(encoding),
+        condition=number,
+        displacement=None if consistency is None else consistency.moved,
+        delay=None if consistency is None else consistency.delay,
+    )
 
 
 def warn_of_energy_left(convergence: Convergence) -> None:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.extent import extent_of
+from mri2qmap_bids.recon.acquisition.faulty_coils import without_faulty_coils
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.raw import RawScan
 from mri2qmap_bids.recon.agreement import check_agreement
@@ -22,6 +23,7 @@ from mri2qmap_bids.recon.grid import field_of_slices, resize, tissue_grid
 from mri2qmap_bids.recon.inversion import with_estimated_efficiency
 from mri2qmap_bids.recon.methods.base import Matcher
 from mri2qmap_bids.recon.methods.registry import method_named, weights_file
+from mri2qmap_bids.recon.off_resonance import frequency_of_slices, span_of, warn_of_bands
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
@@ -31,6 +33,7 @@ from mri2qmap_bids.recon.planning.plan import MemoryLimits, first_that_fits
 from mri2qmap_bids.recon.problem import inverse_problem, whitening_of
 from mri2qmap_bids.recon.quality import (
     convergence_in,
+    figures_of,
     resolution_of,
     uncertainty,
     warn_of_energy_left,
@@ -49,6 +52,7 @@ def reconstruct(
     limits: MemoryLimits | None = None,
     b1: NDArray[np.float32] | None = None,
     denoiser: Denoiser | None = None,
+    b0: NDArray[np.float32] | None = None,
 ) -> QuantitativeMaps:
     """T1, T2 and M0 of one scan, without a BIDS dataset.
 
@@ -69,6 +73,8 @@ def reconstruct(
         nominal.
     denoiser
         The method's denoiser, on the device to compute on; None: that of the options.
+    b0
+        Off-resonance frequency [Hz] on the grid of the maps, axes (z, y, x); None: not corrected.
 
     Raises
     ------
@@ -76,7 +82,9 @@ def reconstruct(
         As :func:`reconstruct_and_diagnose` does.
     """
     options = options or ReconOptions()
-    return reconstruct_and_diagnose(scan, sequence, options, dictionary, limits, b1, denoiser)[0]
+    return reconstruct_and_diagnose(
+        scan, sequence, options, dictionary, limits, b1, denoiser, b0=b0
+    )[0]
 
 
 def reconstruct_and_diagnose(
@@ -88,6 +96,7 @@ def reconstruct_and_diagnose(
     b1: NDArray[np.float32] | None = None,
     denoiser: Denoiser | None = None,
     listener: Listener | None = None,
+    b0: NDArray[np.float32] | None = None,
 ) -> tuple[QuantitativeMaps, Diagnostics]:
     """T1, T2 and M0 of one scan, and diagnostics of their quality.
 
@@ -116,6 +125,9 @@ def reconstruct_and_diagnose(
         The method's denoiser, on the device to compute on; None: that of the options.
     listener
         Is told of slices and stages as they begin and end.
+    b0
+        Off-resonance frequency [Hz] on the grid of the maps, axes (z, y, x); None: not corrected. The
+        samples need their times.
 
     Raises
     ------
@@ -125,14 +137,18 @@ def reconstruct_and_diagnose(
         If no plan fits the memory; raised before anything is computed.
     ArgumentError
         If there is no such method, frames or grids disagree, the trajectory is not in cycles per metre, or
-        the transmit field has another shape or is not positive, finite and relative to nominal, or the
+        the transmit field has another shape or is not positive, finite and relative to nominal, or
+        the off-resonance has another shape, is not finite, or the samples have no times, or the
         inversion efficiency is to be estimated for a sequence without an inversion.
     """
     check_agreement(scan, sequence, options, dictionary)
+    scan = without_faulty_coils(scan)
     weights = weights_file(options)  # an unknown method is refused before anything is computed
     device, record = find_device(options.device), Record(listener=listener)
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
     fields = field_of_slices(b1, geometry, scan.is_3d, device)
+    frequencies = frequency_of_slices(b0, geometry, scan, device)
+    warn_of_bands(sequence, b0)
     if options.inversion_efficiency == "estimate":
         with record.stage("inversion efficiency"):
             sequence = with_estimated_efficiency(
@@ -148,12 +164,12 @@ def reconstruct_and_diagnose(
     whole = _Whole(
         scan, geometry, dictionary.to(device), whitening_of(scan), denoiser, options, record
     )
-    ways = plans_with(whole.dictionary, extent_of(scan), options, limits)
+    ways = plans_with(whole.dictionary, extent_of(scan), options, limits, span_of(b0))
     logger.info("Plan: %s", ways[0])
     parts: list[PartMaps] = []
-    for index, field in enumerate(fields):
+    for index, (field, frequency) in enumerate(zip(fields, frequencies, strict=True)):
         record.begin_part(index, len(fields))
-        part, ways = first_that_fits(partial(_part, whole, index, field), ways)
+        part, ways = first_that_fits(partial(_part, whole, index, field, frequency), ways)
         parts.append(part)
     with record.stage("mask"):
         maps = volume_of(parts, geometry)
@@ -176,7 +192,9 @@ class _Whole:
     record: Record
 
 
-def _part(whole: _Whole, index: int, b1: torch.Tensor | None, plan: Plan) -> PartMaps:
+def _part(
+    whole: _Whole, index: int, b1: torch.Tensor | None, b0: torch.Tensor | None, plan: Plan
+) -> PartMaps:
     """Reconstruct one slice, or the volume."""
     scan, geometry, record = whole.scan, whole.geometry, whole.record
     with record.stage("coil sensitivities"):
@@ -188,6 +206,7 @@ def _part(whole: _Whole, index: int, b1: torch.Tensor | None, plan: Plan) -> Par
             whole.options,
             whole.whitening,
             plan,
+            b0,
         )
     target = geometry.matrix[0 if scan.is_3d else 1 :]
     matcher = Matcher(whole.dictionary, target, b1, plan.voxels_at_once)
@@ -207,6 +226,7 @@ def _part(whole: _Whole, index: int, b1: torch.Tensor | None, plan: Plan) -> Par
                 whole.dictionary,
                 index,
                 convergence,
+                figures_of(solution, problem),
             )
             resolution = resolution_of(solution, geometry)
     with record.stage("uncertainty"):

@@ -42,6 +42,8 @@ class Rule:
         """The limits as text."""
         sign = "<" if self.falling else "≥"
         words = f"look {sign} {_number(self.look, self.unit)}"
+        if not np.isfinite(self.look):
+            return "none: for information"
         if np.isfinite(self.bad):
             words += f", bad {sign} {_number(self.bad, self.unit)}"
         return words
@@ -118,6 +120,24 @@ def _at_the_ends(run: Run, quantity: Literal["t1", "t2"], end: int) -> float | N
 
 def _coverage(run: Run) -> float | None:
     return None if run.diagnostics is None else 100 * run.diagnostics.part.sampling.coverage
+
+
+def _figure(
+    run: Run, name: Literal["snr", "acceleration", "condition", "displacement", "delay"]
+) -> float | None:
+    if run.diagnostics is None or run.diagnostics.part.figures is None:
+        return None
+    value: float | None = getattr(run.diagnostics.part.figures, name)
+    return value
+
+
+def measures(checks: Sequence[Check]) -> dict[str, float]:
+    """What the rules measured, by rule, for a sidecar; in % where the rule has that unit."""
+    return {
+        result.rule.name: float(f"{result.value:.4g}")
+        for result in checks
+        if result.value is not None
+    }
 
 
 def _noise_ratio(run: Run) -> float | None:
@@ -208,6 +228,35 @@ RULES: tuple[Rule, ...] = (
         "Standard deviation of the residual of the samples, relative to the noise scan. Far above 1: "
         "motion, a wrong trajectory or a wrong sequence.",
         "", 1.5, 3, _noise_ratio, "residual {} times the noise",
+    ),
+    Rule(
+        "Signal-to-noise ratio",
+        "Median over bright voxels of the first component of the subspace image, relative to the standard deviation of "
+        "its error.",
+        "", 10, 3, lambda run: _figure(run, "snr"), "signal-to-noise ratio of {}", falling=True,
+    ),
+    Rule(
+        "Acceleration",
+        "Cells of the k-space of the reconstruction grid, relative to those that one frame samples.",
+        "", float("inf"), float("inf"), lambda run: _figure(run, "acceleration"), "acceleration of {}",
+    ),
+    Rule(
+        "Condition",
+        "Condition number of the encoding with its regularisation, from its circulant approximation: errors of the "
+        "samples grow in the image by at most about this factor.",
+        "", float("inf"), float("inf"), lambda run: _figure(run, "condition"), "condition number of {}",
+    ),
+    Rule(
+        "Motion",
+        "Displacement between blocks of frames that would lower the residual of the samples, in voxels.",
+        "", 0.5, 2, lambda run: _figure(run, "displacement"), "motion of about {} voxels",
+    ),
+    Rule(
+        "Delay",
+        "Delay of the samples against the trajectory that would lower the residual, in samples: a lower bound, "
+        "because the image contains most of it. High: a delay of the gradients (MRFGradientDelay), or another "
+        "error of the trajectory.",
+        "", 0.03, float("inf"), lambda run: _figure(run, "delay"), "samples lag the trajectory by more than {}",
     ),
     Rule(
         "Misfit of the fingerprints",

@@ -48,12 +48,15 @@ def acquire(
     noise: float,
     seed: int,
     b1: NDArray[np.float32] | float = 1.0,
+    off_resonance: NDArray[np.float32] | None = None,
+    dwell_time: float = 0.0,
 ) -> Acquired:
     """Scan a digital brain.
 
     s(k) = sum over r of S(r) m0(r) d_t(r) exp(-2 pi i k . r) + n, where d_t is the
     fingerprint of the voxel in frame t, k is in cycles per field of view, r runs over
-    (index - floor(n / 2)) / n, and n is Gaussian, correlated between coils.
+    (index - floor(n / 2)) / n, and n is Gaussian, correlated between coils. Off-resonance f multiplies
+    each voxel's term by exp(-2 pi i f(r) t), t = 0 at the sample next to the centre of k-space.
 
     Parameters
     ----------
@@ -72,12 +75,16 @@ def acquire(
         Of the noise.
     b1
         Transmit field relative to nominal, scalar or shape (z, y, x).
+    off_resonance
+        Frequency [Hz], shape (z, y, x), of 2D slices; None: none.
+    dwell_time
+        Time between samples [s], with off-resonance.
 
     Returns
     -------
     The samples.
     """
-    signal = encode(brain, sequence, trajectory, coil_maps, b1)
+    signal = encode(brain, sequence, trajectory, coil_maps, b1, off_resonance, dwell_time)
     if noise == 0.0:
         return Acquired(signal, trajectory, None, None)
     rng = generator(seed, "noise")
@@ -96,6 +103,8 @@ def encode(
     trajectory: Trajectory,
     coil_maps: NDArray[np.complex64],
     b1: NDArray[np.float32] | float = 1.0,
+    off_resonance: NDArray[np.float32] | None = None,
+    dwell_time: float = 0.0,
 ) -> NDArray[np.complex64]:
     """Noise-free samples; see :func:`acquire`.
 
@@ -104,6 +113,10 @@ def encode(
     Samples, shape (slice, frame, arm, coil, sample).
     """
     atoms, index = fingerprints(brain, sequence, b1)
+    if off_resonance is not None:
+        return _encode_off_resonance(
+            brain, atoms, index, trajectory, coil_maps, off_resonance, dwell_time
+        )
     mask = brain.labels > 0
     n_frames, n_arms, n_samples, n_dims = trajectory.positions.shape
     n_coils = len(coil_maps)
@@ -124,6 +137,48 @@ def encode(
         samples = plan.execute(images.reshape(n_coils * n_slices, *matrix))
         by_slice = samples.reshape(n_coils, n_slices, n_arms, n_samples)
         kspace[:, frame] = by_slice.transpose(1, 2, 0, 3)
+    return kspace
+
+
+def _encode_off_resonance(
+    brain: DigitalBrain,
+    atoms: NDArray[np.complex64],
+    index: NDArray[np.int_],
+    trajectory: Trajectory,
+    coil_maps: NDArray[np.complex64],
+    off_resonance: NDArray[np.float32],
+    dwell_time: float,
+) -> NDArray[np.complex64]:
+    """Samples of 2D slices with off-resonance, whose frequency and time are a third pair of coordinates.
+
+    One transform from any positions to any others (type 3) then gives the sum over voxels itself.
+    """
+    n_frames, n_arms, n_samples, n_dims = trajectory.positions.shape
+    assert n_dims == 2
+    n_coils, n_slices = len(coil_maps), len(brain.m0)
+    kspace = np.empty((n_slices, n_frames, n_arms, n_coils, n_samples), dtype=np.complex64)
+    mask = brain.labels > 0
+    centre = int(np.linalg.norm(trajectory.positions[0, 0], axis=-1).argmin())
+    times = np.tile((np.arange(n_samples) - centre) * dwell_time, n_arms)
+    of_slice = np.nonzero(mask)[0]
+    weighted = (coil_maps * brain.m0)[:, mask].astype(np.complex128)
+    for number in range(n_slices):
+        here = of_slice == number
+        if not here.any():
+            kspace[number] = 0
+            continue
+        places = np.nonzero(mask[number])
+        shape = mask.shape[1:]
+        y, x = ((at - n // 2) / n for at, n in zip(places, shape, strict=True))
+        plan = finufft.Plan(3, 3, n_coils, _TOLERANCE, isign=-1, nthreads=1)
+        for frame in range(n_frames):
+            positions = trajectory.positions[frame].reshape(-1, 2).astype(np.float64)
+            kx, ky = np.ascontiguousarray(2 * np.pi * positions.T)
+            frequency = 2 * np.pi * off_resonance[mask][here].astype(np.float64)
+            plan.setpts(x, y, frequency, kx, ky, times)
+            images = np.ascontiguousarray(weighted[:, here] * atoms[frame, index[here]])
+            samples = plan.execute(images).reshape(n_coils, n_arms, n_samples)
+            kspace[number, frame] = samples.transpose(1, 0, 2)
     return kspace
 
 

@@ -29,6 +29,7 @@ _DEFAULT_FRAMES = 500
 _DEFAULT_MATRIX = {"2D": (96,), "3D": (40,)}
 _DEFAULT_ACCELERATION = {"2D": 8.0, "3D": 48.0}
 # Farther coils are all alike; a wider blur leaves no head.
+_LARGEST_OFF_RESONANCE = 2000.0  # Hz
 _LARGEST_COIL_RADIUS, _LARGEST_POINT_SPREAD = 10.0, 5.0
 
 
@@ -77,6 +78,18 @@ def scan_options(arguments: argparse.Namespace) -> ScanOptions:
             f"{_LARGEST_COIL_RADIUS:g}, got {arguments.coil_radius:g}"
         )
     three = arguments.dimension == "3D"
+    if not 0 <= arguments.off_resonance <= _LARGEST_OFF_RESONANCE:
+        raise UsageError(
+            f"--off-resonance: must be 0 to {_LARGEST_OFF_RESONANCE:g} Hz, got {arguments.off_resonance:g}"
+        )
+    if three and arguments.off_resonance:
+        raise UsageError(
+            f"--off-resonance: must go with --dimension 2D, got {arguments.off_resonance:g} Hz in 3D"
+        )
+    if not 0 < arguments.dwell_time <= 1e3:
+        raise UsageError(
+            f"--dwell-time: must be above 0 and at most 1000 us, got {arguments.dwell_time:g}"
+        )
     phantom = _phantom(arguments)
     matrix = tuple(arguments.matrix or _DEFAULT_MATRIX[arguments.dimension])
     if not three:
@@ -103,6 +116,7 @@ def scan_options(arguments: argparse.Namespace) -> ScanOptions:
         ),
         readout=_readout(arguments),
         b1=arguments.b1,
+        off_resonance=arguments.off_resonance,
         noise=arguments.noise,
         raw_file=_raw_file(arguments),
     )
@@ -219,6 +233,7 @@ def _raw_file(arguments: argparse.Namespace) -> RawFileOptions:
         discard_pre=arguments.discard_pre,
         discard_post=arguments.discard_post,
         slice_thickness=arguments.slice_thickness * 1e-3 if arguments.dimension == "2D" else None,
+        dwell_time=arguments.dwell_time * 1e-6,
     )
 
 

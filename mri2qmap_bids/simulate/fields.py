@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 _N_WAVES = 48
 _HEAD_RADIUS = 90e-3
+_SINUS, _SINUS_WIDTH = np.array([0.0, 55e-3, -25e-3]), 40e-3
 
 
 def smooth_field(
@@ -65,6 +66,34 @@ def transmit_field(
     """
     radius = np.linalg.norm(points - centre, axis=1).clip(max=_HEAD_RADIUS)
     field: NDArray[np.float64] = 1 + amount * np.cos(np.pi * radius / _HEAD_RADIUS)
+    return field
+
+
+def static_field(
+    points: NDArray[np.float64], centre: NDArray[np.float64], amount: float
+) -> NDArray[np.float64]:
+    """Off-resonance of a head that is shimmed but for a second-order field and air in front and below.
+
+    f(r) = a (1.6 exp(-|r - r_s|^2 / 2 s^2) - 0.8 + 0.5 (x^2 - y^2) / R^2), clipped to -a..a, with r_s 55 mm in
+    front of the centre and 25 mm below it, s = 40 mm and R = 90 mm.
+
+    Parameters
+    ----------
+    points
+        Where to evaluate it [m], RAS+, shape (point, 3).
+    centre
+        The middle of the head [m].
+    amount
+        a, the largest frequency [Hz].
+
+    Returns
+    -------
+    Frequency [Hz], shape (point,).
+    """
+    relative = points - centre
+    air = np.exp(-0.5 * ((relative - _SINUS) ** 2).sum(1) / _SINUS_WIDTH**2)
+    x, y = relative[:, 0] / _HEAD_RADIUS, relative[:, 1] / _HEAD_RADIUS
+    field: NDArray[np.float64] = amount * (1.6 * air - 0.8 + 0.5 * (x**2 - y**2)).clip(-1, 1)
     return field
 
 

@@ -23,7 +23,7 @@ FIELD_STRENGTH = 3.0
 LARMOR_FREQUENCY = 127_740_000
 """Of hydrogen at that field [Hz]."""
 DWELL_TIME = 2.5e-6
-"""Time between samples [s]."""
+"""Time between samples [s], unless another is asked for."""
 # ISMRMRD has no word for stacks: what their planes are.
 _TYPES: dict[TrajectoryKind, str] = {
     "spiral": "spiral",
@@ -48,6 +48,8 @@ class RawFileOptions:
     """The same after each readout."""
     slice_thickness: float | None = None
     """Thickness of a 2D slice [m]; None: the distance between slices."""
+    dwell_time: float = DWELL_TIME
+    """Time between samples [s]."""
 
 
 def write_raw_file(
@@ -141,7 +143,7 @@ def _acquisitions(
         samples = acquired.kspace[index, frame, arm]
         padded = np.pad(samples, ((0, 0), pad), constant_values=garbage)
         acquisition = ismrmrd.Acquisition.from_array(padded, positions[frame, arm])
-        _place(acquisition, geometry, index if n_slices > 1 else None)
+        _place(acquisition, geometry, index if n_slices > 1 else None, options.dwell_time)
         acquisition.center_sample = options.discard_pre + centre
         acquisition.discard_pre, acquisition.discard_post = pad
         acquisition.idx.slice = index
@@ -153,20 +155,22 @@ def _acquisitions(
     if acquired.noise is not None:
         noise = ismrmrd.Acquisition.from_array(acquired.noise)
         noise.setFlag(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)
-        _place(noise, geometry, None)
+        _place(noise, geometry, None, options.dwell_time)
         result.insert(0, noise)
     for number, acquisition in enumerate(result):
         acquisition.scan_counter = number
     return result
 
 
-def _place(acquisition: ismrmrd.Acquisition, geometry: Geometry, index: int | None) -> None:
+def _place(
+    acquisition: ismrmrd.Acquisition, geometry: Geometry, index: int | None, dwell_time: float
+) -> None:
     """Position [mm] and directions (LPS) of the volume, or of one of its slices."""
     acquisition.position[:] = (geometry.centre_of(index) * 1e3).tolist()
     acquisition.read_dir[:] = geometry.read_dir.tolist()
     acquisition.phase_dir[:] = geometry.phase_dir.tolist()
     acquisition.slice_dir[:] = geometry.slice_dir.tolist()
-    acquisition.sample_time_us = DWELL_TIME * 1e6
+    acquisition.sample_time_us = dwell_time * 1e6
     acquisition.available_channels = acquisition.active_channels
 
 

@@ -14,7 +14,7 @@ from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.acquire import Acquired, acquire
 from mri2qmap_bids.simulate.anatomy import brainweb, centre_and_extent, mni152
 from mri2qmap_bids.simulate.coils import COIL_RADIUS, coil_maps
-from mri2qmap_bids.simulate.fields import transmit_field
+from mri2qmap_bids.simulate.fields import static_field, transmit_field
 from mri2qmap_bids.simulate.grid import grid_centre, make_geometry, voxel_centres
 from mri2qmap_bids.simulate.phantom import POINT_SPREAD, DigitalBrain, from_anatomy
 from mri2qmap_bids.simulate.rawfile import RawFileOptions
@@ -71,6 +71,8 @@ class ScanOptions:
     """Form and order of the arms."""
     b1: float = 0.0
     """Largest deviation of the transmit field from nominal, 0..1."""
+    off_resonance: float = 0.0
+    """Largest off-resonance frequency [Hz]."""
     noise: float = 0.1
     """Standard deviation of the noise relative to the root mean square of the signal."""
     raw_file: RawFileOptions = field(default_factory=RawFileOptions)
@@ -91,6 +93,8 @@ class Scan:
     """The samples."""
     b1: float = 0.0
     """Largest deviation of the transmit field from nominal, 0..1."""
+    off_resonance: float = 0.0
+    """Largest off-resonance frequency [Hz]."""
 
 
 def simulate_scan(options: ScanOptions, subject_seed: int, scan_seed: int) -> Scan:
@@ -134,8 +138,23 @@ def simulate_scan(options: ScanOptions, subject_seed: int, scan_seed: int) -> Sc
     if options.b1:
         values = transmit_field(voxel_centres(geometry), grid_centre(geometry), options.b1)
         field = values.reshape(geometry.matrix).astype(np.float32)
-    acquired = acquire(brain, options.sequence, trajectory, maps, options.noise, scan_seed, field)
-    return Scan(geometry, brain, maps, acquired, options.b1)
+    frequency = None
+    if options.off_resonance:
+        points, centre = voxel_centres(geometry), grid_centre(geometry)
+        values = static_field(points, centre, options.off_resonance)
+        frequency = values.reshape(geometry.matrix).astype(np.float32)
+    acquired = acquire(
+        brain,
+        options.sequence,
+        trajectory,
+        maps,
+        options.noise,
+        scan_seed,
+        field,
+        frequency,
+        options.raw_file.dwell_time,
+    )
+    return Scan(geometry, brain, maps, acquired, options.b1, options.off_resonance)
 
 
 def known_maps(scan: Scan) -> QuantitativeMaps:

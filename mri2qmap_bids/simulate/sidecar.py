@@ -10,7 +10,6 @@ from mri2qmap_bids.dataset.sequence_keys import events_keys
 from mri2qmap_bids.recon.physics.event_sequence import EventSequence
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, default_rf_phase
 from mri2qmap_bids.simulate.rawfile import (
-    DWELL_TIME,
     FIELD_STRENGTH,
     LARMOR_FREQUENCY,
     RawFileOptions,
@@ -54,7 +53,7 @@ def make_sidecar(
         "MRFTrajectoryUnits": options.trajectory_units,
         "NonlinearGradientCorrection": False,
         "NumberShots": n_arms,
-        "DwellTime": DWELL_TIME,
+        "DwellTime": options.dwell_time,
         "NumberReceiveCoilActiveElements": n_coils,
         "MRFTrajectory": trajectory.kind,
         "MRFSamplesPerReadout": n_samples,

@@ -1,18 +1,19 @@
 """Simulated scans as a BIDS dataset: raw runs, dataset files and the known maps."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 
 from mri2qmap_bids.atomic import write_atomically, write_json
 from mri2qmap_bids.dataset.derivatives import MapDocument, initialise_dataset, write_maps
 from mri2qmap_bids.dataset.rawdataset import initialise_raw_dataset, merge_participant, run_path
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
-from mri2qmap_bids.simulate.fields import transmit_field
+from mri2qmap_bids.simulate.fields import static_field, transmit_field
 from mri2qmap_bids.simulate.grid import grid_centre, voxel_centres
 from mri2qmap_bids.simulate.rawfile import RawFileOptions, write_raw_file
 from mri2qmap_bids.simulate.scan import Scan, known_maps, tissue_labels
@@ -25,6 +26,7 @@ _FIELD_SIDECAR = {
     "Description": "Transmit field of the simulation, per cent of the nominal flip angle",
     "Units": "percent",
 }
+_STATIC_SIDECAR = {"Description": "Off-resonance of the simulation", "Units": "Hz"}
 
 
 def write_run(
@@ -70,6 +72,8 @@ def write_run(
     write_truth(dataset, entities, scan)
     if scan.b1:
         write_field_map(dataset, entities, scan)
+    if scan.off_resonance:
+        write_static_field(dataset, entities, scan)
     path = run_path(dataset, entities)
     trajectory = scan.acquired.trajectory
     sidecar = make_sidecar(sequence, trajectory, scan.acquired.kspace.shape[3], options)
@@ -126,19 +130,61 @@ def write_field_map(dataset: Path, entities: Mapping[str, str], scan: Scan) -> P
     OutputError
         If it cannot be written.
     """
+    return _write_map(
+        dataset,
+        entities,
+        scan,
+        "TB1map",
+        lambda points, centre: 100 * transmit_field(points, centre, scan.b1),
+        _FIELD_SIDECAR,
+    )
+
+
+def write_static_field(dataset: Path, entities: Mapping[str, str], scan: Scan) -> Path:
+    """Write the off-resonance as a measured map would be: coarse, axial, in Hz.
+
+    Returns
+    -------
+    The image.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    sidecar = {**_STATIC_SIDECAR, "IntendedFor": [f"bids::{run_path(Path(), entities).as_posix()}"]}
+    return _write_map(
+        dataset,
+        entities,
+        scan,
+        "fieldmap",
+        lambda points, centre: static_field(points, centre, scan.off_resonance),
+        sidecar,
+    )
+
+
+def _write_map(
+    dataset: Path,
+    entities: Mapping[str, str],
+    scan: Scan,
+    suffix: str,
+    field_at: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
+    sidecar: Mapping[str, Any],
+) -> Path:
+    """A field around a scan's voxels, given its values at points and the middle of the head [m]."""
     corners = voxel_centres(scan.geometry)
     low, high = corners.min(0) - _FIELD_VOXEL, corners.max(0) + _FIELD_VOXEL
     shape = tuple(int(n) for n in np.ceil((high - low) / _FIELD_VOXEL) + 1)
     matrix = np.diag([_FIELD_VOXEL] * 3 + [1.0])
     matrix[:3, 3] = low
     points = np.moveaxis(np.indices(shape), 0, -1).reshape(-1, 3) * _FIELD_VOXEL + low
-    field = transmit_field(points, grid_centre(scan.geometry), scan.b1)
+    field = field_at(points, grid_centre(scan.geometry))
     affine_mm = np.diag([1e3, 1e3, 1e3, 1.0]) @ matrix
-    image = nib.Nifti1Image((100 * field).reshape(shape).astype(np.float32), affine_mm)
+    image = nib.Nifti1Image(field.reshape(shape).astype(np.float32), affine_mm)
     image.header.set_xyzt_units("mm", "sec")
     anat = run_path(dataset, entities)
-    path = anat.parents[1] / "fmap" / anat.name.replace("_MRF.h5", "_TB1map.nii.gz")
-    write_json(path.with_name(path.name.replace(".nii.gz", ".json")), _FIELD_SIDECAR)
+    path = anat.parents[1] / "fmap" / anat.name.replace("_MRF.h5", f"_{suffix}.nii.gz")
+    write_json(path.with_name(path.name.replace(".nii.gz", ".json")), dict(sidecar))
     write_atomically(path, partial(nib.save, image))
     return path
 

@@ -73,6 +73,9 @@ def init_dataset_wf(
         if run.b1 is not None:
             branch.inputs.inputnode.b1_file = str(run.b1.path)
             branch.inputs.inputnode.b1_source = run.b1.uri
+        if run.b0 is not None:
+            branch.inputs.inputnode.b0_file = str(run.b0.path)
+            branch.inputs.inputnode.b0_source = run.b0.uri
         workflow.add_nodes([branch])
     for page in pages:
         branches = [workflow.get_node(branch_name(r)) for r in runs if page.holds(r.entities)]
@@ -136,6 +139,10 @@ def init_mri2qmap_wf(
         B1 map in per cent of the nominal flip angle (NIfTI); may be left out.
     b1_source
         BIDS URI of it; may be left out.
+    b0_file
+        B0 map in Hz, or in the unit of the sidecar beside it (NIfTI); may be left out.
+    b0_source
+        BIDS URI of it; may be left out.
 
     Outputs
     -------
@@ -152,6 +159,7 @@ def init_mri2qmap_wf(
     """
     workflow = Workflow(name=name)
     fields = ["raw_file", "metadata", "entities", "source", "b1_file", "b1_source"]
+    fields += ["b0_file", "b0_source"]
     inputs = Node(IdentityInterface(fields), name="inputnode")
     outputs = Node(IdentityInterface(["maps_file", *_WRITTEN]), name="outputnode")
     dictionary = Node(BuildDictionary(), name="build_dictionary", n_procs=settings.omp_threads)
@@ -178,11 +186,13 @@ def init_mri2qmap_wf(
     if settings.bar_dir is not None and settings.plugin == "MultiProc":
         reconstruct.inputs.bar_dir = str(settings.bar_dir)
     scan = [(name, name) for name in ("raw_file", "metadata", "b1_file")]
-    documents = [*scan, *((name, name) for name in ("entities", "source", "b1_source"))]
+    reconstructed = [*scan, ("b0_file", "b0_file")]
+    described = ("entities", "source", "b1_source", "b0_source")
+    documents = [*reconstructed, *((name, name) for name in described)]
     workflow.connect(
         [
             (inputs, dictionary, scan),
-            (inputs, reconstruct, scan),
+            (inputs, reconstruct, reconstructed),
             (dictionary, reconstruct, [(name, name) for name in ("dictionary_file", "scan_file")]),
             (inputs, write, documents),
             (reconstruct, write, [(name, name) for name in _RECONSTRUCTED]),

@@ -121,6 +121,7 @@ class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file, for its samples")
     metadata = traits.Dict(mandatory=True, desc="sidecar, so that a change is seen")
     b1_file = File(exists=True, desc="B1 map in per cent")
+    b0_file = File(exists=True, desc="B0 map")
     dictionary_file = File(exists=True, mandatory=True, desc="fingerprints and subspace")
     # The same raw file and sidecar give the same, which count already.
     scan_file = File(
@@ -180,6 +181,7 @@ class Reconstruct(_StepOfRun):
         from mri2qmap_bids.recon.diagnostics.model import save_diagnostics
         from mri2qmap_bids.recon.forecast import plans_with
         from mri2qmap_bids.recon.methods.registry import method_named
+        from mri2qmap_bids.recon.off_resonance import span_of
         from mri2qmap_bids.recon.physics.dictionary import load_dictionary
         from mri2qmap_bids.recon.physics.maps import save_maps
         from mri2qmap_bids.recon.planning.plan import MemoryLimits
@@ -200,17 +202,18 @@ class Reconstruct(_StepOfRun):
         sequence, lines, early = pickle.loads(Path(self.inputs.scan_file).read_bytes())
         with no_warnings():  # the samples are placed again when they are read
             extent = extent_of_lines(lines)
+            b0 = _off_resonance(self.inputs, lines)
         # Refused before the samples are read, if there is no way.
-        plan = plans_with(dictionary, extent, options, limits)[0]
+        plan = plans_with(dictionary, extent, options, limits, span_of(b0))[0]
         work = method_named(options.method).work(options)
         progress = Progress(schedule_of(plan, work, 1 if extent.is_3d else extent.matrix[0]))
         record = Record(listener=progress)
         with heard_warnings() as late, _shown(progress, self.inputs):
             with record.stage("reading"):
-                scan = read_samples(lines)
+                scan = read_samples(lines, timed=b0 is not None)
                 b1 = _transmit_field(self.inputs, lines)
             maps, diagnostics = reconstruct_and_diagnose(
-                scan, sequence, options, dictionary, limits, b1, listener=progress
+                scan, sequence, options, dictionary, limits, b1, listener=progress, b0=b0
             )
         progress.conclude()
         save_maps(maps, cwd / "maps.npz")
@@ -232,9 +235,11 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     header = traits.Any(mandatory=True, desc="ScanHeader of the raw file")
     metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
     b1_file = File(exists=True, desc="B1 map in per cent")
+    b0_file = File(exists=True, desc="B0 map")
     entities = traits.Dict(mandatory=True, desc="BIDS entities of the run")
     source = traits.Str("", usedefault=True, desc="BIDS URI of the raw file")
     b1_source = traits.Str("", usedefault=True, desc="BIDS URI of the B1 map")
+    b0_source = traits.Str("", usedefault=True, desc="BIDS URI of the B0 map")
     options = traits.Any(mandatory=True, desc="ReconOptions")
     output_dir = traits.Str(mandatory=True, desc="root of the derivative dataset")
     log_dir = traits.Str(
@@ -273,11 +278,15 @@ class WriteDerivatives(_StepOfRun):
         from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
         from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise_all
         from mri2qmap_bids.recon.physics.maps import load_maps
-        from mri2qmap_bids.report.rules import check, verdict
+        from mri2qmap_bids.report.rules import check, measures, verdict
         from mri2qmap_bids.report.run import unwritten_run
 
         maps = load_maps(Path(self.inputs.maps_file))
-        b1_file = Path(self.inputs.b1_file) if isdefined(self.inputs.b1_file) else None
+        b1_file, b0_file = (
+            Path(file) if isdefined(file) else None
+            for file in (self.inputs.b1_file, self.inputs.b0_file)
+        )
+        uris = (self.inputs.source, self.inputs.b1_source, self.inputs.b0_source)
         conditions = Conditions(
             command=self.inputs.command,
             warnings=tuple(self.inputs.warnings),
@@ -288,10 +297,11 @@ class WriteDerivatives(_StepOfRun):
         )
         diagnostics_file = Path(self.inputs.diagnostics_file)
         run = unwritten_run(self.inputs.entities, maps, diagnostics_file, conditions)
+        checks = check(run)
         document = MapDocument(
             entities=self.inputs.entities,
             maps=maps,
-            sources=tuple(uri for uri in (self.inputs.source, self.inputs.b1_source) if uri),
+            sources=tuple(uri for uri in uris if uri),
             metadata=describe_maps(
                 self.inputs.metadata,
                 self.inputs.header,
@@ -299,10 +309,15 @@ class WriteDerivatives(_StepOfRun):
                 maps.resolution,
                 None if run.diagnostics is None else run.diagnostics.sequence.inversion_efficiency,
             )
-            | verdict(check(run)).metadata,
+            | verdict(checks).metadata
+            | {"QualityMeasures": measures(checks), "QualityWarnings": list(self.inputs.warnings)},
             every={
                 KEY: inputs_checksum(
-                    Path(self.inputs.raw_file), self.inputs.metadata, self.inputs.options, b1_file
+                    Path(self.inputs.raw_file),
+                    self.inputs.metadata,
+                    self.inputs.options,
+                    b1_file,
+                    b0_file,
                 )
             },
             synthetic=synthesise_all(maps),
@@ -327,11 +342,20 @@ class WriteDerivatives(_StepOfRun):
 
 def _transmit_field(inputs: Any, lines: Any) -> Any:
     """The B1 map on the grid of a run's maps; None if there is none."""
-    from mri2qmap_bids.dataset.fieldmap import field_of_scan
+    from mri2qmap_bids.dataset.fieldmap import grid_of_scan, read_transmit_field
 
     if not isdefined(inputs.b1_file):
         return None
-    return field_of_scan(Path(inputs.b1_file), lines, inputs.options.matrix)
+    return read_transmit_field(Path(inputs.b1_file), grid_of_scan(lines, inputs.options.matrix))
+
+
+def _off_resonance(inputs: Any, lines: Any) -> Any:
+    """The B0 map on the grid of a run's maps [Hz]; None if there is none."""
+    from mri2qmap_bids.dataset.fieldmap import grid_of_scan, read_off_resonance
+
+    if not isdefined(inputs.b0_file):
+        return None
+    return read_off_resonance(Path(inputs.b0_file), grid_of_scan(lines, inputs.options.matrix))
 
 
 @contextmanager

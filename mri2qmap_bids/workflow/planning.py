@@ -64,15 +64,25 @@ def _memory_of(run: MRFRun, settings: Settings) -> float:
 
 def _read(
     run: MRFRun, settings: Settings
-) -> "tuple[PulseSequence, ScanExtent, NDArray[np.float32] | None]":
-    """What a run's sidecar, headers and B1 map say; all that is refused is refused here."""
-    from mri2qmap_bids.dataset.fieldmap import field_of_scan
+) -> "tuple[PulseSequence, ScanExtent, NDArray[np.float32] | None, float]":
+    """Pulse sequence, size, transmit field and range of frequencies [Hz]; all faults are found here."""
+    from mri2qmap_bids.dataset.fieldmap import (
+        grid_of_scan,
+        read_off_resonance,
+        read_transmit_field,
+    )
     from mri2qmap_bids.dataset.sidecar import read_scan
     from mri2qmap_bids.recon.acquisition.extent import extent_of_lines
+    from mri2qmap_bids.recon.off_resonance import span_of
 
     sequence, lines = read_scan(run.metadata, run.path)
-    b1 = field_of_scan(run.b1.path, lines, settings.recon.matrix) if run.b1 else None
-    return sequence, extent_of_lines(lines), b1
+    extent, b1, span = extent_of_lines(lines), None, 0.0
+    if run.b1 is not None:
+        b1 = read_transmit_field(run.b1.path, grid_of_scan(lines, settings.recon.matrix))
+    if run.b0 is not None:
+        grid = grid_of_scan(lines, settings.recon.matrix)
+        span = span_of(read_off_resonance(run.b0.path, grid))
+    return sequence, extent, b1, span
 
 
 @dataclass(frozen=True)
@@ -118,15 +128,15 @@ def _forecast(run: MRFRun, settings: Settings) -> Forecast:
 
     torch.set_num_threads(settings.omp_threads)
     options = settings.recon
-    sequence, extent, b1 = _read(run, settings)
+    sequence, extent, b1, span = _read(run, settings)
     limits = MemoryLimits(settings.memory_gb, settings.gpu_memory_gb, settings.low_memory)
     grid = tissue_grid(options, b1)
     cache_dir = settings.work_dir / "dictionaries"
     cached = dictionary_path(sequence, grid, options.rank, options.energy, cache_dir)
     if cached.exists():
-        ways = plans_with(load_dictionary(cached), extent, options, limits)
+        ways = plans_with(load_dictionary(cached), extent, options, limits, span)
         return Forecast(ways, sequence, grid, cached)
     usual = _USUAL_RANK if b1 is None else _USUAL_RANK_WITH_B1
     rank, n_atoms = options.rank or usual, len(grid.b1) * len(grid.t1) * len(grid.t2)
-    size = problem_size(extent, options, rank, n_atoms, True, len(grid.b1))
+    size = problem_size(extent, options, rank, n_atoms, True, len(grid.b1), span)
     return Forecast(plan_for(size, options, limits), sequence, grid, cached)

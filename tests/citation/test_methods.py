@@ -25,8 +25,8 @@ def text(*works) -> str:
     return methods_text(works or (work(),)).markdown
 
 
-def estimated(efficiency, method="mri2qmap"):
-    return work(method, efficiency=efficiency, inversion_efficiency="estimate")
+def estimated(efficiency, method="mri2qmap", sources=()):
+    return work(method, sources=sources, efficiency=efficiency, inversion_efficiency="estimate")
 
 
 @pytest.mark.parametrize("method", SUMMARIES)
@@ -42,10 +42,13 @@ def test_references_are_those_that_are_cited_and_no_more(method):
 
 
 def test_every_reference_is_cited_by_some_method():
+    field = ["bids:raw:sub-01/fmap/sub-01_fieldmap.nii.gz"]
     cited = {
         key
         for method in SUMMARIES
-        for key in re.findall(r"@article\{(\w+),", methods_text([estimated(0.9, method)]).bibtex)
+        for key in re.findall(
+            r"@article\{(\w+),", methods_text([estimated(0.9, method, sources=field)]).bibtex
+        )
     }
     assert cited == set(REFERENCES)
 
@@ -160,6 +163,8 @@ def test_the_acquisition_is_the_sidecars():
 def test_the_transmit_field_is_told_only_where_it_was_used():
     assert "transmit field" not in text(work(sources=["bids:raw:sub-01/anat/sub-01_MRF.h5"]))
     assert "transmit field" in text(work(sources=["bids:raw:sub-01/fmap/sub-01_TB1map.nii.gz"]))
+    assert "Off-resonance" not in text(work())
+    assert "Off-resonance" in text(work(sources=["bids:raw:sub-01/fmap/sub-01_fieldmap.nii.gz"]))
 
 
 def test_the_inversion_efficiency_is_told_where_it_was_estimated():

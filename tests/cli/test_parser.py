@@ -23,7 +23,7 @@ from mri2qmap_bids.cli.parser import build_parser
         ),
         (["bids", "out", "participant", "--nproc=2"], 64, "(did you mean --nprocs?)"),
         (["bids", "out", "participant", "--nprocs", "two"], 64, "--n-cpus/--n_cpus/--nthreads"),
-        (["bids", "out", "participant", "--ignore", "b0"], 64, "invalid choice: 'b0'"),
+        (["bids", "out", "participant", "--ignore", "b9"], 64, "invalid choice: 'b9'"),
         (["bids", "out", "participant", "-d", "a=/nowhere"], 66, "must be a directory"),
         (["bids", "out", "participant", "-d", "raw=/"], 64, "--derivatives must be NAME=PATH"),
         (["bids", "out", "participant", "-d", "x=/", "x=/tmp"], 64, "each NAME once"),

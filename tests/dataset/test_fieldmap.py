@@ -1,6 +1,7 @@
 """B1 maps: which one a run gets, and what field its voxels then have."""
 
 import gzip
+import json
 from pathlib import Path
 
 import nibabel as nib
@@ -8,7 +9,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from mri2qmap_bids.dataset.fieldmap import FieldMap, nearest, read_transmit_field
+from mri2qmap_bids.dataset.fieldmap import (
+    FieldMap,
+    intended_for,
+    nearest,
+    read_off_resonance,
+    read_transmit_field,
+)
 from mri2qmap_bids.errors import SidecarError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 
@@ -169,3 +176,44 @@ def test_a_run_gets_the_map_of_its_session_or_the_nearest(run, name):
     assert fieldmap is not None
     assert fieldmap.path.name == f"{name}_TB1map.nii.gz"
     assert nearest([], named(run).entities) is None
+
+
+@pytest.mark.parametrize(("units", "factor"), [("Hz", 1), ("rad/s", 2 * np.pi), (None, 1)])
+def test_off_resonance_is_that_of_the_voxels_place_in_hz(tmp_path, values, units, factor):
+    path = image_file(tmp_path / "f_fieldmap.nii.gz", (values - 95) * factor)
+    if units:
+        (tmp_path / "f_fieldmap.json").write_text(json.dumps({"Units": units}))
+    assert np.allclose(read_off_resonance(path, GEOMETRY), 100 * expected() - 95, atol=1e-2)
+
+
+def test_what_is_no_b0_map_is_refused(tmp_path, values):
+    path = image_file(tmp_path / "f_fieldmap.nii.gz", 4096 + values * 10)
+    with pytest.raises(SidecarError, match=r"f_fieldmap.nii.gz: must be within 5000 Hz"):
+        read_off_resonance(path, GEOMETRY)
+    (tmp_path / "f_fieldmap.json").write_text('{"Units": "arbitrary"}')
+    with pytest.raises(SidecarError, match=r"Units must be Hz, rad/s, T.*got 'arbitrary'"):
+        read_off_resonance(path, GEOMETRY)
+    away = image_file(tmp_path / "a_fieldmap.nii.gz", values, OBLIQUE + 300 * np.eye(4, k=3))
+    with pytest.raises(SidecarError, match="must cover the scan"):
+        read_off_resonance(away, GEOMETRY)
+    unplaced = with_codes(tmp_path / "u_fieldmap.nii.gz", values, 0, 0)
+    with pytest.raises(SidecarError, match="must say where it lies"):
+        read_off_resonance(unplaced, GEOMETRY)
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "metadata", "answer"),
+    [
+        ({}, {}, True),
+        ({"IntendedFor": "bids::sub-1/anat/sub-1_MRF.h5"}, {}, True),
+        ({"IntendedFor": ["anat/sub-1_MRF.h5"]}, {}, True),
+        ({"IntendedFor": ["anat/sub-1_run-2_MRF.h5"]}, {}, False),
+        ({"B0FieldIdentifier": "a"}, {"B0FieldSource": ["b", "a"]}, True),
+        ({"B0FieldIdentifier": "a"}, {"B0FieldSource": "b"}, False),
+        ({"B0FieldIdentifier": "a"}, {}, True),
+    ],
+)
+def test_a_map_is_for_the_runs_that_it_or_they_name(tmp_path, sidecar, metadata, answer):
+    (tmp_path / "f.json").write_text(json.dumps(sidecar))
+    uri = "bids:raw:sub-1/anat/sub-1_MRF.h5"
+    assert intended_for(tmp_path / "f.nii.gz", uri, metadata) is answer

@@ -8,6 +8,7 @@ from mri2qmap_bids.recon.diagnostics.model import (
     CoilNoise,
     Convergence,
     Diagnostics,
+    Figures,
     Fingerprints,
     PartDiagnostics,
     Plane,
@@ -68,6 +69,7 @@ def some_diagnostics(
         residual=Residual(noise, full(noise, N_FRAMES), full(noise, 4)),
         sampling=some_sampling(coverage),
         convergence=None if energy_left is None else Convergence(shells, True),
+        figures=Figures(50.0, 12.0, 30.0, 0.02, 0.001),
     )
     deviation = np.ones(2, np.float32)
     return Diagnostics(

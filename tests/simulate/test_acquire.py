@@ -138,3 +138,30 @@ def test_coil_maps_are_smooth_and_cover_the_field_of_view(matrix, is_3d):
     assert np.abs(np.corrcoef(inside.reshape(8, -1)) - np.eye(8)).max() < 0.98
     if not is_3d:
         np.testing.assert_array_equal(maps[:, 0], maps[:, -1])
+
+
+def test_off_resonance_is_the_slow_sum_with_its_phase():
+    """Every voxel's term turns by -2 pi f t; t = 0 at the centre of k-space."""
+    import torch
+
+    brain, sequence, trajectory, maps = _case((2, 7, 6), 2)
+    field = np.random.default_rng(1).uniform(-100, 150, brain.t1.shape).astype(np.float32)
+    kspace = encode(brain, sequence, trajectory, maps, 1.0, field, 1e-4)
+    mask = brain.labels > 0
+    t1, t2 = (torch.from_numpy(values[mask]) for values in (brain.t1, brain.t2))
+    signals = epg.simulate(sequence, t1, t2, n_states=N_STATES).numpy()
+    image = np.zeros((3, *mask.shape), dtype=complex)
+    image[:, mask] = (maps * brain.m0)[:, mask] * signals[:, 1]
+    positions = trajectory.positions[1, 0].astype(float)
+    centre = int(np.linalg.norm(positions, axis=1).argmin())
+    for number in (0, 1):
+        slow = np.array(
+            [
+                _slow_transform(
+                    image[2, number] * np.exp(-2j * np.pi * field[number] * 1e-4 * (j - centre)),
+                    position[None],
+                )[0]
+                for j, position in enumerate(positions)
+            ]
+        )
+        np.testing.assert_allclose(kspace[number, 1, 0, 2], slow, atol=2e-5 * np.abs(slow).max())

@@ -25,6 +25,8 @@ class ScanExtent:
     """Receive coils."""
     n_samples: int
     """Samples of one coil in the largest slice, or in the volume."""
+    readout_time: float = 0.0
+    """Duration of the longest readout [s]; 0: not known."""
 
 
 def extent_of(scan: RawScan) -> ScanExtent:
@@ -36,6 +38,14 @@ def extent_of(scan: RawScan) -> ScanExtent:
         is_3d=scan.is_3d,
         n_coils=len(scan.slices[0].kspace),
         n_samples=max(len(part.frame) for part in scan.slices),
+        readout_time=max(
+            (
+                float(part.time.max() - part.time.min())
+                for part in scan.slices
+                if part.time is not None
+            ),
+            default=0.0,
+        ),
     )
 
 
@@ -60,4 +70,5 @@ def extent_of_lines(lines: ImageLines) -> ScanExtent:
         is_3d=lines.is_3d,
         n_coils=int(lines.heads["active_channels"][0]),
         n_samples=int(np.bincount(lines.slices, weights=lines.n_samples).max()),
+        readout_time=float((lines.n_samples * lines.heads["sample_time_us"]).max()) * 1e-6,
     )

@@ -27,6 +27,8 @@ class ReadLayout:
     """Whether the scan is one volume; None: by trajectory and header."""
     encoding: int | None = None
     """Which encoding of the header the scan has, from 0; None: that of the lines with all frames."""
+    gradient_delay: tuple[float, ...] = ()
+    """Delay of the gradients against the samples along x, y[, z] [s]; empty: none."""
 
     def __post_init__(self) -> None:
         counter, units = self.frame_counter, self.trajectory_units

@@ -20,6 +20,7 @@ from mri2qmap_bids.recon.acquisition.lines import ImageLines, image_lines
 from mri2qmap_bids.recon.acquisition.noise import noise_scale
 from mri2qmap_bids.recon.acquisition.placement import place
 from mri2qmap_bids.recon.acquisition.table import open_file, read_heads, read_table
+from mri2qmap_bids.recon.acquisition.timing import delayed, sample_times
 from mri2qmap_bids.recon.acquisition.trajectory import (
     check_energy,
     cycles_per_metre,
@@ -54,6 +55,9 @@ class SliceSamples:
     """Positions [cycles/m] along x, y and, in 3D, z, shape (sample, dim)."""
     frame: FrameIndex
     """Frame of each sample, shape (sample,)."""
+    time: torch.Tensor | None = None
+    """When each sample was read, relative to the centre of k-space of its readout [s], shape (sample,);
+    None: not known, and no off-resonance can be corrected."""
 
     def __post_init__(self) -> None:
         for name, axes, dtype in (
@@ -63,6 +67,13 @@ class SliceSamples:
         ):
             object.__setattr__(self, name, tensor_of(getattr(self, name), name, axes, dtype))
         check_samples(self.kspace, self.trajectory, self.frame)
+        if self.time is not None:
+            time = tensor_of(self.time, "time", "sample", torch.float32)
+            if len(time) != len(self.frame):
+                raise ArgumentError(
+                    f"time must have one value for each of the {len(self.frame)} samples, got {len(time)}"
+                )
+            object.__setattr__(self, "time", time)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +190,7 @@ def read_raw(path: Path, layout: ReadLayout) -> RawScan:
     return read_samples(image_lines(read_table(path), layout))
 
 
-def read_samples(lines: ImageLines) -> RawScan:
+def read_samples(lines: ImageLines, timed: bool = False) -> RawScan:
     """Read the samples of a scan whose acquisition headers have been read.
 
     ``discard_pre`` and ``discard_post`` samples are dropped. A readout flagged as
@@ -190,20 +201,23 @@ def read_samples(lines: ImageLines) -> RawScan:
     ----------
     lines
         The image lines of the scan.
+    timed
+        Whether the time of every sample is needed, as for the correction of off-resonance.
 
     Raises
     ------
     RawDataError
-        As :func:`read_raw`.
+        As :func:`read_raw`; or if the time is needed and the file has no ``sample_time_us``.
     """
     path = lines.table.path
     for level, text in lines.notes:
         logger.log(level, "%s: %s", path.name, text)
     geometry, numbers = place(lines)
+    _report_gaps(lines)
     with open_file(path) as file:
         noise = _read_noise(file, lines)
         data = file[lines.table.group]["data"]
-        slices = tuple(_read_slice(data, lines, number) for number in numbers)
+        slices = tuple(_read_slice(data, lines, number, timed) for number in numbers)
     logger.info(
         "%s: %d coils, %d frames, %d samples, %s",
         path.name,
@@ -225,6 +239,23 @@ def read_samples(lines: ImageLines) -> RawScan:
         )
     except ArgumentError as error:
         raise RawDataError(f"{path}: {error}") from error
+
+
+def _report_gaps(lines: ImageLines) -> None:
+    """Say which slice numbers are missing, and whether frames have different numbers of lines."""
+    name, slices = lines.table.path.name, np.unique(lines.slices)
+    absent = np.setdiff1d(np.arange(slices[0], slices[-1] + 1), slices)
+    if len(absent):
+        logger.warning(
+            "%s: slice %s missing between slices %d and %d (idx.slice): the others are placed by their positions",
+            name,
+            ", ".join(map(str, absent.tolist())),
+            slices[0],
+            slices[-1],
+        )
+    counts = np.unique(lines.slices * lines.layout.n_frames + lines.frames, return_counts=True)[1]
+    if counts.min() < counts.max():
+        logger.info("%s: frames have %d to %d lines", name, counts.min(), counts.max())
 
 
 def _read_noise(file: h5py.File, lines: ImageLines) -> torch.Tensor | None:
@@ -267,7 +298,7 @@ def _read_noise(file: h5py.File, lines: ImageLines) -> torch.Tensor | None:
     return torch.from_numpy(np.concatenate(scaled, axis=1))
 
 
-def _read_slice(data: h5py.Dataset, lines: ImageLines, number: int) -> SliceSamples:
+def _read_slice(data: h5py.Dataset, lines: ImageLines, number: int, timed: bool) -> SliceSamples:
     """Samples of one slice, in file order."""
     path = lines.table.path
     places = np.flatnonzero(lines.slices == number)
@@ -286,10 +317,15 @@ def _read_slice(data: h5py.Dataset, lines: ImageLines, number: int) -> SliceSamp
     if not (lines.is_3d or lines.has_density):
         _check_flat(path, positions)
     reverse = has_flag(heads, "IS_REVERSE")
+    time = sample_times(path, heads, trajectory, ends, lengths) if timed else None
     if reverse.any() and flip_is_needed(kspace, trajectory, ends, lengths, reverse):
         for line in np.flatnonzero(reverse):
             span = slice(ends[line] - lengths[line], ends[line])
             kspace[:, span] = kspace[:, span][:, ::-1]
+            if time is not None:
+                time[span] = time[span][::-1]
+    if any(lines.layout.gradient_delay):
+        trajectory = delayed(path, heads, trajectory, ends, lines.layout.gradient_delay)
     check_energy(path, kspace, trajectory)
     header = lines.header
     return SliceSamples(
@@ -304,6 +340,7 @@ def _read_slice(data: h5py.Dataset, lines: ImageLines, number: int) -> SliceSamp
             )
         ),
         frame=torch.from_numpy(np.repeat(lines.frames[places], lengths)),
+        time=None if time is None else torch.from_numpy(time),
     )
 
 

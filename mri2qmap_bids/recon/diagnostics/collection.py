@@ -17,6 +17,7 @@ from mri2qmap_bids.recon.diagnostics.model import (
     CoilNoise,
     Convergence,
     Diagnostics,
+    Figures,
     Fingerprints,
     PartDiagnostics,
     Plane,
@@ -51,6 +52,7 @@ def diagnose_part(
     dictionary: Dictionary,
     slice_index: int,
     convergence: Convergence | None = None,
+    figures: Figures | None = None,
 ) -> PartDiagnostics:
     """Diagnostics of one slice or volume.
 
@@ -74,6 +76,8 @@ def diagnose_part(
         Index of the slice in the stack; 0 for a volume.
     convergence
         Of the last linear solve.
+    figures
+        Of the scan's quality.
     """
     target = tuple(maps.t1.shape)
     cropped = centre(image, target)
@@ -102,6 +106,7 @@ def diagnose_part(
         residual=residual,
         sampling=_sampling(encoding),
         convergence=convergence,
+        figures=figures,
     )
 
 

@@ -99,6 +99,22 @@ class Convergence:
         return float(np.nanmax(self.energy_left[0], initial=0.0))
 
 
+@dataclass(frozen=True)
+class Figures:
+    """Figures of a scan's quality."""
+
+    snr: float
+    """Median over bright voxels of the first component over the deviation of its error."""
+    acceleration: float
+    """Cells of k-space over those that a frame samples."""
+    condition: float | None
+    """Condition number of the regularised encoding; None: the method solves no linear problem."""
+    displacement: float | None = None
+    """Motion between blocks of frames that the residual tells of [voxel]; None: as above."""
+    delay: float | None = None
+    """Delay of the samples against the trajectory that the residual tells of [sample]; None: as above."""
+
+
 @dataclass(frozen=True, eq=False)
 class CoilNoise:
     """Noise of the receive coils before whitening."""
@@ -119,6 +135,8 @@ class PartDiagnostics:
     sampling: Sampling
     convergence: Convergence | None
     """None: the method solves no linear problem."""
+    figures: Figures | None = None
+    """None: written by a version without them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +211,7 @@ def save_diagnostics(diagnostics: Diagnostics, path: Path) -> None:
         "coverage": part.sampling.coverage,
         "converged": part.convergence is not None and part.convergence.met,
         "n_samples": part.sampling.n_samples,
+        "figures": None if part.figures is None else asdict(part.figures),
         "plan": asdict(diagnostics.plan),
         **{
             key: getattr(diagnostics, key)
@@ -253,6 +272,7 @@ def load_diagnostics(path: Path) -> Diagnostics:
             convergence=Convergence(arrays["energy_left"], facts["converged"])
             if "energy_left" in arrays
             else None,
+            figures=Figures(**facts["figures"]) if facts.get("figures") else None,
         ),
         coil_noise=CoilNoise(**coil_noise) if coil_noise else None,
         plan=Plan(**{**plan, "stages": tuple(Stage(**stage) for stage in plan["stages"])}),

@@ -9,7 +9,12 @@ from mri2qmap_bids.recon.arrays import SampleWeights, SubspaceImage
 from mri2qmap_bids.recon.encoding.forward import Encoding
 from mri2qmap_bids.recon.encoding.frequency_matrices import frequency_pairs, multiply
 from mri2qmap_bids.recon.encoding.nufft import Nufft
-from mri2qmap_bids.recon.encoding.toeplitz import ToeplitzNormal, interleaved_ramp, lag_block
+from mri2qmap_bids.recon.encoding.toeplitz import (
+    SegmentedNormal,
+    ToeplitzNormal,
+    interleaved_ramp,
+    lag_block,
+)
 
 _FREQUENCIES_AT_ONCE = 1 << 18
 # Density relative to the level below which a frequency counts as not sampled.
@@ -46,7 +51,7 @@ class Circulant:
 
 def circulant_of(
     encoding: Encoding,
-    operator: ToeplitzNormal | None = None,
+    operator: ToeplitzNormal | SegmentedNormal | None = None,
     weights: SampleWeights | None = None,
 ) -> Circulant:
     """The circulant operator nearest to A^H W A (in the Frobenius norm).
@@ -57,7 +62,7 @@ def circulant_of(
         C_ij(g) = N^-1 sum over lags n of p_ij(n) w(n) exp(-2 pi i g n / N),
         w(n) = sum over coils and voxels of conj(S_c(r + n)) S_c(r),
 
-    N the number of voxels. It is Hermitian and positive like A^H A itself.
+    N the number of voxels. It is Hermitian and positive like A^H A itself. Off-resonance is left out.
 
     Parameters
     ----------

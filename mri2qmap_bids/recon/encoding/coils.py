@@ -1,6 +1,7 @@
 """Receive coils: compression and sensitivity estimation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.arrays import CoilMaps, KSpace, SampleWeights, Trajectory, VirtualKSpace
 from mri2qmap_bids.recon.encoding.nufft import Nufft
+from mri2qmap_bids.recon.encoding.off_resonance import OffResonance, SegmentedNufft
 
 # The calibration region is solved for on a grid larger by this factor, as its edge is unreliable.
 _MARGIN = 4 / 3
@@ -70,6 +72,7 @@ def estimate_sensitivities(
     shape: Sequence[int],
     n_centre: int = 24,
     n_kernel: int = 5,
+    field: OffResonance | None = None,
 ) -> CoilMaps:
     """Coil sensitivities from the centre of k-space of any trajectory, by ESPIRiT.
 
@@ -97,6 +100,8 @@ def estimate_sensitivities(
         Matrix size of the centre of k-space along every axis.
     n_kernel
         Patch size along every axis.
+    field
+        Off-resonance of the samples on the image grid; None: none.
 
     Returns
     -------
@@ -109,7 +114,7 @@ def estimate_sensitivities(
     without image-domain kernels), doi:10.48550/arXiv.2302.13431; Pruessmann et al. 2001
     (conjugate gradients), doi:10.1002/mrm.1241.
     """
-    centre = calibration_region(kspace, omega, contrast, shape, n_centre)
+    centre = calibration_region(kspace, omega, contrast, shape, n_centre, field)
     grid = tuple(centre.shape[1:])
     eigenvalues, vectors = _eigen(_kernel_covariance(centre, n_kernel))
     maps = vectors[..., -1].movedim(-1, 0)
@@ -128,6 +133,7 @@ def calibration_region(
     contrast: SampleWeights | Tensor,
     shape: Sequence[int],
     n_centre: int,
+    field: OffResonance | None = None,
 ) -> CoilMaps:
     """Centre of k-space on a Cartesian grid, origin at floor(n / 2), shape (coil, *grid)."""
     low = tuple(min(round(n_centre * _MARGIN), n) for n in shape)
@@ -136,11 +142,20 @@ def calibration_region(
     if inside.numel() == 0:
         raise RawDataError("coil sensitivities need samples at the centre of k-space, found none")
     omega, weight = omega[inside] * scale, contrast[inside]
-    adjoint = Nufft(omega, low).adjoint
-    target = torch.stack([adjoint(samples[inside] * weight) for samples in kspace])
-    # F^H W F is a convolution: multiplication by the spectrum of its kernel replaces both transforms.
-    kernel = Nufft(omega, tuple(2 * n for n in low)).adjoint(weight.abs().square())
-    images = _solve(torch.fft.fftn(torch.fft.ifftshift(kernel)).real, target)
+    nufft = Nufft(omega, low)
+    transform: Nufft | SegmentedNufft = nufft
+    if field is not None:
+        coarse_field = _sampled(field.field, low)
+        part = OffResonance(coarse_field, field.times, field.index[inside])
+        transform = SegmentedNufft(nufft, part)
+    target = torch.stack([transform.adjoint(samples[inside] * weight) for samples in kspace])
+    if field is None:
+        # F^H W F is a convolution: multiplication by the spectrum of its kernel replaces both transforms.
+        kernel = Nufft(omega, tuple(2 * n for n in low)).adjoint(weight.abs().square())
+        normal = partial(_convolved, torch.fft.fftn(torch.fft.ifftshift(kernel)).real)
+    else:
+        normal = partial(_transformed, transform, weight.abs().square())
+    images = _solve(normal, target)
     axes = tuple(range(1, images.ndim))
     centre: Tensor = torch.fft.fftn(torch.fft.ifftshift(images, axes), dim=axes)
     centre = torch.fft.fftshift(centre, axes)
@@ -150,17 +165,38 @@ def calibration_region(
     return centre
 
 
-def _solve(spectrum: Tensor, target: CoilMaps) -> CoilMaps:
-    """Conjugate gradients for a convolution on the doubled grid, separately for every coil."""
+def _convolved(spectrum: Tensor, images: CoilMaps) -> CoilMaps:
+    """A convolution on the doubled grid."""
+    axes = tuple(range(1, images.ndim))
+    padded = torch.fft.fftn(images, s=tuple(spectrum.shape), dim=axes)
+    convolved: Tensor = torch.fft.ifftn(padded * spectrum, dim=axes)
+    return convolved[(slice(None), *(slice(n) for n in images.shape[1:]))]
+
+
+def _transformed(
+    transform: Nufft | SegmentedNufft, weights: SampleWeights, images: CoilMaps
+) -> CoilMaps:
+    """F^H W F of every coil by the transforms themselves."""
+    return torch.stack([transform.adjoint(weights * transform.forward(image)) for image in images])
+
+
+def _sampled(field: Tensor, low: Sequence[int]) -> Tensor:
+    """A field at the voxels of a coarser grid over the same field of view, both with origin floor(n / 2)."""
+    for axis, (n, coarse) in enumerate(zip(field.shape, low, strict=True)):
+        place = (torch.arange(coarse, device=field.device) - coarse // 2) * (n / coarse) + n // 2
+        field = field.index_select(axis, place.round().long().clamp(0, n - 1))
+    return field
+
+
+def _solve(normal: Callable[[CoilMaps], CoilMaps], target: CoilMaps) -> CoilMaps:
+    """Conjugate gradients, separately for every coil."""
     axes = tuple(range(1, target.ndim))
-    cropped = (slice(None), *(slice(n) for n in target.shape[1:]))
     images, residual, direction = torch.zeros_like(target), target, target
     energy = residual.abs().square().sum(axes, keepdim=True)
     # A converged coil is not updated further: steps from rounding errors would diverge.
     enough = 1e-10 * energy
     for _ in range(_N_ITERATIONS):
-        padded = torch.fft.fftn(direction, s=tuple(spectrum.shape), dim=axes)
-        applied = torch.fft.ifftn(padded * spectrum, dim=axes)[cropped]
+        applied = normal(direction)
         curvature = (direction.conj() * applied).real.sum(axes, keepdim=True)
         moving = (energy > enough) & (curvature > 0)
         step = torch.where(moving, energy / curvature, 0)

@@ -15,6 +15,7 @@ from mri2qmap_bids.recon.arrays import (
     Trajectory,
 )
 from mri2qmap_bids.recon.encoding.nufft import Nufft
+from mri2qmap_bids.recon.encoding.off_resonance import OffResonance, SegmentedNufft
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,8 @@ class Encoding:
     """Temporal basis Phi, shape (frame, rank)."""
     coils: CoilMaps
     """Sensitivities S, shape (coil, *space)."""
+    field: OffResonance | None = None
+    """Off-resonance during the readout; None: none."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -36,8 +39,16 @@ class Encoding:
         return tuple(self.coils.shape[1:])
 
 
+def transform_of(encoding: Encoding) -> Nufft | SegmentedNufft:
+    """F: the non-uniform Fourier transform, with the phase of off-resonance where there is a field."""
+    nufft = Nufft(encoding.omega, encoding.shape)
+    return nufft if encoding.field is None else SegmentedNufft(nufft, encoding.field)
+
+
 def forward(encoding: Encoding, image: SubspaceImage) -> KSpace:
     """K-space of every coil, y_c(j) = sum_r Phi(t_j, r) sum_p S_c(p) x_r(p) exp(-i omega_j p).
+
+    With a field f every voxel's term has the factor exp(-2 pi i f(p) tau_j), tau_j the time of the sample.
 
     Parameters
     ----------
@@ -55,7 +66,7 @@ def forward(encoding: Encoding, image: SubspaceImage) -> KSpace:
 
 def forward_by_coil(encoding: Encoding, image: SubspaceImage) -> Iterator[torch.Tensor]:
     """:func:`forward`, one coil's samples after the other, to save memory."""
-    nufft = Nufft(encoding.omega, encoding.shape)
+    nufft = transform_of(encoding)
     for coil in encoding.coils:
         yield _forward_coil(encoding, nufft, image, coil)
 
@@ -78,7 +89,7 @@ def adjoint(
     -------
     Subspace image, shape (rank, *space).
     """
-    nufft = Nufft(encoding.omega, encoding.shape)
+    nufft = transform_of(encoding)
     image = torch.zeros(
         (encoding.basis.shape[1], *encoding.shape),
         dtype=torch.complex64,
@@ -103,7 +114,7 @@ def normal(
     weights
         Diagonal of W, shape (sample,); None is the identity.
     """
-    nufft = Nufft(encoding.omega, encoding.shape)
+    nufft = transform_of(encoding)
     result = torch.zeros_like(image)
     for coil in encoding.coils:
         samples = _forward_coil(encoding, nufft, image, coil)
@@ -112,7 +123,7 @@ def normal(
 
 
 def _forward_coil(
-    encoding: Encoding, nufft: Nufft, image: SubspaceImage, coil: torch.Tensor
+    encoding: Encoding, nufft: Nufft | SegmentedNufft, image: SubspaceImage, coil: torch.Tensor
 ) -> torch.Tensor:
     samples = torch.zeros(len(encoding.omega), dtype=torch.complex64, device=image.device)
     for component, course in zip(image, encoding.basis.T, strict=True):
@@ -122,7 +133,7 @@ def _forward_coil(
 
 def _add_adjoint_coil(
     encoding: Encoding,
-    nufft: Nufft,
+    nufft: Nufft | SegmentedNufft,
     samples: torch.Tensor,
     weights: SampleWeights | None,
     coil: torch.Tensor,

@@ -1,7 +1,7 @@
 """The normal operator A^H W A as convolutions (Toeplitz embedding)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from mri2qmap_bids.recon.encoding.frequency_matrices import (
     widened,
 )
 from mri2qmap_bids.recon.encoding.nufft import Nufft
+from mri2qmap_bids.recon.encoding.off_resonance import segments, wave_of
 
 Storage = Literal["single", "half", "host"]
 """Storage of the kernels: on the device in single or half precision, or in the host's memory."""
@@ -169,6 +170,73 @@ def _padded(images: torch.Tensor, grid: tuple[int, ...]) -> torch.Tensor:
 def _part(shape: tuple[int, ...]) -> tuple[Any, ...]:
     """The image's voxels in an array on the larger grid."""
     return (..., *(slice(n) for n in shape))
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentedNormal:
+    """A^H W A with off-resonance: sum_l D_l^H N_l D_l, D_l = exp(-2 pi i f tau_l)."""
+
+    terms: tuple[ToeplitzNormal, ...]
+    """N_l, with the samples weighted by the segment's coefficients."""
+    field: torch.Tensor
+    """f [Hz], shape (*space)."""
+    centres: torch.Tensor
+    """tau_l [s], shape (segment,)."""
+
+    def grids(self, pair: int, device: torch.device) -> dict[tuple[int, ...], torch.Tensor]:
+        """A pair's spectrum, that of A^H W A without off-resonance."""
+        total, *others = (term.grids(pair, device) for term in self.terms)
+        for grids in others:
+            for parity, values in grids.items():
+                total[parity] += values
+        return total
+
+
+def segmented_normal(
+    encoding: Encoding,
+    weights: SampleWeights | None = None,
+    storage: Storage = "single",
+    by_blocks: bool = False,
+    coils_at_once: int = 1,
+) -> SegmentedNormal:
+    """A^H W A of an encoding with off-resonance, one set of kernels for each time segment.
+
+    Between two voxels the phase of a sample is exp(-2 pi i (f(r) - f(r')) t) = sum_l c_l(t)
+    exp(-2 pi i f(r) tau_l) exp(2 pi i f(r') tau_l), with c_l real and fitted to all differences of
+    frequency; so L segments need L sets of kernels and not L^2.
+
+    Parameters
+    ----------
+    encoding
+        The operator A, with a field.
+    weights, storage, by_blocks, coils_at_once
+        As of :func:`toeplitz_normal`.
+
+    References
+    ----------
+    Fessler et al., Toeplitz-based iterative image reconstruction for MRI with correction for magnetic
+    field inhomogeneity (2005), doi:10.1109/TSP.2005.853152.
+    """
+    field = encoding.field
+    assert field is not None
+    low, high = field.limits
+    parts = segments(field.times, low - high, high - low)
+    without = replace(encoding, field=None)
+    terms = []
+    for coefficients in parts.coefficients.real:
+        own = coefficients[field.index]
+        own = own if weights is None else own * weights
+        terms.append(toeplitz_normal(without, own, storage, by_blocks, coils_at_once))
+    return SegmentedNormal(tuple(terms), field.field, parts.centres)
+
+
+def apply_segmented(operator: SegmentedNormal, image: SubspaceImage) -> SubspaceImage:
+    """A^H W A x; see :class:`SegmentedNormal`."""
+    result = torch.zeros_like(image)
+    for term, centre in zip(operator.terms, operator.centres, strict=True):
+        wave = wave_of(operator.field, centre)
+        result += wave.conj() * apply(term, image * wave)
+    return result
 
 
 class _Whole:

@@ -59,6 +59,10 @@ class ProblemSize:
     """Whether the temporal basis is real."""
     n_fields: int = 1
     """Transmit fields of the dictionary; a voxel is compared with the atoms of one."""
+    n_segments: int = 1
+    """Time segments of the encoding; 1 without correction of off-resonance."""
+    n_normal_segments: int = 1
+    """Time segments of A^H A by convolutions."""
 
     @property
     def n_voxels(self) -> int:
@@ -312,7 +316,13 @@ class _Account:
         )
         if self.plan.normal != "toeplitz" or not self.work.n_normal:
             return 0.0
-        return float(2**self.dim) * self.size.n_pairs * self.size.n_frequencies * number
+        return (
+            self.size.n_normal_segments
+            * 2.0**self.dim
+            * self.size.n_pairs
+            * self.size.n_frequencies
+            * number
+        )
 
     @property
     def kernels_on_host(self) -> float:
@@ -322,7 +332,7 @@ class _Account:
     def resident(self) -> float:
         """Kernels on the device while A^H A is applied."""
         if self.plan.storage == "host":
-            return 2 * self.kernel_bytes / float(2**self.dim)
+            return 2 * self.kernel_bytes / (2.0**self.dim * self.size.n_normal_segments)
         return self.kernel_bytes
 
     @property
@@ -343,7 +353,7 @@ class _Account:
         return n * math.log2(max(n, 2)) / self.machine.rates.fft
 
     def nufft(self) -> float:
-        """Seconds of one non-uniform transform."""
+        """Seconds of one non-uniform transform, without off-resonance."""
         return self.size.n_samples / self.machine.rates.spread + self.fft(self.oversampling)
 
     def stage(self, name: str, device: float, seconds: float, host: float = 0.0) -> Stage:
@@ -372,7 +382,7 @@ class _Account:
         doubled = 2**self.dim * self.size.n_voxels * _COMPLEX
         space = max(self.fine_grid, 1.5 * doubled) + 2 * self.image + 3 * self.one_coil
         # The data twice, their noise, and the prediction of the image.
-        seconds = 4 * self.size.n_coils * self.size.rank * self.nufft()
+        seconds = 4 * self.size.n_coils * self.size.rank * self.size.n_segments * self.nufft()
         seconds += _DENSITY_PASSES * self.size.n_samples / self.machine.rates.spread
         return self.stage("adjoint of the data", self.fixed + space, seconds)
 
@@ -388,7 +398,9 @@ class _Account:
         kernel_memory = 0.0 if self.plan.storage == "host" else self.kernel_bytes
         space += self.fixed + self.image + kernel_memory + 3 * self.one_coil
         # Once with the samples weighted by their density, once by their variance.
-        return self.stage("Toeplitz kernels", space, 2 * size.n_pairs * each)
+        return self.stage(
+            "Toeplitz kernels", space, 2 * size.n_normal_segments * size.n_pairs * each
+        )
 
     def solver(self) -> Stage:
         size, plan, rates = self.size, self.plan, self.machine.rates
@@ -405,7 +417,7 @@ class _Account:
             space = self.fine_grid + 3 * self.image + 3 * self.one_coil
         split = self.work.split(size) if self.work.split else SplitCost(0.0, 0.0, 0.0)
         # The preconditioner transforms one grid of every coil, and one more.
-        once *= 1 + (1 + 1 / size.n_coils) / 2**self.dim
+        once *= 1 + (1 + 1 / size.n_coils) / (2**self.dim * size.n_normal_segments)
         seconds = self.work.n_normal * once + self.work.n_prox * split.moved / rates.stream
         return self.stage("solve", self.state + split.resident + max(space, split.scratch), seconds)
 
@@ -413,7 +425,7 @@ class _Account:
         """Seconds of A^H A once."""
         size, rates = self.size, self.machine.rates
         if self.plan.normal != "toeplitz":
-            return 2 * size.n_coils * size.rank * self.nufft()
+            return 2 * size.n_coils * size.rank * size.n_segments * self.nufft()
         passes = float(size.n_coils * 2**self.dim)
         if self.machine.is_gpu:
             # Pair by pair: every product is read and written anew.
@@ -427,7 +439,8 @@ class _Account:
         each = transforms / rates.fft + moved * size.n_frequencies / rates.stream
         batches = float(2**self.dim) * math.ceil(size.n_coils / self.plan.coils_at_once)
         overhead = batches * n_operations * _OPERATION
-        return float(passes * each + overhead + self.kernels_on_host / rates.link)
+        segments = size.n_normal_segments
+        return float(segments * (passes * each + overhead) + self.kernels_on_host / rates.link)
 
     def denoiser(self) -> Stage:
         size = self.size

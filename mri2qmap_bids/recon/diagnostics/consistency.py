@@ -1,0 +1,126 @@
+"""What the residual of the samples tells of motion and of errors of the trajectory."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mri2qmap_bids.recon.arrays import SubspaceImage, Trajectory
+from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil
+
+logger = logging.getLogger(__name__)
+
+_N_BLOCKS = 20
+# A step between neighbouring samples this many times the median one is a new readout.
+_JUMP = 4.0
+# Displacement [voxel] and delay [sample] from which a warning is logged.
+_MOVED, _DELAYED = 0.5, 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class Consistency:
+    """Displacements and delays that would lower the residual, to first order."""
+
+    displacements: NDArray[np.float32]
+    """Of the object in blocks of frames, relative to their median, shape (block, dim), along (z,) y, x [voxel]."""
+    delays: NDArray[np.float32]
+    """Of the samples relative to the trajectory, along (z,) y, x [sample]."""
+
+    @property
+    def moved(self) -> float:
+        """Largest displacement between two blocks [voxel]."""
+        spread = self.displacements.max(0) - self.displacements.min(0)
+        return float(np.linalg.norm(spread))
+
+    @property
+    def delay(self) -> float:
+        """Largest delay along an axis [sample]."""
+        return float(np.abs(self.delays).max())
+
+
+def consistency_of(encoding: Encoding, image: SubspaceImage, samples: torch.Tensor) -> Consistency:
+    """Fit small displacements and delays to the residual of one coil.
+
+    An object that moved by d gives y = exp(-i omega d) A x, so y - A x = -i (omega d) A x to first order.
+    Samples that lag the trajectory by s give y - A x = -s (d omega / d j) dA x / d omega. Both are
+    least-squares fits with one number per axis. The image has been fitted to the same samples and
+    contains part of the error: values are lower bounds.
+
+    Parameters
+    ----------
+    encoding
+        A of one coil.
+    image
+        x, shape (rank, *space).
+    samples
+        y of that coil, shape (sample,).
+    """
+    predicted = next(forward_by_coil(encoding, image))
+    rest = samples - predicted
+    omega = encoding.omega
+    n_frames = len(encoding.basis)
+    n_blocks = min(_N_BLOCKS, n_frames)
+    block = encoding.frame * n_blocks // n_frames
+    slopes = -1j * omega * predicted[:, None]
+    # The outermost samples are noise, and large displacements are not linear there.
+    inner = torch.linalg.vector_norm(omega, dim=1) < torch.pi / 4
+    moves = torch.stack(
+        [_fit(slopes[m], rest[m]) for m in (inner & (block == b) for b in range(n_blocks))]
+    )
+    moves = moves - moves.median(0).values
+    speed, within = _speed(omega, encoding.frame)
+    axes = []
+    for axis, n in enumerate(encoding.shape):
+        view = [-1 if a == axis else 1 for a in range(len(encoding.shape))]
+        place = (torch.arange(n, device=omega.device) - n // 2).view(view)
+        derivative = -1j * next(forward_by_coil(encoding, image * place))
+        axes.append(-speed[:, axis] * derivative)
+    columns = torch.stack(axes, 1)
+    return Consistency(
+        moves.float().cpu().numpy(), _fit(columns[within], rest[within]).float().cpu().numpy()
+    )
+
+
+def warn_of_inconsistency(found: Consistency) -> None:
+    """Say that the object moved or that the samples lag the trajectory, if they do."""
+    if found.moved >= _MOVED:
+        logger.warning(
+            "The samples look as if the object had moved by about %.1f voxels during the scan",
+            found.moved,
+        )
+    if found.delay >= _DELAYED:
+        words = ", ".join(
+            f"{value:+.2f} along {axis}"
+            for axis, value in zip("xyz", found.delays[::-1], strict=False)
+        )
+        logger.warning(
+            "The samples look as if they lagged the trajectory, by more than %s samples: a delay of the gradients, "
+            "which MRFGradientDelay in the sidecar corrects, or another error of the trajectory",
+            words,
+        )
+
+
+def _fit(columns: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
+    """Real least squares: argmin over d of |rest - columns d|^2, shape (dim,)."""
+    matrix = (columns.mH @ columns).real.double()
+    target = (columns.mH @ rest).real.double()
+    ridge = 1e-9 * matrix.diagonal().sum().clamp_min(1e-30)
+    solved: torch.Tensor = torch.linalg.solve(
+        matrix + ridge * torch.eye(len(matrix), device=matrix.device), target
+    )
+    return solved
+
+
+def _speed(omega: Trajectory, frame: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """d omega / d j [rad/voxel] by central differences, and the samples that have both neighbours."""
+    steps = omega[1:] - omega[:-1]
+    length = torch.linalg.vector_norm(steps, dim=1)
+    usual = length[:: len(length) // 1_000_000 + 1].median()
+    joined = (frame[1:] == frame[:-1]) & (length <= _JUMP * usual)
+    within = torch.zeros(len(omega), dtype=torch.bool, device=omega.device)
+    within[1:-1] = joined[1:] & joined[:-1]
+    speed = torch.zeros_like(omega)
+    speed[1:-1] = (omega[2:] - omega[:-2]) / 2
+    return speed, within

@@ -1,0 +1,91 @@
+"""Figures of a scan's quality: signal-to-noise ratio, acceleration, condition of the encoding."""
+
+import math
+
+import torch
+
+from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
+from mri2qmap_bids.recon.encoding.circulant import Circulant
+from mri2qmap_bids.recon.encoding.forward import Encoding
+from mri2qmap_bids.recon.frequency import frequency_axes
+
+# Beyond this single precision tells no difference.
+_WORST = 1e4
+_MOST_FRAMES = 16
+_MOST_FREQUENCIES = 20_000
+# Voxels below this fraction of the bright voxels do not count as tissue.
+_DARK = 0.15
+
+
+def signal_to_noise(image: SubspaceImage, deviation: NoiseDeviation) -> float:
+    """Median over bright voxels of |x_1| / s_1, the first component over the deviation of its error.
+
+    Parameters
+    ----------
+    image
+        x, shape (rank, *space).
+    deviation
+        Of the error in the real and the imaginary part of every component, shape (rank,).
+    """
+    magnitude = image[0].abs().flatten()
+    sample = magnitude[:: len(magnitude) // 1_000_000 + 1]
+    bright = sample[sample > _DARK * torch.quantile(sample, 0.98)]
+    if not len(bright):
+        return 0.0
+    return float(bright.median() / deviation[0].clamp_min(torch.finfo(torch.float32).tiny))
+
+
+def acceleration(encoding: Encoding) -> float:
+    """Cells of the grid's k-space, in the ellipsoid, over those that a frame samples; at least 1.
+
+    The mean over frames that are evenly spread.
+
+    Parameters
+    ----------
+    encoding
+        A.
+    """
+    shape, omega = encoding.shape, encoding.omega
+    sizes = torch.tensor(shape, device=omega.device)
+    n_frames = len(encoding.basis)
+    volume = {2: math.pi / 4, 3: math.pi / 6}[len(shape)] * math.prod(shape)
+    shares = []
+    for frame in range(0, n_frames, max(1, math.ceil(n_frames / _MOST_FRAMES))):
+        cell = torch.round(omega[encoding.frame == frame] / (2 * torch.pi) * sizes).long()
+        if len(cell):
+            shares.append(len(torch.unique(cell, dim=0)) / volume)
+    return 1 / min(1.0, sum(shares) / len(shares)) if shares else float("inf")
+
+
+def condition(circulant: Circulant, penalty: torch.Tensor) -> float:
+    """Condition number of the regularised encoding, from the circulant matrix nearest to A^H W A.
+
+    sqrt(largest / least) eigenvalue of C(g) + L(g) over the frequencies g within the ellipsoid of k-space, the first
+    percentile standing for the least: an error of the samples grows in the image by at most about this factor.
+
+    Parameters
+    ----------
+    circulant
+        C.
+    penalty
+        L, of every component and frequency, shape (rank, *space).
+    """
+    rank, upper = circulant.rank, circulant.upper
+    axes = frequency_axes(tuple(upper.shape[1:]), upper.device)
+    radius = torch.zeros(upper.shape[1:], device=upper.device)
+    for axis in axes:
+        radius = radius + (2 * axis).square()
+    places = torch.nonzero(radius.flatten() <= 1).flatten()
+    places = places[:: len(places) // _MOST_FREQUENCIES + 1]
+    values = upper.flatten(1)[:, places].T
+    matrices = values.new_zeros((len(places), rank, rank))
+    rows = [(i, j) for j in range(rank) for i in range(j + 1)]
+    for pair, (i, j) in enumerate(rows):
+        matrices[:, i, j] = values[:, pair]
+        matrices[:, j, i] = values[:, pair].conj()
+    own = penalty.expand(rank, *upper.shape[1:]).flatten(1).to(upper.device)[:, places]
+    matrices += torch.diag_embed(own.T).to(matrices.dtype)
+    eigenvalues = torch.linalg.eigvalsh(matrices.to(torch.complex128)).float()
+    least = float(torch.quantile(eigenvalues[:, 0], 0.01))
+    largest = float(eigenvalues[:, -1].max())
+    return min(_WORST, math.sqrt(largest / max(least, largest / _WORST**2)))

@@ -1,0 +1,61 @@
+"""Displacements and delays from the residual of a known image."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mri2qmap_bids.recon.diagnostics.consistency import consistency_of, warn_of_inconsistency
+from mri2qmap_bids.recon.encoding.forward import Encoding, forward
+
+N, N_FRAMES, N_SAMPLES = 24, 40, 300
+
+
+@pytest.fixture(scope="module")
+def case():
+    """A spiral encoding and a smooth image."""
+    turn = torch.linspace(0, 1, N_SAMPLES)
+    golden = torch.arange(N_FRAMES)[:, None] * 2.4
+    angle = 2 * torch.pi * 6 * turn + golden
+    omega = 3 * turn[None, :, None] * torch.stack([angle.sin(), angle.cos()], -1)
+    generator = torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(N_FRAMES, 2, generator=generator))[0]
+    y, x = torch.meshgrid(torch.arange(N) - 12.0, torch.arange(N) - 12.0, indexing="ij")
+    blob = torch.exp(-((x - 2) ** 2 + (y + 1) ** 2 / 2) / 18)
+    image = torch.stack([blob, 0.3 * blob * x / 5]).to(torch.complex64)
+    frames = torch.arange(N_FRAMES).repeat_interleave(N_SAMPLES)
+    coils = torch.ones(1, N, N, dtype=torch.complex64)
+    return Encoding(omega.reshape(-1, 2).contiguous(), frames, basis, coils), image
+
+
+def test_a_consistent_scan_has_neither(case, caplog):
+    encoding, image = case
+    found = consistency_of(encoding, image, forward(encoding, image)[0])
+    assert found.moved < 0.01
+    assert found.delay < 0.01
+    warn_of_inconsistency(found)
+    assert not caplog.text
+
+
+def test_a_displacement_is_that_of_the_object(case, caplog):
+    encoding, image = case
+    samples = forward(encoding, image)[0]
+    shift = torch.tensor([0.2, -0.5]) * (encoding.frame >= 30)[:, None]
+    moved = samples * torch.exp(-1j * (encoding.omega * shift).sum(1))
+    found = consistency_of(encoding, image, moved)
+    np.testing.assert_allclose(found.displacements[0], [0, 0], atol=0.01)
+    np.testing.assert_allclose(found.displacements[-1], [0.2, -0.5], atol=0.05)
+    warn_of_inconsistency(found)
+    assert "had moved by about 0.5 voxels" in caplog.text
+
+
+def test_a_delay_is_that_of_the_samples(case, caplog):
+    encoding, image = case
+    lines = encoding.omega.view(N_FRAMES, N_SAMPLES, 2)
+    late = lines - 0.2 * torch.gradient(lines, dim=1)[0]
+    samples = forward(replace(encoding, omega=late.reshape(-1, 2).contiguous()), image)[0]
+    found = consistency_of(encoding, image, samples)
+    np.testing.assert_allclose(found.delays, [0.2, 0.2], atol=0.03)
+    warn_of_inconsistency(found)
+    assert "MRFGradientDelay" in caplog.text
