@@ -1,13 +1,43 @@
 #!/bin/sh
-# Everything that wants a GPU, in one command: tests, the subspace problem, the whole scan under
-# 80, 24, 16 and 12 GB. Tables go to the folder given.
+# What wants a GPU, in parts of a minute or two, the most telling first; each part prints as it ends and has
+# a file of its own, so nothing is lost if the machine goes away.
 #
-#   sh benchmarks/speed/gpu.sh benchmarks/speed/gpu [python]
-set -eu
+#   sh benchmarks/speed/gpu.sh OUT [SECONDS in all, default 800] [PYTHON]
+#
+# DEVICE=cpu MATRIX=32 SMALL=24 tries the same parts on a CPU.
+set -u
 OUT=$1
-PYTHON=${2:-python}
+LIMIT=${2:-800}
+PYTHON=${3:-python}
+DEVICE=${DEVICE:-cuda}
+MATRIX=${MATRIX:-220}
+SMALL=${SMALL:-112}
+END=$(($(date +%s) + LIMIT))
 mkdir -p "$OUT"
-"$PYTHON" -c "import torch, cufinufft; print(torch.cuda.get_device_name())" | tee "$OUT/device.txt"
-"$PYTHON" -m pytest -q -m gpu tests 2>&1 | tee "$OUT/tests.txt"
-BENCHMARK_DEVICE=cuda "$PYTHON" -m benchmarks.speed.peers "$OUT/peers.md" --engines mri2qmap
-"$PYTHON" -m benchmarks.speed.full_size "$OUT/full_size.md" --device cuda --gpu-mem 80 24 16 12
+
+# part NAME SECONDS COMMAND...: run within its own limit and what remains of that in all.
+part() {
+    name=$1 most=$2
+    shift 2
+    remaining=$((END - $(date +%s)))
+    if [ "$remaining" -lt 5 ]; then
+        echo "== $name: not begun, no time remains" | tee "$OUT/$name.txt"
+        return
+    fi
+    [ "$most" -gt "$remaining" ] && most=$remaining
+    begin=$(date +%s)
+    # The exit status of the command, not of tee.
+    { timeout "$most" "$@" 2>&1; echo "exit status $?"; } | tee "$OUT/$name.txt"
+    echo "== $name: $(($(date +%s) - begin)) s of at most $most"
+}
+
+part device 30 "$PYTHON" -c "import torch; print(torch.__version__, torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU')"
+part normal 90 "$PYTHON" -m benchmarks.speed.normal "$OUT/normal.md" --device "$DEVICE"
+part full_size 240 "$PYTHON" -m benchmarks.speed.full_size "$OUT/full_size.md" --device "$DEVICE" --matrix "$MATRIX"
+part tests 150 "$PYTHON" -m pytest -q -m gpu tests
+part two_millimetres 60 "$PYTHON" -m benchmarks.speed.full_size "$OUT/two_millimetres.md" --device "$DEVICE" --matrix "$SMALL"
+for gigabytes in 24 16 12; do
+    part "memory_$gigabytes" 120 "$PYTHON" -m benchmarks.speed.full_size "$OUT/memory_$gigabytes.md" \
+        --device "$DEVICE" --matrix "$MATRIX" --gpu-mem "$gigabytes"
+done
+part peers 90 env BENCHMARK_DEVICE="$DEVICE" "$PYTHON" -m benchmarks.speed.peers "$OUT/peers.md" --engines mri2qmap

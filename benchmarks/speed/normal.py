@@ -1,6 +1,6 @@
-"""A^H A once: time, operations and bytes, of two checkouts side by side.
+"""A^H A once: time, operations and bytes, also of two checkouts side by side.
 
-python -m benchmarks.speed.normal OTHER benchmarks/speed/normal.md [--device cpu] [--threads 1 2]
+python -m benchmarks.speed.normal benchmarks/speed/normal.md [--other OTHER] [--device cpu] [--threads 1 2]
 
 OTHER is the folder of another checkout of this repository. Each size is run by both, in turn, in
 processes of their own. The floor is the transforms alone plus one read of every kernel and one read and
@@ -77,8 +77,8 @@ def shortest(work: Callable[[], object], device: str, repeats: int = 4) -> float
 def main() -> None:
     """Run all sizes by both checkouts and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("other", type=Path)
     parser.add_argument("table", type=Path)
+    parser.add_argument("--other", type=Path)
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -103,7 +103,8 @@ def main() -> None:
     ]
     for shape, rank, n_coils in SIZES:
         for threads in words.threads:
-            for name, folder in (("before", words.other), ("after", here)):
+            versions = [("before", words.other)] if words.other else []
+            for name, folder in (*versions, ("now", here)):
                 row = _row(folder, (shape, rank, n_coils, threads), words.device)
                 voxels = " x ".join(map(str, shape))
                 times = [f"{row[key]:.3f}" for key in ("time", "transforms", "floor")]
@@ -114,7 +115,7 @@ def main() -> None:
 
 
 def _row(folder: Path, what: object, device: str) -> dict[str, float]:
-    script = [sys.executable, __file__, str(folder), "-"]
+    script = [sys.executable, __file__, "-"]
     output = subprocess.run(
         [*script, "--device", device, "--one", json.dumps(what)],
         env=os.environ | {"PYTHONPATH": str(folder)},
