@@ -28,6 +28,7 @@ install: $(VENV)/.installed
 
 # torch comes first and pinned: anything unpinned may replace it by another build.
 $(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "Installing into $(VENV): downloads PyTorch and other packages, several gigabytes with CUDA."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt torch
 	$(BIN)/python -m pip install -q -c constraints.txt -e .

@@ -36,13 +36,14 @@ def process_participants(settings: Settings, arguments: argparse.Namespace) -> i
     """
     started = time.perf_counter()
     selection = select(settings)
+    selecting = time.perf_counter() - started
     if arguments.boilerplate_only:
         return write_planned_methods(selection, settings)
     current = () if arguments.force else up_to_date(selection.runs, settings)
     verdicts = log_skipped(current, settings.output_dir)
     selection = replace(selection, runs=tuple(r for r in selection.runs if r not in current))
     if arguments.dry_run:
-        return list_plans(selection, settings, started)
+        return list_plans(selection, settings, selecting)
     counts = Counts(n_failed=len(selection.problems))
     if selection.runs:
         make_writable(settings.output_dir, "the output directory")

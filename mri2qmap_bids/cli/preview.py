@@ -2,7 +2,6 @@
 
 import logging
 import sys
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def list_plans(selection: "Selection", settings: Settings, started: float) -> int:
+def list_plans(selection: "Selection", settings: Settings, selecting: float) -> int:
     """Print every run with its plan, log runs that cannot be processed; return the exit code.
 
     Parameters
@@ -28,18 +27,17 @@ def list_plans(selection: "Selection", settings: Settings, started: float) -> in
         Of the call.
     settings
         Validated.
-    started
-        When the selection began, by ``time.perf_counter``: start-up is the time from then until all modules are
-        imported, and once more that of the imports, which workers repeat.
+    selecting
+        Time that the selection took [s]. The age of this process, once all modules are imported, tells how long
+        start-up takes: all of it for the program, and all but the selection once more for its workers.
     """
-    begin = time.perf_counter()
     from mri2qmap_bids.recon.device import find_device
     from mri2qmap_bids.recon.planning.cost import duration
     from mri2qmap_bids.recon.planning.dictionary_cost import dictionary_stage
+    from mri2qmap_bids.recon.planning.resources import process_seconds
     from mri2qmap_bids.workflow.planning import forecast_of
 
-    now = time.perf_counter()
-    start_up = (now - started) + (now - begin)
+    start_up = 2 * process_seconds() - selecting
     n_failed = len(selection.problems)
     seconds, n_planned, dictionaries = 0.0, 0, set()
     for run in selection.runs:

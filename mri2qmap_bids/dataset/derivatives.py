@@ -131,7 +131,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         sidecar = {
             "Description": output.description,
             "Units": output.unit,
-            "SkullStripped": True,
+            "SkullStripped": False,
             "SpatialReference": "orig" if output.desc is None else reference,
             **shared,
         }
@@ -143,7 +143,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         sidecar = {
             "Description": f"{suffix} image synthesised from the quantitative maps",
             "Units": "arbitrary",
-            "SkullStripped": True,
+            "SkullStripped": False,
             "SpatialReference": reference,
             "Sources": [
                 "bids::" + str(relative_path(document.entities, output.suffix))

@@ -21,7 +21,7 @@ _PASS_BAND = 2 / 3
 def frequency_of_slices(
     b0: NDArray[np.float32] | None, geometry: Geometry, scan: RawScan, device: torch.device
 ) -> list[torch.Tensor | None]:
-    """The off-resonance frequency [Hz] of every slice, or of the volume.
+    """The off-resonance frequency [Hz] of every slice, or of the volume; None where there is none.
 
     Parameters
     ----------
@@ -47,6 +47,8 @@ def frequency_of_slices(
     check(OFF_RESONANCE, b0, "b0 (off-resonance, Hz)")
     if any(part.time is None for part in scan.slices):
         raise ArgumentError("time must be known of every sample to correct off-resonance, got none")
+    if not b0.any():
+        return [None] * (1 if scan.is_3d else geometry.matrix[0])
     field = torch.from_numpy(b0.astype(np.float32)).to(device)
     return [field] if scan.is_3d else list(field)
 

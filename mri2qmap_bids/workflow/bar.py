@@ -47,7 +47,7 @@ def read_states(folder: Path) -> list[RunState]:
 def bar_text(n_done: int, n_runs: int, states: list[RunState], columns: int) -> str:
     """The bar in one line of so many columns.
 
-    >>> bar_text(1, 2, [RunState("sub-02", "lrtv", 0.5, 90)], 80)
+    >>> bar_text(1, 2, [RunState("sub-02", "lrtv", 0.5, 90.0)], 80)
     '[##################------]  75 %  1 of 2 run(s) done; sub-02: lrtv, about 90 s'
     """
     share = min((n_done + sum(state.share for state in states)) / max(n_runs, 1), 1.0)

@@ -84,7 +84,7 @@ def test_every_image_has_a_full_sidecar(tmp_path):
         sidecar = json.loads(Path(str(image).replace(".nii.gz", ".json")).read_text())
         assert sidecar["Description"]
         if not image.name.endswith(("mask.nii.gz", "dseg.nii.gz")):
-            assert sidecar["SkullStripped"] is True
+            assert sidecar["SkullStripped"] is False
             assert sidecar["Sources"]
     t1 = json.loads((tmp_path / relative_path(ENTITIES, "T1map", ".json")).read_text())
     assert t1["Units"] == "s"

@@ -1,5 +1,6 @@
 """The demo: commands of the program, one after the other, up to the first that fails."""
 
+import json
 import subprocess
 
 import pytest
@@ -28,6 +29,18 @@ def test_it_stops_at_the_first_that_fails_and_says_its_code(
         return subprocess.CompletedProcess(command, codes.get(len(calls) - 1, 0))
 
     monkeypatch.setattr(subprocess, "run", run)
+    work, output = tmp_path / "new" / "work", tmp_path / "new" / "derivatives"
+    work.mkdir(parents=True)
+    output.mkdir()
+    (output / "sub-01.html").touch()
+    row = {"run": "sub-01", "T1_MAPE": 1.26, "T2_MAPE": 3.44}
+    rows = [{**row, "tissue": "GM+WM"}, {**row, "tissue": "CSF", "T1_MAPE": 50.0}]
+    (tmp_path / "new" / "scores.json").write_text(json.dumps(rows))
     assert run_demo(tmp_path / "new") == next(iter(codes.values()), 0)
     assert len(calls) == (n_calls or len(demo_commands(tmp_path)))
-    assert ("Scores:" in capsys.readouterr().out) == (not codes)
+    text = capsys.readouterr().out
+    assert text.startswith("The demo downloads nothing")
+    for end in ("Scores:", "sub-01 T1 1.3 %, T2 3.4 %.", f"Report: {output / 'sub-01.html'}"):
+        assert (end in text) == (not codes)
+    assert "50.0" not in text
+    assert work.exists() == bool(codes)

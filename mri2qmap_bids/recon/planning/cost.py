@@ -484,7 +484,7 @@ class _Account:
 def duration(seconds: float) -> str:
     """A time in words.
 
-    >>> duration(7.4), duration(300), duration(9000)
+    >>> duration(7.4), duration(300.0), duration(9000.0)
     ('7 s', '5 min', '2.5 h')
     """
     if seconds < 120:

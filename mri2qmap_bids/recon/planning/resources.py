@@ -3,6 +3,7 @@
 import os
 import resource
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -66,6 +67,23 @@ def peak_memory_gb() -> float:
     """Peak memory of this process so far [GB]."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9
+
+
+def process_seconds(system: Path = Path("/")) -> float:
+    """Time since this process began [s]; its processor time where the system does not tell.
+
+    Parameters
+    ----------
+    system
+        Where ``proc`` lies.
+    """
+    try:
+        # The name of the program, in parentheses, may hold spaces; the start is the 22nd field of the file.
+        stat = (system / "proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        uptime = float((system / "proc/uptime").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return time.process_time()
+    return max(uptime - int(stat[19]) / os.sysconf("SC_CLK_TCK"), 0.0)
 
 
 def _control_groups(system: Path, controller: str) -> Iterator[Path]:

@@ -1,10 +1,15 @@
 """Cores and memory: the least of machine, nested control groups and Slurm job, on made-up file trees."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from mri2qmap_bids.recon.planning.resources import available_cores, available_memory_gb
+from mri2qmap_bids.recon.planning.resources import (
+    available_cores,
+    available_memory_gb,
+    process_seconds,
+)
 
 GB = 1_000_000_000
 JOB = "system.slice/slurmstepd.scope/job_1/step_0"
@@ -89,3 +94,12 @@ def test_a_slurm_job_has_what_it_asked_for(tmp_path, monkeypatch):
     assert memory(**per_core, SLURM_CPUS_ON_NODE="3") == pytest.approx(150 * 2**20 / 1e9)
     # --mem=0 asks for all that the node has.
     assert memory(SLURM_MEM_PER_NODE="0") == memory(SLURM_MEM_PER_NODE="x") == whole
+
+
+def test_the_age_of_a_process_is_the_systems_less_its_start(tmp_path):
+    root = tree(tmp_path, "", {})
+    fields = ["S", *["0"] * 18, str(100 * os.sysconf("SC_CLK_TCK")), "0"]
+    (root / "proc/self/stat").write_text(f"4711 (a) name) {' '.join(fields)}\n")
+    (root / "proc/uptime").write_text("107.25 300.00\n")
+    assert process_seconds(root) == pytest.approx(7.25)
+    assert process_seconds(tmp_path / "nowhere") > 0
