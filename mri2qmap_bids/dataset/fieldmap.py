@@ -80,8 +80,23 @@ def nearest(maps: Sequence[FieldMap], entities: Mapping[str, str]) -> FieldMap |
     return closest
 
 
-def grid_of_scan(lines: ImageLines, matrix: tuple[int, int, int] | None) -> Geometry:
-    """The grid of a scan's maps.
+@dataclass(frozen=True, eq=False)
+class ScanFields:
+    """The fields on the grid of a scan's maps, axes (z, y, x)."""
+
+    b1: NDArray[np.float32] | None
+    """Transmit field relative to nominal; None: no map."""
+    b0: NDArray[np.float32] | None
+    """Off-resonance frequency [Hz]; None: no map."""
+
+
+def fields_of_scan(
+    lines: ImageLines,
+    matrix: tuple[int, int, int] | None,
+    b1_file: Path | None,
+    b0_file: Path | None = None,
+) -> ScanFields:
+    """Read the field maps of a scan.
 
     Parameters
     ----------
@@ -89,8 +104,21 @@ def grid_of_scan(lines: ImageLines, matrix: tuple[int, int, int] | None) -> Geom
         The image lines of the scan.
     matrix
         Voxels of the maps along (z, y, x); None: those of the file.
+    b1_file, b0_file
+        NIfTI files; None: there is none.
+
+    Raises
+    ------
+    SidecarError
+        As :func:`read_transmit_field` and :func:`read_off_resonance` do.
     """
-    return resize(place(lines)[0], matrix, lines.is_3d)
+    if b1_file is None and b0_file is None:
+        return ScanFields(None, None)
+    grid = resize(place(lines)[0], matrix, lines.is_3d)
+    return ScanFields(
+        None if b1_file is None else read_transmit_field(b1_file, grid),
+        None if b0_file is None else read_off_resonance(b0_file, grid),
+    )
 
 
 def read_transmit_field(path: Path, geometry: Geometry) -> NDArray[np.float32]:

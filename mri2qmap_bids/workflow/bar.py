@@ -2,13 +2,13 @@
 
 import shutil
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mri2qmap_bids.recon.planning.cost import duration
+from mri2qmap_bids.workflow.periodic import repeated
 
 _PERIOD = 0.5  # s
 _WIDTH = 24
@@ -74,21 +74,16 @@ def bar(folder: Path, n_runs: int, n_done: Callable[[], int]) -> Iterator[None]:
         How many of them have ended.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    over = threading.Event()
 
     def draw() -> None:
-        while not over.wait(_PERIOD):
-            columns = shutil.get_terminal_size().columns
-            text = bar_text(n_done(), n_runs, read_states(folder), columns)
-            sys.stderr.write(f"\r\x1b[K{text}")
-            sys.stderr.flush()
+        columns = shutil.get_terminal_size().columns
+        text = bar_text(n_done(), n_runs, read_states(folder), columns)
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
 
-    thread = threading.Thread(target=draw, daemon=True, name="bar")
-    thread.start()
     try:
-        yield
+        with repeated(draw, _PERIOD, "bar"):
+            yield
     finally:
-        over.set()
-        thread.join()
         sys.stderr.write("\r\x1b[K")
         sys.stderr.flush()

@@ -101,7 +101,7 @@ class BuildDictionary(_StepOfRun):
         if options.inversion_efficiency == "estimate":
             check_inverted(sequence)
         with no_warnings():  # the reconstruction reads it again
-            b1 = _transmit_field(self.inputs, lines)
+            b1 = _fields(self.inputs, lines, "b1_file").b1
         path = cached_dictionary(
             sequence,
             tissue_grid(options, b1),
@@ -202,18 +202,25 @@ class Reconstruct(_StepOfRun):
         sequence, lines, early = pickle.loads(Path(self.inputs.scan_file).read_bytes())
         with no_warnings():  # the samples are placed again when they are read
             extent = extent_of_lines(lines)
-            b0 = _off_resonance(self.inputs, lines)
+        with heard_warnings() as on_fields:
+            fields = _fields(self.inputs, lines, "b1_file", "b0_file")
         # Refused before the samples are read, if there is no way.
-        plan = plans_with(dictionary, extent, options, limits, span_of(b0))[0]
+        plan = plans_with(dictionary, extent, options, limits, span_of(fields.b0))[0]
         work = method_named(options.method).work(options)
         progress = Progress(schedule_of(plan, work, 1 if extent.is_3d else extent.matrix[0]))
         record = Record(listener=progress)
         with heard_warnings() as late, _shown(progress, self.inputs):
             with record.stage("reading"):
-                scan = read_samples(lines, timed=b0 is not None)
-                b1 = _transmit_field(self.inputs, lines)
+                scan = read_samples(lines, timed=fields.b0 is not None)
             maps, diagnostics = reconstruct_and_diagnose(
-                scan, sequence, options, dictionary, limits, b1, listener=progress, b0=b0
+                scan,
+                sequence,
+                options,
+                dictionary,
+                limits,
+                fields.b1,
+                listener=progress,
+                b0=fields.b0,
             )
         progress.conclude()
         save_maps(maps, cwd / "maps.npz")
@@ -222,7 +229,7 @@ class Reconstruct(_StepOfRun):
             "maps_file": str(cwd / "maps.npz"),
             "diagnostics_file": str(cwd / "diagnostics.npz"),
             "header": lines.header,
-            "warnings": list(dict.fromkeys(early + late)),
+            "warnings": list(dict.fromkeys(early + on_fields + late)),
             "seconds": dict(record.seconds),
             "peak_memory_gb": peak_memory_gb(),
         }
@@ -340,22 +347,13 @@ class WriteDerivatives(_StepOfRun):
         return runtime
 
 
-def _transmit_field(inputs: Any, lines: Any) -> Any:
-    """The B1 map on the grid of a run's maps; None if there is none."""
-    from mri2qmap_bids.dataset.fieldmap import grid_of_scan, read_transmit_field
+def _fields(inputs: Any, lines: Any, *names: str) -> Any:
+    """The fields on the grid of a run's maps, of those inputs among ``b1_file`` and ``b0_file`` that are named."""
+    from mri2qmap_bids.dataset.fieldmap import fields_of_scan
 
-    if not isdefined(inputs.b1_file):
-        return None
-    return read_transmit_field(Path(inputs.b1_file), grid_of_scan(lines, inputs.options.matrix))
-
-
-def _off_resonance(inputs: Any, lines: Any) -> Any:
-    """The B0 map on the grid of a run's maps [Hz]; None if there is none."""
-    from mri2qmap_bids.dataset.fieldmap import grid_of_scan, read_off_resonance
-
-    if not isdefined(inputs.b0_file):
-        return None
-    return read_off_resonance(Path(inputs.b0_file), grid_of_scan(lines, inputs.options.matrix))
+    files = {name: getattr(inputs, name) for name in names}
+    known = {name: Path(file) for name, file in files.items() if isdefined(file)}
+    return fields_of_scan(lines, inputs.options.matrix, known.get("b1_file"), known.get("b0_file"))
 
 
 @contextmanager

@@ -66,23 +66,15 @@ def _read(
     run: MRFRun, settings: Settings
 ) -> "tuple[PulseSequence, ScanExtent, NDArray[np.float32] | None, float]":
     """Pulse sequence, size, transmit field and range of frequencies [Hz]; all faults are found here."""
-    from mri2qmap_bids.dataset.fieldmap import (
-        grid_of_scan,
-        read_off_resonance,
-        read_transmit_field,
-    )
+    from mri2qmap_bids.dataset.fieldmap import fields_of_scan
     from mri2qmap_bids.dataset.sidecar import read_scan
     from mri2qmap_bids.recon.acquisition.extent import extent_of_lines
     from mri2qmap_bids.recon.off_resonance import span_of
 
     sequence, lines = read_scan(run.metadata, run.path)
-    extent, b1, span = extent_of_lines(lines), None, 0.0
-    if run.b1 is not None:
-        b1 = read_transmit_field(run.b1.path, grid_of_scan(lines, settings.recon.matrix))
-    if run.b0 is not None:
-        grid = grid_of_scan(lines, settings.recon.matrix)
-        span = span_of(read_off_resonance(run.b0.path, grid))
-    return sequence, extent, b1, span
+    files = (None if field is None else field.path for field in (run.b1, run.b0))
+    fields = fields_of_scan(lines, settings.recon.matrix, *files)
+    return sequence, extent_of_lines(lines), fields.b1, span_of(fields.b0)
 
 
 @dataclass(frozen=True)

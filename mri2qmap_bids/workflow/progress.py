@@ -3,11 +3,12 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from mri2qmap_bids.recon.planning.cost import duration
 from mri2qmap_bids.recon.planning.schedule import Schedule
+from mri2qmap_bids.workflow.periodic import repeated
 
 logger = logging.getLogger(__name__)
 
@@ -15,6 +16,7 @@ logger = logging.getLogger(__name__)
 _BRIEF = 1.0
 # After so long without a line, a stage says that it is still at work [s].
 _SILENCE = 30.0
+_PERIOD = 0.5  # s
 # The prediction counts as much as this share of the whole, measured; limits of its correction.
 _BELIEF = 0.1
 _LEAST_FACTOR, _MOST_FACTOR = 0.2, 5.0
@@ -135,21 +137,14 @@ class Progress:
         logger.log(level, f"{text}; about %s of its reconstruction remain", *values, remaining)
 
 
-@contextmanager
-def watched(progress: Progress, show: Callable[[], None] | None = None) -> Iterator[None]:
+def watched(
+    progress: Progress, show: Callable[[], None] | None = None
+) -> AbstractContextManager[None]:
     """Let a thread remind of long stages inside the block, and call ``show`` twice a second."""
-    over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.5):
-            progress.remind()
-            if show is not None:
-                show()
+        progress.remind()
+        if show is not None:
+            show()
 
-    thread = threading.Thread(target=watch, daemon=True, name="progress")
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return repeated(watch, _PERIOD, "progress")

@@ -83,17 +83,17 @@ def consistency_of(encoding: Encoding, image: SubspaceImage, samples: torch.Tens
     )
 
 
-def warn_of_inconsistency(found: Consistency) -> None:
+def warn_of_inconsistency(consistency: Consistency) -> None:
     """Say that the object moved or that the samples lag the trajectory, if they do."""
-    if found.moved >= _MOVED:
+    if consistency.moved >= _MOVED:
         logger.warning(
             "The samples look as if the object had moved by about %.1f voxels during the scan",
-            found.moved,
+            consistency.moved,
         )
-    if found.delay >= _DELAYED:
+    if consistency.delay >= _DELAYED:
         words = ", ".join(
             f"{value:+.2f} along {axis}"
-            for axis, value in zip("xyz", found.delays[::-1], strict=False)
+            for axis, value in zip("xyz", consistency.delays[::-1], strict=False)
         )
         logger.warning(
             "The samples look as if they lagged the trajectory, by more than %s samples: a delay of the gradients, "

@@ -7,6 +7,7 @@ import torch
 from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
 from mri2qmap_bids.recon.encoding.circulant import Circulant
 from mri2qmap_bids.recon.encoding.forward import Encoding
+from mri2qmap_bids.recon.encoding.frequency_matrices import full_matrices
 from mri2qmap_bids.recon.frequency import frequency_axes
 
 # Beyond this single precision tells no difference.
@@ -77,12 +78,7 @@ def condition(circulant: Circulant, penalty: torch.Tensor) -> float:
         radius = radius + (2 * axis).square()
     places = torch.nonzero(radius.flatten() <= 1).flatten()
     places = places[:: len(places) // _MOST_FREQUENCIES + 1]
-    values = upper.flatten(1)[:, places].T
-    matrices = values.new_zeros((len(places), rank, rank))
-    rows = [(i, j) for j in range(rank) for i in range(j + 1)]
-    for pair, (i, j) in enumerate(rows):
-        matrices[:, i, j] = values[:, pair]
-        matrices[:, j, i] = values[:, pair].conj()
+    matrices = full_matrices(upper.flatten(1)[:, places])
     own = penalty.expand(rank, *upper.shape[1:]).flatten(1).to(upper.device)[:, places]
     matrices += torch.diag_embed(own.T).to(matrices.dtype)
     eigenvalues = torch.linalg.eigvalsh(matrices.to(torch.complex128)).float()

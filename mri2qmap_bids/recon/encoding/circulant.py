@@ -7,7 +7,12 @@ import torch
 
 from mri2qmap_bids.recon.arrays import SampleWeights, SubspaceImage
 from mri2qmap_bids.recon.encoding.forward import Encoding
-from mri2qmap_bids.recon.encoding.frequency_matrices import frequency_pairs, multiply
+from mri2qmap_bids.recon.encoding.frequency_matrices import (
+    frequency_pairs,
+    full_matrices,
+    multiply,
+    rank_of,
+)
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.encoding.toeplitz import (
     SegmentedNormal,
@@ -31,8 +36,7 @@ class Circulant:
     @property
     def rank(self) -> int:
         """Number of components."""
-        n_pairs = len(self.upper)
-        return int(((8 * n_pairs + 1) ** 0.5 - 1) / 2)
+        return rank_of(self.upper)
 
     @property
     def diagonal(self) -> torch.Tensor:
@@ -146,10 +150,7 @@ def inverse(circulant: Circulant, penalty: torch.Tensor) -> Circulant:
     double = torch.complex128 if upper.is_complex() else torch.float64
     for start in range(0, flat.shape[1], _FREQUENCIES_AT_ONCE):
         batch = slice(start, start + _FREQUENCIES_AT_ONCE)
-        part = flat[:, batch].to(device).T.to(double)
-        matrices = part.new_zeros((len(part), rank, rank))
-        matrices[:, rows, columns] = part
-        matrices[:, columns, rows] = part.conj()
+        matrices = full_matrices(flat[:, batch].to(device, double))
         matrices += torch.diag_embed(added[:, batch].T.double() + floor).to(double)
         solved = torch.linalg.inv(matrices)[:, rows, columns].T
         result[:, batch] = solved.to(upper.dtype)

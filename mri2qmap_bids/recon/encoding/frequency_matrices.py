@@ -1,5 +1,7 @@
 """Products with a Hermitian r x r matrix at every frequency, stored as its upper triangle."""
 
+import math
+
 import torch
 
 from mri2qmap_bids.recon.arrays import CoilMaps, SubspaceImage
@@ -14,6 +16,31 @@ _FEW = 1 << 17
 def frequency_pairs(rank: int) -> list[tuple[int, int]]:
     """Elements (i, j), i <= j, of a Hermitian rank x rank matrix, in storage order."""
     return [(i, j) for j in range(rank) for i in range(j + 1)]
+
+
+def full_matrices(upper: torch.Tensor) -> torch.Tensor:
+    """The Hermitian matrices whose upper triangles are given.
+
+    Parameters
+    ----------
+    upper
+        Elements of :func:`frequency_pairs`, shape (pair, frequency).
+
+    Returns
+    -------
+    Shape (frequency, rank, rank).
+    """
+    rank = rank_of(upper)
+    rows, columns = (list(index) for index in zip(*frequency_pairs(rank), strict=True))
+    matrices = upper.new_zeros((upper.shape[1], rank, rank))
+    matrices[:, rows, columns] = upper.T
+    matrices[:, columns, rows] = upper.T.conj()
+    return matrices
+
+
+def rank_of(upper: torch.Tensor) -> int:
+    """Rank of matrices of so many pairs, shape (pair, ...)."""
+    return (math.isqrt(8 * len(upper) + 1) - 1) // 2
 
 
 def widened(upper: torch.Tensor, n_axes: int) -> torch.Tensor:

@@ -222,11 +222,13 @@ def segmented_normal(
     low, high = field.limits
     parts = segments(field.times, low - high, high - low)
     without = replace(encoding, field=None)
-    terms = []
+    terms: list[ToeplitzNormal] = []
     for coefficients in parts.coefficients.real:
         own = coefficients[field.index]
         own = own if weights is None else own * weights
-        terms.append(toeplitz_normal(without, own, storage, by_blocks, coils_at_once))
+        term = toeplitz_normal(without, own, storage, by_blocks, coils_at_once)
+        # One array of sensitivities serves all segments.
+        terms.append(replace(term, coils=terms[0].coils) if terms else term)
     return SegmentedNormal(tuple(terms), field.field, parts.centres)
 
 

@@ -84,8 +84,9 @@ def conjugate_gradient(
     energy = torch.vdot(residual.flatten(), corrected.flatten()).real
     n_steps = 0
     progress = _Progress(image, window) if window else None
-    # In single precision no smaller residual can be had.
-    converged = _is_short(corrected, tolerance if progress is None else _PRECISION, whole)
+    lengths = component_lengths(corrected)
+    # Without steps there is no progress to judge by; no smaller residual can be had in single precision.
+    converged = _are_short(lengths, _PRECISION if progress else tolerance, whole)
     while not converged and n_steps < n_iterations:
         applied = normal(direction)
         step = energy / torch.vdot(direction.flatten(), applied.flatten()).real
@@ -96,14 +97,16 @@ def conjugate_gradient(
         energy = torch.vdot(residual.flatten(), corrected.flatten()).real
         direction = corrected + (energy / previous) * direction
         n_steps += 1
-        distance = float(squared_length(corrected).sqrt()) / max(whole, 1e-30)
+        lengths = component_lengths(corrected)
+        distance = float(lengths.norm()) / max(whole, 1e-30)
         logger.debug("Step %d: preconditioned residual %.3e", n_steps, distance)
         if watch is not None:
             watch({"residual": distance})
-        lengths = component_lengths(corrected)
         if progress is not None:
             lengths = torch.maximum(lengths, progress.distance(image, n_steps))
-        converged = _are_short(lengths, tolerance, whole) or distance <= _PRECISION
+        converged = _are_short(lengths, tolerance, whole) or (
+            progress is not None and distance <= _PRECISION
+        )
     return Iterate(image, corrected, n_steps, converged)
 
 
@@ -119,10 +122,6 @@ def squared_length(image: torch.Tensor) -> torch.Tensor:
 
 def _same(image: SubspaceImage) -> SubspaceImage:
     return image
-
-
-def _is_short(correction: torch.Tensor, tolerance: float | torch.Tensor, whole: float) -> bool:
-    return _are_short(component_lengths(correction), tolerance, whole)
 
 
 def _are_short(lengths: torch.Tensor, tolerance: float | torch.Tensor, whole: float) -> bool:

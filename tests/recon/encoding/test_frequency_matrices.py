@@ -8,7 +8,9 @@ from mri2qmap_bids.recon.encoding import frequency_matrices
 from mri2qmap_bids.recon.encoding.frequency_matrices import (
     add_coils,
     frequency_pairs,
+    full_matrices,
     multiply,
+    rank_of,
     widened,
 )
 
@@ -77,3 +79,12 @@ def test_coils_are_added_with_conjugate_sensitivities(few, monkeypatch):
     expected = total + torch.einsum("cyx,cryx->ryx", coils.conj(), images)
     add_coils(images, coils, total)
     assert relative_error(total, expected) < 1e-6
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+def test_full_matrices_are_hermitian_with_the_given_upper_triangle(dtype):
+    upper, full = stored(dtype, "single")
+    matrices = full_matrices(upper.flatten(1))
+    assert rank_of(upper) == RANK
+    assert torch.equal(matrices.to(torch.complex64), full.flatten(0, 1))
+    assert torch.equal(matrices.mH, matrices)
