@@ -56,12 +56,17 @@ def _in_threads(function: Callable[..., None], n: int, *arguments: object) -> No
         function(*arguments, 0, n)
         return
     bounds = np.linspace(0, n, n_threads + 1).astype(int)
-    with ThreadPoolExecutor(n_threads) as pool:
-        for task in [
-            pool.submit(function, *arguments, first, last)
-            for first, last in zip(bounds[:-1], bounds[1:], strict=True)
-        ]:
-            task.result()
+    ranges = list(zip(bounds[:-1], bounds[1:], strict=True))
+    tasks = [_pool(n_threads).submit(function, *arguments, *part) for part in ranges[1:]]
+    function(*arguments, *ranges[0])
+    for task in tasks:
+        task.result()
+
+
+@cache
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    """All but the calling thread; to begin threads anew would take longer than a slice's product."""
+    return ThreadPoolExecutor(n_threads - 1, "normal")
 
 
 @cache
