@@ -324,7 +324,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         default=[],
-        help="BrainWeb label files to synthesise contrasts from",
+        help="label files to synthesise contrasts from: BrainWeb's, or, for volumes, with FreeSurfer's numbers",
     )
     parser.add_argument(
         "--slices-per-label",
@@ -338,8 +338,27 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="subjects (beginnings of file names) reserved for validation",
     )
+    parser.add_argument(
+        "--dimensions",
+        type=int,
+        choices=(2, 3),
+        default=2,
+        help="2: a network of slices, 3: of volumes, trained on contrasts as a reconstruction gives them",
+    )
     parser.add_argument("--steps", type=int, default=20000, help="optimiser steps")
+    parser.add_argument(
+        "--seconds", type=float, help="end training after this time, if before the last step"
+    )
     parser.add_argument("--batch", type=int, default=16, help="patches per step")
+    parser.add_argument(
+        "--patch", type=int, help="edge of a patch [voxel]; default: 64, of volumes 48"
+    )
+    parser.add_argument(
+        "--validate-every",
+        type=int,
+        default=1000,
+        help="steps between validations and checkpoints",
+    )
     parser.add_argument(
         "--separate",
         action="store_true",

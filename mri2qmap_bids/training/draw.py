@@ -46,7 +46,7 @@ class Sources:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What one step of training sees; each of shape (batch, contrast, y, x)."""
+    """What one step of training sees; each of shape (batch, contrast, *space)."""
 
     clean: torch.Tensor
     """Clean images."""
@@ -58,13 +58,13 @@ class Batch:
     """1 where the clean image is known: not in a missing contrast, nor in a ratio where there is
     no signal."""
     white: torch.Tensor
-    """What each contrast was divided by, shape (batch, contrast, 1, 1)."""
+    """What each contrast was divided by, shape (batch, contrast, 1, ..., 1)."""
     t1: torch.Tensor
-    """True T1 [s], shape (batch, y, x); 0 where not known, or not to be read off the contrasts."""
+    """True T1 [s], shape (batch, *space); 0 where not known, or not to be read off the contrasts."""
     t2: torch.Tensor
-    """True T2 [s], shape (batch, y, x); 0 where not known."""
+    """True T2 [s], shape (batch, *space); 0 where not known."""
     m0: torch.Tensor
-    """True M0, shape (batch, y, x); 0 where not known."""
+    """True M0, shape (batch, *space); 0 where not known."""
 
     @property
     def maps(self) -> RandomMaps:
@@ -139,7 +139,7 @@ def _separate(
             maps = draw_maps(sources, count, edge, rng, generator)
             clean = contrasts_of(maps, sources.contrasts)
             images.append((clean / white_of(clean, sources.contrasts)).clamp_max(4))
-            counted.append(_meaningful(maps, sources.contrasts))
+            counted.append(meaningful(maps, sources.contrasts))
     if counts[2]:
         clean, present = _of_images(sources, counts[2], edge, rng, generator)
         images.append(clean)
@@ -202,10 +202,11 @@ def _of_images(
     return clean * gain, torch.from_numpy(np.stack([item.present for item in items]))
 
 
-def _meaningful(maps: RandomMaps, contrasts: tuple[str, ...]) -> torch.Tensor:
+def meaningful(maps: RandomMaps, contrasts: tuple[str, ...]) -> torch.Tensor:
     """1 where a contrast of maps means something: everywhere, but a ratio only where there is signal."""
     plain = torch.tensor([not DENOISED_CONTRASTS[name].normalised for name in contrasts])
-    return torch.where(plain[:, None, None], 1.0, (maps.m0 > 0.1).float()[:, None])
+    channels = plain.to(maps.m0.device).view(-1, *[1] * (maps.m0.ndim - 1))
+    return torch.where(channels, 1.0, (maps.m0 > 0.1).float()[:, None])
 
 
 def _synthetic(
@@ -234,7 +235,7 @@ def _synthetic(
         clean=torch.where(by_maps, clean / white, clean / own).clamp_max(4) * present,
         noisy=torch.where(by_maps, noisy / white, direct).clamp(-4, 4) * present,
         sigma=torch.where(by_maps, sigma / white, direct_sigma).clamp_max(2) * present,
-        counted=_meaningful(maps, sources.contrasts) * present,
+        counted=meaningful(maps, sources.contrasts) * present,
         white=torch.where(by_maps, white, own),
         t1=torch.where(has_maps, maps.t1, zero),
         t2=torch.where(has_maps, maps.t2, zero),

@@ -41,6 +41,15 @@ class NoiseTables:
     contrasts: tuple[str, ...]
     """BIDS suffix of every contrast."""
 
+    def to(self, device: torch.device) -> "NoiseTables":
+        """A copy on another device."""
+        return NoiseTables(
+            self.factors.to(device),
+            self.deviations.to(device),
+            self.solvers.to(device),
+            self.contrasts,
+        )
+
 
 def noise_tables(contrasts: tuple[str, ...], n_trains: int, seed: int) -> NoiseTables:
     """Tables for trains that are drawn at random: kind, length, flip angles, timing.
@@ -62,7 +71,7 @@ def noise_tables(contrasts: tuple[str, ...], n_trains: int, seed: int) -> NoiseT
     pairs[:, 1] = torch.minimum(pairs[:, 1], 0.95 * pairs[:, 0])
     factors = []
     for _ in range(n_trains):
-        sequence = _random_sequence(rng)
+        sequence = random_sequence(rng)
 
         fingerprints = partial(_fingerprints, sequence, pairs)
         own = fingerprints(0.0, 0.0)
@@ -232,7 +241,7 @@ def errors_of_maps(errors: torch.Tensor, maps: RandomMaps, tables: NoiseTables) 
     Parameters
     ----------
     errors
-        Of the contrasts, shape (batch, contrast, y, x).
+        Of the contrasts, shape (batch, contrast, *space).
     maps
         The true maps.
     tables
@@ -240,13 +249,13 @@ def errors_of_maps(errors: torch.Tensor, maps: RandomMaps, tables: NoiseTables) 
 
     Returns
     -------
-    Shape (batch, 3, y, x); 0 where there is no signal.
+    Shape (batch, 3, *space); 0 where there is no signal.
     """
     mask = maps.m0 > _LEAST_SIGNAL
     row, column = _nearest(maps.t1, T1_RANGE, _N_T1), _nearest(maps.t2, T2_RANGE, _N_T2)
     solvers = tables.solvers[row, column]
     scaled = errors / _scale(maps.m0.clamp_min(_LEAST_SIGNAL), tables.contrasts)
-    return torch.einsum("byxij,bjyx->biyx", solvers, scaled) * mask[:, None]
+    return torch.einsum("b...ij,bj...->bi...", solvers, scaled) * mask[:, None]
 
 
 def _scale(m0: torch.Tensor, contrasts: tuple[str, ...]) -> torch.Tensor:
@@ -268,7 +277,8 @@ def _nearest(values: torch.Tensor, limits: tuple[float, float], n: int) -> torch
     return position.round().long().clamp(0, n - 1)
 
 
-def _random_sequence(rng: np.random.Generator) -> PulseSequence:
+def random_sequence(rng: np.random.Generator) -> PulseSequence:
+    """A pulse sequence of random kind, length, flip angles and timing."""
     kind = SequenceKind.FISP if rng.random() < 0.7 else SequenceKind.BSSFP
     n_frames = int(rng.integers(100, 500))
     n_lobes = int(rng.integers(1, 6))

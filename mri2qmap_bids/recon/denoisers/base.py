@@ -50,6 +50,11 @@ class Denoiser(DenoiserShape, Protocol):
         """
 
 
+def dimensions(denoiser: DenoiserShape) -> int:
+    """2 for a denoiser of slices, 3 for one of volumes: its ``n_dims``, 2 if it has none."""
+    return int(getattr(denoiser, "n_dims", 2))
+
+
 def is_separate(denoiser: DenoiserShape) -> bool:
     """Whether a denoiser processes one contrast at a time."""
     return denoiser.contrasts == ANY_CONTRAST

@@ -16,8 +16,13 @@ from safetensors.torch import load_file, save
 from mri2qmap_bids.atomic import write_atomically, write_json
 from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import WeightsError
-from mri2qmap_bids.recon.denoisers.base import Denoiser, DenoiserShape
-from mri2qmap_bids.recon.denoisers.unet import ARCHITECTURE, UNet, UNetShape
+from mri2qmap_bids.recon.denoisers.base import Denoiser, DenoiserShape, dimensions
+from mri2qmap_bids.recon.denoisers.unet import (
+    ARCHITECTURE,
+    UNet,
+    UNetShape,
+    memory_format,
+)
 
 ENTRY_POINTS = "mri2qmap_bids.denoisers"
 """Group of entry points by which other packages add architectures: the tag of their weights' cards, and
@@ -115,7 +120,8 @@ def load_denoiser(path: Path, device: torch.device) -> Denoiser:
     except (RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise WeightsError(f"{path}: must fit the network of its card, got: {reason}") from error
-    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    order = memory_format(dimensions(shape))
+    network.to(device).to(memory_format=order)  # type: ignore[call-overload]
     network.eval().requires_grad_(False)
     assert isinstance(network, Denoiser)
     return network

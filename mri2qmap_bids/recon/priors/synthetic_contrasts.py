@@ -105,7 +105,7 @@ def correct_maps(
         [synthesise(DENOISED_CONTRASTS[name], magnitude, first.t1, first.t2) for name in names]
     )
     factors = noise_factors(first, dictionary, deviation)
-    sigma = _deviations(first, factors, names)
+    sigma = contrast_deviations(first, factors, names)
     white = white_of(contrasts[None], names)[0]
     clean = white * denoise(
         denoiser, contrasts / white, options.noise_scale * sigma / white, options.slices_at_once
@@ -145,7 +145,9 @@ def maps_of_contrasts(
     return t1, t2, contrasts[names.index("PDw")] / unit.clamp_min(1e-3)
 
 
-def _deviations(maps: TissueMaps, factors: torch.Tensor, names: tuple[str, ...]) -> torch.Tensor:
+def contrast_deviations(
+    maps: TissueMaps, factors: torch.Tensor, names: tuple[str, ...]
+) -> torch.Tensor:
     """Standard deviation of the noise in each contrast, shape (contrast, *space)."""
     magnitude = maps.m0.abs().clamp_min(_TINY)
     levels = []

@@ -1,0 +1,194 @@
+"""Contrasts as a reconstruction gives them: of matched images with the noise and the resolution of a scan."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, synthesise
+from mri2qmap_bids.recon.physics.dictionary import Dictionary, TissueGrid, build_dictionary
+from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map, match, signal_of
+from mri2qmap_bids.recon.physics.uncertainty import noise_factors
+from mri2qmap_bids.recon.priors.smoothness import energies
+from mri2qmap_bids.recon.priors.synthetic_contrasts import contrast_deviations
+from mri2qmap_bids.training.maps import RandomMaps, smooth_field
+from mri2qmap_bids.training.noise import random_sequence
+
+logger = logging.getLogger(__name__)
+
+_MOST_COMPONENTS = 8
+# Density of samples |k|^-power, k relative to the edge of k-space, and its floor near the centre.
+_POWER, _CENTRE = (0.0, 2.0), 0.03
+# Parts of the patches whose k-space ends at a ball, and whose images have no smoothness term.
+_BALL, _PLAIN = 0.7, 0.2
+# Voxels along the whole field of view.
+_MATRIX = (60.0, 240.0)
+# Logarithmic standard deviations: of the noise from component to component and over the patch, of the
+# smoothness term's weight, and of the deviation that the network is told.
+_OF_COMPONENTS, _OVER_PATCH, _OF_WEIGHT, _OF_TOLD = 0.3, 0.3, 0.2, 0.15
+_VOXELS_AT_ONCE = 1 << 20
+_STRIDE = 3
+_LEAST_ENERGY = 1e-8  # relative to that of the noise
+_REFERENCE = (0.1, 5.0), (0.01, 2.0)
+
+
+def random_dictionaries(n: int, seed: int, device: torch.device) -> list[Dictionary]:
+    """Dictionaries of pulse sequences drawn at random.
+
+    Parameters
+    ----------
+    n
+        How many.
+    seed
+        Of the draws.
+    device
+        Where to keep them.
+    """
+    rng = np.random.default_rng([seed, 78])
+    grid = TissueGrid(*_REFERENCE)
+    dictionaries: list[Dictionary] = []
+    while len(dictionaries) < n:
+        dictionary = build_dictionary(random_sequence(rng), grid, device=device)
+        if dictionary.basis.shape[1] <= _MOST_COMPONENTS:
+            dictionaries.append(dictionary.to(device))
+    return dictionaries
+
+
+def scanned(
+    maps: RandomMaps,
+    dictionary: Dictionary,
+    names: Sequence[str],
+    level: torch.Tensor,
+    margin: int,
+    generator: torch.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Contrasts of the maps matched to the regularised image of an undersampled scan.
+
+    The subspace image c of the maps, with a smooth phase, is seen through the transfer function of
+    penalised least squares, for every component i and frequency k
+
+        x_i(k) = D_i / (D_i + P_i) c_i(k) + sigma sqrt(D_i) / (D_i + P_i) n_i(k),
+
+    with a random density D of the samples and the smoothness term P = sigma^2 / (a_i q) of the
+    reconstruction, n white noise. It is matched to the dictionary, and the contrasts are synthesised
+    from the matched maps, with the noise levels that follow from the deviation of x from c.
+
+    Parameters
+    ----------
+    maps
+        True maps, shape (batch, z, y, x).
+    dictionary
+        On the device of the maps.
+    names
+        Of the contrasts.
+    level
+        Mean deviation over contrasts and tissue that unregularised noise would cause, shape (batch,).
+    margin
+        Voxels to cut off at every face: the transforms are periodic.
+    generator
+        Source of randomness, on the device of the maps.
+
+    Returns
+    -------
+    Noisy contrasts and their deviations, shape (batch, contrast, z - 2 margin, ...).
+    """
+    mask = maps.m0 > 0
+    n = len(maps.m0)
+    (least1, most1), (least2, _) = _REFERENCE
+    t1 = torch.where(mask, maps.t1.clamp(least1, most1), 1.0)
+    t2 = torch.where(mask, torch.minimum(maps.t2.clamp_min(least2), t1), 0.1)
+    phase = 1.5 * smooth_field(maps.m0.shape, 2, generator)
+    true = TissueMaps(t1, t2, torch.polar(maps.m0, phase), maps.m0)
+    image = signal_of(true, dictionary).to(torch.complex64)
+    rank = len(image)
+
+    # A part of the voxels is enough for the mean.
+    def coarse(values: torch.Tensor) -> torch.Tensor:
+        return values[:, 1::_STRIDE, 1::_STRIDE, 1::_STRIDE]
+
+    few, tissue = each_map(true, coarse), coarse(mask)
+    ones = torch.ones(rank, device=image.device)
+    unit = contrast_deviations(few, noise_factors(few, dictionary, ones), tuple(names))
+    images = torch.tensor([not DENOISED_CONTRASTS[name].normalised for name in names])
+    inside = unit[images].mean(0).clamp_max(1e3) * tissue
+    typical = inside.flatten(1).sum(1) / tissue.flatten(1).sum(1).clamp_min(1)
+    # A patch of air has no tissue to relate the noise to.
+    sigma = level / torch.where(typical > 0, typical, 1.0)
+
+    blurred, deviation = _regularised(image, sigma, generator)
+    first = match(
+        without_margin(blurred, margin),
+        dictionary,
+        exhaustive=False,
+        voxels_at_once=_VOXELS_AT_ONCE,
+    )
+    noisy = torch.stack(
+        [
+            synthesise(DENOISED_CONTRASTS[name], first.m0.abs(), first.t1, first.t2)
+            for name in names
+        ],
+        1,
+    )
+    told = []
+    for number in range(n):
+        part = each_map(first, lambda values, number=number: values[number])  # type: ignore[misc]
+        factors = noise_factors(part, dictionary, deviation[:, number])
+        told.append(contrast_deviations(part, factors, tuple(names)))
+    return noisy, torch.stack(told)
+
+
+def without_margin(values: torch.Tensor, margin: int) -> torch.Tensor:
+    """The interior of the last three axes."""
+    inside = slice(margin, -margin)
+    return values[..., inside, inside, inside]
+
+
+def _regularised(
+    image: torch.Tensor, sigma: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The image (rank, batch, *space) as penalised least squares give it, and its deviation (rank, batch)."""
+    rank, n, *space = image.shape
+    device = image.device
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator, device=device)
+
+    def uniform(low: float, high: float) -> torch.Tensor:
+        return low + (high - low) * torch.rand((n,), generator=generator, device=device)
+
+    axes = [torch.fft.fftfreq(size, 0.5, device=device) for size in space]
+    square = sum(grid.square() for grid in torch.meshgrid(*axes, indexing="ij"))
+    assert isinstance(square, torch.Tensor)
+
+    def wide(values: torch.Tensor) -> torch.Tensor:
+        return values.view(*values.shape, *[1] * len(space))
+
+    power = wide(uniform(*_POWER))
+    density = (square + _CENTRE**2) ** (-power / 2)
+    ball = wide(uniform(0, 1) < _BALL) & (square > 1)
+    density = density / density.flatten(1).median(1).values.view(n, *[1] * len(space))
+    gains = torch.exp(_OF_COMPONENTS * normal(rank, n))
+    density = torch.where(ball, 1e-6, density) / wide(gains)
+    low, high = np.log(_MATRIX)
+    law = (square * wide(torch.exp(uniform(low, high)) / 2).square() + 1) ** (-(len(space) + 1) / 2)
+    energy = torch.stack([energies(image[:, item], law[item]) for item in range(n)], 1)
+    weight = torch.exp(_OF_WEIGHT * normal(n)) * (uniform(0, 1) >= _PLAIN)
+    ratio = sigma.square() / torch.maximum(energy, _LEAST_ENERGY * sigma.square())
+    penalty = wide(weight * ratio) / law
+    dims = tuple(range(2, image.ndim))
+    spectrum = torch.fft.fftn(image, dim=dims, norm="ortho")
+    noise = torch.complex(normal(*image.shape), normal(*image.shape))
+    total = density + penalty
+    seen = torch.where(ball, 0.0, 1.0)
+    transfer, spread = seen * density / total, seen * density.sqrt() / total
+    # Noise is stronger in some places, as coil sensitivities make it.
+    place = torch.exp(_OVER_PATCH * smooth_field((n, *space), 2, generator))
+    random = torch.fft.ifftn(spread * noise, dim=dims, norm="ortho") * place * wide(sigma)
+    smooth = torch.fft.ifftn(transfer * spectrum, dim=dims, norm="ortho")
+    # Of noise and of what the smoothness term takes away, where k-space was sampled.
+    lost = ((1 - transfer) * seen * spectrum).abs().square() / 2
+    variance = (lost + (spread * wide(sigma)).square()).flatten(2).sum(2)
+    share = seen.expand(n, *space).flatten(1).sum(1)
+    deviation = (variance / share).sqrt() * torch.exp(_OF_TOLD * normal(n))
+    return smooth + random, deviation
