@@ -94,7 +94,6 @@ def scanned(
     Noisy contrasts and their deviations, shape (batch, contrast, z - 2 margin, ...).
     """
     mask = maps.m0 > 0
-    n = len(maps.m0)
     (least1, most1), (least2, _) = _REFERENCE
     t1 = torch.where(mask, maps.t1.clamp(least1, most1), 1.0)
     t2 = torch.where(mask, torch.minimum(maps.t2.clamp_min(least2), t1), 0.1)
@@ -130,12 +129,29 @@ def scanned(
         ],
         1,
     )
-    told = []
-    for number in range(n):
-        part = each_map(first, lambda values, number=number: values[number])  # type: ignore[misc]
-        factors = noise_factors(part, dictionary, deviation[:, number])
-        told.append(contrast_deviations(part, factors, tuple(names)))
+    told = [
+        _noise_levels(each_map(first, lambda values, number=number: values[number]), *rest)  # type: ignore[misc]
+        for number, rest in enumerate((dictionary, part, names) for part in deviation.T)
+    ]
     return noisy, torch.stack(told)
+
+
+def _noise_levels(
+    maps: TissueMaps, dictionary: Dictionary, deviation: torch.Tensor, names: Sequence[str]
+) -> torch.Tensor:
+    """Standard deviation of the noise in each contrast, of the nearest atoms, shape (contrast, *space)."""
+    t1, t2 = torch.cartesian_prod(dictionary.t1, dictionary.t2).T
+    one = torch.ones_like(t1)
+    atoms = TissueMaps(t1, torch.minimum(t2, t1), one.to(torch.complex64), one)
+    table = contrast_deviations(atoms, noise_factors(atoms, dictionary, deviation), tuple(names))
+    row, column = (
+        (torch.log(values / grid[0]) / torch.log(grid[1] / grid[0])).round().long()
+        for values, grid in ((maps.t1, dictionary.t1), (maps.t2, dictionary.t2))
+    )
+    levels = table[:, row * len(dictionary.t2) + column]
+    ratio = torch.tensor([DENOISED_CONTRASTS[name].normalised for name in names])
+    levels[ratio] /= maps.m0.abs().clamp_min(_LEAST_ENERGY)
+    return levels
 
 
 def without_margin(values: torch.Tensor, margin: int) -> torch.Tensor:
