@@ -49,7 +49,7 @@ def random_dictionaries(n: int, seed: int, device: torch.device) -> list[Diction
     grid = TissueGrid(*_REFERENCE)
     dictionaries: list[Dictionary] = []
     while len(dictionaries) < n:
-        dictionary = build_dictionary(random_sequence(rng), grid, device=device)
+        dictionary = build_dictionary(random_sequence(rng), grid)
         if dictionary.basis.shape[1] <= _MOST_COMPONENTS:
             dictionaries.append(dictionary.to(device))
     return dictionaries
