@@ -7,6 +7,7 @@ import torch
 
 from mri2qmap_bids.recon.arrays import ComplexMap, QuantityMap, SubspaceImage
 from mri2qmap_bids.recon.physics.dictionary import AtomGrid
+from mri2qmap_bids.recon.voxelwise import voxelwise
 
 _VOXELS_AT_ONCE = 4096
 _REFINEMENT_STEPS = 8
@@ -181,8 +182,14 @@ def _search(voxels: torch.Tensor, normalised: torch.Tensor, shape: tuple[int, in
     column = (best % shape[1])[:, None] + reach
     row, column = row.clamp(0, shape[0] - 1), column.clamp(0, shape[1] - 1)
     around = (row[:, :, None] * shape[1] + column[:, None, :]).flatten(1)
-    product = torch.einsum("var,vr->va", normalised[around].conj().to(voxels.dtype), voxels)
-    return around.gather(1, product.abs().argmax(1, keepdim=True))[:, 0]
+    atoms = normalised[around]
+    if atoms.is_complex():
+        power = voxelwise("var,vr->va", atoms.conj(), voxels).abs()
+    else:
+        # Real atoms: two real products instead of one complex one.
+        power = voxelwise("var,vr->va", atoms, voxels.real).square_()
+        power += voxelwise("var,vr->va", atoms, voxels.imag).square_()
+    return around.gather(1, power.argmax(1, keepdim=True))[:, 0]
 
 
 def _nearest(voxels: torch.Tensor, normalised: torch.Tensor) -> torch.Tensor:
@@ -287,8 +294,8 @@ def _project(voxels: torch.Tensor, atoms: torch.Tensor) -> tuple[torch.Tensor, t
 
 def _interpolate(stencil: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
     """Sum of the 3 x 3 atoms by their weights, shape (voxel, rank)."""
-    weights = (rows[:, :, None] * columns[:, None, :]).to(stencil.dtype)
-    return torch.einsum("vab,vabr->vr", weights, stencil)
+    weights = rows[:, :, None] * columns[:, None, :]
+    return voxelwise("vab,vabr->vr", weights, stencil)
 
 
 def _weights(position: torch.Tensor) -> torch.Tensor:

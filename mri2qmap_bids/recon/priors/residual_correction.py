@@ -8,6 +8,7 @@ import torch
 from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, signal_of, tangents
+from mri2qmap_bids.recon.voxelwise import voxelwise
 
 # Standard deviations of the spatial weights [voxel], widest first, and their cut-off in standard deviations.
 _SCALES = (3.0, 2.0)
@@ -111,8 +112,8 @@ def _normal_equations(
     ):
         atom, along_t1, along_t2 = (part / deviation for part in tangents(dictionary, *tissue))
         slopes = torch.stack([along_t1, along_t2, atom, 1j * atom], -1) * m0[:, None, None]
-        score = torch.einsum("vri,rv->iv", slopes.conj(), difference).real
-        information = torch.einsum("vri,vrj->ijv", slopes.conj(), slopes).real
+        score = voxelwise("vri,vr->iv", slopes.conj(), difference.T).real
+        information = voxelwise("vri,vrj->ijv", slopes.conj(), slopes).real
         parts.append(torch.cat([score, information[rows, columns]]))
     return torch.cat(parts, 1).view(FIELDS, *maps.t1.shape)
 
@@ -164,7 +165,8 @@ def _gated(mean: torch.Tensor, shrinkage: torch.Tensor) -> torch.Tensor:
     inverse = torch.linalg.inv(information + ridge)
     step = (inverse @ score[..., None])[..., 0]
     precision = torch.linalg.inv(inverse[:, :3, :3])
-    length = torch.einsum("vi,vij,vj->v", step[:, :3], precision, step[:, :3]) / shrinkage
+    scaled = (precision @ step[:, :3, None])[..., 0]
+    length = (step[:, :3] * scaled).sum(1) / shrinkage
     gain = (1 - (_NOISE / length.clamp_min(_TINY)).square()).clamp_min(0)
     gated: torch.Tensor = (gain[:, None] * step).float().T
     return gated

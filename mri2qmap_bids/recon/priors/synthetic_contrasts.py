@@ -154,7 +154,7 @@ def contrast_deviations(
     for name in names:
         contrast = DENOISED_CONTRASTS[name]
         slopes = log_slopes(contrast, maps.t1, maps.t2)
-        level = torch.einsum("...ij,...i->...j", factors, slopes).norm(dim=-1)
+        level = (factors * slopes[..., None]).sum(-2).norm(dim=-1)
         levels.append(level / magnitude if contrast.normalised else level)
     return torch.stack(levels)
 
