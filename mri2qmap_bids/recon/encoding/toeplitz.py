@@ -1,5 +1,6 @@
 """The normal operator A^H W A as convolutions (Toeplitz embedding)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal
@@ -99,14 +100,7 @@ def toeplitz_normal(
         pin_memory=storage == "host" and encoding.omega.is_cuda,
     )
     scales = []
-    for pair, (i, j) in enumerate(pairs):
-        courses = encoding.basis[:, i].conj() * encoding.basis[:, j]
-        samples = courses[encoding.frame]
-        if weights is not None:
-            samples = samples * weights
-        grids = kernels.spectra(samples)
-        if real:
-            grids = [part.real for part in grids]
+    for pair, grids in enumerate(_spectra_of_pairs(kernels, encoding, weights)):
         scale = 1.0
         if storage == "half":
             scale = max(*(float(part.abs().max()) for part in grids), 1e-30) / _HALF_RANGE
@@ -229,6 +223,30 @@ def apply_segmented(operator: SegmentedNormal, image: SubspaceImage) -> Subspace
         wave = wave_of(operator.field, centre)
         result += wave.conj() * apply(term, image * wave)
     return result
+
+
+def _spectra_of_pairs(
+    kernels: "_Whole | _Blocks", encoding: Encoding, weights: SampleWeights | None
+) -> Iterator[list[torch.Tensor]]:
+    """The interleaved grids of the spectrum of each pair, in storage order."""
+    basis = encoding.basis
+
+    def samples(i: int, j: int) -> torch.Tensor:
+        course = (basis[:, i].conj() * basis[:, j])[encoding.frame]
+        return course if weights is None else course * weights
+
+    pairs = frequency_pairs(basis.shape[1])
+    if basis.is_complex():
+        yield from (kernels.spectra(samples(*pair)) for pair in pairs)
+        return
+    # Spectra of real samples are real, apart from the lag -N, which no two voxels have: two spectra are
+    # the real and the imaginary part of one.
+    for k in range(0, len(pairs), 2):
+        two = [samples(*pair) for pair in pairs[k : k + 2]]
+        grids = kernels.spectra(torch.complex(*two) if len(two) == 2 else two[0])
+        yield [part.real for part in grids]
+        if len(two) == 2:
+            yield [part.imag for part in grids]
 
 
 class _Whole:

@@ -397,10 +397,10 @@ class _Account:
             each = size.n_samples / self.machine.rates.spread + 3 * doubled * self.fft()
         kernel_memory = 0.0 if self.plan.storage == "host" else self.kernel_bytes
         space += self.fixed + self.image + kernel_memory + 3 * self.one_coil
+        # One transform has two kernels of a real basis.
+        n = math.ceil(size.n_pairs / 2) if size.real_basis else size.n_pairs
         # Once with the samples weighted by their density, once by their variance.
-        return self.stage(
-            "Toeplitz kernels", space, 2 * size.n_normal_segments * size.n_pairs * each
-        )
+        return self.stage("Toeplitz kernels", space, 2 * size.n_normal_segments * n * each)
 
     def solver(self) -> Stage:
         size, plan, rates = self.size, self.plan, self.machine.rates
