@@ -16,6 +16,7 @@ BY_THE_WHOLE = {
     "recon/methods/regularised.py": "recon/methods/test_penalised.py",
     "recon/methods/subspace.py": "recon/methods/test_least_squares.py",
     "recon/encoding/toeplitz.py": "recon/encoding/test_forward.py",
+    "recon/encoding/triton_loops.py": "recon/encoding/test_fused.py",
     "recon/physics/sequences/bssfp.py": "recon/physics/test_sequences.py",
     "recon/physics/sequences/fisp.py": "recon/physics/test_sequences.py",
     "recon/physics/sequences/look_locker.py": "recon/physics/test_sequences.py",

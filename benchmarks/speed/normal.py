@@ -4,7 +4,8 @@ python -m benchmarks.speed.normal benchmarks/speed/normal.md [--other OTHER] [--
 
 OTHER is the folder of another checkout of this repository. Each size is run by both, in turn, in
 processes of their own. The floor is the transforms alone plus one read of every kernel and one read and
-write of every coil image at the rate of a copy, measured in the same process.
+write of every coil image at the rate of a copy, measured in the same process. On a GPU all coils are
+processed together, and operations are the kernels launched; benchmarks/speed/fused.py measures its parts.
 """
 
 import argparse
@@ -40,10 +41,12 @@ def measure(shape: tuple[int, ...], rank: int, n_coils: int, device: str) -> dic
     )
     n_pairs = rank * (rank + 1) // 2
     spectra = torch.randn(2 ** len(shape), n_pairs, *grid, device=device)
-    operator = toeplitz.ToeplitzNormal(spectra, (1.0,) * n_pairs, coils, 1)
-    n_batches = 2 ** len(shape) * n_coils
-    axes = tuple(range(1, 1 + len(shape)))
-    one = torch.randn(rank, *grid, dtype=torch.complex64, device=device)
+    # A GPU is only busy with the transforms of several coils.
+    together = 1 if device == "cpu" else n_coils
+    operator = toeplitz.ToeplitzNormal(spectra, (1.0,) * n_pairs, coils, together)
+    n_batches = 2 ** len(shape) * n_coils // together
+    axes = tuple(range(2, 2 + len(shape)))
+    one = torch.randn(together, rank, *grid, dtype=torch.complex64, device=device)
     copy = torch.empty_like(one)
     transform = shortest(lambda: torch.fft.fftn(one, dim=axes), device)
     rate = 2 * one.nbytes / shortest(lambda: copy.copy_(one), device)
@@ -51,12 +54,18 @@ def measure(shape: tuple[int, ...], rank: int, n_coils: int, device: str) -> dic
     with torch.profiler.profile(profile_memory=True) as profile:
         toeplitz.apply(operator, image)
     memory = "self_cpu_memory_usage" if device == "cpu" else "self_device_memory_usage"
-    events = [e for e in profile.key_averages() if e.key not in ("aten::view", "aten::as_strided")]
+    averages = profile.key_averages()
+    events = [e for e in averages if e.key not in ("aten::view", "aten::as_strided")]
+    if device == "cpu":
+        operations = sum(e.count for e in events)
+    else:
+        # Launches: the fused kernels are no operations of torch.
+        operations = sum(e.device_type == torch.autograd.DeviceType.CUDA for e in profile.events())
     return {
         "time": shortest(lambda: toeplitz.apply(operator, image), device),
         "transforms": 2 * n_batches * transform,
         "floor": 2 * n_batches * transform + moved / rate,
-        "operations": sum(e.count for e in events),
+        "operations": operations,
         "allocated": sum(max(getattr(e, memory), 0) for e in events),
     }
 
@@ -94,8 +103,9 @@ def main() -> None:
         "",
         f"`python -m benchmarks.speed.normal`, {words.device}: shortest of four, in turn. *Transforms* "
         "are those of each version's grid; the *floor* adds one read of the kernels and one read and "
-        "write of each coil image at the rate of a copy. Operations are those of torch; compiled "
-        "loops are not among them. Allocated: the sum over all operations.",
+        "write of each coil image at the rate of a copy. Operations are those of torch on a CPU, where "
+        "compiled loops are not among them, and kernels launched on a GPU. Allocated: the sum over all "
+        "operations.",
         "",
         "| voxels | rank, coils | threads | version | time [s] | transforms [s] | floor [s] "
         "| operations | allocated [GB] |",

@@ -6,6 +6,7 @@ from itertools import product
 import torch
 
 from mri2qmap_bids.recon.arrays import SampleWeights, SubspaceImage
+from mri2qmap_bids.recon.encoding.convolution import interleaved_ramp
 from mri2qmap_bids.recon.encoding.forward import Encoding
 from mri2qmap_bids.recon.encoding.frequency_matrices import (
     frequency_pairs,
@@ -17,7 +18,6 @@ from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.encoding.toeplitz import (
     SegmentedNormal,
     ToeplitzNormal,
-    interleaved_ramp,
     lag_block,
 )
 

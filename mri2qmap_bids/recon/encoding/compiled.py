@@ -86,8 +86,13 @@ def _machine_code(function: Callable[..., None], signature: str) -> Callable[...
     import numba  # takes half a second
 
     # Without the wrapper of a type checker, which numba cannot compile.
-    compile_ = numba.njit(signature, nogil=True, fastmath=True)
-    compiled: Callable[..., None] = compile_(inspect.unwrap(function))
+    plain = inspect.unwrap(function)
+    compiled: Callable[..., None]
+    try:
+        # To compile them again takes each process a second or two.
+        compiled = numba.njit(signature, nogil=True, fastmath=True, cache=True)(plain)
+    except (OSError, RuntimeError):  # there is no folder to keep them
+        compiled = numba.njit(signature, nogil=True, fastmath=True)(plain)
     return compiled
 
 

@@ -1,6 +1,7 @@
 """Products with a Hermitian r x r matrix at every frequency, stored as its upper triangle."""
 
 import math
+from types import ModuleType
 
 import torch
 
@@ -67,6 +68,9 @@ def multiply(
     """
     if scales and all(scale == 1 for scale in scales):
         scales = None
+    kernels = fused_kernels(images, upper)
+    if kernels is not None:
+        return kernels.matrix_product(upper, images.contiguous(), scales)  # type: ignore[no-any-return]
     if images.is_cuda or images.numel() < _FEW:
         return _multiply_by_pairs(upper, images, scales)
     images = images.contiguous()
@@ -95,6 +99,24 @@ def add_coils(images: torch.Tensor, coils: CoilMaps, total: SubspaceImage) -> No
         coils.contiguous().view(n_coils, n_voxels).numpy(),
         total.view(rank, n_voxels).numpy(),
     )
+
+
+def fused_kernels(images: torch.Tensor, upper: torch.Tensor | None = None) -> ModuleType | None:
+    """The module of kernels for images on a GPU, where they can be compiled; otherwise None.
+
+    Parameters
+    ----------
+    images
+        Shape (coil, rank, *space).
+    upper
+        Matrices in any storage.
+    """
+    if not images.is_cuda:
+        return None
+    # On a CPU its import would only cost time.
+    from mri2qmap_bids.recon.encoding import fused
+
+    return fused if fused.fits(images, upper) and fused.usable(images.device) else None
 
 
 def _multiply_by_pairs(

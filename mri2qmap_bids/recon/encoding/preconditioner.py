@@ -6,7 +6,7 @@ import torch
 
 from mri2qmap_bids.recon.arrays import CoilMaps, SubspaceImage
 from mri2qmap_bids.recon.encoding.circulant import Circulant, inverse
-from mri2qmap_bids.recon.encoding.frequency_matrices import add_coils, multiply
+from mri2qmap_bids.recon.encoding.convolution import coil_convolutions
 
 _SOFTENING, _LEAST = 0.3, 0.05
 """Constant added to the circulant's matrices, relative to C_11 clamped between a twentieth of its median
@@ -49,13 +49,12 @@ def preconditioner(
     approximate = inverse(circulant, penalty + softening.to(penalty.device))
 
     def apply(image: SubspaceImage) -> SubspaceImage:
-        axes = tuple(range(2, image.ndim + 1))
-        result = image.new_zeros(image.shape)
-        # The first batch is B itself, as for a coil of sensitivity 1.
-        batches = [torch.ones_like(coils[:1]), *torch.split(coils, coils_at_once)]
-        for batch in batches:
-            spectrum = multiply(approximate.upper, torch.fft.fftn(image * batch[:, None], dim=axes))
-            add_coils(torch.fft.ifftn(spectrum, dim=axes), batch, result)
+        # B itself is the sum over one coil of sensitivity 1.
+        plain = torch.ones_like(coils[:1])
+        spectra = [((0,) * coils[0].ndim, approximate.upper)]
+        image = image.contiguous()
+        result = coil_convolutions(image, plain, spectra)
+        result += coil_convolutions(image, coils, spectra, coils_at_once=coils_at_once)
         return result / 2
 
     return apply

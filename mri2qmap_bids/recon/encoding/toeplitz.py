@@ -1,6 +1,6 @@
 """The normal operator A^H W A as convolutions (Toeplitz embedding)."""
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal
@@ -9,13 +9,9 @@ import torch
 from scipy.fft import next_fast_len
 
 from mri2qmap_bids.recon.arrays import CoilMaps, SampleWeights, SubspaceImage
+from mri2qmap_bids.recon.encoding.convolution import coil_convolutions, interleaved_ramp
 from mri2qmap_bids.recon.encoding.forward import Encoding
-from mri2qmap_bids.recon.encoding.frequency_matrices import (
-    add_coils,
-    frequency_pairs,
-    multiply,
-    widened,
-)
+from mri2qmap_bids.recon.encoding.frequency_matrices import frequency_pairs, widened
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.encoding.off_resonance import segments, wave_of
 
@@ -104,14 +100,7 @@ def toeplitz_normal(
         pin_memory=storage == "host" and encoding.omega.is_cuda,
     )
     scales = []
-    for pair, (i, j) in enumerate(pairs):
-        courses = encoding.basis[:, i].conj() * encoding.basis[:, j]
-        samples = courses[encoding.frame]
-        if weights is not None:
-            samples = samples * weights
-        grids = kernels.spectra(samples)
-        if real:
-            grids = [part.real for part in grids]
+    for pair, grids in enumerate(_spectra_of_pairs(kernels, encoding, weights)):
         scale = 1.0
         if storage == "half":
             scale = max(*(float(part.abs().max()) for part in grids), 1e-30) / _HALF_RANGE
@@ -136,20 +125,15 @@ def apply(operator: ToeplitzNormal, image: SubspaceImage) -> SubspaceImage:
         Subspace image x, shape (rank, *space).
     """
     grid = operator.grid
-    axes = tuple(range(2, image.ndim + 1))
-    padded = _padded(image, grid)
-    total = image.new_zeros(padded.shape)
-    n_coils = min(operator.coils_at_once, len(operator.coils))
-    scratch = image.new_empty((n_coils, *padded.shape))
-    # Grids outermost, so that kernels in the host's memory are fetched once.
-    for q, parity in enumerate(product((0, 1), repeat=len(grid))):
-        ramp = interleaved_ramp(grid, parity, image.device)
-        spectra = operator.spectra[q].to(image.device, non_blocking=True)
-        for coils in torch.split(operator.coils, n_coils):
-            modulation = coils * ramp
-            coil_images = torch.mul(padded, modulation[:, None], out=scratch[: len(coils)])
-            spectrum = multiply(spectra, torch.fft.fftn(coil_images, dim=axes), operator.scales)
-            add_coils(torch.fft.ifftn(spectrum, dim=axes), modulation, total)
+    parities = product((0, 1), repeat=len(grid))
+    total = coil_convolutions(
+        _padded(image, grid).contiguous(),
+        operator.coils,
+        # Grids outermost, so that kernels in the host's memory are fetched once.
+        zip(parities, operator.spectra, strict=True),
+        operator.scales,
+        operator.coils_at_once,
+    )
     return total[_part(image.shape[1:])].div_(2 ** len(grid)).contiguous()
 
 
@@ -241,6 +225,30 @@ def apply_segmented(operator: SegmentedNormal, image: SubspaceImage) -> Subspace
     return result
 
 
+def _spectra_of_pairs(
+    kernels: "_Whole | _Blocks", encoding: Encoding, weights: SampleWeights | None
+) -> Iterator[list[torch.Tensor]]:
+    """The interleaved grids of the spectrum of each pair, in storage order."""
+    basis = encoding.basis
+
+    def samples(i: int, j: int) -> torch.Tensor:
+        course = (basis[:, i].conj() * basis[:, j])[encoding.frame]
+        return course if weights is None else course * weights
+
+    pairs = frequency_pairs(basis.shape[1])
+    if basis.is_complex():
+        yield from (kernels.spectra(samples(*pair)) for pair in pairs)
+        return
+    # Spectra of real samples are real, apart from the lag -N, which no two voxels have: two spectra are
+    # the real and the imaginary part of one.
+    for k in range(0, len(pairs), 2):
+        two = [samples(*pair) for pair in pairs[k : k + 2]]
+        grids = kernels.spectra(torch.complex(*two) if len(two) == 2 else two[0])
+        yield [part.real for part in grids]
+        if len(two) == 2:
+            yield [part.imag for part in grids]
+
+
 class _Whole:
     """Spectra by one transform to the doubled grid."""
 
@@ -305,16 +313,3 @@ def _kept_type(storage: Storage, real: bool) -> torch.dtype:
     if storage == "half":
         return torch.float16
     return torch.float32 if real else torch.complex64
-
-
-def interleaved_ramp(
-    shape: tuple[int, ...], parity: tuple[int, ...], device: torch.device
-) -> torch.Tensor:
-    """exp(-i pi q n / N) over the grid, shape (*space)."""
-    ramp = torch.ones((1,) * len(shape), dtype=torch.complex64, device=device)
-    for axis, (n, p) in enumerate(zip(shape, parity, strict=True)):
-        view = [1] * len(shape)
-        view[axis] = n
-        phase = -math.pi * p * torch.arange(n, device=device) / n
-        ramp = ramp * torch.polar(torch.ones_like(phase), phase).view(view)
-    return ramp.expand(shape)

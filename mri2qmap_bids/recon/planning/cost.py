@@ -29,7 +29,7 @@ _REFINEMENT_STEPS = 8
 _CONTRASTS = len(DENOISED_CONTRASTS)
 # Overhead of an operation (waking threads, launching a kernel) [s], and their number in A^H A in addition
 # to the products with the kernels.
-_OPERATION, _OTHER_OPERATIONS = 5e-5, 8
+_OPERATION, _OPERATIONS = 5e-5, 8
 _RESIDUAL_MAPS = 12  # maps held during the residual correction
 _VIEWS = {2: 8, 3: 3}  # orientations in which a slice, or a volume, is denoised
 _DISK = 1e9  # bytes per second
@@ -397,10 +397,10 @@ class _Account:
             each = size.n_samples / self.machine.rates.spread + 3 * doubled * self.fft()
         kernel_memory = 0.0 if self.plan.storage == "host" else self.kernel_bytes
         space += self.fixed + self.image + kernel_memory + 3 * self.one_coil
+        # One transform has two kernels of a real basis.
+        n = math.ceil(size.n_pairs / 2) if size.real_basis else size.n_pairs
         # Once with the samples weighted by their density, once by their variance.
-        return self.stage(
-            "Toeplitz kernels", space, 2 * size.n_normal_segments * size.n_pairs * each
-        )
+        return self.stage("Toeplitz kernels", space, 2 * size.n_normal_segments * n * each)
 
     def solver(self) -> Stage:
         size, plan, rates = self.size, self.plan, self.machine.rates
@@ -427,18 +427,20 @@ class _Account:
         if self.plan.normal != "toeplitz":
             return 2 * size.n_coils * size.rank * size.n_segments * self.nufft()
         passes = float(size.n_coils * 2**self.dim)
+        number = _REAL if size.real_basis else _COMPLEX
+        at_once = min(self.plan.coils_at_once, size.n_coils)
         if self.machine.is_gpu:
-            # Pair by pair: every product is read and written anew.
-            moved = size.rank**2 * 2 * (_REAL + _COMPLEX) + 6 * size.rank * _COMPLEX
-            n_operations = size.rank**2 + _OTHER_OPERATIONS
+            # Coil images are written, multiplied in place and read; all coils of a batch share the image,
+            # the sum (read and written) and the matrices. The sensitivities are read twice.
+            number /= 2 if self.plan.storage == "half" else 1
+            moved = (4 + 3 / at_once) * size.rank * _COMPLEX + 2 * _COMPLEX
         else:
-            number = _REAL if size.real_basis else _COMPLEX
-            moved = size.n_pairs * number / self.plan.coils_at_once + 7 * size.rank * _COMPLEX
-            n_operations = _OTHER_OPERATIONS
+            moved = 7 * size.rank * _COMPLEX
+        moved += size.n_pairs * number / at_once
         transforms = 2 * size.rank * size.n_frequencies * math.log2(max(size.n_frequencies, 2))
         each = transforms / rates.fft + moved * size.n_frequencies / rates.stream
         batches = float(2**self.dim) * math.ceil(size.n_coils / self.plan.coils_at_once)
-        overhead = batches * n_operations * _OPERATION
+        overhead = batches * _OPERATIONS * _OPERATION
         segments = size.n_normal_segments
         return float(segments * (passes * each + overhead) + self.kernels_on_host / rates.link)
 

@@ -1,5 +1,7 @@
 """The encoding against a direct sum, and the laws it keeps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -134,3 +136,18 @@ def test_weighted_adjoint_of_a_fully_sampled_grid_is_the_image():
     image = image_for(operator)
     weights = density_compensation(omega, (n, n)) * n_frames
     assert relative_error(adjoint(operator, forward(operator, image), weights), image) < 0.02
+
+
+@pytest.mark.parametrize("by_blocks", [False, True])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_kernels_of_a_real_basis_are_those_of_the_same_basis_as_complex(rank, by_blocks):
+    """Two real spectra come from one transform, and each of a complex basis from its own."""
+    operator = random_encoding((12, 15), torch.float32)
+    operator = replace(operator, basis=operator.basis[:, :rank])
+    weights = torch.rand(len(operator.omega))
+    real = toeplitz.toeplitz_normal(operator, weights, by_blocks=by_blocks)
+    operator = replace(operator, basis=operator.basis.to(torch.complex64))
+    expected = toeplitz.toeplitz_normal(operator, weights, by_blocks=by_blocks)
+    image = torch.randn(rank, *operator.shape, dtype=torch.complex64)
+    # Of a complex basis the imaginary part is kept, which is the error of the transform.
+    assert relative_error(toeplitz.apply(real, image), toeplitz.apply(expected, image)) < 1e-4

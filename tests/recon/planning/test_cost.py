@@ -87,3 +87,21 @@ def test_a_plan_has_the_peak_of_its_stages_and_the_sum_of_their_times():
     assert (Plan().host, Plan().device, Plan().seconds) == (0, 0, 0)
     assert "non-uniform Fourier transforms" in str(Plan("transforms", by_blocks=True))
     assert "blocks" not in str(Plan("transforms", by_blocks=True))
+
+
+def test_coils_processed_together_share_the_matrices_on_both_machines():
+    plain = Work(n_normal=20)
+    for machine in (CPU, GPU):
+        each, together = (
+            costs(work=plain, machine=machine, coils_at_once=n)["solve"].seconds for n in (1, 4)
+        )
+        assert together < each
+
+
+def test_a_gpu_reads_matrices_of_half_precision_in_less_time():
+    plain = Work(n_normal=20)
+    single, half = (
+        costs(work=plain, machine=GPU, storage=storage)["solve"].seconds
+        for storage in ("single", "half")
+    )
+    assert half < single
