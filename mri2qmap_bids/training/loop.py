@@ -108,6 +108,8 @@ def train(
         If the checkpoint is of another network or of other options.
     """
     torch.manual_seed(options.seed)
+    # Patches have one size: the fastest algorithm of every convolution is looked for once.
+    torch.backends.cudnn.benchmark = True
     device = torch.device(options.device)
     network = UNet(shape).to(device)
     if initial is not None:

@@ -85,7 +85,7 @@ def scanned(
     level
         Mean deviation over contrasts and tissue that unregularised noise would cause, shape (batch,).
     margin
-        Voxels to cut off at every face: the transforms are periodic.
+        Voxels to cut off at every face.
     generator
         Source of randomness, on the device of the maps.
 
@@ -98,14 +98,13 @@ def scanned(
     t1 = torch.where(mask, maps.t1.clamp(least1, most1), 1.0)
     t2 = torch.where(mask, torch.minimum(maps.t2.clamp_min(least2), t1), 0.1)
     phase = 1.5 * smooth_field(maps.m0.shape, 2, generator)
-    true = TissueMaps(t1, t2, torch.polar(maps.m0, phase), maps.m0)
+    # The transforms are periodic: signal fades out in the margin, or it would ring inside.
+    faded = maps.m0 * _fading(maps.m0.shape[-1], margin, maps.m0.device)
+    true = TissueMaps(t1, t2, torch.polar(faded, phase), faded)
     image = signal_of(true, dictionary).to(torch.complex64)
     rank = len(image)
 
     # A part of the voxels is enough for the mean.
-    def coarse(values: torch.Tensor) -> torch.Tensor:
-        return values[:, 1::_STRIDE, 1::_STRIDE, 1::_STRIDE]
-
     few, tissue = each_map(true, coarse), coarse(mask)
     ones = torch.ones(rank, device=image.device)
     unit = contrast_deviations(few, noise_factors(few, dictionary, ones), tuple(names))
@@ -152,6 +151,18 @@ def _noise_levels(
     ratio = torch.tensor([DENOISED_CONTRASTS[name].normalised for name in names])
     levels[ratio] /= maps.m0.abs().clamp_min(_LEAST_ENERGY)
     return levels
+
+
+def _fading(edge: int, margin: int, device: torch.device) -> torch.Tensor:
+    """1 inside the margin, falling to 0 at every face, shape (edge, edge, edge)."""
+    away = torch.arange(edge, device=device).minimum(torch.arange(edge - 1, -1, -1, device=device))
+    ramp = torch.sin(torch.pi / 2 * (away / margin).clamp_max(1)).square()
+    return ramp[:, None, None] * ramp[:, None] * ramp
+
+
+def coarse(values: torch.Tensor) -> torch.Tensor:
+    """Every third voxel of the last three axes: enough for means and quantiles."""
+    return values[..., 1::_STRIDE, 1::_STRIDE, 1::_STRIDE]
 
 
 def without_margin(values: torch.Tensor, margin: int) -> torch.Tensor:

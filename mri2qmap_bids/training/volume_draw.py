@@ -13,10 +13,10 @@ from mri2qmap_bids.training.draw import Batch, meaningful
 from mri2qmap_bids.training.heads import Heads, anatomy_maps, texture_maps
 from mri2qmap_bids.training.maps import RandomMaps
 from mri2qmap_bids.training.noise import NoiseTables
-from mri2qmap_bids.training.scans import scanned, without_margin
+from mri2qmap_bids.training.scans import coarse, scanned, without_margin
 
 # Voxels around a patch that are simulated and cut off, since the transforms are periodic.
-_MARGIN = 4
+_MARGIN = 5
 _WHITE_ERROR = 0.15
 _LEAST_SIGMA = 1e-4
 
@@ -78,13 +78,13 @@ def draw_volume_batch(
     dictionary = sources.dictionaries[int(rng.integers(len(sources.dictionaries)))]
     clean = contrasts_of(maps, names)
     n_images = sum(name not in ("T1ratio", "T2ratio") for name in names)
-    level = level * white_of(clean, names)[:, :n_images].flatten(1).mean(1)
+    level = level * white_of(coarse(clean), names)[:, :n_images].flatten(1).mean(1)
     noisy, sigma = scanned(maps, dictionary, names, level, _MARGIN, generator)
     clean, t1, t2, m0 = (
         without_margin(values, _MARGIN) for values in (clean, maps.t1, maps.t2, maps.m0)
     )
     maps = RandomMaps(t1, t2, m0)
-    white = white_of(noisy, names)
+    white = white_of(coarse(noisy), names)
     error = torch.randn((n, len(names)), generator=generator, device=heads.device)
     white = white * torch.exp(_WHITE_ERROR * error)[(..., *[None] * 3)]
     return Batch(

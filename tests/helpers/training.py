@@ -40,3 +40,13 @@ def some_tissues(n=4):
         parts = 255 * (which == np.arange(12)[:, None, None])
         tissues.append(TissueSlice(parts.astype(np.uint8), f"b{number}"))
     return tissues
+
+
+def write_labels(path, numbers=(2, 3, 24, 507), n=56):
+    """A head of nested balls, with FreeSurfer's numbers from the inside out."""
+    z, y, x = np.mgrid[:n, :n, :n] - n / 2
+    radius = np.sqrt(x**2 + y**2 + z**2) / (n / 2)
+    labels = np.select([radius < edge for edge in (0.4, 0.6, 0.75, 0.95)], numbers, 0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(labels.astype(np.int16), np.eye(4)), path)
+    return path
