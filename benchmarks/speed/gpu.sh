@@ -34,7 +34,7 @@ part() {
 part device 30 "$PYTHON" -c "import torch; print(torch.__version__, torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU')"
 part normal 90 "$PYTHON" -m benchmarks.speed.normal "$OUT/normal.md" --device "$DEVICE"
 part full_size 240 "$PYTHON" -m benchmarks.speed.full_size "$OUT/full_size.md" --device "$DEVICE" --matrix "$MATRIX"
-part tests 150 "$PYTHON" -m pytest -q -m gpu tests
+part tests 150 "$PYTHON" -m pytest -q -m gpu tests/recon
 part two_millimetres 60 "$PYTHON" -m benchmarks.speed.full_size "$OUT/two_millimetres.md" --device "$DEVICE" --matrix "$SMALL"
 for gigabytes in 24 16 12; do
     part "memory_$gigabytes" 120 "$PYTHON" -m benchmarks.speed.full_size "$OUT/memory_$gigabytes.md" \
