@@ -87,6 +87,7 @@ def main() -> None:
                 start = f"| {n} | {scan.n_samples} | {threads} "
                 lines.append(start + line)
                 words.table.write_text("\n".join(lines) + "\n")
+                sys.stderr.write(lines[-1] + "\n")
     if words.extrapolate:
         lines += ["", *extrapolated(words, scan, options, times)]
         words.table.write_text("\n".join(lines) + "\n")
