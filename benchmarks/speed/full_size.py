@@ -12,9 +12,10 @@ threads sped up here (Amdahl 1967, doi:10.1145/1465482.1465560).
 
 import argparse
 import resource
+import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
@@ -86,6 +87,7 @@ def main() -> None:
                 start = f"| {n} | {scan.n_samples} | {threads} "
                 lines.append(start + line)
                 words.table.write_text("\n".join(lines) + "\n")
+                sys.stderr.write(lines[-1] + "\n")
     if words.extrapolate:
         lines += ["", *extrapolated(words, scan, options, times)]
         words.table.write_text("\n".join(lines) + "\n")
@@ -111,35 +113,69 @@ def _parse() -> argparse.Namespace:
 
 def simulate(words: argparse.Namespace, n: int, device: torch.device, folder: Path) -> Simulated:
     """Samples of the average brain in the subspace, written as a scanner's converter would."""
+    watch = Stopwatch(f"simulation of {n}^3:")
     wave = np.abs(np.sin(np.pi * 5 * np.arange(words.frames) / words.frames))
     sequence = make_sequence("FISP", words.frames, np.deg2rad(5 + 60 * wave))
     scan_options = ScanOptions(sequence=sequence, n_dims=3, matrix=(n,) * 3, fov=(0.22,) * 3)
     geometry, brain = place_brain(scan_options, 0)
-    grid = tissue_grid(ReconOptions())
-    dictionary = build_dictionary(sequence, grid, words.rank, device=device)
-    there = brain.labels > 0
-    t1 = torch.from_numpy(np.where(there, brain.t1, 1.0)).float().clamp(0.1, 5)
-    t2 = torch.from_numpy(np.where(there, brain.t2, 0.1)).float().clamp(0.01, 2).minimum(t1)
-    m0 = torch.from_numpy(np.where(there, brain.m0, 0)).to(torch.complex64)
-    image = signal_of(TissueMaps(t1, t2, m0, t1), dictionary)
+    watch.say("brain")
+    dictionary = build_dictionary(sequence, tissue_grid(ReconOptions()), words.rank, device=device)
+    watch.say("dictionary")
+    labels, t1, t2, m0 = (
+        torch.from_numpy(values).to(device)
+        for values in (brain.labels, brain.t1, brain.t2, brain.m0)
+    )
+    there = labels > 0
+    t1, t2 = t1[there].clamp(0.1, 5), t2[there].clamp(0.01, 2)
+    image = torch.zeros(words.rank, *labels.shape, dtype=torch.complex64, device=device)
+    image[:, there] = signal_of(TissueMaps(t1, t2.minimum(t1), m0[there], t1), dictionary)
+    watch.say("signal")
     trajectory = whole_trajectory(n, words.frames, words.arms)
     shape = trajectory.positions.shape
-    flat = trajectory.positions.reshape(-1, 3)[:, ::-1] * (2 * np.pi / n)
-    coils = torch.from_numpy(coil_maps(geometry.matrix, True, words.coils, 0))
-    frame = torch.arange(words.frames).repeat_interleave(shape[1] * shape[2])
-    omega = torch.from_numpy(flat.astype(np.float32))
-    parts = (part.to(device) for part in (omega, frame, dictionary.basis, coils))
+    omega = torch.from_numpy(trajectory.positions).to(device).reshape(-1, 3).flip(1)
+    omega *= 2 * np.pi / n
+    frame = torch.arange(words.frames, device=device).repeat_interleave(shape[1] * shape[2])
+    watch.say("trajectory")
+    coils = smooth_coils(geometry.matrix, words.coils, device)
+    watch.say("coils")
     kspace = np.empty((1, *shape[:2], words.coils, shape[2]), np.complex64)
-    generator = torch.Generator().manual_seed(0)
-    for number, samples in enumerate(forward_by_coil(Encoding(*parts), image.to(device))):
-        own = samples.cpu()
-        level = words.noise * float(own.abs().square().mean().sqrt())
-        own += level * torch.randn(len(own), dtype=torch.complex64, generator=generator)
-        kspace[0, :, :, number] = own.reshape(shape[:3]).numpy()
+    generator = torch.Generator(device).manual_seed(0)
+    encoding = Encoding(omega, frame, dictionary.basis, coils)
+    for number, samples in enumerate(forward_by_coil(encoding, image)):
+        level = words.noise * float(samples.abs().square().mean().sqrt())
+        noise = torch.randn(len(samples), dtype=torch.complex64, device=device, generator=generator)
+        noisy = noise.mul_(level).add_(samples)
+        kspace[0, :, :, number] = noisy.reshape(shape[:3]).cpu().numpy()
+    watch.say("samples")
     file = folder / "sub-01_MRF.h5"
     acquired = Acquired(kspace, trajectory, None, None)
     write_raw_file(file, acquired, sequence, geometry, RawFileOptions())
+    watch.say("file")
+    sys.stderr.write(f"{watch.line}\n")
     return Simulated(file, sequence, brain, shape[1], shape[2])
+
+
+@dataclass
+class Stopwatch:
+    """Seconds of one stage after another, in one line."""
+
+    line: str
+    start: float = field(default_factory=time.perf_counter)
+
+    def say(self, stage: str) -> None:
+        """End a stage."""
+        now = time.perf_counter()
+        self.line += f" {stage} {now - self.start:.1f} s"
+        self.start = now
+
+
+def smooth_coils(matrix: tuple[int, int, int], n_coils: int, device: torch.device) -> torch.Tensor:
+    """Sensitivities of a birdcage, interpolated from at most 64 voxels along an axis; (coil, z, y, x)."""
+    nz, ny, nx = (min(size, 64) for size in matrix)
+    coarse = torch.from_numpy(coil_maps((nz, ny, nx), True, n_coils, 0)).to(device)
+    parts = torch.view_as_real(coarse).movedim(-1, 1)
+    fine = torch.nn.functional.interpolate(parts, matrix, mode="trilinear", align_corners=True)
+    return torch.view_as_complex(fine.movedim(1, -1).contiguous())
 
 
 def whole_trajectory(n: int, n_frames: int, n_arms: int) -> Trajectory:

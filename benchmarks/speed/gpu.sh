@@ -33,11 +33,9 @@ part() {
 
 part device 30 "$PYTHON" -c "import torch; print(torch.__version__, torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU')"
 part normal 90 "$PYTHON" -m benchmarks.speed.normal "$OUT/normal.md" --device "$DEVICE"
-part full_size 240 "$PYTHON" -m benchmarks.speed.full_size "$OUT/full_size.md" --device "$DEVICE" --matrix "$MATRIX"
-part tests 150 "$PYTHON" -m pytest -q -m gpu tests
+# Simulated once for all memory limits; a line of the table for each, the whole GPU first.
+part full_size 420 "$PYTHON" -m benchmarks.speed.full_size "$OUT/full_size.md" --device "$DEVICE" --matrix "$MATRIX" \
+    --gpu-mem 78 24 16 12
 part two_millimetres 60 "$PYTHON" -m benchmarks.speed.full_size "$OUT/two_millimetres.md" --device "$DEVICE" --matrix "$SMALL"
-for gigabytes in 24 16 12; do
-    part "memory_$gigabytes" 120 "$PYTHON" -m benchmarks.speed.full_size "$OUT/memory_$gigabytes.md" \
-        --device "$DEVICE" --matrix "$MATRIX" --gpu-mem "$gigabytes"
-done
 part peers 90 env BENCHMARK_DEVICE="$DEVICE" "$PYTHON" -m benchmarks.speed.peers "$OUT/peers.md" --engines mri2qmap
+part tests 150 "$PYTHON" -m pytest -q -m gpu tests/recon

@@ -122,13 +122,16 @@ def main() -> None:
                 cells = [voxels, f"{rank}, {n_coils}", threads, name, *times, row["operations"]]
                 lines.append("| " + " | ".join(map(str, [*cells, allocated])) + " |")
                 words.table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+                sys.stderr.write(lines[-1] + "\n")
 
 
 def _row(folder: Path, what: object, device: str) -> dict[str, float]:
-    script = [sys.executable, __file__, "-"]
+    # -P: this folder's profile.py would come before Python's.
+    script = [sys.executable, "-P", __file__, "-"]
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
     output = subprocess.run(
         [*script, "--device", device, "--one", json.dumps(what)],
-        env=os.environ | {"PYTHONPATH": str(folder)},
+        env=os.environ | {"PYTHONPATH": path},
         check=True,
         stdout=subprocess.PIPE,
     ).stdout

@@ -49,7 +49,7 @@ def main() -> None:
         "OMP_NUM_THREADS": str(words.threads),
         "NUMBA_NUM_THREADS": str(words.threads),
         "OMP_WAIT_POLICY": "PASSIVE",
-        "PYTHONPATH": str(Path.cwd()),
+        "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]),
     }
     for name in words.sizes:
         with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.simulate.fields import smooth_field
+from mri2qmap_bids.simulate.fields import smooth_field_on
 from mri2qmap_bids.simulate.grid import offsets_in_voxel, voxel_centres
 from mri2qmap_bids.simulate.tissue import BRAINWEB_TISSUES, MNI152_TISSUES, Tissue
 
@@ -19,6 +19,7 @@ from mri2qmap_bids.simulate.tissue import BRAINWEB_TISSUES, MNI152_TISSUES, Tiss
 _FLUID_WEIGHT = 2.0
 _SCALE_SPREAD, _TURN_SPREAD = 0.03, 0.03
 _WARP_AMPLITUDE, _WARP_LENGTH = 2e-3, 25e-3
+_VOXELS_AT_ONCE = 1 << 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,32 +126,47 @@ def fractions(
     -------
     Fractions that sum to one over tissues, shape (tissue, z, y, x).
     """
-    centres = voxel_centres(geometry)
     centre, _ = centre_and_extent(anatomy)
     linear = np.eye(3) + rng.uniform(-_TURN_SPREAD, _TURN_SPREAD, size=(3, 3))
     linear[np.diag_indices(3)] = 1.0 + rng.uniform(-_SCALE_SPREAD, _SCALE_SPREAD, size=3)
-    warp = np.stack([smooth_field(centres, _WARP_LENGTH, rng) for _ in range(3)], axis=1)
-    positions = (centres - centre) @ linear.T + centre + _WARP_AMPLITUDE * warp
+    warp = [smooth_field_on(geometry, _WARP_LENGTH, rng).reshape(-1) for _ in range(3)]
 
     spacing = float(np.cbrt(abs(np.linalg.det(anatomy.affine[:3, :3]))))
     offsets = offsets_in_voxel(geometry, thickness, spacing) @ linear.T
     to_index = np.linalg.inv(anatomy.affine)
-    start = (positions @ to_index[:3, :3].T + to_index[:3, 3]).astype(np.float32)
-    counts = np.zeros((len(centres), len(anatomy.tissues)), dtype=np.float32)
-    rows = np.arange(len(centres))
-    for step in (offsets @ to_index[:3, :3].T).astype(np.float32):
-        counts[rows, _labels_at(anatomy.labels, start + step)] += 1.0
+    steps = (offsets @ to_index[:3, :3].T).astype(np.float32)
+    centres = voxel_centres(geometry)
+    padded = np.pad(anatomy.labels, 1)
+    counts = np.zeros((len(anatomy.tissues), len(centres)), dtype=np.float32)
+    # A few voxels at once, whose arrays stay in the cache.
+    for first in range(0, len(centres), _VOXELS_AT_ONCE):
+        those = slice(first, first + _VOXELS_AT_ONCE)
+        bent = np.stack([field[those] for field in warp], axis=1)
+        positions = (centres[those] - centre) @ linear.T + centre + _WARP_AMPLITUDE * bent
+        start = (positions @ to_index[:3, :3].T + to_index[:3, 3]).astype(np.float32).T
+        for step in steps:
+            labels = _labels_at(padded, start + step[:, None])
+            for label in range(len(counts)):
+                counts[label, those] += labels == label
     counts /= len(offsets)
-    return np.ascontiguousarray(counts.T).reshape(len(anatomy.tissues), *geometry.matrix)
+    return counts.reshape(len(anatomy.tissues), *geometry.matrix)
 
 
-def _labels_at(labels: NDArray[np.uint8], index: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Nearest label; background outside the volume."""
-    nearest = np.rint(index).astype(np.int32)
-    shape = np.array(labels.shape)
-    inside = ((nearest >= 0) & (nearest < shape)).all(axis=1)
-    x, y, z = np.clip(nearest, 0, shape - 1).T
-    return np.where(inside, labels[x, y, z], 0)
+def _labels_at(padded: NDArray[np.uint8], index: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Nearest label, shape (point,), of labels with one voxel of background around them.
+
+    Parameters
+    ----------
+    padded
+        The labels.
+    index
+        Voxel indices before padding, shape (3, point); beyond the volume is background.
+    """
+    flat = np.zeros(index.shape[1], np.int32)
+    for along, n in zip(index, padded.shape, strict=True):
+        flat *= n
+        flat += np.clip(np.rint(along), -1, n - 2).astype(np.int32) + 1
+    return padded.reshape(-1)[flat]
 
 
 def _in_metres(affine_mm: NDArray[np.float64]) -> NDArray[np.float64]:

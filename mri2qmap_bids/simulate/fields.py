@@ -1,7 +1,9 @@
-"""Smooth random fields in space, defined everywhere, independent of any voxel grid."""
+"""Smooth random fields in space, defined everywhere, the same on any voxel grid."""
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 
 _N_WAVES = 48
 _HEAD_RADIUS = 90e-3
@@ -34,13 +36,58 @@ def smooth_field(
     ----------
     Rahimi and Recht, Random features for large-scale kernel machines (2007).
     """
-    wave_vectors = rng.normal(scale=1.0 / length, size=(_N_WAVES, 3))
-    phases = rng.uniform(0.0, 2.0 * np.pi, size=_N_WAVES)
+    wave_vectors, phases = _waves(length, rng)
     values = np.zeros(len(points))
     for wave_vector, phase in zip(wave_vectors, phases, strict=True):
         values += np.cos(points @ wave_vector + phase)
     values *= np.sqrt(2.0 / _N_WAVES)
     return values
+
+
+def smooth_field_on(
+    geometry: Geometry, length: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """:func:`smooth_field` at the voxel centres of a grid, by one product of matrices.
+
+    w_j . r is linear in a voxel's indices, so exp(i (w_j . r + phi_j)) is a product of one
+    factor along each axis: three short vectors of cosines instead of a cosine for every voxel.
+
+    Parameters
+    ----------
+    geometry
+        The grid.
+    length
+        Distance over which the field changes [m].
+    rng
+        The source of randomness; the same state gives the same field as :func:`smooth_field`.
+
+    Returns
+    -------
+    Values, shape (z, y, x).
+    """
+    wave_vectors, phases = _waves(length, rng)
+    to_world = affine(geometry)
+    steps = wave_vectors @ to_world[:3, :3]
+    nz, ny, nx = geometry.matrix
+    x, y, z = (
+        np.exp(1j * np.outer(step, np.arange(n)))
+        for step, n in zip(steps.T, (nx, ny, nz), strict=True)
+    )
+    x *= np.sqrt(2.0 / _N_WAVES) * np.exp(1j * (wave_vectors @ to_world[:3, 3] + phases))[:, None]
+    rows = (z[:, :, None] * y[:, None, :]).reshape(_N_WAVES, -1)
+    # The real part of the complex product, as one real product.
+    values: NDArray[np.float64] = np.concatenate([rows.real, -rows.imag]).T @ np.concatenate(
+        [x.real, x.imag]
+    )
+    return values.reshape(geometry.matrix)
+
+
+def _waves(
+    length: float, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Wave vectors w_j [rad/m], shape (wave, 3), and phases phi_j [rad]."""
+    wave_vectors = rng.normal(scale=1.0 / length, size=(_N_WAVES, 3))
+    return wave_vectors, rng.uniform(0.0, 2.0 * np.pi, size=_N_WAVES)
 
 
 def transmit_field(

@@ -8,8 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.simulate.anatomy import Anatomy, fractions
-from mri2qmap_bids.simulate.fields import generator, smooth_field
-from mri2qmap_bids.simulate.grid import voxel_centres
+from mri2qmap_bids.simulate.fields import generator, smooth_field_on
 from mri2qmap_bids.simulate.tissue import FLUID, MIXED, OTHER, Tissue, of_subject
 
 RELATIVE_STEP = 0.002
@@ -76,14 +75,11 @@ def from_anatomy(
     parts = fractions(anatomy, geometry, thickness, generator(seed, "shape"))
     parts = blurred(parts, thickness, point_spread)
     tissues = of_subject(anatomy.tissues, generator(seed, "tissue"))
-    points = voxel_centres(geometry)
-    shape = geometry.matrix
-    total, rate1, rate2, density = (np.zeros(shape) for _ in range(4))
+    total, rate1, rate2, density = (np.zeros(geometry.matrix) for _ in range(4))
     for index, (part, tissue) in enumerate(zip(parts, tissues, strict=True)):
         if tissue.m0 == 0.0 or not part.any():
             continue
-        varied = _varied(tissue, points, generator(seed, "variation", index))
-        t1, t2, m0 = (values.reshape(shape) for values in varied)
+        t1, t2, m0 = _varied(tissue, geometry, generator(seed, "variation", index))
         total += part
         rate1 += part / t1
         rate2 += part / t2
@@ -166,17 +162,18 @@ def on_grid(times: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def smooth_phase(geometry: Geometry, seed: int) -> NDArray[np.complex128]:
     """A smooth unit phasor on a grid, shape (z, y, x)."""
-    field = smooth_field(voxel_centres(geometry), _PHASE_LENGTH, generator(seed, "phase"))
+    field = smooth_field_on(geometry, _PHASE_LENGTH, generator(seed, "phase"))
     phasor: NDArray[np.complex128] = np.exp(1j * _PHASE_AMPLITUDE * field)
-    return phasor.reshape(geometry.matrix)
+    return phasor
 
 
 def _varied(
-    tissue: Tissue, points: NDArray[np.float64], rng: np.random.Generator
+    tissue: Tissue, geometry: Geometry, rng: np.random.Generator
 ) -> list[NDArray[np.float64]]:
-    """T1, T2 and M0 of a tissue at each point."""
+    """T1, T2 and M0 of a tissue in each voxel, were it all that tissue; shape (z, y, x)."""
     return [
-        value * np.exp(_VARIATION * np.clip(smooth_field(points, _VARIATION_LENGTH, rng), -2, 2))
+        value
+        * np.exp(_VARIATION * np.clip(smooth_field_on(geometry, _VARIATION_LENGTH, rng), -2, 2))
         for value in (tissue.t1, tissue.t2, tissue.m0)
     ]
 

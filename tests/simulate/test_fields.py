@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mri2qmap_bids.simulate.fields import generator, smooth_field, transmit_field
+from mri2qmap_bids.simulate.fields import generator, smooth_field, smooth_field_on, transmit_field
+from mri2qmap_bids.simulate.grid import make_geometry, voxel_centres
 
 
 def test_points_a_length_apart_are_correlated_as_a_gaussian_says():
@@ -21,6 +22,13 @@ def test_a_point_has_its_value_whatever_others_are_asked_for():
     points = np.random.default_rng(0).random((20, 3))
     whole = smooth_field(points, 0.3, generator(1))
     assert np.allclose(smooth_field(points[5:7], 0.3, generator(1)), whole[5:7])
+
+
+def test_a_field_on_a_grid_is_the_field_at_its_voxel_centres():
+    size, turns = (3e-3, 2e-3, 1e-3), (0.3, -0.2, 0.1)
+    geometry = make_geometry((3, 4, 5), size, np.array([0.01, -0.02, 0.03]), turns)
+    there = smooth_field(voxel_centres(geometry), 0.02, generator(1))
+    assert np.allclose(smooth_field_on(geometry, 0.02, generator(1)).reshape(-1), there, rtol=1e-9)
 
 
 def test_the_transmit_field_falls_from_the_middle_to_the_surface_of_the_head():

@@ -6,6 +6,8 @@ from mri2qmap_bids.recon.arrays import SampleWeights, Trajectory
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 
 _ITERATIONS = 10
+# Between two widths of the gridding kernel, so that rounding does not decide: five cells.
+_TOLERANCE = 3e-4
 
 
 def density_compensation(omega: Trajectory, shape: tuple[int, ...]) -> SampleWeights:
@@ -33,7 +35,7 @@ def density_compensation(omega: Trajectory, shape: tuple[int, ...]) -> SampleWei
     doi:10.1002/(SICI)1522-2594(199901)41:1<179::AID-MRM25>3.0.CO;2-V.
     """
     grid = tuple(2 * n for n in shape)
-    spreading = Nufft(omega, grid, spread_only=True)
+    spreading = Nufft(omega, grid, _TOLERANCE, spread_only=True)
     weights = torch.ones(len(omega), device=omega.device)
     for _ in range(_ITERATIONS):
         gridded = spreading.adjoint(weights.to(torch.complex64))

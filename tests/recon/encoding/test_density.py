@@ -43,3 +43,13 @@ def test_samples_that_are_read_twice_count_half():
     twice = density_compensation(omega.repeat(2, 1), (12, 12))
     assert torch.allclose(twice[:400], once / 2, rtol=1e-3)
     assert torch.allclose(twice[400:], twice[:400], rtol=1e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("dim", [2, 3])
+def test_weights_on_a_gpu_are_those_on_the_cpu(dim):
+    torch.manual_seed(0)
+    omega = (2 * torch.rand(2000, dim) - 1) * torch.pi * torch.rand(2000, 1)
+    there = density_compensation(omega.cuda(), (16,) * dim).cpu()
+    assert torch.allclose(there, density_compensation(omega, (16,) * dim), rtol=1e-3)

@@ -59,3 +59,16 @@ def test_spreading_alone_is_real_positive_and_its_own_adjoint():
     assert_adjoint(plan.forward, plan.adjoint, image, samples, 1e-5)
     density = plan.adjoint(torch.ones(60, dtype=torch.complex64))
     assert density.imag.abs().max() < 1e-6 and density.real.min() >= 0
+
+
+def test_the_spreading_kernel_is_an_exponential_of_a_semicircle():
+    """The kernel of cufinufft, so that density compensation does not depend on the device."""
+    n, width = 32, 5
+    distance = torch.linspace(-3, 3, 25)
+    omega = torch.stack([2 * torch.pi * distance / n, torch.zeros(25)], 1)
+    point = torch.zeros(n, n, dtype=torch.complex64)
+    point[n // 2, n // 2] = 1
+    kernel = Nufft(omega, (n, n), 3e-4, spread_only=True).forward(point).real
+    semicircle = (1 - (2 * distance / width) ** 2).clamp_min(0).sqrt()
+    expected = torch.exp(2.3 * width * (semicircle - 1)) * (distance.abs() < width / 2)
+    assert torch.allclose(kernel / kernel.max(), expected, atol=1e-3)
