@@ -15,7 +15,14 @@ from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_json, write_text
 from mri2qmap_bids.dataset.entities import ordered
 from mri2qmap_bids.dataset.nifti import write_volume
-from mri2qmap_bids.dataset.outputs import MAPS, MASK, MASK_DESC, QUANTITIES, output_maps
+from mri2qmap_bids.dataset.outputs import (
+    EARLIER_MASK_DESC,
+    MAPS,
+    MASK,
+    MASK_DESC,
+    QUANTITIES,
+    output_maps,
+)
 from mri2qmap_bids.errors import DatasetError, OutputError
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 
@@ -155,7 +162,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         masked = np.where(maps.mask, image, 0).astype(np.float32)
         paths.append(_write(document, output_dir, suffix, masked, sidecar, desc="synthetic"))
     mask_sidecar = {
-        "Description": "The voxels that have maps: brain, and scalp where it has signal",
+        "Description": "The voxels that have maps: those of the head with signal, brain and scalp",
         "Type": "ROI",
         "SpatialReference": reference,
         "Sources": ["bids::" + str(relative_path(document.entities, "M0map"))],
@@ -181,11 +188,28 @@ def load_derivative(root: Path, run: Mapping[str, str], suffix: str, **more: str
     DatasetError
         If it is not there, or no NIfTI file.
     """
-    path = root / relative_path(run, suffix, **more)
+    return load_image(root / relative_path(run, suffix, **more))
+
+
+def load_image(path: Path) -> Any:
+    """An image (nibabel), its values still on disk.
+
+    Raises
+    ------
+    DatasetError
+        If it is not there, or no NIfTI file.
+    """
     try:
         return nib.load(path)
     except (OSError, nib.filebasedimages.ImageFileError) as error:
         raise DatasetError(f"{path}: must be a NIfTI file, got: {error}") from error
+
+
+def mask_path(root: Path, run: Mapping[str, str]) -> Path:
+    """Where the mask of a run's maps lies below a dataset's root; version 0.1.0 called it ``desc-brain``."""
+    path = relative_path(run, MASK, desc=MASK_DESC)
+    earlier = relative_path(run, MASK, desc=EARLIER_MASK_DESC)
+    return earlier if not (root / path).exists() and (root / earlier).exists() else path
 
 
 def relative_path(
@@ -200,7 +224,7 @@ def relative_path(
     suffix, extension
         End of the file name, e.g. ``T1map`` and ``.nii.gz``.
     more
-        Further entities, e.g. ``desc="brain"``.
+        Further entities, e.g. ``desc="head"``.
 
     >>> str(relative_path({"sub": "01", "run": "1", "acq": "x"}, "T1map"))
     'sub-01/anat/sub-01_acq-x_run-1_T1map.nii.gz'
@@ -242,6 +266,6 @@ def _readme(name: str, generated_by: str) -> str:
     return (
         f"# {name}\n\nWritten by {generated_by} {__version__}.\n\n"
         "Maps lie in `sub-*/[ses-*/]anat/`: `T1map` and `T2map` in seconds, `M0map` in arbitrary "
-        "units, `desc-brain_mask` where they are defined. Each file has a JSON "
+        "units, `desc-head_mask` where they are defined. Each file has a JSON "
         "sidecar that says how it was made.\n"
     )

@@ -21,7 +21,7 @@ from mri2qmap_bids.dataset.atlas import (
     find_segmentations,
     load_segmentation,
 )
-from mri2qmap_bids.dataset.derivatives import load_derivative, relative_path
+from mri2qmap_bids.dataset.derivatives import load_derivative, load_image, mask_path, relative_path
 from mri2qmap_bids.dataset.entities import entities_in
 from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
@@ -227,7 +227,7 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """One row per measure, segmentation and region of a run."""
     reference = load_derivative(output_dir, run, "T1map")
-    mask = _values(load_derivative(output_dir, run, "mask", desc="brain"), reference) > 0
+    mask = _values(load_image(output_dir / mask_path(output_dir, run)), reference) > 0
     maps = {
         name: _values(load_derivative(output_dir, run, name), reference)
         for name in _measured(output_dir, run)
@@ -310,7 +310,7 @@ def _measured(output_dir: Path, run: Mapping[str, str]) -> list[str]:
 def _state(output_dir: Path, run: Mapping[str, str], files: Sequence[SegmentationFile]) -> str:
     """A hash that changes whenever one of a run's files does."""
     own = [relative_path(run, name) for name in _measured(output_dir, run)]
-    own += [relative_path(run, "mask", desc="brain"), relative_path(run, "T1map", ".json")]
+    own += [mask_path(output_dir, run), relative_path(run, "T1map", ".json")]
     paths = [output_dir / path for path in own]
     paths += [path for file in files for path in (file.path, file.table) if path is not None]
     digest = hashlib.sha256(f"{_ROWS_VERSION} {[file.name for file in files]}".encode())

@@ -70,8 +70,10 @@ QUANTITIES = tuple(output for output in MAPS if output.desc is None)
 """Those of them that are quantities, not errors of quantities."""
 SYNTHETIC = ("T1w", "T2w", "PDw", "FLAIR")
 """Suffixes of the synthetic weighted images, whose desc is ``synthetic``."""
-MASK, MASK_DESC = "mask", "brain"
+MASK, MASK_DESC = "mask", "head"
 """Suffix and desc of the voxels that have maps."""
+EARLIER_MASK_DESC = "brain"
+"""Their desc in datasets of version 0.1.0."""
 
 
 @cache

@@ -282,6 +282,7 @@ class WriteDerivatives(_StepOfRun):
         from mri2qmap_bids.dataset.checksum import KEY, inputs_checksum
         from mri2qmap_bids.dataset.derivatives import MapDocument, relative_path, write_maps
         from mri2qmap_bids.dataset.figures import Conditions, versions_in_use, write_diagnostics
+        from mri2qmap_bids.dataset.outputs import MASK, MASK_DESC
         from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
         from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise_all
         from mri2qmap_bids.recon.physics.maps import load_maps
@@ -340,7 +341,7 @@ class WriteDerivatives(_StepOfRun):
             "t1_map": place("T1map"),
             "t2_map": place("T2map"),
             "m0_map": place("M0map"),
-            "mask": place("mask", desc="brain"),
+            "mask": place(MASK, desc=MASK_DESC),
         }
         self._results["out_files"] = [str(path) for path in written]
         self._results |= {name: str(output_dir / path) for name, path in main.items()}

@@ -149,7 +149,7 @@ def test_known_maps_lie_where_the_acquisitions_do(dataset):
 def test_known_maps_are_complete(dataset):
     folder = dataset / TRUTH / "sub-02/ses-a/anat"
     stem = "sub-02_ses-a_acq-3d"
-    ends = ("T1map", "T2map", "M0map", "dseg", "desc-brain_mask")
+    ends = ("T1map", "T2map", "M0map", "dseg", "desc-head_mask")
     t1, t2, m0, labels, mask = (
         np.asarray(nib.load(folder / f"{stem}_{end}.nii.gz").dataobj) for end in ends
     )
