@@ -50,7 +50,8 @@ def test_every_run_has_every_derivative(derivatives):
         "sub-01/ses-2/anat/sub-01_ses-2_acq-2d",
         "sub-02/ses-1/anat/sub-02_ses-1_acq-3d",
     ]
-    ends = ["T1map", "T2map", "M0map", "desc-head_mask", "desc-std_T1map", "desc-std_T2map"]
+    ends = ["T1map", "T2map", "M0map", "desc-std_T1map", "desc-std_T2map"]
+    ends += ["desc-head_mask", "desc-brain_mask"]
     ends += [f"desc-synthetic_{suffix}" for suffix in ("T1w", "T2w", "PDw", "FLAIR")]
     expected = {
         f"{stem}_{end}{ext}" for stem in stems for end in ends for ext in (".nii.gz", ".json")

@@ -16,7 +16,7 @@ from mri2qmap_bids.atomic import write_json, write_text
 from mri2qmap_bids.dataset.entities import ordered
 from mri2qmap_bids.dataset.nifti import write_volume
 from mri2qmap_bids.dataset.outputs import (
-    EARLIER_MASK_DESC,
+    BRAIN_DESC,
     MAPS,
     MASK,
     MASK_DESC,
@@ -49,6 +49,10 @@ class MapDocument:
     """Sidecar keys of every file."""
     labels: NDArray[np.uint8] | None = None
     """Discrete segmentation (1 grey matter, 2 white matter, 3 CSF), axes (z, y, x)."""
+    brain: NDArray[np.bool_] | None = None
+    """Where the brain is, axes (z, y, x)."""
+    brain_method: str = ""
+    """How that was told, for its sidecar."""
 
 
 def initialise_dataset(
@@ -170,6 +174,20 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
     }
     mask = maps.mask.astype(np.uint8)
     paths.append(_write(document, output_dir, MASK, mask, mask_sidecar, desc=MASK_DESC))
+    if document.brain is not None:
+        brain_sidecar = {
+            "Description": "Brain with its fluid, without skull and scalp; empty: nothing is like a brain",
+            "Type": "Brain",
+            "SpatialReference": reference,
+            "EstimationAlgorithm": document.brain_method,
+            "Sources": [
+                "bids::" + str(relative_path(document.entities, output.suffix))
+                for output in QUANTITIES
+            ],
+            **document.every,
+        }
+        brain = document.brain.astype(np.uint8)
+        paths.append(_write(document, output_dir, MASK, brain, brain_sidecar, desc=BRAIN_DESC))
     if document.labels is not None:
         sidecar = {
             "Description": "Tissue classes: 1 grey matter, 2 white matter, 3 CSF",
@@ -208,8 +226,14 @@ def load_image(path: Path) -> Any:
 def mask_path(root: Path, run: Mapping[str, str]) -> Path:
     """Where the mask of a run's maps lies below a dataset's root; version 0.1.0 called it ``desc-brain``."""
     path = relative_path(run, MASK, desc=MASK_DESC)
-    earlier = relative_path(run, MASK, desc=EARLIER_MASK_DESC)
+    earlier = relative_path(run, MASK, desc=BRAIN_DESC)
     return earlier if not (root / path).exists() and (root / earlier).exists() else path
+
+
+def brain_path(root: Path, run: Mapping[str, str]) -> Path | None:
+    """Where the mask of a run's brain lies below a dataset's root; None: it has none."""
+    path = relative_path(run, MASK, desc=BRAIN_DESC)
+    return path if (root / path).exists() and path != mask_path(root, run) else None
 
 
 def relative_path(
@@ -266,6 +290,6 @@ def _readme(name: str, generated_by: str) -> str:
     return (
         f"# {name}\n\nWritten by {generated_by} {__version__}.\n\n"
         "Maps lie in `sub-*/[ses-*/]anat/`: `T1map` and `T2map` in seconds, `M0map` in arbitrary "
-        "units, `desc-head_mask` where they are defined. Each file has a JSON "
+        "units, `desc-head_mask` where they are defined, `desc-brain_mask` where the brain is. Each file has a JSON "
         "sidecar that says how it was made.\n"
     )
