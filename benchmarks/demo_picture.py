@@ -49,7 +49,7 @@ def main() -> None:
     for axis, suffix in zip(others, SYNTHETIC, strict=True):
         axis.imshow(plane(estimate / f"{RUN}_desc-synthetic_{suffix}.nii.gz"), cmap="gray")
         axis.set_title(f"synthetic {suffix}")
-    axes[1, 4].imshow(plane(estimate / f"{RUN}_desc-brain_mask.nii.gz"), cmap="gray")
+    axes[1, 4].imshow(plane(estimate / f"{RUN}_desc-head_mask.nii.gz"), cmap="gray")
     axes[1, 4].set_title("mask")
     for axis in axes.flat:
         axis.axis("off")

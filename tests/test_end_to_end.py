@@ -50,7 +50,8 @@ def test_every_run_has_every_derivative(derivatives):
         "sub-01/ses-2/anat/sub-01_ses-2_acq-2d",
         "sub-02/ses-1/anat/sub-02_ses-1_acq-3d",
     ]
-    ends = ["T1map", "T2map", "M0map", "desc-brain_mask", "desc-std_T1map", "desc-std_T2map"]
+    ends = ["T1map", "T2map", "M0map", "desc-std_T1map", "desc-std_T2map"]
+    ends += ["desc-head_mask", "desc-brain_mask"]
     ends += [f"desc-synthetic_{suffix}" for suffix in ("T1w", "T2w", "PDw", "FLAIR")]
     expected = {
         f"{stem}_{end}{ext}" for stem in stems for end in ends for ext in (".nii.gz", ".json")
@@ -182,7 +183,7 @@ def test_a_killed_call_leaves_nothing_half_written_and_the_next_one_finishes(
         for path in out.rglob("sub-*.json"):
             json.loads(path.read_text())
     assert process.returncode == 0
-    assert len(list(out.rglob("*_desc-brain_mask.json"))) == 3
+    assert len(list(out.rglob("*_desc-head_mask.json"))) == 3
 
 
 def test_a_call_that_is_told_to_stop_leaves_no_temporary_folder(small_dataset, tmp_path):
@@ -222,7 +223,7 @@ def test_two_calls_share_an_output_directory(small_dataset, tmp_path):
     for call in calls:
         _, errors = call.communicate(timeout=300)
         assert call.returncode == 0, errors
-    assert len(list(out.rglob("*_desc-brain_mask.nii.gz"))) == 3
+    assert len(list(out.rglob("*_desc-head_mask.nii.gz"))) == 3
     assert json.loads((out / "dataset_description.json").read_text())["DatasetType"] == "derivative"
     assert len(list((out / "logs").glob("*.toml"))) == 2
 
@@ -261,7 +262,7 @@ def test_a_whole_run_needs_and_tries_no_network(small_dataset, tmp_path):
         check=False,
     )
     assert process.returncode == 0, process.stderr
-    assert len(list((tmp_path / "out").rglob("*_desc-brain_mask.nii.gz"))) == 1
+    assert len(list((tmp_path / "out").rglob("*_desc-head_mask.nii.gz"))) == 1
     assert not attempts.exists(), attempts.read_text()
     # The refusal itself works.
     program = "import socket; socket.create_connection(('localhost', 9))"

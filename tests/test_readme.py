@@ -83,7 +83,7 @@ def test_the_workflow_is_a_part_of_another_pipeline(folder):
     last_line = "print([n.result.outputs.t1 for n in graph.nodes if n.name == 'median'][0])"
     median = float(run(example + last_line, folder).splitlines()[-1])
     t1 = nib.load(folder / "maps/sub-01/anat/sub-01_T1map.nii.gz").get_fdata()
-    mask = nib.load(folder / "maps/sub-01/anat/sub-01_desc-brain_mask.nii.gz").get_fdata() > 0
+    mask = nib.load(folder / "maps/sub-01/anat/sub-01_desc-head_mask.nii.gz").get_fdata() > 0
     assert median == pytest.approx(np.median(t1[mask]))
     assert 0.5 < median < 2
 

@@ -15,7 +15,14 @@ from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_json, write_text
 from mri2qmap_bids.dataset.entities import ordered
 from mri2qmap_bids.dataset.nifti import write_volume
-from mri2qmap_bids.dataset.outputs import MAPS, MASK, MASK_DESC, QUANTITIES, output_maps
+from mri2qmap_bids.dataset.outputs import (
+    BRAIN_DESC,
+    MAPS,
+    MASK,
+    MASK_DESC,
+    QUANTITIES,
+    output_maps,
+)
 from mri2qmap_bids.errors import DatasetError, OutputError
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 
@@ -42,6 +49,10 @@ class MapDocument:
     """Sidecar keys of every file."""
     labels: NDArray[np.uint8] | None = None
     """Discrete segmentation (1 grey matter, 2 white matter, 3 CSF), axes (z, y, x)."""
+    brain: NDArray[np.bool_] | None = None
+    """Where the brain is, axes (z, y, x)."""
+    brain_method: str = ""
+    """How that was told, for its sidecar."""
 
 
 def initialise_dataset(
@@ -155,7 +166,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         masked = np.where(maps.mask, image, 0).astype(np.float32)
         paths.append(_write(document, output_dir, suffix, masked, sidecar, desc="synthetic"))
     mask_sidecar = {
-        "Description": "The voxels that have maps: brain, and scalp where it has signal",
+        "Description": "The voxels that have maps: those of the head with signal, brain and scalp",
         "Type": "ROI",
         "SpatialReference": reference,
         "Sources": ["bids::" + str(relative_path(document.entities, "M0map"))],
@@ -163,6 +174,20 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
     }
     mask = maps.mask.astype(np.uint8)
     paths.append(_write(document, output_dir, MASK, mask, mask_sidecar, desc=MASK_DESC))
+    if document.brain is not None:
+        brain_sidecar = {
+            "Description": "Brain with its fluid, without skull and scalp; empty: nothing is like a brain",
+            "Type": "Brain",
+            "SpatialReference": reference,
+            "EstimationAlgorithm": document.brain_method,
+            "Sources": [
+                "bids::" + str(relative_path(document.entities, output.suffix))
+                for output in QUANTITIES
+            ],
+            **document.every,
+        }
+        brain = document.brain.astype(np.uint8)
+        paths.append(_write(document, output_dir, MASK, brain, brain_sidecar, desc=BRAIN_DESC))
     if document.labels is not None:
         sidecar = {
             "Description": "Tissue classes: 1 grey matter, 2 white matter, 3 CSF",
@@ -181,11 +206,34 @@ def load_derivative(root: Path, run: Mapping[str, str], suffix: str, **more: str
     DatasetError
         If it is not there, or no NIfTI file.
     """
-    path = root / relative_path(run, suffix, **more)
+    return load_image(root / relative_path(run, suffix, **more))
+
+
+def load_image(path: Path) -> Any:
+    """An image (nibabel), its values still on disk.
+
+    Raises
+    ------
+    DatasetError
+        If it is not there, or no NIfTI file.
+    """
     try:
         return nib.load(path)
     except (OSError, nib.filebasedimages.ImageFileError) as error:
         raise DatasetError(f"{path}: must be a NIfTI file, got: {error}") from error
+
+
+def mask_path(root: Path, run: Mapping[str, str]) -> Path:
+    """Where the mask of a run's maps lies below a dataset's root; version 0.1.0 called it ``desc-brain``."""
+    path = relative_path(run, MASK, desc=MASK_DESC)
+    earlier = relative_path(run, MASK, desc=BRAIN_DESC)
+    return earlier if not (root / path).exists() and (root / earlier).exists() else path
+
+
+def brain_path(root: Path, run: Mapping[str, str]) -> Path | None:
+    """Where the mask of a run's brain lies below a dataset's root; None: it has none."""
+    path = relative_path(run, MASK, desc=BRAIN_DESC)
+    return path if (root / path).exists() and path != mask_path(root, run) else None
 
 
 def relative_path(
@@ -200,7 +248,7 @@ def relative_path(
     suffix, extension
         End of the file name, e.g. ``T1map`` and ``.nii.gz``.
     more
-        Further entities, e.g. ``desc="brain"``.
+        Further entities, e.g. ``desc="head"``.
 
     >>> str(relative_path({"sub": "01", "run": "1", "acq": "x"}, "T1map"))
     'sub-01/anat/sub-01_acq-x_run-1_T1map.nii.gz'
@@ -242,6 +290,6 @@ def _readme(name: str, generated_by: str) -> str:
     return (
         f"# {name}\n\nWritten by {generated_by} {__version__}.\n\n"
         "Maps lie in `sub-*/[ses-*/]anat/`: `T1map` and `T2map` in seconds, `M0map` in arbitrary "
-        "units, `desc-brain_mask` where they are defined. Each file has a JSON "
+        "units, `desc-head_mask` where they are defined, `desc-brain_mask` where the brain is. Each file has a JSON "
         "sidecar that says how it was made.\n"
     )

@@ -21,7 +21,13 @@ from mri2qmap_bids.dataset.atlas import (
     find_segmentations,
     load_segmentation,
 )
-from mri2qmap_bids.dataset.derivatives import load_derivative, relative_path
+from mri2qmap_bids.dataset.derivatives import (
+    brain_path,
+    load_derivative,
+    load_image,
+    mask_path,
+    relative_path,
+)
 from mri2qmap_bids.dataset.entities import entities_in
 from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
@@ -45,7 +51,7 @@ _STATISTICS = ("mean", "median", "sd", "iqr")
 _RUN = ("participant_id", "session_id", "acquisition", "reconstruction", "run")
 _GROUP = ["acquisition", "reconstruction", "further_entities", "segmentation", "region"]
 # Raised whenever the same maps would give other rows.
-_ROWS_VERSION = 2
+_ROWS_VERSION = 3
 COLUMNS = {
     "participant_id": "Participant label with sub-",
     "session_id": "Session label with ses-; n/a: the file name has none",
@@ -55,7 +61,8 @@ COLUMNS = {
     "quality": "Rating of the run by the rules of the report; n/a: its sidecar has none",
     "further_entities": "Further entities of the file name, such as ce-gd_dir-AP; n/a: it has none",
     "segmentation": f"Where the regions come from: {TISSUE} (classified from T1 by the limits given in "
-    "the documentation), or the name of a dataset given by --derivatives",
+    "the documentation, inside desc-brain_mask; of runs without one, inside all of the head), "
+    "or the name of a dataset given by --derivatives",
     "region": f"Region of the segmentation; of {TISSUE}: WM (white matter), GM (grey matter), CSF "
     f"(cerebrospinal fluid), {MASK} (all voxels that have maps)",
     "n_voxels": "Number of voxels of the region that have maps",
@@ -227,14 +234,16 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """One row per measure, segmentation and region of a run."""
     reference = load_derivative(output_dir, run, "T1map")
-    mask = _values(load_derivative(output_dir, run, "mask", desc="brain"), reference) > 0
+    mask = _values(load_image(output_dir / mask_path(output_dir, run)), reference) > 0
     maps = {
         name: _values(load_derivative(output_dir, run, name), reference)
         for name in _measured(output_dir, run)
     }
     mask &= (maps["T1map"] > 0) & (maps["T2map"] > 0)
     field = _field_strength(output_dir, run)
-    tissue = tissue_classes(maps["T1map"], mask, field).astype(int)
+    brain = brain_path(output_dir, run)
+    inside = mask & (_values(load_image(output_dir / brain), reference) > 0) if brain else mask
+    tissue = tissue_classes(maps["T1map"], inside, field).astype(int)
     everything = Segmentation(TISSUE, np.ones(mask.shape, int), {1: MASK})
     names = {label: name for name, label in TISSUES.items()}
     segmentations = [Segmentation(TISSUE, tissue, names), everything]
@@ -310,7 +319,8 @@ def _measured(output_dir: Path, run: Mapping[str, str]) -> list[str]:
 def _state(output_dir: Path, run: Mapping[str, str], files: Sequence[SegmentationFile]) -> str:
     """A hash that changes whenever one of a run's files does."""
     own = [relative_path(run, name) for name in _measured(output_dir, run)]
-    own += [relative_path(run, "mask", desc="brain"), relative_path(run, "T1map", ".json")]
+    own += [mask_path(output_dir, run), relative_path(run, "T1map", ".json")]
+    own += [path for path in (brain_path(output_dir, run),) if path is not None]
     paths = [output_dir / path for path in own]
     paths += [path for file in files for path in (file.path, file.table) if path is not None]
     digest = hashlib.sha256(f"{_ROWS_VERSION} {[file.name for file in files]}".encode())

@@ -42,7 +42,7 @@ def save_nifti(maps: QuantitativeMaps, folder: Path | str) -> list[Path]:
     """Write maps as NIfTI files into one folder, without a BIDS dataset around them.
 
     ``T1map`` and ``T2map`` are in seconds, ``M0map`` is the magnitude, ``desc-std_*`` are standard deviations
-    of the error and ``desc-brain_mask`` is where there are maps; all are 0 outside it. A JSON file beside
+    of the error and ``desc-head_mask`` is where there are maps; all are 0 outside it. A JSON file beside
     each has its unit.
 
     Parameters

@@ -70,8 +70,10 @@ QUANTITIES = tuple(output for output in MAPS if output.desc is None)
 """Those of them that are quantities, not errors of quantities."""
 SYNTHETIC = ("T1w", "T2w", "PDw", "FLAIR")
 """Suffixes of the synthetic weighted images, whose desc is ``synthetic``."""
-MASK, MASK_DESC = "mask", "brain"
+MASK, MASK_DESC = "mask", "head"
 """Suffix and desc of the voxels that have maps."""
+BRAIN_DESC = "brain"
+"""Desc of the mask of the brain; in datasets of version 0.1.0, of the voxels that have maps."""
 
 
 @cache
@@ -87,6 +89,7 @@ def output_maps() -> tuple[OutputMap, ...]:
     outputs = list(MAPS)
     ends: set[tuple[str, str | None]] = {
         (MASK, MASK_DESC),
+        (MASK, BRAIN_DESC),
         *((suffix, "synthetic") for suffix in SYNTHETIC),
     }
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
@@ -117,4 +120,5 @@ def file_ends() -> tuple[tuple[str, str | None], ...]:
         *((output.suffix, output.desc) for output in output_maps()),
         *((suffix, "synthetic") for suffix in SYNTHETIC),
         (MASK, MASK_DESC),
+        (MASK, BRAIN_DESC),
     )

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from mri2qmap_bids.dataset.derivatives import load_derivative, relative_path
+from mri2qmap_bids.dataset.derivatives import load_derivative, load_image, mask_path, relative_path
 from mri2qmap_bids.dataset.group import entities_of
 from mri2qmap_bids.dataset.outputs import QUANTITIES
 from mri2qmap_bids.dataset.resampling import on_grid
@@ -79,7 +79,7 @@ def _compare_run(estimate_dir: Path, truth_dir: Path, run: dict[str, str]) -> pd
         name: _array(load_derivative(estimate_dir, run, name))
         for name in (output.suffix for output in QUANTITIES)
     }
-    mask = _array(load_derivative(estimate_dir, run, "mask", desc="brain")) > 0
+    mask = _array(load_image(estimate_dir / mask_path(estimate_dir, run))) > 0
     truth = {
         name: on_grid(load_derivative(truth_dir, run, name), reference, 1) for name in estimate
     }

@@ -23,7 +23,7 @@ from mri2qmap_bids.recon.physics.inversion_efficiency import (
     atoms_at,
     best_efficiency,
 )
-from mri2qmap_bids.recon.physics.masking import brain_mask
+from mri2qmap_bids.recon.physics.masking import head_mask
 from mri2qmap_bids.recon.physics.matching import match
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.planning.cost import Plan
@@ -108,7 +108,7 @@ def _estimate(
     atoms = atoms_at(dictionary, EFFICIENCIES[len(EFFICIENCIES) // 2])
     m0 = match(image, atoms, exhaustive=False, voxels_at_once=plan.voxels_at_once, b1=field).m0
     volume = m0 if scan.is_3d else m0[None]
-    mask = torch.from_numpy(brain_mask(volume, geometry.voxel_size)).reshape(m0.shape)
+    mask = torch.from_numpy(head_mask(volume, geometry.voxel_size)).reshape(m0.shape)
     mask = mask.to(m0.device)
     deviation = penalised.deviation.clamp_min(1e-3 * float(penalised.deviation.max()))
     white = replace(dictionary, atoms=dictionary.atoms / deviation)

@@ -11,7 +11,7 @@ from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.arrays import QuantityMap
 from mri2qmap_bids.recon.diagnostics.model import PartDiagnostics
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
-from mri2qmap_bids.recon.physics.masking import brain_mask
+from mri2qmap_bids.recon.physics.masking import head_mask
 from mri2qmap_bids.recon.physics.matching import TissueMaps
 
 
@@ -49,7 +49,7 @@ def volume_of(parts: Sequence[PartMaps], geometry: Geometry) -> QuantitativeMaps
         t1=joined([part.maps.t1 for part in parts]).cpu().numpy(),
         t2=joined([part.maps.t2 for part in parts]).cpu().numpy(),
         m0=m0.cpu().numpy(),
-        mask=brain_mask(m0, geometry.voxel_size),
+        mask=head_mask(m0, geometry.voxel_size),
         affine=affine(geometry),
         t1_std=joined([part.std[0] for part in parts]).cpu().numpy(),
         t2_std=joined([part.std[1] for part in parts]).cpu().numpy(),

@@ -83,6 +83,7 @@ def write_group_report(output_dir: Path) -> Path:
     plots = [
         _plot(output_dir, measure, str(segmentation), rows)
         for measure, table in tables.items()
+        if measure != "M0map"  # its unit is another in every scan
         for segmentation, rows in table.groupby("segmentation", sort=False)
     ]
     text = (
@@ -92,6 +93,7 @@ def write_group_report(output_dir: Path) -> Path:
             title="All participants",
             rows=list(_rows(output_dir, tables)),
             plots=plots,
+            measures=list(tables),
             fewest=FEWEST_RUNS,
             threshold=THRESHOLD,
             top=_TOP,

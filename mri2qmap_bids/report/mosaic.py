@@ -19,6 +19,7 @@ _GAP = 4
 _LOWEST = 170  # pixels of the picture
 _LETTERS = 16  # pixels of a line of text
 _GREY = "#d0d0d0"
+_CLIPPED = 1e-3  # share of values beyond the scale from which an arrow says so
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,9 @@ def cropped(
     return tile.view.turned(values)
 
 
-def draw(rows: list[list[NDArray[np.floating]]], layout: Layout, scale: Scale) -> Image.Image:
+def draw(
+    rows: list[list[NDArray[np.floating]]], layout: Layout, scale: Scale, bar: bool = True
+) -> Image.Image:
     """The picture: tiles with their coordinates, and the colour bar.
 
     Parameters
@@ -111,6 +114,8 @@ def draw(rows: list[list[NDArray[np.floating]]], layout: Layout, scale: Scale) -
         The tiles.
     scale
         Values to colours.
+    bar
+        Whether the colour bar is drawn.
     """
     colours = scale.colormap
     table = []
@@ -120,7 +125,8 @@ def draw(rows: list[list[NDArray[np.floating]]], layout: Layout, scale: Scale) -
     heights = [max(size[0] for _, _, size in row) for row in table]
     width = max(sum(size[1] + _GAP for _, _, size in row) for row in table)
     height = sum(heights) + _GAP * (len(heights) - 1)
-    picture = Image.new("RGB", (width + _BAR, max(height, _LOWEST)), "black")
+    lowest = _LOWEST if bar else height
+    picture = Image.new("RGB", (width + (_BAR if bar else 0), max(height, lowest)), "black")
     pen = ImageDraw.Draw(picture)
     top = (picture.height - height) // 2
     for row, tall in zip(table, heights, strict=True):
@@ -133,23 +139,41 @@ def draw(rows: list[list[NDArray[np.floating]]], layout: Layout, scale: Scale) -
             offset = top + (tall - size[0]) // 2
             picture.paste(small.resize((size[1], size[0]), method), (left, offset))
             pen.text((left + 4, top + tall - 4), tile.label, _GREY, _font(), anchor="ls")
+            sides = _sides(tile.view)
+            pen.text((left + 4, top + 4), sides[0], _GREY, _font(), anchor="lt")
+            pen.text((left + size[1] - 4, top + 4), sides[1], _GREY, _font(), anchor="rt")
             left += size[1] + _GAP
         top += tall + _GAP
-    sides = _sides(layout[0][0].view)
-    pen.text((4, 4), sides[0], _GREY, _font(), anchor="lt")
-    pen.text((width - 6, 4), sides[1], _GREY, _font(), anchor="rt")
-    _draw_bar(picture, width + 14, scale)
+    if bar:
+        _draw_bar(picture, width + 14, scale, _clipped(rows, scale))
     return picture
 
 
-def _draw_bar(picture: Image.Image, left: int, scale: Scale) -> None:
-    """The colour bar with ticks and label."""
-    length = min(320, picture.height - 24)
+def _clipped(rows: list[list[NDArray[np.floating]]], scale: Scale) -> tuple[bool, bool]:
+    """Whether more than one in a thousand values lie below and above the scale."""
+    values = scale.factor * np.concatenate(
+        [plane[np.isfinite(plane)] for row in rows for plane in row]
+    )
+    least = _CLIPPED * max(values.size, 1)
+    return bool((values < scale.low).sum() > least), bool((values > scale.high).sum() > least)
+
+
+def _draw_bar(picture: Image.Image, left: int, scale: Scale, clipped: tuple[bool, bool]) -> None:
+    """The colour bar with ticks and label, and arrows at the ends beyond which there are values."""
+    length = min(320, picture.height - 28)
     top, wide = (picture.height - length) // 2, 14
     ramp = scale.colormap(np.linspace(1, 0, length)[:, None], bytes=True)[..., :3]
     picture.paste(Image.fromarray(np.repeat(ramp, wide, 1)), (left, top))
     pen = ImageDraw.Draw(picture)
     pen.rectangle((left - 1, top - 1, left + wide, top + length), outline="#707070")
+    below, above = clipped
+    if above:
+        pen.polygon(
+            [(left - 1, top - 3), (left + wide, top - 3), (left + wide / 2, top - 11)], _GREY
+        )
+    if below:
+        end = top + length + 2
+        pen.polygon([(left - 1, end), (left + wide, end), (left + wide / 2, end + 8)], _GREY)
     for tick in scale.shown_ticks:
         at = top + (1 - float(scale.norm(tick))) * (length - 1)
         pen.line((left + wide, at, left + wide + 4, at), _GREY)

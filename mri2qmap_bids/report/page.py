@@ -32,13 +32,15 @@ from mri2qmap_bids.report.rules import RULES, Check, check
 from mri2qmap_bids.report.run import Run, load_run
 from mri2qmap_bids.report.scales import Scale
 
+_SEEN_AT_ONCE = {"T1": "T1 and T2", "T2": "T1 and T2", "± T1": "± T1 and T2", "± T2": "± T1 and T2"}
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """One map from the initial image and from the final image of a plug-and-play method."""
+    """One plane of a map from the initial image and from the final image of a plug-and-play method."""
 
     name: str
-    """T1 or T2."""
+    """T1 or T2, and the plane."""
     start: Picture
     """Map of the initial image."""
     end: Picture
@@ -67,6 +69,26 @@ class RunSection:
     """All other figures, by name."""
     files: tuple[tuple[str, str], ...] = ()
     """Name and relative path of every map."""
+
+    @property
+    def panels(self) -> list[tuple[str, list[tuple[str, Picture]]]]:
+        """The mosaics that are seen at once: T1 with T2, their errors, and each of the others."""
+        panels: dict[str, list[tuple[str, Picture]]] = {}
+        for name, picture in self.maps:
+            title = _SEEN_AT_ONCE.get(name, name)
+            panels.setdefault(title, []).append((name, picture))
+        return list(panels.items())
+
+    @property
+    def coils_caption(self) -> str:
+        """What was done to the coils before their sensitivities were estimated."""
+        diagnostics = self.run.diagnostics
+        if diagnostics is None or diagnostics.coil_noise is None:
+            return "Magnitude. There is no noise scan, so the coils were not whitened."
+        n_shown = len(diagnostics.part.planes[0].coils)
+        n_coils = len(diagnostics.coil_noise.deviation)
+        compressed = f" and compressed from {n_coils} to {n_shown}" if n_shown < n_coils else ""
+        return f"Magnitude. The coils were whitened{compressed}."
 
     @property
     def medians(self) -> tuple[str, str]:
@@ -233,15 +255,19 @@ def _comparisons(run: Run, output_dir: Path) -> Iterable[Comparison]:
         return
     layout = single_layout([(p.axis, p.index) for p in planes], run.mask.shape, run.affine)
     for name, volume, scale in (("T1", run.t1, scales.T1), ("T2", run.t2, scales.T2)):
-        starts = [getattr(plane, f"start_{name.lower()}") for plane in planes]
-        ends = [volume.take(plane.index, plane.axis) for plane in planes]
-        pictures = []
-        for desc, values in (("start", starts), ("end", ends)):
-            row = [cropped(v, run.mask, tile) for v, tile in zip(values, layout[0], strict=True)]
-            path = figure_path(run.entities, f"{name}map", ".png", desc)
-            alt = f"{name} of the {'initial' if desc == 'start' else 'final'} image"
-            pictures.append(image_picture(draw([row], layout, scale), output_dir, path, alt))
-        yield Comparison(name, *pictures)
+        for plane, tile in zip(planes, layout[0], strict=True):
+            start = getattr(plane, f"start_{name.lower()}")
+            end = np.asarray(volume.take(plane.index, plane.axis))
+            pictures = []
+            both = (("start", start), ("end", end))
+            for desc, values in both:
+                image = draw([[cropped(values, run.mask, tile)]], ((tile,),), scale, bar=False)
+                path = figure_path(run.entities, f"{name}map", ".png", desc + tile.view.name)
+                alt = (
+                    f"{name} of the {'initial' if desc == 'start' else 'final'} image, {tile.label}"
+                )
+                pictures.append(image_picture(image, output_dir, path, alt))
+            yield Comparison(f"{name}, {tile.view.name}", *pictures)
 
 
 def _pictures(

@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.dataset.derivatives import mask_path, relative_path
 from mri2qmap_bids.dataset.figures import Conditions, figure_path, read_conditions
 from mri2qmap_bids.dataset.outputs import SYNTHETIC, further_maps
 from mri2qmap_bids.errors import DatasetError
@@ -121,7 +121,10 @@ def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
     """
 
     def volume(suffix: str, **more: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        path = output_dir / relative_path(entities, suffix, **more)
+        return image_at(relative_path(entities, suffix, **more))
+
+    def image_at(below: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        path = output_dir / below
         try:
             image = nib.load(path)
             return np.asarray(image.dataobj, np.float32).transpose(2, 1, 0), image.affine
@@ -143,7 +146,7 @@ def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
     return Run(
         entities=dict(entities),
         affine=affine,
-        mask=volume("mask", desc="brain")[0] > 0,
+        mask=image_at(mask_path(output_dir, entities))[0] > 0,
         t1=t1,
         t2=volume("T2map")[0],
         m0=volume("M0map")[0],

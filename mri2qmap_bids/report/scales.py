@@ -56,8 +56,10 @@ class Scale:
 # for MR relaxometry maps (2024), doi:10.1002/mrm.30290.
 T1 = Scale("T1 [ms]", "lipari", 400, 4000, True, 1e3, (400, 700, 1000, 1500, 2500, 4000))
 T2 = Scale("T2 [ms]", "navia", 40, 300, True, 1e3, (40, 60, 80, 120, 200, 300))
-RELATIVE_T1 = Scale("standard deviation of T1 [%]", "cividis", 0, 20, factor=100)
-RELATIVE_T2 = Scale("standard deviation of T2 [%]", "cividis", 0, 20, factor=100)
+# 0.5 to 50 %: errors of a good scan and of a bad one in different colours.
+_ERRORS = (0.5, 1, 2, 5, 10, 20, 50)
+RELATIVE_T1 = Scale("standard deviation of T1 [%]", "cividis", 0.5, 50, True, 100, _ERRORS)
+RELATIVE_T2 = Scale("standard deviation of T2 [%]", "cividis", 0.5, 50, True, 100, _ERRORS)
 MISFIT = Scale("misfit of the fingerprint [%]", "cividis", 0.1, 100, True, 100, (0.1, 1, 10, 100))
 RESIDUAL = Scale("residual / noise", "cividis", 0, 4, ticks=(0, 1, 2, 3, 4))
 

@@ -18,6 +18,7 @@ from mri2qmap_bids.simulate.grid import grid_centre, voxel_centres
 from mri2qmap_bids.simulate.rawfile import RawFileOptions, write_raw_file
 from mri2qmap_bids.simulate.scan import Scan, known_maps, tissue_labels
 from mri2qmap_bids.simulate.sidecar import make_sidecar
+from mri2qmap_bids.simulate.tissue import MIXED
 
 TRUTH = Path("derivatives") / "mri2qmap-simulate"
 """Where the known maps lie in the dataset."""
@@ -114,6 +115,8 @@ def write_truth(dataset: Path, entities: Mapping[str, str], scan: Scan) -> list[
         sources=(f"bids:raw:{raw}",),
         metadata={"EstimationAlgorithm": "None: the digital brain that was scanned"},
         labels=tissue_labels(scan.brain),
+        brain=(scan.brain.labels > 0) & (scan.brain.labels <= MIXED),
+        brain_method="None: the digital brain that was scanned",
     )
     return write_maps(document, root)
 

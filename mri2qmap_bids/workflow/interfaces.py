@@ -279,10 +279,15 @@ class WriteDerivatives(_StepOfRun):
         from dataclasses import asdict
         from functools import partial
 
+        import numpy as np
+
+        from mri2qmap_bids.dataset.brain import BRAIN_METHOD, brain_mask
         from mri2qmap_bids.dataset.checksum import KEY, inputs_checksum
         from mri2qmap_bids.dataset.derivatives import MapDocument, relative_path, write_maps
         from mri2qmap_bids.dataset.figures import Conditions, versions_in_use, write_diagnostics
+        from mri2qmap_bids.dataset.outputs import MASK, MASK_DESC
         from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
+        from mri2qmap_bids.dataset.tissue import USUAL_FIELD
         from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise_all
         from mri2qmap_bids.recon.physics.maps import load_maps
         from mri2qmap_bids.report.rules import check, measures, verdict
@@ -305,17 +310,19 @@ class WriteDerivatives(_StepOfRun):
         diagnostics_file = Path(self.inputs.diagnostics_file)
         run = unwritten_run(self.inputs.entities, maps, diagnostics_file, conditions)
         checks = check(run)
+        described = describe_maps(
+            self.inputs.metadata,
+            self.inputs.header,
+            self.inputs.options,
+            maps.resolution,
+            None if run.diagnostics is None else run.diagnostics.sequence.inversion_efficiency,
+        )
+        z, y, x = (1e-3 * size for size in run.voxel_size)
         document = MapDocument(
             entities=self.inputs.entities,
             maps=maps,
             sources=tuple(uri for uri in uris if uri),
-            metadata=describe_maps(
-                self.inputs.metadata,
-                self.inputs.header,
-                self.inputs.options,
-                maps.resolution,
-                None if run.diagnostics is None else run.diagnostics.sequence.inversion_efficiency,
-            )
+            metadata=described
             | verdict(checks).metadata
             | {"QualityMeasures": measures(checks), "QualityWarnings": list(self.inputs.warnings)},
             every={
@@ -327,6 +334,15 @@ class WriteDerivatives(_StepOfRun):
                     b0_file,
                 )
             },
+            brain=brain_mask(
+                maps.t1,
+                maps.t2,
+                np.abs(maps.m0),
+                maps.mask,
+                (z, y, x),
+                described.get("MagneticFieldStrength", USUAL_FIELD),
+            ),
+            brain_method=BRAIN_METHOD,
             synthetic=synthesise_all(maps),
             synthetic_metadata={k: describe_contrast(v) for k, v in ROUTINE_CONTRASTS.items()},
         )
@@ -340,7 +356,7 @@ class WriteDerivatives(_StepOfRun):
             "t1_map": place("T1map"),
             "t2_map": place("T2map"),
             "m0_map": place("M0map"),
-            "mask": place("mask", desc="brain"),
+            "mask": place(MASK, desc=MASK_DESC),
         }
         self._results["out_files"] = [str(path) for path in written]
         self._results |= {name: str(output_dir / path) for name, path in main.items()}

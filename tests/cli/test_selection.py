@@ -63,7 +63,7 @@ def test_a_second_call_does_only_what_is_missing_or_changed(small_dataset, tmp_p
     stamp = {path: path.stat().st_mtime_ns for path in out.rglob("*.nii.gz")}
     assert done() == {first: "skipped", second: "skipped"}
     assert stamp == {path: path.stat().st_mtime_ns for path in out.rglob("*.nii.gz")}
-    next(out.rglob("sub-01_ses-1*_desc-brain_mask.nii.gz")).unlink()
+    next(out.rglob("sub-01_ses-1*_desc-head_mask.nii.gz")).unlink()
     assert done() == {first: "done", second: "skipped"}
     sidecar = next(copy.rglob("sub-01_ses-2*_MRF.json"))
     sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"Note": "changed"}))

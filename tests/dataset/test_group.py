@@ -259,3 +259,17 @@ def test_the_dataset_with_tables_passes_the_validator(tmp_path, validator):
     write(tmp_path, {"sub": "01"})
     write_group_tables(tmp_path)
     assert validator(tmp_path)[0] == 0
+
+
+def test_tissue_lies_inside_the_mask_of_the_brain(tmp_path):
+    brain = np.zeros(SHAPE, bool)
+    brain[:, :5] = True
+    document = MapDocument({"sub": "01"}, maps(), metadata={"MagneticFieldStrength": 3.0})
+    write_maps(replace(document, brain=brain), tmp_path)
+    write_maps(replace(document, entities={"sub": "02"}), tmp_path)  # without one, all of the head
+    write_group_tables(tmp_path)
+    n_voxels = table_of(tmp_path).set_index(["participant_id", "region"]).n_voxels
+    head = maps().mask
+    assert n_voxels["sub-01", "GM"] == ((LABELS == 1) & head & brain).sum()
+    assert n_voxels["sub-01", "mask"] == n_voxels["sub-02", "mask"] == head.sum()
+    assert n_voxels["sub-02", "GM"] == ((LABELS == 1) & head).sum()

@@ -37,7 +37,7 @@ def test_maps_are_zero_outside_the_mask_and_have_their_units(tmp_path):
         "T1map.nii.gz",
         "T2map.nii.gz",
         "M0map.nii.gz",
-        "desc-brain_mask.nii.gz",
+        "desc-head_mask.nii.gz",
     ]
     for path, value in zip(files, (1.2, 0.08, 5.0, 1.0), strict=True):
         values = np.asarray(nib.load(path).dataobj).T

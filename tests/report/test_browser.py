@@ -16,7 +16,14 @@ STICKING_OUT = """[...document.querySelectorAll('main *')]
   .filter(e => !e.closest('.scroll, pre, svg') && e.checkVisibility()
     && e.getBoundingClientRect().right > innerWidth + 1)
   .map(e => e.tagName + '.' + e.className + ' ' + e.getBoundingClientRect().right)"""
-SIZES = {"laptop": (1366, 768), "tablet": (820, 1180), "telephone": (390, 844)}
+SIZES = {
+    "screen": (1440, 900),
+    "narrow": (1024, 768),
+    "small": (800, 600),
+    "laptop": (1366, 768),
+    "tablet": (820, 1180),
+    "telephone": (390, 844),
+}
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +96,11 @@ def test_tabs_are_turned_by_click_and_by_keys(opened):
     page = opened()
     tabs = page.locator("[role=tablist]").first.locator("[role=tab]")
     figure = page.locator(".panels").first.locator("figure:visible img")
-    assert figure.count() == 1
-    assert figure.get_attribute("alt").startswith("T1 map")
+    assert figure.count() == 2  # T1 and T2 at once
+    assert figure.first.get_attribute("alt").startswith("T1 map")
+    assert figure.last.get_attribute("alt").startswith("T2 map")
     tabs.nth(1).click()
-    assert figure.get_attribute("alt").startswith("T2 map")
-    page.keyboard.press("ArrowRight")
+    assert figure.count() == 1
     assert figure.get_attribute("alt").startswith("M0 map")
     page.keyboard.press("End")
     assert figure.get_attribute("alt").startswith("FLAIR map")
@@ -208,3 +215,30 @@ def test_print_holds_all_maps_on_white_and_no_controls(opened, tmp_path):
         assert not page.locator(hidden).first.is_visible(), hidden
     page.pdf(path=tmp_path / "page.pdf")
     assert Path(tmp_path / "page.pdf").stat().st_size > 50_000
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 800])
+@pytest.mark.parametrize("name", ["sub-01.html", "sub-02.html", "group.html"])
+def test_pages_do_not_scroll_sideways_and_maps_use_the_width(opened, name, width, tmp_path):
+    page = opened(name, (width, 900))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.screenshot(full_page=True, path=tmp_path / f"{width}.png")
+    if name != "group.html":
+        share = page.evaluate("""() => {
+          const panel = document.querySelector(".panels > div:not([hidden])");
+          const images = [...panel.querySelectorAll("img")].map(i => i.getBoundingClientRect());
+          const right = Math.max(...images.map(i => i.right));
+          return (right - images[0].left) / panel.getBoundingClientRect().width;
+        }""")
+        assert share > 0.95
+
+
+def test_a_columns_name_sorts_the_runs(opened):
+    page = opened("group.html")
+    names = page.locator("table.sortable tbody th")
+    before = names.all_text_contents()
+    heading = page.get_by_role("button", name="Run")
+    heading.click()
+    assert names.all_text_contents() == sorted(before)
+    heading.click()
+    assert names.all_text_contents() == sorted(before, reverse=True)

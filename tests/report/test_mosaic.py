@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mri2qmap_bids.report import mosaic
 from mri2qmap_bids.report.mosaic import cropped, draw, layout_of, planes_of, single_layout
 from mri2qmap_bids.report.scales import Scale
 
@@ -76,3 +77,24 @@ def test_values_without_a_number_are_black():
     part = pixels[40:-40, 60:300]
     assert (part[: len(part) // 2 - 8] == 255).mean() > 0.9
     assert (part[len(part) // 2 + 8 :] < 255).all()
+
+
+def test_every_tile_has_the_sides_of_its_own_view(monkeypatch):
+    words = []
+    pen = mosaic.ImageDraw.ImageDraw
+    write = pen.text
+    monkeypatch.setattr(
+        pen,
+        "text",
+        lambda self, at, text, *a, **k: words.append(text) or write(self, at, text, *a, **k),
+    )
+    layout = single_layout([(0, 10), (1, 12), (2, 14)], (20, 24, 28), np.eye(4))
+    draw(planes_of(np.ones((20, 24, 28)), ball(), layout), layout, SCALE, bar=False)
+    assert [word for word in words if len(word) == 1] == ["L", "R", "L", "R", "P", "A"]
+
+
+@pytest.mark.parametrize(
+    ("value", "arrows"), [(0.5, (False, False)), (-1.0, (True, False)), (2.0, (False, True))]
+)
+def test_values_beyond_the_scale_are_told_by_an_arrow(value, arrows):
+    assert mosaic._clipped([[np.full((4, 4), value)]], SCALE) == arrows

@@ -72,3 +72,10 @@ def test_without_diagnostics_a_thick_stack_counts_as_a_volume():
     old = replace(run, diagnostics=None)
     assert not old.is_3d
     assert replace(old, mask=np.ones((16, 20, 20), bool)).is_3d
+
+
+def test_the_mask_of_version_0_1_0_is_read(tmp_path, maps):
+    write_maps(MapDocument(ENTITIES, maps), tmp_path)
+    mask = next(tmp_path.rglob("*_desc-head_mask.nii.gz"))
+    mask.rename(mask.with_name(mask.name.replace("head", "brain")))
+    assert np.array_equal(load_run(tmp_path, ENTITIES).mask, maps.mask)

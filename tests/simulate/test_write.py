@@ -149,11 +149,12 @@ def test_known_maps_lie_where_the_acquisitions_do(dataset):
 def test_known_maps_are_complete(dataset):
     folder = dataset / TRUTH / "sub-02/ses-a/anat"
     stem = "sub-02_ses-a_acq-3d"
-    ends = ("T1map", "T2map", "M0map", "dseg", "desc-brain_mask")
-    t1, t2, m0, labels, mask = (
+    ends = ("T1map", "T2map", "M0map", "dseg", "desc-head_mask", "desc-brain_mask")
+    t1, t2, m0, labels, mask, brain = (
         np.asarray(nib.load(folder / f"{stem}_{end}.nii.gz").dataobj) for end in ends
     )
     assert set(np.unique(labels)) <= {0, 1, 2, 3}
+    assert (brain[labels > 0] == 1).all() and (mask[brain > 0] == 1).all()
     for values in (t1, t2, m0):
         assert (values[mask > 0] > 0).all() and (values[mask == 0] == 0).all()
     assert 0.5 < np.median(t1[mask > 0]) < 2.0

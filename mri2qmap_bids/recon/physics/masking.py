@@ -1,4 +1,4 @@
-"""Mask of the tissue."""
+"""Mask of the head."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ _BRIDGE = 1.5e-3
 _SPECK = 0.01
 
 
-def brain_mask(m0: torch.Tensor, voxel_size: tuple[float, float, float]) -> NDArray[np.bool_]:
+def head_mask(m0: torch.Tensor, voxel_size: tuple[float, float, float]) -> NDArray[np.bool_]:
     """Mask of voxels with strong signal: the head, or a skull-stripped brain.
 
     |m0| is smoothed, thresholded by Otsu's method and opened with a ball to remove specks.

@@ -47,6 +47,29 @@
     choose(tabs[0], false);
   }
 
+  // Tables: a click on a column's name sorts by it, a second one the other way.
+  for (const table of all("table.sortable")) {
+    const body = table.tBodies[0];
+    all("thead th", table).forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "sort";
+      button.textContent = head.textContent;
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const down = head.getAttribute("aria-sort") === "ascending";
+        for (const other of all("thead th", table)) other.removeAttribute("aria-sort");
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        const key = (row) => row.cells[column].textContent.trim();
+        const order = ["bad", "look", "good"];
+        const compare = (a, b) => order.includes(a) && order.includes(b)
+          ? order.indexOf(a) - order.indexOf(b) : a.localeCompare(b, undefined, { numeric: true });
+        const rows = [...body.rows].sort((a, b) => compare(key(a), key(b)));
+        body.append(...(down ? rows.reverse() : rows));
+      });
+    });
+  }
+
   // Start against end: a slider, or both in turn.
   for (const box of all(".comparison")) {
     const range = box.querySelector("input[type=range]");

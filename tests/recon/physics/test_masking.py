@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mri2qmap_bids.recon.physics.masking import brain_mask
+from mri2qmap_bids.recon.physics.masking import head_mask
 
 SIZE = (3e-3, 1.5e-3, 1.5e-3)
 
@@ -22,7 +22,7 @@ def head(noise=0.05, shape=(4, 80, 80)):
 @pytest.mark.parametrize("noise", [0.0, 0.05, 0.15])
 def test_head_is_found_and_the_background_is_not(noise):
     m0, brain, scalp, radius = head(noise)
-    mask = brain_mask(m0, SIZE)
+    mask = head_mask(m0, SIZE)
     assert mask[brain].mean() > 0.99
     assert mask[:, 34:46, 34:46].all()  # the ventricle too
     assert mask[scalp].mean() > 0.95
@@ -34,13 +34,13 @@ def test_head_is_found_and_the_background_is_not(noise):
 def test_a_few_voxels_of_huge_scale_do_not_set_the_threshold():
     m0, brain, _, _ = head()
     m0[:, 0, :5] = 1000
-    assert brain_mask(m0, SIZE)[brain].mean() > 0.99
+    assert head_mask(m0, SIZE)[brain].mean() > 0.99
 
 
 def test_the_unit_does_not_matter():
     m0, *_ = head()
-    assert np.array_equal(brain_mask(m0, SIZE), brain_mask(1e6 * m0, SIZE))
+    assert np.array_equal(head_mask(m0, SIZE), head_mask(1e6 * m0, SIZE))
 
 
 def test_an_empty_scale_map_keeps_all():
-    assert brain_mask(torch.zeros(2, 8, 8), SIZE).all()
+    assert head_mask(torch.zeros(2, 8, 8), SIZE).all()
