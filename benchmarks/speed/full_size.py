@@ -119,7 +119,9 @@ def simulate(words: argparse.Namespace, n: int, device: torch.device, folder: Pa
     scan_options = ScanOptions(sequence=sequence, n_dims=3, matrix=(n,) * 3, fov=(0.22,) * 3)
     geometry, brain = place_brain(scan_options, 0)
     watch.say("brain")
-    dictionary = build_dictionary(sequence, tissue_grid(ReconOptions()), words.rank, device=device)
+    dictionary = build_dictionary(
+        sequence, tissue_grid(ReconOptions()), words.rank, device=device
+    ).to(device)
     watch.say("dictionary")
     labels, t1, t2, m0 = (
         torch.from_numpy(values).to(device)

@@ -10,6 +10,9 @@ from mri2qmap_bids.recon.physics.dictionary import AtomGrid
 from mri2qmap_bids.recon.voxelwise import voxelwise
 
 _VOXELS_AT_ONCE = 4096
+# Voxels whose signal is interpolated together on a CPU (fits its cache) and on a GPU (whose time, with
+# fewer, goes into starting kernels).
+_SIGNALS_AT_ONCE = (4096, 65536)
 _REFINEMENT_STEPS = 8
 # The search compares every third T1 and T2 first, then all atoms around the best of these.
 _STRIDE = 3
@@ -132,9 +135,9 @@ def signal_of(maps: TissueMaps, dictionary: AtomGrid) -> SubspaceImage:
         _position(dictionary.t2, maps.t2.flatten()),
         _field_position(dictionary, maps.b1, maps.t1.numel()),
     )
-    parts = []
+    parts, at_once = [], _SIGNALS_AT_ONCE[maps.t1.is_cuda]
     for row, column, field in zip(
-        *(torch.split(position, _VOXELS_AT_ONCE) for position in positions), strict=True
+        *(torch.split(position, at_once) for position in positions), strict=True
     ):
         stencil, u, v = _stencil_at(row, column, field, dictionary)
         parts.append(_interpolate(stencil, _weights(u), _weights(v)))
