@@ -2,7 +2,8 @@
 
 import torch
 
-from mri2qmap_bids.recon.denoisers.base import Denoiser
+from mri2qmap_bids.errors import ArgumentError
+from mri2qmap_bids.recon.denoisers.base import Denoiser, dimensions
 
 # Largest intensity and noise level in the training of the networks.
 _LARGEST, _NOISIEST = 4.0, 2.0
@@ -18,7 +19,7 @@ def denoise(
 
     A slice is denoised in its eight flips and rotations, and the results
     are averaged, so that D(flip w) = flip D(w). A volume is denoised slice by slice in all three
-    orientations, and the results are averaged.
+    orientations, and the results are averaged; by a denoiser of volumes as a whole.
 
     Parameters
     ----------
@@ -34,10 +35,19 @@ def denoise(
     Returns
     -------
     Shape of ``images``, at least 0.
+
+    Raises
+    ------
+    ArgumentError
+        If the denoiser is one of volumes, and the images are none.
     """
+    if dimensions(denoiser) == 3 and images.ndim != 4:
+        raise ArgumentError(f"a denoiser of volumes needs 3 axes in space, got {images.ndim - 1}")
     # Values outside the training range are clipped, so that outliers do not affect their neighbours.
     images, sigma = images.clamp(-_LARGEST, _LARGEST), sigma.clamp(0, _NOISIEST)
-    if images.ndim == 3:
+    if dimensions(denoiser) == 3:
+        clean = _volume(denoiser, images, sigma)
+    elif images.ndim == 3:
         clean = _in_all_views(denoiser, images[:, None], sigma[:, None])[:, 0]
     elif min(images.shape[1:]) < 2 * denoiser.multiple:
         clean = _slices(denoiser, images, sigma, slices_at_once)
@@ -47,6 +57,16 @@ def denoise(
             turned, levels = images.movedim(axis, 1), sigma.movedim(axis, 1)
             clean += _slices(denoiser, turned, levels, slices_at_once).movedim(1, axis) / 3
     return clean.clamp_min(0)
+
+
+@torch.no_grad()
+def _volume(denoiser: Denoiser, images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """Denoise (contrast, z, y, x) as a whole."""
+    nz, ny, nx = images.shape[1:]
+    padding = [edge for n in (nx, ny, nz) for edge in (0, -n % denoiser.multiple)]
+    part, levels = (torch.nn.functional.pad(values, padding)[None] for values in (images, sigma))
+    contiguous = part.contiguous(memory_format=torch.channels_last_3d)
+    return denoiser.forward(contiguous, levels)[0, :, :nz, :ny, :nx]
 
 
 def _in_all_views(denoiser: Denoiser, stack: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from mri2qmap_bids.recon.denoisers.base import DenoiserShape, is_separate, working_memory
+from mri2qmap_bids.recon.denoisers.base import (
+    DenoiserShape,
+    dimensions,
+    is_separate,
+    working_memory,
+)
 from mri2qmap_bids.recon.denoisers.unet import UNetShape
 from mri2qmap_bids.recon.encoding.toeplitz import Storage, fast_grid
 from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS
@@ -446,17 +451,19 @@ class _Account:
 
     def denoiser(self) -> Stage:
         size = self.size
-        y, x = sorted(size.shape)[-2:]
-        at_once = self.plan.slices_at_once if self.dim == 3 else 1
+        whole = dimensions(size.denoiser) == 3
+        # One image: the volume, or its largest slice.
+        shape = size.shape if whole else tuple(sorted(size.shape)[-2:])
+        at_once = self.plan.slices_at_once if self.dim == 3 and not whole else 1
         if self.work.n_images:
             n_images, together = self.work.n_images(size), 1
         else:
             n_images = together = _CONTRASTS if is_separate(size.denoiser) else 1
-        features = together * at_once * working_memory(size.denoiser, (y, x))
+        features = together * at_once * working_memory(size.denoiser, shape)
         prior = (_PRIOR_NUMBERS + 2 * _CONTRASTS) * size.n_voxels * _REAL
-        slices = size.n_voxels / (y * x)
-        n_calls = self.work.n_denoise * n_images * _VIEWS[self.dim] * slices
-        seconds = 2 * n_calls * size.denoiser.operations((y, x)) / self.machine.rates.product
+        views = 1 if whole else _VIEWS[self.dim] * size.n_voxels / math.prod(shape)
+        n_calls = self.work.n_denoise * n_images * views
+        seconds = 2 * n_calls * size.denoiser.operations(shape) / self.machine.rates.product
         return self.stage("denoise", self.state + prior + features, seconds)
 
     def residual(self) -> Stage:

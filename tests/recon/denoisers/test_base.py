@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+import pytest
 import torch
 
 from mri2qmap_bids.recon.denoisers.base import (
     ANY_CONTRAST,
     Denoiser,
     DenoiserShape,
+    dimensions,
+    fits,
     is_separate,
     working_memory,
 )
@@ -49,3 +52,19 @@ def test_memory_is_the_denoisers_own_or_grows_with_the_image():
     # Twice the features, twice the memory.
     small, large = (working_memory(UNetShape(width=w), (32, 32)) for w in (8, 16))
     assert large == 2 * small
+
+
+@pytest.mark.parametrize(
+    ("n_dims", "shape", "sizes", "expected"),
+    [
+        (2, (4, 4), (1.0, 9.0), True),
+        (3, (8, 8, 8), (1.0, 1.0, 2.0), True),
+        (3, (8, 8, 7), (1.0, 1.0, 1.0), False),
+        (3, (8, 8, 8), (1.0, 1.0, 2.1), False),
+        (3, (8, 8), (1.0, 1.0), False),
+    ],
+)
+def test_networks_of_volumes_fit_volumes_of_about_isotropic_voxels(n_dims, shape, sizes, expected):
+    network = UNetShape(n_dims=n_dims)
+    assert dimensions(network) == n_dims
+    assert fits(network, shape, sizes) is expected

@@ -5,7 +5,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mri2qmap_bids.recon.denoisers.base import ANY_CONTRAST
-from mri2qmap_bids.recon.denoisers.unet import UNet, UNetShape
+from mri2qmap_bids.recon.denoisers.unet import (
+    UNet,
+    UNetShape,
+    blocks_as_channels,
+    channels_as_blocks,
+)
 from mri2qmap_bids.recon.denoisers.views import denoise
 
 
@@ -60,12 +65,33 @@ def test_separate_contrasts_do_not_see_one_another(images):
 
 @pytest.mark.parametrize(
     "shape",
-    [UNetShape(), UNetShape(width=16, n_levels=3), UNetShape(ANY_CONTRAST, 8, 1, 3)],
+    [
+        UNetShape(),
+        UNetShape(width=16, n_levels=3),
+        UNetShape(ANY_CONTRAST, 8, 1, 3),
+        UNetShape(width=8, n_dims=3),
+    ],
 )
 def test_products_are_those_of_the_layers(shape):
-    """Counted by torch, of one image of 32 x 32 voxels."""
-    network = UNet(shape)
-    image = torch.rand(1, len(shape.contrasts), 32, 32)
+    """Counted by torch, of one image of 32 x 32 (x 32) voxels."""
+    network, space = UNet(shape), (32,) * shape.n_dims
+    image = torch.rand(1, len(shape.contrasts), *space)
     with FlopCounterMode(display=False) as counter:
         network(image, image)
-    assert counter.get_total_flops() == 2 * shape.operations((32, 32))
+    assert counter.get_total_flops() == 2 * shape.operations(space)
+
+
+@pytest.mark.parametrize("n_dims", [2, 3])
+def test_blocks_become_channels_and_blocks_again(n_dims):
+    images = torch.arange(2.0 * 3 * 4**n_dims).view(2, 3, *[4] * n_dims)
+    channels = blocks_as_channels(images)
+    assert channels.shape == (2, 3 * 2**n_dims, *[2] * n_dims)
+    assert torch.equal(channels_as_blocks(channels), images)
+    # The first channels hold the block of the first image.
+    corner = images[(0, 0, *[slice(0, 2)] * n_dims)].flatten()
+    assert torch.equal(channels[(0, slice(0, 2**n_dims), *[0] * n_dims)], corner)
+
+
+def test_a_network_of_neither_slices_nor_volumes_is_refused():
+    with pytest.raises(ValueError, match="n_dims must be 2 or 3, got 4"):
+        UNetShape(n_dims=4)

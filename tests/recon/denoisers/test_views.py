@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.denoisers.unet import UNet, UNetShape
 from mri2qmap_bids.recon.denoisers.views import denoise
 
@@ -55,3 +56,17 @@ def test_a_flipped_slice_gives_the_flipped_answer(network, images, axes):
     assert torch.allclose(flipped, denoise(network, images, sigma), atol=1e-5)
     turned = denoise(network, images.transpose(1, 2), sigma.transpose(1, 2)).transpose(1, 2)
     assert torch.allclose(turned, denoise(network, images, sigma), atol=1e-5)
+
+
+def test_a_volume_is_denoised_as_a_whole_by_a_network_of_volumes():
+    torch.manual_seed(0)
+    network = UNet(UNetShape(width=4, n_dims=3)).eval()
+    images = torch.rand(6, 8, 11, 13)
+    sigma = torch.full_like(images, 0.1)
+    clean = denoise(network, images, sigma)
+    padded = [torch.nn.functional.pad(part, (0, 3, 0, 1))[None] for part in (images, sigma)]
+    with torch.no_grad():
+        whole = network(*padded)[0, :, :, :11, :13].clamp_min(0)
+    assert torch.allclose(clean, whole, atol=1e-6)
+    with pytest.raises(ArgumentError, match="needs 3 axes in space, got 2"):
+        denoise(network, images[:, 0], sigma[:, 0])
