@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, synthesise
+from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, log_slopes, synthesise
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, TissueGrid, build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map, match, signal_of
 from mri2qmap_bids.recon.physics.uncertainty import noise_factors
@@ -128,29 +128,44 @@ def scanned(
         ],
         1,
     )
-    told = [
-        _noise_levels(each_map(first, lambda values, number=number: values[number]), *rest)  # type: ignore[misc]
-        for number, rest in enumerate((dictionary, part, names) for part in deviation.T)
-    ]
-    return noisy, torch.stack(told)
+    levels = _noise_levels(dictionary, deviation, names)
+    row, column = (
+        (torch.log(values / grid[0]) / torch.log(grid[1] / grid[0])).round().long()
+        for values, grid in ((first.t1, dictionary.t1), (first.t2, dictionary.t2))
+    )
+    item = torch.arange(len(levels), device=levels.device).view(-1, 1, 1, 1)
+    told = levels[item, :, row * len(dictionary.t2) + column].movedim(-1, 1)
+    told[:, ~images] /= first.m0.abs().clamp_min(_LEAST_ENERGY)[:, None]
+    return noisy, told
 
 
 def _noise_levels(
-    maps: TissueMaps, dictionary: Dictionary, deviation: torch.Tensor, names: Sequence[str]
+    dictionary: Dictionary, deviation: torch.Tensor, names: Sequence[str]
 ) -> torch.Tensor:
-    """Standard deviation of the noise in each contrast, of the nearest atoms, shape (contrast, *space)."""
+    """Standard deviation of the noise in each contrast of every atom, for M0 = 1.
+
+    Parameters
+    ----------
+    dictionary
+        Its atoms.
+    deviation
+        Of the components, shape (rank, batch).
+    names
+        Of the contrasts.
+
+    Returns
+    -------
+    Shape (batch, contrast, atom).
+    """
     t1, t2 = torch.cartesian_prod(dictionary.t1, dictionary.t2).T
-    one = torch.ones_like(t1)
-    atoms = TissueMaps(t1, torch.minimum(t2, t1), one.to(torch.complex64), one)
-    table = contrast_deviations(atoms, noise_factors(atoms, dictionary, deviation), tuple(names))
-    row, column = (
-        (torch.log(values / grid[0]) / torch.log(grid[1] / grid[0])).round().long()
-        for values, grid in ((maps.t1, dictionary.t1), (maps.t2, dictionary.t2))
-    )
-    levels = table[:, row * len(dictionary.t2) + column]
-    ratio = torch.tensor([DENOISED_CONTRASTS[name].normalised for name in names])
-    levels[ratio] /= maps.m0.abs().clamp_min(_LEAST_ENERGY)
-    return levels
+    t2, one = torch.minimum(t2, t1), torch.ones_like(t1)
+    atoms = TissueMaps(t1, t2, one.to(torch.complex64), one)
+    slopes = torch.stack([log_slopes(DENOISED_CONTRASTS[name], t1, t2) for name in names])
+    levels = []
+    for part in deviation.T:
+        factors = noise_factors(atoms, dictionary, part)
+        levels.append((factors * slopes[..., None]).sum(-2).norm(dim=-1))
+    return torch.stack(levels)
 
 
 def _fading(edge: int, margin: int, device: torch.device) -> torch.Tensor:
