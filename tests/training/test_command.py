@@ -7,10 +7,12 @@ import torch
 
 from mri2qmap_bids import tools
 from mri2qmap_bids.recon.denoisers.registry import load_denoiser
+from mri2qmap_bids.training import command
 
 
 @pytest.mark.slow
-def test_command_writes_weights_card_and_curve(folder, tmp_path, capsys):
+def test_command_writes_weights_card_and_curve(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "_N_TRAINS", 2)  # each takes a second
     output = tmp_path / "weights" / "w.safetensors"
     output.parent.mkdir()
     words = ["train", str(output), "--images", str(folder), "--hold-out", "sub-02", "--steps", "2"]

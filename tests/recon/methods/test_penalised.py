@@ -89,7 +89,12 @@ def test_the_learned_prior_beats_total_variation_on_a_brain(kind, trajectory, ac
     """One slice of the average brain: mri2qmap < lrtv < no regulariser in T1 and in T2."""
     sequence = make_sequence(kind, 100)
     options = ScanOptions(
-        sequence=sequence, trajectory=trajectory, acceleration=acceleration, noise=noise
+        sequence=sequence,
+        matrix=(64, 64),
+        n_coils=4,
+        trajectory=trajectory,
+        acceleration=acceleration,
+        noise=noise,
     )
     scanned = simulate_scan(options, 0, 0)
     scan = raw_scan(scanned.acquired, scanned.geometry)

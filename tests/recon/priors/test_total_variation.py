@@ -54,7 +54,7 @@ def test_a_large_weight_leaves_each_component_its_mean(space):
     u = image(space)
     axes = tuple(range(1, u.ndim))
     mean = u.mean(axes, keepdim=True).expand_as(u)
-    assert torch.allclose(prox(u, 100.0, 3000), mean, atol=1e-3)
+    assert torch.allclose(prox(u, 100.0, 300), mean, atol=1e-3)
     for weight in (0.1, 1.0, 10.0):  # and any weight leaves the mean alone
         assert torch.allclose(prox(u, weight, 20).mean(axes), u.mean(axes))
 
@@ -79,8 +79,8 @@ def test_isotropic_discretisation_flips_to_good_accuracy_only_in_smooth_images()
     """Forward differences look one way; a flip costs little where edges are resolved."""
     y, x = np.mgrid[-1:1:32j, -1:1:32j]
     u = torch.from_numpy(1 / (1 + np.exp(20 * (np.hypot(x, y) - 0.6)))).to(torch.complex128)[None]
-    flipped = prox(u.flip(2), 0.1).flip(2)
-    assert (flipped - prox(u, 0.1)).norm() < 0.01 * u.norm()
+    flipped = prox(u.flip(2), 0.1, 300).flip(2)
+    assert (flipped - prox(u, 0.1, 300)).norm() < 0.01 * u.norm()
 
 
 @pytest.mark.parametrize("space", [(24, 20), (8, 9, 7)])
@@ -119,7 +119,7 @@ def test_total_variation_of_a_step_is_its_height_times_its_length():
     assert total_variation(u) == pytest.approx(10)
 
 
-@pytest.mark.parametrize("rho", [0.1, 10.0])
+@pytest.mark.parametrize("rho", [0.3, 10.0])
 def test_neither_start_nor_penalty_moves_the_minimiser(rho):
     u = image((9, 7))
     expected = prox(u, 0.5)
