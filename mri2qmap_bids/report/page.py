@@ -373,11 +373,11 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
 
 def _files(run: Run, output_dir: Path) -> Iterable[tuple[str, str]]:
     """Links to the maps themselves."""
-    for suffix, desc in file_ends():
-        more = {} if desc is None else {"desc": desc}
-        path = relative_path(run.entities, suffix, **more)
+    for end in file_ends():
+        path = relative_path(run.entities, end.suffix, **end.entities)
         if (output_dir / path).is_file():
-            yield "_".join([*(f"{k}-{v}" for k, v in more.items()), suffix]), path.as_posix()
+            words = [f"{key}-{value}" for key, value in end.entities.items()]
+            yield "_".join([*words, end.suffix]), path.as_posix()
 
 
 def _references(sections: Sequence[RunSection]) -> list[tuple[str, str]]:
