@@ -32,6 +32,8 @@ _COPIED = (
 _SCALARS = ("RepetitionTimeExcitation", "InversionTime")
 # One number or one for each frame.
 _TRAINS = ("FlipAngle", "EchoTime")
+# Edge of a voxel above which most voxels at the brain's surface are part fluid [mm].
+_THICK = 4.0
 
 
 def describe_maps(
@@ -124,8 +126,16 @@ def describe_tissues(entities: Mapping[str, str], field_strength: float) -> dict
     }
 
 
-def describe_contrast(contrast: Contrast) -> dict[str, Any]:
-    """Sidecar keys of a synthetic weighted image: its signal equation's timing."""
+def describe_contrast(contrast: Contrast, thickness: float = 0.0) -> dict[str, Any]:
+    """Sidecar keys of a synthetic weighted image: its signal equation's timing, and what is wrong with it.
+
+    Parameters
+    ----------
+    contrast
+        Timing.
+    thickness
+        Longest edge of a voxel [mm].
+    """
     keys: dict[str, Any] = {
         "PulseSequenceType": contrast.kind.replace("_", " "),
         "EchoTime": contrast.echo_time,
@@ -135,7 +145,26 @@ def describe_contrast(contrast: Contrast) -> dict[str, Any]:
         keys["FlipAngle"] = float(np.rad2deg(contrast.flip_angle))
     if contrast.kind == "inversion_spin_echo":
         keys["InversionTime"] = contrast.inversion_time
+        caution = flair_caution(thickness)
+        if caution is not None:
+            keys["Description"] = f"FLAIR image synthesised from the quantitative maps. {caution}"
     return keys
+
+
+def flair_caution(thickness: float) -> str | None:
+    """What is wrong with a synthetic FLAIR image of thick voxels; None: they are not thick.
+
+    Parameters
+    ----------
+    thickness
+        Longest edge of a voxel [mm].
+    """
+    if thickness <= _THICK:
+        return None
+    return (
+        f"Voxels of {thickness:.2g} mm: those that are part fluid, part tissue have one T1 and one T2 between both, "
+        "which inversion does not null, so that rims of fluid are bright here and dark in a FLAIR scan"
+    )
 
 
 def _is_number(value: Any) -> bool:

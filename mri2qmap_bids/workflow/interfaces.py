@@ -352,7 +352,10 @@ class WriteDerivatives(_StepOfRun):
             else tissue_probabilities(maps.t1, maps.t1_std, brain, field),
             tissue_metadata=describe_tissues(self.inputs.entities, field),
             synthetic=synthesise_all(maps),
-            synthetic_metadata={k: describe_contrast(v) for k, v in ROUTINE_CONTRASTS.items()},
+            synthetic_metadata={
+                name: describe_contrast(contrast, max(run.voxel_size))
+                for name, contrast in ROUTINE_CONTRASTS.items()
+            },
         )
         output_dir = Path(self.inputs.output_dir)
         # Before the maps: a run whose maps are there is not done again.

@@ -69,3 +69,10 @@ def test_a_contrast_has_the_keys_of_its_kind_in_seconds_and_degrees():
     assert t1w["FlipAngle"] == pytest.approx(25, abs=0.01) and "InversionTime" not in t1w
     assert 1 < flair["InversionTime"] < flair["RepetitionTimeExcitation"] < 20
     assert "FlipAngle" not in flair
+
+
+def test_flair_of_thick_voxels_says_what_is_wrong_with_it():
+    thin, thick = (describe_contrast(ROUTINE_CONTRASTS["FLAIR"], mm) for mm in (4.0, 5.0))
+    assert "Description" not in thin
+    assert "Voxels of 5 mm" in thick["Description"]
+    assert "Description" not in describe_contrast(ROUTINE_CONTRASTS["T1w"], 5.0)
