@@ -19,7 +19,7 @@ class StageTime:
     name: str
     """As the log has it."""
     predicted: float | None
-    """By the plan, an upper bound of the work [s]; None: the plan does not count this stage."""
+    """By the plan [s]; None: the plan does not count this stage."""
     measured: float | None
     """[s]; None: the run did not come to it."""
 
