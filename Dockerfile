@@ -66,6 +66,8 @@ CMD ["--help"]
 ARG BASE_IMAGE=debian:bookworm-slim
 ARG VERSION=unknown
 ARG REVISION=unknown
+# Written into dataset_description.json.
+ENV MRI2QMAP_IMAGE=mri2qmap:${VERSION}
 LABEL org.opencontainers.image.title="mri2qmap_bids" \
       org.opencontainers.image.description="BIDS-App: MR Fingerprinting k-space to T1, T2 and M0 maps" \
       org.opencontainers.image.licenses="Apache-2.0" \

@@ -50,12 +50,14 @@ def test_every_run_has_every_derivative(derivatives):
         "sub-01/ses-2/anat/sub-01_ses-2_acq-2d",
         "sub-02/ses-1/anat/sub-02_ses-1_acq-3d",
     ]
-    ends = ["T1map", "T2map", "M0map", "desc-std_T1map", "desc-std_T2map"]
+    ends = ["T1map", "T2map", "M0map", "R1map", "R2map", "desc-std_T1map", "desc-std_T2map"]
+    ends += ["dseg", *(f"label-{tissue}_probseg" for tissue in ("GM", "WM", "CSF"))]
     ends += ["desc-head_mask", "desc-brain_mask"]
     ends += [f"desc-synthetic_{suffix}" for suffix in ("T1w", "T2w", "PDw", "FLAIR")]
     expected = {
         f"{stem}_{end}{ext}" for stem in stems for end in ends for ext in (".nii.gz", ".json")
     }
+    expected |= {f"{stem}_dseg.tsv" for stem in stems}
     names = {str(path.relative_to(derivatives)) for path in derivatives.rglob("sub-*/**/anat/*")}
     assert names == expected
 

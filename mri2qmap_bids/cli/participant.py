@@ -65,7 +65,7 @@ def _reconstruct(
     selection: "Selection", settings: Settings, arguments: argparse.Namespace
 ) -> Counts:
     """Reconstruct the runs that their headers allow to."""
-    from mri2qmap_bids.dataset.derivatives import initialise_dataset
+    from mri2qmap_bids.dataset.description import initialise_dataset
     from mri2qmap_bids.workflow.planning import survey
 
     memory, refusals = survey(selection.runs, settings)

@@ -81,10 +81,9 @@ def is_up_to_date(output_dir: Path, entities: Mapping[str, str], checksum: str) 
     checksum
         From :func:`inputs_checksum`.
     """
-    for suffix, desc in file_ends():
-        more = {"desc": desc} if desc else {}
-        image = output_dir / relative_path(entities, suffix, **more)
-        sidecar = output_dir / relative_path(entities, suffix, ".json", **more)
+    for end in file_ends():
+        image = output_dir / relative_path(entities, end.suffix, **end.entities)
+        sidecar = output_dir / relative_path(entities, end.suffix, ".json", **end.entities)
         try:
             stored = json.loads(sidecar.read_text(encoding="utf-8")).get(KEY)
         except (OSError, ValueError, AttributeError):

@@ -1,8 +1,6 @@
 """Quantitative maps as a BIDS derivative dataset."""
 
-import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,23 +9,22 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_json, write_text
 from mri2qmap_bids.dataset.entities import ordered
 from mri2qmap_bids.dataset.nifti import write_volume
 from mri2qmap_bids.dataset.outputs import (
     BRAIN_DESC,
+    CLASSES,
     MAPS,
     MASK,
     MASK_DESC,
+    PROBABILITY,
     QUANTITIES,
     output_maps,
 )
+from mri2qmap_bids.dataset.tissue import NAMES, TISSUES
 from mri2qmap_bids.errors import DatasetError, OutputError
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
-
-BIDS_VERSION = "1.11.1"
-_IGNORED = ("*.html", "figures", "group_*")
 
 
 @dataclass(frozen=True)
@@ -53,62 +50,14 @@ class MapDocument:
     """Where the brain is, axes (z, y, x)."""
     brain_method: str = ""
     """How that was told, for its sidecar."""
-
-
-def initialise_dataset(
-    output_dir: Path,
-    name: str,
-    generated_by: str = "mri2qmap",
-    raw_dataset: Path | None = None,
-    derivatives: Sequence[tuple[str, Path]] = (),
-) -> None:
-    """Write the files that make a directory a BIDS derivative dataset.
-
-    Each file is replaced as a whole, so that processes that share an output directory
-    do not disturb each other; a README that is already there is kept.
-
-    Parameters
-    ----------
-    output_dir
-        The dataset's root, made if missing.
-    name
-        The dataset's title.
-    generated_by
-        Name of the generating pipeline.
-    raw_dataset
-        Root of the raw dataset, for ``bids:raw:`` links and its authors.
-    derivatives
-        (name, root) of further datasets, for ``bids:name:`` links.
-
-    Raises
-    ------
-    OutputError
-        If the directory cannot be written.
-    """
-    description: dict[str, Any] = {
-        "Name": name,
-        "BIDSVersion": BIDS_VERSION,
-        "DatasetType": "derivative",
-        "License": "n/a",
-        "Authors": [*_authors(raw_dataset), "mri2qmap_bids developers"],
-        "GeneratedBy": [{"Name": generated_by, "Version": __version__}],
-    }
-    if raw_dataset is not None:
-        # Inside the raw dataset a relative link survives that dataset's being moved.
-        nested = output_dir.is_relative_to(raw_dataset)
-        link = Path(os.path.relpath(raw_dataset, output_dir)) if nested else raw_dataset
-        others = {name: root.as_posix() for name, root in derivatives}
-        description["DatasetLinks"] = {"raw": link.as_posix(), **others}
-        description["SourceDatasets"] = [{"URL": link.as_posix()}]
-    write_json(output_dir / "dataset_description.json", description)
-    write_text(output_dir / ".bidsignore", "\n".join(_IGNORED) + "\n")
-    readme = output_dir / "README.md"
-    if not readme.exists():
-        write_text(readme, _readme(name, generated_by))
+    probabilities: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Probability of each tissue class, axes (z, y, x)."""
+    tissue_metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Sidecar keys of the segmentation and of these, e.g. its limits."""
 
 
 def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
-    """Write T1, T2 and M0 maps, their uncertainty, mask, synthetic images and labels with sidecars.
+    """Write T1, T2 and M0 maps, their uncertainty, masks, synthetic images and tissue classes with sidecars.
 
     Maps are float32 and 0 outside the mask; T1 and T2 in seconds. Every file
     appears whole or not at all, its sidecar after it: what a sidecar says of its image is true.
@@ -146,6 +95,8 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
             "SpatialReference": "orig" if output.desc is None else reference,
             **shared,
         }
+        if output.source is not None:
+            sidecar["Sources"] = ["bids::" + str(relative_path(document.entities, output.source))]
         masked = np.where(maps.mask, values, 0).astype(np.float32)
         paths.append(
             _write(document, output_dir, output.suffix, masked, sidecar, **output.entities)
@@ -188,14 +139,30 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         }
         brain = document.brain.astype(np.uint8)
         paths.append(_write(document, output_dir, MASK, brain, brain_sidecar, desc=BRAIN_DESC))
+    return [*paths, *_write_tissues(document, output_dir, reference)]
+
+
+def _write_tissues(document: MapDocument, output_dir: Path, reference: str) -> list[Path]:
+    """Write the tissue classes and their probabilities, as far as the document has them."""
+    paths = []
+    shared = {"SpatialReference": reference, **document.tissue_metadata, **document.every}
     if document.labels is not None:
-        sidecar = {
-            "Description": "Tissue classes: 1 grey matter, 2 white matter, 3 CSF",
-            "SpatialReference": reference,
-            **document.every,
-        }
-        paths.append(_write(document, output_dir, "dseg", document.labels, sidecar))
+        classes = ", ".join(f"{label} {NAMES[tissue]}" for tissue, label in TISSUES.items())
+        sidecar = {"Description": f"Tissue classes: {classes}", "Manual": False, **shared}
+        names = output_dir / relative_path(document.entities, CLASSES, ".tsv")
+        write_text(names, _label_table())
+        paths.append(_write(document, output_dir, CLASSES, document.labels, sidecar))
+    for tissue, values in document.probabilities.items():
+        description = f"Probability that T1 is in the range of {NAMES[tissue]}"
+        sidecar = {"Description": description, "Manual": False, **shared}
+        paths.append(_write(document, output_dir, PROBABILITY, values, sidecar, label=tissue))
     return paths
+
+
+def _label_table() -> str:
+    """Look-up table of the tissue classes."""
+    rows = (f"{label}\t{NAMES[tissue]}\t{tissue}\n" for tissue, label in TISSUES.items())
+    return "index\tname\tabbreviation\n" + "".join(rows)
 
 
 def load_derivative(root: Path, run: Mapping[str, str], suffix: str, **more: str) -> Any:
@@ -274,22 +241,3 @@ def _write(
     write_volume(path, volume, document.maps.affine)
     write_json(output_dir / relative_path(document.entities, suffix, ".json", **more), sidecar)
     return path
-
-
-def _authors(raw_dataset: Path | None) -> list[str]:
-    """Authors of the raw dataset, who are authors of what is derived from it."""
-    file = raw_dataset / "dataset_description.json" if raw_dataset else None
-    try:
-        authors = json.loads(file.read_text(encoding="utf-8")).get("Authors") if file else None
-    except (OSError, ValueError):
-        authors = None
-    return [str(author) for author in authors] if isinstance(authors, list) and authors else ["n/a"]
-
-
-def _readme(name: str, generated_by: str) -> str:
-    return (
-        f"# {name}\n\nWritten by {generated_by} {__version__}.\n\n"
-        "Maps lie in `sub-*/[ses-*/]anat/`: `T1map` and `T2map` in seconds, `M0map` in arbitrary "
-        "units, `desc-head_mask` where they are defined, `desc-brain_mask` where the brain is. Each file has a JSON "
-        "sidecar that says how it was made.\n"
-    )

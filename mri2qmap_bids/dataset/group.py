@@ -31,7 +31,7 @@ from mri2qmap_bids.dataset.derivatives import (
 from mri2qmap_bids.dataset.entities import entities_in
 from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
-from mri2qmap_bids.dataset.outputs import QUANTITIES, further_maps
+from mri2qmap_bids.dataset.outputs import QUANTITIES, RATES, further_maps
 from mri2qmap_bids.dataset.query import among
 from mri2qmap_bids.dataset.tissue import TISSUES, USUAL_FIELD, tissue_classes
 from mri2qmap_bids.dataset.verdict import LEVEL_MEANINGS, Verdict, read_verdict
@@ -39,13 +39,14 @@ from mri2qmap_bids.errors import DatasetError, Mri2QmapError, NothingSelectedErr
 
 logger = logging.getLogger(__name__)
 
-UNITS = {output.suffix: output.unit for output in QUANTITIES} | {"R1map": "1/s", "R2map": "1/s"}
+UNITS = {output.suffix: output.unit for output in (*QUANTITIES, *RATES)}
 """Measures that every run has, one table each, and their units."""
 TISSUE = "tissue"
 """Name of the segmentation that is computed from T1."""
 MASK = "mask"
 """Region of all voxels that have maps."""
-_RATES = {"R1map": "T1map", "R2map": "T2map"}
+# Taken from the times, which runs of all versions have.
+_RATES = {output.suffix: output.source for output in RATES if output.source is not None}
 _ENTITIES = ("sub", "ses", "acq", "rec", "run")
 _STATISTICS = ("mean", "median", "sd", "iqr")
 _RUN = ("participant_id", "session_id", "acquisition", "reconstruction", "run")

@@ -41,9 +41,9 @@ def write_volume(path: Path, volume: NDArray[Any], affine: NDArray[np.float64]) 
 def save_nifti(maps: QuantitativeMaps, folder: Path | str) -> list[Path]:
     """Write maps as NIfTI files into one folder, without a BIDS dataset around them.
 
-    ``T1map`` and ``T2map`` are in seconds, ``M0map`` is the magnitude, ``desc-std_*`` are standard deviations
-    of the error and ``desc-head_mask`` is where there are maps; all are 0 outside it. A JSON file beside
-    each has its unit.
+    ``T1map`` and ``T2map`` are in seconds, ``R1map`` and ``R2map`` in 1/s, ``M0map`` is the magnitude,
+    ``desc-std_*`` are standard deviations of the error and ``desc-head_mask`` is where there are maps; all are 0
+    outside it. A JSON file beside each has its unit.
 
     Parameters
     ----------

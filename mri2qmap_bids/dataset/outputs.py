@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mri2qmap_bids.dataset.tissue import TISSUES
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 
 ENTRY_POINTS = "mri2qmap_bids.outputs"
@@ -33,11 +35,35 @@ class OutputMap:
     """For the sidecar."""
     values: Callable[[QuantitativeMaps], NDArray[np.float32] | None]
     """From the reconstruction's maps, axes (z, y, x); None: this run has none."""
+    source: str | None = None
+    """Suffix of the one map that it is computed from; None: the reconstruction gives it."""
 
     @property
     def entities(self) -> dict[str, str]:
         """Further entities of its file name."""
         return {} if self.desc is None else {"desc": self.desc}
+
+
+class FileEnd(NamedTuple):
+    """What tells an image of a run from its others."""
+
+    suffix: str
+    """BIDS suffix."""
+    desc: str | None = None
+    """Entity desc."""
+    label: str | None = None
+    """Entity label."""
+
+    @property
+    def entities(self) -> dict[str, str]:
+        """Further entities of its file name."""
+        pairs = (("label", self.label), ("desc", self.desc))
+        return {key: value for key, value in pairs if value is not None}
+
+
+def _rate(time: NDArray[np.float32]) -> NDArray[np.float32]:
+    """1 / T [1/s]; 0 where T is 0."""
+    return np.divide(1, time, out=np.zeros_like(time), where=time > 0)
 
 
 MAPS = (
@@ -64,16 +90,36 @@ MAPS = (
     ),
     OutputMap("T1map", "std", "s", _DEVIATION.format("T1map"), lambda maps: maps.t1_std),
     OutputMap("T2map", "std", "s", _DEVIATION.format("T2map"), lambda maps: maps.t2_std),
+    OutputMap(
+        "R1map",
+        None,
+        "1/s",
+        "Longitudinal relaxation rate, 1 / T1map",
+        lambda maps: _rate(maps.t1),
+        source="T1map",
+    ),
+    OutputMap(
+        "R2map",
+        None,
+        "1/s",
+        "Transverse relaxation rate, 1 / T2map",
+        lambda maps: _rate(maps.t2),
+        source="T2map",
+    ),
 )
 """This package's maps, in the order in which they are written; the first is the one that others refer to."""
-QUANTITIES = tuple(output for output in MAPS if output.desc is None)
-"""Those of them that are quantities, not errors of quantities."""
+QUANTITIES = tuple(output for output in MAPS if output.desc is None and output.source is None)
+"""Those of them that are quantities of the reconstruction, not their errors or computed from one of them."""
+RATES = tuple(output for output in MAPS if output.source is not None)
+"""Those of them that are computed from another one."""
 SYNTHETIC = ("T1w", "T2w", "PDw", "FLAIR")
 """Suffixes of the synthetic weighted images, whose desc is ``synthetic``."""
 MASK, MASK_DESC = "mask", "head"
 """Suffix and desc of the voxels that have maps."""
 BRAIN_DESC = "brain"
 """Desc of the mask of the brain; in datasets of version 0.1.0, of the voxels that have maps."""
+CLASSES, PROBABILITY = "dseg", "probseg"
+"""Suffixes of the tissue classes and of the probability of each."""
 
 
 @cache
@@ -90,6 +136,7 @@ def output_maps() -> tuple[OutputMap, ...]:
     ends: set[tuple[str, str | None]] = {
         (MASK, MASK_DESC),
         (MASK, BRAIN_DESC),
+        (CLASSES, None),
         *((suffix, "synthetic") for suffix in SYNTHETIC),
     }
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
@@ -114,11 +161,13 @@ def further_maps() -> tuple[OutputMap, ...]:
     return output_maps()[len(MAPS) :]
 
 
-def file_ends() -> tuple[tuple[str, str | None], ...]:
-    """Suffix and desc of every image of a run."""
+def file_ends() -> tuple[FileEnd, ...]:
+    """Every image of a run."""
     return (
-        *((output.suffix, output.desc) for output in output_maps()),
-        *((suffix, "synthetic") for suffix in SYNTHETIC),
-        (MASK, MASK_DESC),
-        (MASK, BRAIN_DESC),
+        *(FileEnd(output.suffix, output.desc) for output in output_maps()),
+        *(FileEnd(suffix, "synthetic") for suffix in SYNTHETIC),
+        FileEnd(MASK, MASK_DESC),
+        FileEnd(MASK, BRAIN_DESC),
+        FileEnd(CLASSES),
+        *(FileEnd(PROBABILITY, label=tissue) for tissue in TISSUES),
     )

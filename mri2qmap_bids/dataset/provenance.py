@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids import __version__
+from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.dataset.outputs import BRAIN_DESC, MASK
+from mri2qmap_bids.dataset.tissue import t1_limits
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.methods.registry import method_named, resolved
 from mri2qmap_bids.recon.options import ReconOptions
@@ -26,7 +29,11 @@ _COPIED = (
     "InstitutionName",
 )
 # BIDS allows one number here, and the raw train is read from Sources.
-_SCALARS = ("RepetitionTimeExcitation", "EchoTime", "InversionTime")
+_SCALARS = ("RepetitionTimeExcitation", "InversionTime")
+# One number or one for each frame.
+_TRAINS = ("FlipAngle", "EchoTime")
+# Edge of a voxel above which most voxels at the brain's surface are part fluid [mm].
+_THICK = 4.0
 
 
 def describe_maps(
@@ -38,8 +45,9 @@ def describe_maps(
 ) -> dict[str, Any]:
     """Sidecar keys that T1, T2 and M0 maps of one scan share.
 
-    Trains of varying values are left to the raw sidecar that ``Sources`` names, since
-    BIDS takes these keys as single numbers in a map's sidecar.
+    Flip angles and echo times are those of every frame, or one number if all are the same. Other
+    trains of varying values, and flip angles of which one is 0, are left to the raw sidecar that
+    ``Sources`` names, since BIDS does not take them in a map's sidecar.
 
     Parameters
     ----------
@@ -81,11 +89,53 @@ def describe_maps(
         value = np.atleast_1d(metadata.get(key, []))
         if value.size and np.ptp(value) == 0:
             keys[key] = float(value[0])
+    for key in _TRAINS:
+        value = np.atleast_1d(metadata.get(key, []))
+        if value.size and (value > 0).all():
+            keys[key] = float(value[0]) if np.ptp(value) == 0 else value.tolist()
     return keys
 
 
-def describe_contrast(contrast: Contrast) -> dict[str, Any]:
-    """Sidecar keys of a synthetic weighted image: its signal equation's timing."""
+def describe_tissues(entities: Mapping[str, str], field_strength: float) -> dict[str, Any]:
+    """Sidecar keys of the tissue classes and of their probabilities: the limits of T1 [s], and what they are worth.
+
+    Parameters
+    ----------
+    entities
+        BIDS entities of the run.
+    field_strength
+        B0 that the limits are for [T].
+    """
+    limits = {
+        tissue: [round(edge, 4) if np.isfinite(edge) else None for edge in pair]
+        for tissue, pair in t1_limits(field_strength).items()
+    }
+    files = (
+        relative_path(entities, "T1map"),
+        relative_path(entities, "T1map", desc="std"),
+        relative_path(entities, MASK, desc=BRAIN_DESC),
+    )
+    return {
+        "EstimationAlgorithm": "T1 alone, inside desc-brain_mask: classes by the T1Limits, the same for all runs of "
+        "this field strength; probabilities for a normal error of T1 with the standard deviation desc-std_T1map. "
+        "No neighbours, no anatomy, no partial volume: a voxel of half fluid, half white matter counts as grey matter",
+        "EstimationReference": f"Limits at {field_strength:g} T between literature values of T1: Rooney et al. 2007, "
+        "doi:10.1002/mrm.21122",
+        "T1Limits": limits,
+        "Sources": [f"bids::{path}" for path in files],
+    }
+
+
+def describe_contrast(contrast: Contrast, thickness: float = 0.0) -> dict[str, Any]:
+    """Sidecar keys of a synthetic weighted image: its signal equation's timing, and what is wrong with it.
+
+    Parameters
+    ----------
+    contrast
+        Timing.
+    thickness
+        Longest edge of a voxel [mm].
+    """
     keys: dict[str, Any] = {
         "PulseSequenceType": contrast.kind.replace("_", " "),
         "EchoTime": contrast.echo_time,
@@ -95,7 +145,26 @@ def describe_contrast(contrast: Contrast) -> dict[str, Any]:
         keys["FlipAngle"] = float(np.rad2deg(contrast.flip_angle))
     if contrast.kind == "inversion_spin_echo":
         keys["InversionTime"] = contrast.inversion_time
+        caution = flair_caution(thickness)
+        if caution is not None:
+            keys["Description"] = f"FLAIR image synthesised from the quantitative maps. {caution}"
     return keys
+
+
+def flair_caution(thickness: float) -> str | None:
+    """What is wrong with a synthetic FLAIR image of thick voxels; None: they are not thick.
+
+    Parameters
+    ----------
+    thickness
+        Longest edge of a voxel [mm].
+    """
+    if thickness <= _THICK:
+        return None
+    return (
+        f"Voxels of {thickness:.2g} mm: those that are part fluid, part tissue have one T1 and one T2 between both, "
+        "which inversion does not null, so that rims of fluid are bright here and dark in a FLAIR scan"
+    )
 
 
 def _is_number(value: Any) -> bool:

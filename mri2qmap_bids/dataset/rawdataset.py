@@ -7,7 +7,8 @@ from typing import Any
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_json, write_text
-from mri2qmap_bids.dataset.derivatives import BIDS_VERSION, relative_path
+from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.dataset.description import BIDS_VERSION
 from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import DatasetError, OutputError
 

@@ -5,11 +5,16 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 USUAL_FIELD = 3.0
 """Taken where a sidecar names no field strength [T]."""
 TISSUES: Mapping[str, int] = MappingProxyType({"GM": 1, "WM": 2, "CSF": 3})
 """Tissue classes and their label, as BIDS numbers them."""
+NAMES: Mapping[str, str] = MappingProxyType(
+    {"GM": "grey matter", "WM": "white matter", "CSF": "cerebrospinal fluid"}
+)
+"""Names of tissue classes in words."""
 _GYROMAGNETIC = 42.577478e6  # of the proton [Hz/T]
 _CSF_T1 = 4.3
 _FAT_T1 = 0.37
@@ -80,3 +85,37 @@ def tissue_classes(
     for tissue, (lowest, highest) in t1_limits(field_strength).items():
         labels[mask & (t1 >= lowest) & (t1 < highest)] = TISSUES[tissue]
     return labels
+
+
+def tissue_probabilities(
+    t1: NDArray[np.floating],
+    t1_std: NDArray[np.floating],
+    mask: NDArray[np.bool_],
+    field_strength: float,
+) -> dict[str, NDArray[np.float32]]:
+    """Probability of each tissue class that T1 lies within its limits; 0 outside the mask.
+
+    P = F((b - T1) / s) - F((a - T1) / s) with the limits a and b of :func:`t1_limits`, the standard
+    deviation s of T1's error and the normal distribution function F. Neither the neighbours nor where
+    tissues lie in a brain count, and a voxel that is half fluid, half white matter may be grey matter
+    for certain. The sum over the classes is below 1 by the probability of a T1 below white matter's.
+
+    Parameters
+    ----------
+    t1, t1_std
+        [s], any shape. Without a positive, finite deviation the probability is 0 or 1.
+    mask
+        Where to look.
+    field_strength
+        B0 [T].
+    """
+    times, deviation = t1[mask].astype(np.float64), t1_std[mask].astype(np.float64)
+    known = np.isfinite(deviation) & (deviation > 0)
+    deviation = np.where(known, deviation, 1)
+    probabilities = {}
+    for tissue, (lowest, highest) in t1_limits(field_strength).items():
+        within = (times >= lowest) & (times < highest)
+        share = ndtr((highest - times) / deviation) - ndtr((lowest - times) / deviation)
+        probabilities[tissue] = np.zeros(t1.shape, np.float32)
+        probabilities[tissue][mask] = np.where(known, share, within)
+    return probabilities

@@ -20,10 +20,12 @@ from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.failures import RunFailure, read_failures
 from mri2qmap_bids.dataset.figures import figure_path
 from mri2qmap_bids.dataset.outputs import file_ends, further_maps
+from mri2qmap_bids.dataset.provenance import flair_caution
 from mri2qmap_bids.dataset.verdict import Level, worst
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics
 from mri2qmap_bids.report import curves, kspace, scales
 from mri2qmap_bids.report.contents import Page, runs_of
+from mri2qmap_bids.report.cost import StageTime, stage_times
 from mri2qmap_bids.report.literature import Literature, literature_at
 from mri2qmap_bids.report.mosaic import Layout, cropped, draw, layout_of, planes_of, single_layout
 from mri2qmap_bids.report.picture import Picture, drawn_picture, image_picture, style
@@ -99,11 +101,23 @@ class RunSection:
         return f"{t1:.0f}", f"{t2:.0f}"
 
     @property
-    def times(self) -> list[tuple[str, float]]:
-        """Every stage with its time [s]."""
-        before = self.run.conditions.seconds if self.run.conditions else {}
-        during = self.run.diagnostics.seconds if self.run.diagnostics else {}
-        return [*before.items(), *during.items()]
+    def times(self) -> list[StageTime]:
+        """Every stage with its predicted and its measured time."""
+        return stage_times(self.run)
+
+    @property
+    def memory(self) -> tuple[float, float | None] | None:
+        """Predicted and measured peak of the host's memory [GB]; None: nothing is known."""
+        if self.run.diagnostics is None:
+            return None
+        plan = self.run.diagnostics.plan
+        measured = self.run.conditions.peak_memory_gb if self.run.conditions else None
+        # A plan for a CPU counts all memory as the device's.
+        return (plan.host or plan.device) / 1e9, measured
+
+    def caution(self, name: str) -> str | None:
+        """What to know of a synthetic image before it is looked at; None: nothing."""
+        return flair_caution(max(self.run.voxel_size)) if name == "FLAIR" else None
 
 
 def write_report(output_dir: Path, page: Page) -> Path:
@@ -373,11 +387,11 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
 
 def _files(run: Run, output_dir: Path) -> Iterable[tuple[str, str]]:
     """Links to the maps themselves."""
-    for suffix, desc in file_ends():
-        more = {} if desc is None else {"desc": desc}
-        path = relative_path(run.entities, suffix, **more)
+    for end in file_ends():
+        path = relative_path(run.entities, end.suffix, **end.entities)
         if (output_dir / path).is_file():
-            yield "_".join([*(f"{k}-{v}" for k, v in more.items()), suffix]), path.as_posix()
+            words = [f"{key}-{value}" for key, value in end.entities.items()]
+            yield "_".join([*words, end.suffix]), path.as_posix()
 
 
 def _references(sections: Sequence[RunSection]) -> list[tuple[str, str]]:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.atomic import write_atomically, write_json
-from mri2qmap_bids.dataset.derivatives import MapDocument, initialise_dataset, write_maps
+from mri2qmap_bids.dataset.derivatives import MapDocument, write_maps
+from mri2qmap_bids.dataset.description import initialise_dataset
 from mri2qmap_bids.dataset.rawdataset import initialise_raw_dataset, merge_participant, run_path
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.fields import static_field, transmit_field
@@ -115,6 +116,7 @@ def write_truth(dataset: Path, entities: Mapping[str, str], scan: Scan) -> list[
         sources=(f"bids:raw:{raw}",),
         metadata={"EstimationAlgorithm": "None: the digital brain that was scanned"},
         labels=tissue_labels(scan.brain),
+        tissue_metadata={"EstimationAlgorithm": "None: the digital brain that was scanned"},
         brain=(scan.brain.labels > 0) & (scan.brain.labels <= MIXED),
         brain_method="None: the digital brain that was scanned",
     )

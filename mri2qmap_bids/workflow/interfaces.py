@@ -286,8 +286,16 @@ class WriteDerivatives(_StepOfRun):
         from mri2qmap_bids.dataset.derivatives import MapDocument, relative_path, write_maps
         from mri2qmap_bids.dataset.figures import Conditions, versions_in_use, write_diagnostics
         from mri2qmap_bids.dataset.outputs import MASK, MASK_DESC
-        from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
-        from mri2qmap_bids.dataset.tissue import USUAL_FIELD
+        from mri2qmap_bids.dataset.provenance import (
+            describe_contrast,
+            describe_maps,
+            describe_tissues,
+        )
+        from mri2qmap_bids.dataset.tissue import (
+            USUAL_FIELD,
+            tissue_classes,
+            tissue_probabilities,
+        )
         from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise_all
         from mri2qmap_bids.recon.physics.maps import load_maps
         from mri2qmap_bids.report.rules import check, measures, verdict
@@ -318,6 +326,8 @@ class WriteDerivatives(_StepOfRun):
             None if run.diagnostics is None else run.diagnostics.sequence.inversion_efficiency,
         )
         z, y, x = (1e-3 * size for size in run.voxel_size)
+        field = described.get("MagneticFieldStrength", USUAL_FIELD)
+        brain = brain_mask(maps.t1, maps.t2, np.abs(maps.m0), maps.mask, (z, y, x), field)
         document = MapDocument(
             entities=self.inputs.entities,
             maps=maps,
@@ -334,17 +344,18 @@ class WriteDerivatives(_StepOfRun):
                     b0_file,
                 )
             },
-            brain=brain_mask(
-                maps.t1,
-                maps.t2,
-                np.abs(maps.m0),
-                maps.mask,
-                (z, y, x),
-                described.get("MagneticFieldStrength", USUAL_FIELD),
-            ),
+            brain=brain,
             brain_method=BRAIN_METHOD,
+            labels=tissue_classes(maps.t1, brain, field),
+            probabilities={}
+            if maps.t1_std is None
+            else tissue_probabilities(maps.t1, maps.t1_std, brain, field),
+            tissue_metadata=describe_tissues(self.inputs.entities, field),
             synthetic=synthesise_all(maps),
-            synthetic_metadata={k: describe_contrast(v) for k, v in ROUTINE_CONTRASTS.items()},
+            synthetic_metadata={
+                name: describe_contrast(contrast, max(run.voxel_size))
+                for name, contrast in ROUTINE_CONTRASTS.items()
+            },
         )
         output_dir = Path(self.inputs.output_dir)
         # Before the maps: a run whose maps are there is not done again.

@@ -5,7 +5,8 @@ from dataclasses import replace
 from mri2qmap_bids.citation.methods import methods_text
 from mri2qmap_bids.cli import main
 from mri2qmap_bids.dataset.boilerplate import planned_work, works_in, write_boilerplate
-from mri2qmap_bids.dataset.derivatives import MapDocument, initialise_dataset, write_maps
+from mri2qmap_bids.dataset.derivatives import MapDocument, write_maps
+from mri2qmap_bids.dataset.description import initialise_dataset
 from mri2qmap_bids.dataset.provenance import describe_maps
 from mri2qmap_bids.dataset.query import FieldMap, Filters, find_runs
 from mri2qmap_bids.recon.acquisition.header import ScanHeader

@@ -64,12 +64,11 @@ def test_weights_count_by_their_content(raw, tmp_path):
 
 def test_a_run_is_up_to_date_if_every_file_is_there_and_says_so(tmp_path):
     entities = {"sub": "01"}
-    for suffix, desc in file_ends():
-        more = {"desc": desc} if desc else {}
-        image = tmp_path / relative_path(entities, suffix, **more)
+    for end in file_ends():
+        image = tmp_path / relative_path(entities, end.suffix, **end.entities)
         image.parent.mkdir(parents=True, exist_ok=True)
         image.touch()
-        sidecar = tmp_path / relative_path(entities, suffix, ".json", **more)
+        sidecar = tmp_path / relative_path(entities, end.suffix, ".json", **end.entities)
         sidecar.write_text(f'{{"{KEY}": "abc"}}')
     assert is_up_to_date(tmp_path, entities, "abc")
     assert not is_up_to_date(tmp_path, entities, "abd")

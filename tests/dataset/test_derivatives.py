@@ -8,16 +8,18 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 from mri2qmap_bids.atomic import write_atomically
-from mri2qmap_bids.dataset.derivatives import (
-    MapDocument,
-    initialise_dataset,
-    relative_path,
-    write_maps,
+from mri2qmap_bids.dataset.derivatives import MapDocument, relative_path, write_maps
+from mri2qmap_bids.dataset.description import initialise_dataset
+from mri2qmap_bids.dataset.provenance import (
+    describe_contrast,
+    describe_maps,
+    describe_tissues,
 )
-from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
+from mri2qmap_bids.dataset.tissue import TISSUES
 from mri2qmap_bids.errors import OutputError
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.options import ReconOptions
@@ -46,9 +48,9 @@ def images_written(root, maps=None):
         (8, 8, 1), (0.2, 0.2, 0.005), (8, 8, 1), (0.2, 0.2, 0.005), field_strength=3.0
     )
     metadata = {
-        "FlipAngle": [0.0, 20.0],
+        "FlipAngle": [10.0, 20.0],
         "RepetitionTimeExcitation": [0.01, 0.02],
-        "EchoTime": 0.002,
+        "EchoTime": [0.002, 0.003],
         "InversionTime": 0.02,
         "PulseSequenceType": "FISP",
     }
@@ -60,6 +62,8 @@ def images_written(root, maps=None):
         synthetic=synthesise_all(maps),
         synthetic_metadata={k: describe_contrast(v) for k, v in ROUTINE_CONTRASTS.items()},
         labels=maps.mask.astype(np.uint8),
+        probabilities={tissue: maps.mask.astype(np.float32) / 3 for tissue in TISSUES},
+        tissue_metadata=describe_tissues(ENTITIES, 3.0),
     )
     initialise_dataset(root, "Test maps", raw_dataset=Path("/data"))
     return write_maps(document, root)
@@ -79,20 +83,40 @@ def test_maps_read_back_in_seconds_and_world_coordinates(tmp_path):
 
 def test_every_image_has_a_full_sidecar(tmp_path):
     images = images_written(tmp_path)
-    assert len(images) == 9
+    assert len(images) == 14
     for image in images:
         sidecar = json.loads(Path(str(image).replace(".nii.gz", ".json")).read_text())
         assert sidecar["Description"]
-        if not image.name.endswith(("mask.nii.gz", "dseg.nii.gz")):
+        assert sidecar["Sources"]
+        if not image.name.endswith(("mask.nii.gz", "dseg.nii.gz", "probseg.nii.gz")):
             assert sidecar["SkullStripped"] is False
-            assert sidecar["Sources"]
     t1 = json.loads((tmp_path / relative_path(ENTITIES, "T1map", ".json")).read_text())
     assert t1["Units"] == "s"
     assert t1["MagneticFieldStrength"] == 3.0
-    assert t1["EchoTime"] == 0.002
-    # BIDS takes neither a zero flip angle nor a train of repetition times here.
-    assert "FlipAngle" not in t1
+    assert t1["EchoTime"] == [0.002, 0.003]
+    assert t1["FlipAngle"] == [10.0, 20.0]
+    # BIDS takes no train of repetition times here.
     assert "RepetitionTimeExcitation" not in t1
+
+
+def test_rates_are_the_reciprocals_of_the_times_and_name_them_as_sources(tmp_path):
+    maps = some_maps()
+    images_written(tmp_path, maps)
+    for rate, time in (("R1map", "T1map"), ("R2map", "T2map")):
+        values, times = (
+            np.asarray(nib.load(tmp_path / relative_path(ENTITIES, name)).dataobj)
+            for name in (rate, time)
+        )
+        np.testing.assert_allclose((values * times).T, maps.mask, rtol=1e-6)
+        sidecar = json.loads((tmp_path / relative_path(ENTITIES, rate, ".json")).read_text())
+        assert sidecar["Units"] == "1/s"
+        assert sidecar["Sources"] == [f"bids::{relative_path(ENTITIES, time)}"]
+
+
+def test_labels_have_their_names(tmp_path):
+    images_written(tmp_path)
+    table = pd.read_csv(tmp_path / relative_path(ENTITIES, "dseg", ".tsv"), sep="\t")
+    assert dict(zip(table.abbreviation, table["index"], strict=True)) == dict(TISSUES)
 
 
 def test_images_are_the_same_bytes_every_time(tmp_path):
@@ -104,15 +128,6 @@ def test_images_are_the_same_bytes_every_time(tmp_path):
 def test_dataset_passes_the_validator_without_a_warning(tmp_path, validator):
     images_written(tmp_path)
     assert validator(tmp_path) == (0, "")
-
-
-def test_dataset_inside_the_raw_one_links_to_it_relatively(tmp_path):
-    initialise_dataset(tmp_path / "derivatives" / "mri2qmap", "x", raw_dataset=tmp_path)
-    description = json.loads(
-        (tmp_path / "derivatives/mri2qmap/dataset_description.json").read_text()
-    )
-    assert description["DatasetLinks"] == {"raw": "../.."}
-    assert description["GeneratedBy"][0]["Name"] == "mri2qmap"
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

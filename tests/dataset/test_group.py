@@ -10,12 +10,8 @@ import pytest
 
 from mri2qmap_bids.cli import main
 from mri2qmap_bids.dataset.atlas import SegmentationFile, find_segmentations, load_segmentation
-from mri2qmap_bids.dataset.derivatives import (
-    MapDocument,
-    initialise_dataset,
-    relative_path,
-    write_maps,
-)
+from mri2qmap_bids.dataset.derivatives import MapDocument, relative_path, write_maps
+from mri2qmap_bids.dataset.description import initialise_dataset
 from mri2qmap_bids.dataset.group import UNITS, GroupFilters, write_group_tables
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
 from mri2qmap_bids.dataset.tissue import literature_t1, tissue_classes

@@ -37,9 +37,11 @@ def test_maps_are_zero_outside_the_mask_and_have_their_units(tmp_path):
         "T1map.nii.gz",
         "T2map.nii.gz",
         "M0map.nii.gz",
+        "R1map.nii.gz",
+        "R2map.nii.gz",
         "desc-head_mask.nii.gz",
     ]
-    for path, value in zip(files, (1.2, 0.08, 5.0, 1.0), strict=True):
+    for path, value in zip(files, (1.2, 0.08, 5.0, 1 / 1.2, 12.5, 1.0), strict=True):
         values = np.asarray(nib.load(path).dataobj).T
         np.testing.assert_allclose(values[mask], value, rtol=1e-6)
         assert (values[~mask] == 0).all()

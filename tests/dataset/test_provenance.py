@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from mri2qmap_bids.dataset.provenance import describe_contrast, describe_maps
+from mri2qmap_bids.dataset.provenance import (
+    describe_contrast,
+    describe_maps,
+    describe_tissues,
+)
+from mri2qmap_bids.dataset.tissue import t1_limits
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS
@@ -19,6 +24,22 @@ def test_a_train_of_one_value_is_a_number_and_any_other_is_left_out():
     keys = described({"EchoTime": [0.002, 0.002], "RepetitionTimeExcitation": [0.01, 0.02]})
     assert keys["EchoTime"] == 0.002
     assert "RepetitionTimeExcitation" not in keys and "InversionTime" not in keys
+
+
+def test_flip_angles_and_echo_times_are_those_of_every_frame_if_bids_takes_them():
+    keys = described({"EchoTime": [0.002, 0.003], "FlipAngle": np.array([10.0, 20.0])})
+    assert keys["EchoTime"] == [0.002, 0.003] and keys["FlipAngle"] == [10.0, 20.0]
+    assert described({"FlipAngle": 15})["FlipAngle"] == 15
+    assert "FlipAngle" not in described({"FlipAngle": [0.0, 20.0]})
+
+
+def test_limits_of_tissues_are_those_at_the_field_strength():
+    keys = describe_tissues({"sub": "01"}, 7.0)
+    assert keys["T1Limits"] == {
+        tissue: [pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4) if high < 9 else None]
+        for tissue, (low, high) in t1_limits(7.0).items()
+    }
+    assert "bids::sub-01/anat/sub-01_T1map.nii.gz" in keys["Sources"]
 
 
 def test_the_sidecars_field_strength_goes_before_the_headers():
@@ -48,3 +69,10 @@ def test_a_contrast_has_the_keys_of_its_kind_in_seconds_and_degrees():
     assert t1w["FlipAngle"] == pytest.approx(25, abs=0.01) and "InversionTime" not in t1w
     assert 1 < flair["InversionTime"] < flair["RepetitionTimeExcitation"] < 20
     assert "FlipAngle" not in flair
+
+
+def test_flair_of_thick_voxels_says_what_is_wrong_with_it():
+    thin, thick = (describe_contrast(ROUTINE_CONTRASTS["FLAIR"], mm) for mm in (4.0, 5.0))
+    assert "Description" not in thin
+    assert "Voxels of 5 mm" in thick["Description"]
+    assert "Description" not in describe_contrast(ROUTINE_CONTRASTS["T1w"], 5.0)

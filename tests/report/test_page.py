@@ -107,6 +107,16 @@ def test_figures_are_files_named_as_bids_names_them(derivatives):
         assert any(name.endswith(end) for name in figures), end
 
 
+def test_flair_of_thick_voxels_has_a_warning(derivatives):
+    thick, thin = ((derivatives / page).read_text(encoding="utf-8") for page in PAGES)
+    thickness = [
+        max(nib.load(next(derivatives.glob(f"{page[:6]}/**/*_T1map.nii.gz"))).header.get_zooms())
+        for page in PAGES
+    ]
+    for text, size in zip((thick, thin), thickness, strict=True):
+        assert ("rims of fluid are bright" in text) == (size > 4)
+
+
 @pytest.fixture
 def copied(derivatives, tmp_path):
     """The derivatives, to spoil."""
