@@ -28,6 +28,7 @@ from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
+from mri2qmap_bids.recon.physics.slice_profile import slice_profile_note
 from mri2qmap_bids.recon.planning.cost import Plan
 from mri2qmap_bids.recon.planning.plan import MemoryLimits, first_that_fits
 from mri2qmap_bids.recon.problem import inverse_problem, whitening_of
@@ -152,6 +153,9 @@ def reconstruct_and_diagnose(
     fields = field_of_slices(b1, geometry, scan.is_3d, device)
     frequencies = frequency_of_slices(b0, geometry, scan, device)
     warn_of_bands(sequence, b0)
+    note = slice_profile_note(sequence, scan.is_3d)
+    if note is not None:
+        logger.info("%s", note)
     if options.inversion_efficiency == "estimate":
         with record.stage("inversion efficiency"):
             sequence = with_estimated_efficiency(

@@ -367,6 +367,8 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
         )
         if "MRFInversionEfficiency" in sidecar:
             yield "Inversion efficiency", f"{sidecar['MRFInversionEfficiency']:.3f}, estimated"
+        for note in run.notes:
+            yield "Slice profile", note
         yield (
             "Dictionary",
             f"{diagnostics.n_atoms} tissues, T1 {diagnostics.t1_range[0]:g}-{diagnostics.t1_range[1]:g} s, "

@@ -18,6 +18,7 @@ from mri2qmap_bids.dataset.outputs import SYNTHETIC, further_maps
 from mri2qmap_bids.errors import DatasetError
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics, load_diagnostics
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
+from mri2qmap_bids.recon.physics.slice_profile import slice_profile_note
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,14 @@ class Run:
         if self.diagnostics is not None:
             return self.diagnostics.is_3d
         return bool(min(self.mask.shape) >= 16)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was assumed of the scan, without effect on its rating."""
+        if self.diagnostics is None:
+            return []
+        note = slice_profile_note(self.diagnostics.sequence, self.is_3d)
+        return [] if note is None else [note]
 
     @property
     def field_strength(self) -> float | None:

@@ -334,7 +334,11 @@ class WriteDerivatives(_StepOfRun):
             sources=tuple(uri for uri in uris if uri),
             metadata=described
             | verdict(checks).metadata
-            | {"QualityMeasures": measures(checks), "QualityWarnings": list(self.inputs.warnings)},
+            | {
+                "QualityMeasures": measures(checks),
+                "QualityWarnings": list(self.inputs.warnings),
+                "QualityNotes": run.notes,
+            },
             every={
                 KEY: inputs_checksum(
                     Path(self.inputs.raw_file),

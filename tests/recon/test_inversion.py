@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from helpers.scans import disc_brain, raw_scan
 from helpers.trains import train
 
 from mri2qmap_bids.errors import ArgumentError
+from mri2qmap_bids.logs import heard_warnings
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.grid import tissue_grid
+from mri2qmap_bids.recon.inversion import with_estimated_efficiency
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.physics.sequences.spin_echo import spin_echo
@@ -52,7 +55,9 @@ def scan_of(sequence):
 )
 def test_a_scans_efficiency_is_estimated_and_its_t1_has_no_bias(sequence, efficiency):
     scan = scan_of(replace(sequence, inversion_efficiency=efficiency))
-    maps, diagnostics = reconstruct_and_diagnose(scan, sequence, OPTIONS)
+    with heard_warnings() as warnings:
+        maps, diagnostics = reconstruct_and_diagnose(scan, sequence, OPTIONS)
+    assert not any("inversion efficiency" in text for text in warnings)
     assert diagnostics.sequence.inversion_efficiency == pytest.approx(efficiency, abs=0.01)
     true = replace(sequence, inversion_efficiency=efficiency)
     truth = reconstruct(scan, true, replace(OPTIONS, inversion_efficiency="given"))
@@ -60,6 +65,24 @@ def test_a_scans_efficiency_is_estimated_and_its_t1_has_no_bias(sequence, effici
         tissue = BRAIN.labels == label
         assert np.median(maps.t1[tissue]) == pytest.approx(np.median(truth.t1[tissue]), rel=0.02)
     assert "inversion efficiency" in diagnostics.seconds
+
+
+def test_too_few_samples_for_an_estimate_are_warned_of():
+    sequence = spin_echo(0.012, 5.0, TIMES, number_dummies=1)
+    scan = scan_of(sequence)
+    (samples,) = scan.slices
+    part = torch.arange(len(samples.frame)) // 16 % 16 == 0
+    samples = replace(
+        samples,
+        kspace=samples.kspace[:, part],
+        trajectory=samples.trajectory[part],
+        frame=samples.frame[part],
+    )
+    with heard_warnings() as warnings:
+        with_estimated_efficiency(
+            replace(scan, slices=(samples,)), sequence, replace(OPTIONS, grid_step=0.3)
+        )
+    assert any("inversion efficiency" in text and "may be wrong" in text for text in warnings)
 
 
 def test_a_wrong_efficiency_does_bias_t1():

@@ -55,6 +55,19 @@ def test_identifiers_are_unique_and_every_reference_has_its_target(text):
     assert references <= set(identifiers)
 
 
+def test_a_2d_run_without_a_slice_profile_is_told_and_a_volume_is_not(derivatives):
+    """In sidecar, log and page; it is no warning, which would change the rating."""
+    for page, is_2d in zip(PAGES, (True, False), strict=True):
+        label = page.removesuffix(".html")
+        assert ("No slice profile is given" in (derivatives / page).read_text("utf-8")) is is_2d
+        logs = "".join(path.read_text() for path in (derivatives / "logs").glob(f"{label}_*.log"))
+        assert logs and ("No slice profile is given" in logs) is is_2d
+        for path in (derivatives / label).rglob("*[0-9d]_T1map.json"):
+            sidecar = json.loads(path.read_text())
+            assert len(sidecar["QualityNotes"]) == is_2d
+            assert not any("profile" in text for text in sidecar["QualityWarnings"])
+
+
 def test_nothing_is_loaded_from_anywhere(text):
     elements = Elements(text)
     assert all(source.startswith("data:") for source in elements.attributes("src"))

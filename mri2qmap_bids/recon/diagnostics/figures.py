@@ -1,6 +1,7 @@
 """Figures of a scan's quality: signal-to-noise ratio, acceleration, condition of the encoding."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 
@@ -46,16 +47,44 @@ def acceleration(encoding: Encoding) -> float:
     encoding
         A.
     """
-    shape, omega = encoding.shape, encoding.omega
-    sizes = torch.tensor(shape, device=omega.device)
-    n_frames = len(encoding.basis)
-    volume = {2: math.pi / 4, 3: math.pi / 6}[len(shape)] * math.prod(shape)
-    shares = []
-    for frame in range(0, n_frames, max(1, math.ceil(n_frames / _MOST_FRAMES))):
-        cell = torch.round(omega[encoding.frame == frame] / (2 * torch.pi) * sizes).long()
-        if len(cell):
-            shares.append(len(torch.unique(cell, dim=0)) / volume)
+    volume = _volume(encoding.shape)
+    shares = [len(cells) / volume for cells in _cells_of_frames(encoding) if len(cells)]
     return 1 / min(1.0, sum(shares) / len(shares)) if shares else float("inf")
+
+
+def samples_per_unknown(encoding: Encoding) -> float:
+    """Cells of k-space that all frames together sample, over those of all components of the image.
+
+    sum_t n_t / (rank * n), n_t of the n cells in the ellipsoid of the grid's k-space being sampled by frame t.
+    Below 1 one coil alone does not determine the image: it does so only by the other coils and by the
+    smoothness term. The mean over frames that are evenly spread stands for all.
+
+    Parameters
+    ----------
+    encoding
+        A.
+    """
+    sizes = torch.tensor(encoding.shape, device=encoding.omega.device)
+    counts = [
+        int(((2 * cells / sizes).square().sum(1) <= 1).sum())
+        for cells in _cells_of_frames(encoding)
+    ]
+    n_frames, rank = encoding.basis.shape
+    return sum(counts) / len(counts) * n_frames / (rank * _volume(encoding.shape))
+
+
+def _volume(shape: tuple[int, ...]) -> float:
+    """Cells in the ellipsoid of the grid's k-space."""
+    return {2: math.pi / 4, 3: math.pi / 6}[len(shape)] * math.prod(shape)
+
+
+def _cells_of_frames(encoding: Encoding) -> Iterator[torch.Tensor]:
+    """Cells from the centre of k-space that some frames, evenly spread, sample, shape (cell, dim) each."""
+    omega, sizes = encoding.omega, torch.tensor(encoding.shape, device=encoding.omega.device)
+    n_frames = len(encoding.basis)
+    for frame in range(0, n_frames, max(1, math.ceil(n_frames / _MOST_FRAMES))):
+        position = omega[encoding.frame == frame] / (2 * torch.pi)
+        yield torch.unique(torch.round(position * sizes).long(), dim=0)
 
 
 def condition(circulant: Circulant, penalty: torch.Tensor) -> float:

@@ -42,7 +42,7 @@ class EventSequence(PulseSequence):
             raise ArgumentError(f"events must hold a Readout for every frame, got {n_readouts}")
         if not any(isinstance(event, RFPulse) for event in self.events):
             raise ArgumentError("events must hold an RFPulse, got none")
-        lengths = {len(profile) for profile in self._slice_profiles() if profile}
+        lengths = {len(profile) for profile in self.slice_profiles if profile}
         if len(lengths) > 1:
             raise ArgumentError(
                 f"slice profiles must all have as many positions, got {sorted(lengths)}"
@@ -60,9 +60,11 @@ class EventSequence(PulseSequence):
     @property
     def n_positions(self) -> int:
         """Number of positions across the slice that are simulated."""
-        return max(1, *map(len, self._slice_profiles()))
+        return max(1, *map(len, self.slice_profiles))
 
-    def _slice_profiles(self) -> list[tuple[float, ...]]:
+    @property
+    def slice_profiles(self) -> list[tuple[float, ...]]:
+        """Flip angles across the slice relative to nominal: of the sequence, and of each of its pulses."""
         pulses = [event for event in self.events if isinstance(event, RFPulse)]
         return [self.slice_profile, *(pulse.slice_profile for pulse in pulses)]
 

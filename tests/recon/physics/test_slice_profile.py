@@ -13,7 +13,13 @@ from mri2qmap_bids.recon.physics.epg import simulate
 from mri2qmap_bids.recon.physics.event_sequence import event_sequence
 from mri2qmap_bids.recon.physics.events import RFPulse as Pulse
 from mri2qmap_bids.recon.physics.sequences.registry import events_of
-from mri2qmap_bids.recon.physics.slice_profile import PULSE_SHAPES, RFPulse, slice_profile
+from mri2qmap_bids.recon.physics.slice_profile import (
+    IDEAL_PROFILE_NOTE,
+    PULSE_SHAPES,
+    RFPulse,
+    slice_profile,
+    slice_profile_note,
+)
 
 
 def positions(time_bandwidth, n):
@@ -97,3 +103,18 @@ def test_profile_gives_the_fingerprint_of_each_frame_at_its_own_flip_angle(shape
     exact, short, none = (s / s.norm(dim=1, keepdim=True) for s in (exact, short, none))
     assert (short - exact).norm(dim=1).max() < 0.02
     assert (none - exact).norm(dim=1).min() > 0.05
+
+
+def test_only_a_2d_scan_without_any_profile_has_a_note():
+    trains = train(n_frames=4)
+    events = event_sequence("events", events_of(trains))
+    pulse = Pulse(0.3, 0.0, (1.0, 0.5))
+    shaped = event_sequence(
+        "events", [pulse if isinstance(event, Pulse) else event for event in events.events]
+    )
+    profile = replace(trains, slice_profile=(1.0, 0.5))
+    for sequence in (trains, events):
+        assert slice_profile_note(sequence, is_3d=False) == IDEAL_PROFILE_NOTE
+    for sequence in (profile, shaped):
+        assert slice_profile_note(sequence, is_3d=False) is None
+    assert slice_profile_note(trains, is_3d=True) is None
