@@ -114,8 +114,9 @@ def test_evaluate_prints_a_table_and_writes_json(derivatives, truth, tmp_path, c
 
 
 def test_a_second_call_finds_the_work_done(small_dataset, tmp_path):
-    words = [str(small_dataset), str(tmp_path / "out"), "participant", "--participant-label", "02"]
-    words += ["-w", str(tmp_path / "work"), "--recon-method", "gridding"]
+    words = [str(small_dataset), str(tmp_path / "out"), "participant", "--participant-label", "01"]
+    words += ["--session-label", "1", "--recon-method", "gridding", "--nprocs", "1"]
+    words += ["-w", str(tmp_path / "work")]
     assert main(words) == 0
     maps = next((tmp_path / "work").rglob("maps.npz"))
     stamp = maps.stat().st_mtime_ns
