@@ -1,8 +1,11 @@
 """What several tests need: the BIDS validator, and one small simulated dataset."""
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,12 +32,37 @@ def validator():
     return run
 
 
+def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that one process of the tests fills and all of them read."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # each worker has its own below
+    folder = base / name
+    with (base / f"{name}.lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            lock.seek(0)
+            if not lock.read():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                lock.write("complete")
+                lock.flush()
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory):
-    """Two participants, one with two sessions: noise-free 2D slices and a 3D volume."""
+    """Two participants, one with two sessions: noise-free 2D slices and a 3D volume; not to be changed."""
+    return made_once(tmp_path_factory, "small", _simulate) / "dataset"
+
+
+def _simulate(folder: Path) -> None:
     from mri2qmap_bids import tools
 
-    root = tmp_path_factory.mktemp("small") / "dataset"
+    root = folder / "dataset"
     common = ["simulate", str(root), "--noise", "0", "--coils", "4", "--frames"]
     flat = [
         "60",
@@ -52,16 +80,16 @@ def small_dataset(tmp_path_factory):
     solid = ["60", "--acq", "3d", "--dimension", "3D", "--matrix", "24", "--acceleration", "4"]
     assert tools.main([*common, *flat, "--sub", "01", "--ses", "1", "2", "--slices", "2"]) == 0
     assert tools.main([*common, *solid, "--sub", "02", "--ses", "1"]) == 0
-    return root
 
 
 @pytest.fixture(scope="session")
 def derivatives(small_dataset, tmp_path_factory):
-    """What both levels make of the small dataset, with the default method."""
+    """What both levels make of the small dataset, with the default method; not to be changed."""
     from mri2qmap_bids.cli import main
 
-    root = tmp_path_factory.mktemp("run")
-    words = [str(small_dataset), str(root / "out"), "participant", "-w", str(root / "work")]
-    assert main(words) == 0
-    assert main([str(small_dataset), str(root / "out"), "group"]) == 0
-    return root / "out"
+    def reconstruct(root: Path) -> None:
+        words = [str(small_dataset), str(root / "out"), "participant", "-w", str(root / "work")]
+        assert main(words) == 0
+        assert main([str(small_dataset), str(root / "out"), "group"]) == 0
+
+    return made_once(tmp_path_factory, "run", reconstruct) / "out"

@@ -116,7 +116,8 @@ def test_evaluate_prints_a_table_and_writes_json(derivatives, truth, tmp_path, c
 
 
 def test_a_second_call_finds_the_work_done(small_dataset, tmp_path):
-    words = [str(small_dataset), str(tmp_path / "out"), "participant", "--participant-label", "02"]
+    words = [str(small_dataset), str(tmp_path / "out"), "participant", "--participant-label", "01"]
+    words += ["--session-label", "1", "--recon-method", "gridding", "--nprocs", "1"]
     words += ["-w", str(tmp_path / "work")]
     assert main(words) == 0
     maps = next((tmp_path / "work").rglob("maps.npz"))
@@ -166,7 +167,7 @@ def test_a_killed_call_leaves_nothing_half_written_and_the_next_one_finishes(
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    for wait in (*rng.uniform(3, 15, 3), None):
+    for wait in (*rng.uniform(5, 15, 2), None):
         process = subprocess.Popen(
             words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
         )

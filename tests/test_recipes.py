@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mri2qmap_bids.cli import main
 from mri2qmap_bids.dataset.sidecar import read_scan
 from mri2qmap_bids.recon.acquisition.raw import read_samples
 from mri2qmap_bids.recon.options import ReconOptions
@@ -42,8 +43,14 @@ def install(folder: Path, heading: str, entry_points: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path}
 
 
-def run(environment: dict[str, str], dataset: Path, output: Path, *words: object) -> str:
-    for level in ("participant", "group"):
+def run(
+    environment: dict[str, str],
+    dataset: Path,
+    output: Path,
+    *words: object,
+    levels: tuple[str, ...] = ("participant",),
+) -> None:
+    for level in levels:
         command = [
             sys.executable,
             "-m",
@@ -64,7 +71,6 @@ def run(environment: dict[str, str], dataset: Path, output: Path, *words: object
             check=False,
         )
         assert process.returncode == 0, process.stderr
-    return process.stderr
 
 
 def sidecar_of(output: Path) -> dict:
@@ -93,7 +99,7 @@ def test_a_method(small_dataset, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_denoiser(small_dataset, tmp_path):
+def test_a_denoiser(small_dataset, tmp_path, capfd):
     environment = install(
         tmp_path, "Add a denoiser", "[mri2qmap_bids.denoisers]\nmean = toy:MEAN\n"
     )
@@ -107,14 +113,9 @@ def test_a_denoiser(small_dataset, tmp_path):
     assert sidecar_of(output)["MRFReconstruction"]["denoiser"] == str(weights)
     assert "weights mean.safetensors" in (output / "logs" / "CITATION.md").read_text()
     # Without the package that has the architecture, the weights are refused by name.
-    alone = subprocess.run(
-        [sys.executable, "-m", "mri2qmap_bids", small_dataset, tmp_path / "o", "participant",
-         "-w", tmp_path / "w", "--denoiser", weights],
-        env={**environment, "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert alone.returncode == 1
-    assert "architecture must be one of residual-unet, got 'mean'" in alone.stderr
+    words = [small_dataset, tmp_path / "o", "participant", "-w", tmp_path / "w"]
+    assert main([*map(str, words), "--denoiser", str(weights)]) == 1
+    assert "architecture must be one of residual-unet, got 'mean'" in capfd.readouterr().err
 
 
 @pytest.mark.slow
@@ -141,7 +142,7 @@ def test_a_denoiser_of_python_callers_is_asked(small_dataset):
 
 
 @pytest.mark.slow
-def test_a_pulse_sequence(small_dataset, tmp_path):
+def test_a_pulse_sequence(small_dataset, tmp_path, capfd):
     environment = install(
         tmp_path,
         "Add a pulse sequence",
@@ -182,14 +183,9 @@ def test_a_pulse_sequence(small_dataset, tmp_path):
         tissue = (known > 0.03) & (values > 0)
         assert np.median(np.abs(values / np.where(tissue, known, 1) - 1)[tissue]) < 0.1
     # Without the package, its type is refused by name.
-    alone = subprocess.run(
-        [sys.executable, "-m", "mri2qmap_bids", dataset, tmp_path / "o", "participant",
-         "-w", tmp_path / "w"],
-        env={**environment, "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert alone.returncode == 1
-    assert "PulseSequenceType must be one of FISP, bSSFP" in alone.stderr
+    words = [dataset, tmp_path / "o", "participant", "-w", tmp_path / "w"]
+    assert main([*map(str, words)]) == 1
+    assert "PulseSequenceType must be one of FISP, bSSFP" in capfd.readouterr().err
 
 
 @pytest.mark.slow
@@ -199,7 +195,7 @@ def test_an_output_map(small_dataset, tmp_path):
     )
     output = tmp_path / "output"
     words = ("--recon-method", "subspace")
-    run(environment, small_dataset, output, *words)
+    run(environment, small_dataset, output, *words, levels=("participant", "group"))
     path = next(output.glob("sub-*/**/*_PDmap.nii.gz"))
     t1 = nib.load(str(path).replace("PDmap", "T1map")).get_fdata()
     inside = t1 > 0
