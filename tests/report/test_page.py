@@ -8,6 +8,7 @@ from pathlib import Path
 
 import html5lib
 import nibabel as nib
+import pandas as pd
 import pytest
 
 from mri2qmap_bids.cli import main
@@ -16,6 +17,7 @@ from mri2qmap_bids.report.contents import Page, pages_of
 from mri2qmap_bids.report.page import write_report
 
 PAGES = ("sub-01.html", "sub-02.html")
+PLOTTED = ("T1map", "T2map", "R1map", "R2map")
 
 
 class Elements(HTMLParser):
@@ -207,11 +209,18 @@ def test_group_report_links_every_run_and_marks_those_that_stand_out(many_runs, 
     html5lib.HTMLParser(strict=True).parse(text)
     elements = Elements(text)
     assert "M0map of every run by region" not in text  # its unit is another in every scan
-    for measure in ("T1map", "T2map", "R1map", "R2map"):
+    for measure in PLOTTED:
         assert f"{measure} of every run by region" in elements.attributes("aria-label")
     links = elements.attributes("href")
     # Whoever has a report is linked to its very run; the copies have none.
-    assert links.count("sub-02.html#sub-02-ses-1-acq-3d") > 15
+    tables = [pd.read_csv(many_runs / f"group_{measure}.tsv", sep="\t") for measure in PLOTTED]
+    n_points = sum(
+        int((table.participant_id == "sub-02").mul(table.n_voxels > 0).sum()) for table in tables
+    )
+    assert n_points >= 3 * len(PLOTTED)
+    assert (
+        links.count("sub-02.html#sub-02-ses-1-acq-3d") == n_points + 1
+    )  # one in the table of runs
     assert not any(link.startswith("sub-03") for link in links)
     for link in links:
         page, _, anchor = link.partition("#")
