@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from mri2qmap_bids.convert.assembly import conversion_of
 from mri2qmap_bids.convert.conversion import Conversion, ConversionOptions
 from mri2qmap_bids.convert.played import as_played, with_pulseq
 from mri2qmap_bids.convert.positions import Centres, place_readouts, requested_grid
 from mri2qmap_bids.convert.pulseq import read_pulseq_scan
-from mri2qmap_bids.convert.readouts import COUNTERS, Readouts, assemble, frames_of
+from mri2qmap_bids.convert.readouts import COUNTERS, Readouts, frames_of
 from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.acquisition.dimension import dimension_of
 from mri2qmap_bids.recon.acquisition.flags import Role, has_flag
@@ -88,26 +89,18 @@ def convert_ismrmrd(path: Path, options: ConversionOptions) -> Conversion:
     fitting = [
         part * noise_scale(own, dwell_time) for part, own in noise if part.shape[0] == n_coils
     ]
-    scan, lengths = assemble(
+    conversion = conversion_of(
         path,
-        placement.readouts,
-        [-part for part in placement.positions] if reverse else placement.positions,
+        placement,
         frame,
-        placement.header,
-        np.concatenate(fitting, axis=1) if fitting else None,
-    )
-    return Conversion(
-        scan=scan,
-        readout_lengths=lengths,
-        coil_names=labels if len(labels) == n_coils else (),
+        fitting,
+        reverse=reverse,
         dwell_time=dwell_time,
         is_cartesian=is_cartesian,
-        metadata={
-            **_metadata(document, source, dwell_time),
-            **({} if played is None else played.metadata),
-        },
-        train=_train(source),
+        coil_names=labels if len(labels) == n_coils else (),
+        metadata=_metadata(document, source) | ({} if played is None else dict(played.metadata)),
     )
+    return replace(conversion, train=_train(source))
 
 
 def _grid(source: ScanHeader, options: ConversionOptions, has_trajectory: bool) -> ScanHeader:
@@ -173,7 +166,7 @@ def _counts_against_directions(document: Any) -> bool:
     return "siemens" in vendor.lower() and "pulseq" not in protocol.lower()
 
 
-def _metadata(document: Any, header: ScanHeader, dwell_time: float) -> dict[str, Any]:
+def _metadata(document: Any, header: ScanHeader) -> dict[str, Any]:
     """Keys for the sidecar: a list of these alone, so that nothing else comes along."""
     system, conditions = (
         document.acquisitionSystemInformation,
@@ -185,7 +178,6 @@ def _metadata(document: Any, header: ScanHeader, dwell_time: float) -> dict[str,
         "ManufacturersModelName": system.systemModel if system else None,
         "MagneticFieldStrength": header.field_strength,
         "ImagingFrequency": frequency and frequency * 1e-6,
-        "DwellTime": dwell_time,
     }
     return {key: value for key, value in keys.items() if value}
 

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from mri2qmap_bids.convert.assembly import conversion_of
 from mri2qmap_bids.convert.conversion import Conversion, ConversionOptions
 from mri2qmap_bids.convert.played import as_played, with_pulseq
 from mri2qmap_bids.convert.positions import Centres, place_readouts, requested_grid
 from mri2qmap_bids.convert.pulseq import read_pulseq_scan
-from mri2qmap_bids.convert.readouts import Readouts, assemble, frames_of
+from mri2qmap_bids.convert.readouts import Readouts, frames_of
 from mri2qmap_bids.errors import InputError, RawDataError
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.acquisition.noise import noise_scale
@@ -112,27 +113,18 @@ def convert_siemens(path: Path, options: ConversionOptions) -> Conversion:
     dwell_time = protocol.dwell_time * placement.oversampling
     against = played is None and (not protocol.is_pulseq or is_labelled)
     reverse = against if options.reverse_k is None else options.reverse_k
-    scan, lengths = assemble(
-        path,
-        placement.readouts,
-        [-part for part in placement.positions] if reverse else placement.positions,
-        frame,
-        placement.header,
-        _noise(protocols, noise, own_noise, dwell_time),
-    )
     names = protocol.coil_names
     complete = all(channel in names for channel in lines.channels)
-    return Conversion(
-        scan=scan,
-        readout_lengths=lengths,
-        coil_names=tuple(names[channel] for channel in lines.channels) if complete else (),
+    return conversion_of(
+        path,
+        placement,
+        frame,
+        [*own_noise, *_scaled(noise, protocols, dwell_time)],
+        reverse=reverse,
         dwell_time=dwell_time,
         is_cartesian=options.trajectory is None and played is None,
-        metadata={
-            **protocol.metadata,
-            **({"DwellTime": dwell_time} if dwell_time else {}),
-            **({} if played is None else played.metadata),
-        },
+        coil_names=tuple(names[channel] for channel in lines.channels) if complete else (),
+        metadata={**protocol.metadata, **({} if played is None else played.metadata)},
     )
 
 
@@ -397,17 +389,11 @@ def _header(protocol: Protocol, options: ConversionOptions, readouts: Readouts) 
     return ScanHeader(size, span, size, span)
 
 
-def _noise(
-    protocols: Sequence[Protocol],
-    noise: Sequence[tuple[int, Any]],
-    own_noise: Sequence[NDArray[np.complex64]],
-    dwell_time: float,
-) -> NDArray[np.complex64] | None:
-    """Noise samples scaled to the bandwidth of the scan, shape (coil, sample)."""
-    if not noise and not own_noise:
-        return None
-    parts = list(own_noise)
-    for number, (_, samples) in noise:
-        own = protocols[number].dwell_time
-        parts.append(samples * noise_scale(own, dwell_time))
-    return np.concatenate(parts, axis=1)
+def _scaled(
+    noise: Sequence[tuple[int, Any]], protocols: Sequence[Protocol], dwell_time: float
+) -> list[NDArray[np.complex64]]:
+    """Noise samples scaled to the bandwidth of the scan, shape (coil, sample) each."""
+    return [
+        samples * noise_scale(protocols[number].dwell_time, dwell_time)
+        for number, (_, samples) in noise
+    ]

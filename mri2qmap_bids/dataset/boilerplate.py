@@ -1,15 +1,14 @@
 """What was done to a derivative dataset, beside it: ``logs/CITATION.md``, ``.bib`` and ``.html``."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mri2qmap_bids.atomic import write_text
 from mri2qmap_bids.citation.methods import Methods, Work, methods_text
-from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.figures import read_conditions, versions_in_use
 from mri2qmap_bids.dataset.group import entities_of
 from mri2qmap_bids.dataset.integrity import guard
+from mri2qmap_bids.dataset.map_sidecar import read_map_sidecar
 from mri2qmap_bids.dataset.provenance import describe_maps
 from mri2qmap_bids.dataset.query import MRFRun
 from mri2qmap_bids.recon.options import ReconOptions
@@ -36,15 +35,11 @@ def work_of(entities: Mapping[str, str], output_dir: Path) -> Work | None:
     output_dir
         Root of the derivative dataset.
     """
-    sidecar = output_dir / relative_path(entities, "T1map", ".json")
-    try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(content, dict) or "MRFReconstruction" not in content:
+    sidecar = read_map_sidecar(output_dir, entities)
+    if "MRFReconstruction" not in sidecar:
         return None
     conditions = read_conditions(entities, output_dir)
-    return Work(content, conditions.versions if conditions else {})
+    return Work(sidecar, conditions.versions if conditions else {})
 
 
 def works_in(output_dir: Path) -> list[Work]:

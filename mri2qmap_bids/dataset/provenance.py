@@ -1,6 +1,6 @@
 """Sidecar keys of derivatives: how they were made."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -66,15 +66,16 @@ def describe_maps(
     options_used = asdict(resolved(options))
     parameters = {key: value for key, value in options_used.items() if value is not None}
     settings = {} if method.settings is None else {"settings": asdict(method.settings)}
+    numbers = dict(_numbers(parameters | settings))
     keys: dict[str, Any] = {
         "EstimationAlgorithm": "Dictionary matching in the temporal subspace with refinement "
         "between grid points; dictionary by extended phase graphs",
         "EstimationReference": "Ma et al. 2013, doi:10.1038/nature11971",
         "ReconMethodName": method.title,
         "ReconMethodImplementationVersion": __version__,
-        "ReconMethodParameterLabels": [key for key, v in parameters.items() if _is_number(v)],
-        "ReconMethodParameterValues": [v for v in parameters.values() if _is_number(v)],
-        "ReconMethodParameterUnits": ["none" for v in parameters.values() if _is_number(v)],
+        "ReconMethodParameterLabels": list(numbers),
+        "ReconMethodParameterValues": list(numbers.values()),
+        "ReconMethodParameterUnits": ["none"] * len(numbers),
         "MRFReconstruction": parameters | settings,
     }
     if resolution is not None:
@@ -167,5 +168,10 @@ def flair_caution(thickness: float) -> str | None:
     )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _numbers(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int | float]]:
+    """Label and value of every number; those of the method's settings by their path, ``settings.start.steps``."""
+    for key, value in parameters.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{prefix}{key}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield prefix + key, value

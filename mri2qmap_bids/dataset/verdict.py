@@ -1,12 +1,11 @@
 """The verdict of the traffic light on a run, as the sidecars of its maps hold it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.dataset.map_sidecar import read_map_sidecar
 
 Level = Literal["good", "look", "bad"]
 LEVELS: tuple[Level, ...] = ("good", "look", "bad")
@@ -61,10 +60,8 @@ def read_verdict(output_dir: Path, entities: Mapping[str, str]) -> Verdict | Non
     entities
         BIDS entities of the run.
     """
-    path = output_dir / relative_path(entities, "T1map", ".json")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        level, reasons = content[LEVEL_KEY], content[REASONS_KEY]
-    except (OSError, ValueError, KeyError, TypeError):
+    sidecar = read_map_sidecar(output_dir, entities)
+    level, reasons = sidecar.get(LEVEL_KEY), sidecar.get(REASONS_KEY)
+    if level not in LEVELS or not isinstance(reasons, list):
         return None
-    return Verdict(level, tuple(map(str, reasons))) if level in LEVELS else None
+    return Verdict(level, tuple(map(str, reasons)))

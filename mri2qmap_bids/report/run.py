@@ -1,6 +1,5 @@
 """One run, read from its derivatives on disk."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.dataset.derivatives import mask_path, relative_path
 from mri2qmap_bids.dataset.figures import Conditions, figure_path, read_conditions
+from mri2qmap_bids.dataset.map_sidecar import read_map_sidecar
 from mri2qmap_bids.dataset.outputs import SYNTHETIC, further_maps
 from mri2qmap_bids.errors import DatasetError
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics, load_diagnostics
@@ -151,7 +151,6 @@ def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
         for output in further_maps()
     }
     diagnostics_file = output_dir / figure_path(entities, "MRF", ".npz", "diagnostics")
-    sidecar = output_dir / relative_path(entities, "T1map", ".json")
     return Run(
         entities=dict(entities),
         affine=affine,
@@ -162,7 +161,7 @@ def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
         t1_std=if_there("T1map", desc="std"),
         t2_std=if_there("T2map", desc="std"),
         synthetic={suffix: image for suffix, image in synthetic.items() if image is not None},
-        sidecar=json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.is_file() else {},
+        sidecar=read_map_sidecar(output_dir, entities),
         diagnostics=_diagnostics(diagnostics_file),
         conditions=read_conditions(entities, output_dir),
         further={end: image for end, image in further.items() if image is not None},

@@ -1,8 +1,13 @@
 """Sidecars of maps: what they take over from the raw data, and in which unit."""
 
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import getitem
+
 import numpy as np
 import pytest
 
+from mri2qmap_bids.dataset import provenance
 from mri2qmap_bids.dataset.provenance import (
     describe_contrast,
     describe_maps,
@@ -10,6 +15,7 @@ from mri2qmap_bids.dataset.provenance import (
 )
 from mri2qmap_bids.dataset.tissue import t1_limits
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
+from mri2qmap_bids.recon.methods.registry import method_named
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS
 
@@ -60,8 +66,24 @@ def test_labels_and_values_of_parameters_go_together(method):
     parameters = dict(zip(labels, values, strict=True))
     assert len(keys["ReconMethodParameterUnits"]) == len(labels)
     assert parameters["rank"] == 7 and parameters["grid_step"] == 0.125
-    assert all(keys["MRFReconstruction"][label] == value for label, value in parameters.items())
+    for label, value in parameters.items():
+        assert reduce(getitem, label.split("."), keys["MRFReconstruction"]) == value
+    assert any(label.startswith("settings.") for label in labels) is (method != "gridding")
     assert keys["MRFReconstruction"]["method"] == method
+
+
+def test_the_settings_of_a_method_of_another_package_have_labels(monkeypatch):
+    @dataclass(frozen=True)
+    class Blur:
+        width: float = 1.5
+        wraps: bool = True
+
+    toy = replace(method_named("subspace"), settings=Blur())
+    monkeypatch.setattr(provenance, "method_named", lambda name: toy)
+    keys = described(method="subspace")
+    labels, values = (keys[f"ReconMethodParameter{name}"] for name in ("Labels", "Values"))
+    assert dict(zip(labels, values, strict=True))["settings.width"] == 1.5
+    assert "settings.wraps" not in labels and len(labels) == len(set(labels))
 
 
 def test_a_contrast_has_the_keys_of_its_kind_in_seconds_and_degrees():
