@@ -39,7 +39,7 @@ from mri2qmap_bids.recon.physics.matching import TissueMaps, signal_of
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.planning.cost import ProblemSize
 from mri2qmap_bids.recon.planning.plan import MemoryLimits
-from mri2qmap_bids.recon.reconstruct import reconstruct
+from mri2qmap_bids.recon.reconstruct import reconstruct_and_diagnose
 from mri2qmap_bids.simulate.acquire import Acquired
 from mri2qmap_bids.simulate.coils import coil_maps
 from mri2qmap_bids.simulate.phantom import DigitalBrain
@@ -171,6 +171,26 @@ class Stopwatch:
         self.start = now
 
 
+def tell(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+class Stages:
+    """Prints the time of every stage of a reconstruction as it ends."""
+
+    def begin_part(self, index: int, n_parts: int) -> None:
+        """Nothing to say: a volume is one part."""
+
+    def begin_stage(self, name: str) -> None:
+        """Nothing to say before it ends."""
+
+    def end_stage(self, name: str, seconds: float) -> None:
+        """Name and time."""
+        tell(f"  {name}: {seconds:.2f} s")
+
+
 def smooth_coils(matrix: tuple[int, int, int], n_coils: int, device: torch.device) -> torch.Tensor:
     """Sensitivities of a birdcage, interpolated from at most 64 voxels along an axis; (coil, z, y, x)."""
     nz, ny, nx = (min(size, 64) for size in matrix)
@@ -250,7 +270,10 @@ def measure(
     reading = time.perf_counter() - start
     try:
         plan = plans_with(dictionary, extent_of(scan), options, limits)[0]
-        maps = reconstruct(scan, simulated.sequence, options, dictionary, limits)
+        tell(f"read in {reading:.1f} s; {plan}")
+        maps, _ = reconstruct_and_diagnose(
+            scan, simulated.sequence, options, dictionary, limits, listener=Stages()
+        )
     except MemoryLimitError as error:
         return f"| {limit} | {error} | | | | | | |", float("nan"), float("nan")
     seconds = time.perf_counter() - start
