@@ -6,12 +6,12 @@ from mri2qmap_bids.recon.denoisers.unet import UNetShape
 from mri2qmap_bids.recon.device import find_device
 from mri2qmap_bids.recon.encoding.off_resonance import n_segments
 from mri2qmap_bids.recon.grid import encoded_support, resized
-from mri2qmap_bids.recon.methods.registry import method_named
+from mri2qmap_bids.recon.methods.registry import method_named, weights_file
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.planning.cost import Plan, ProblemSize
 from mri2qmap_bids.recon.planning.plan import MemoryLimits, machine_of, plans
-from mri2qmap_bids.recon.weights import fitting_weights
+from mri2qmap_bids.recon.weights import fitting_options
 
 
 def problem_size(
@@ -51,7 +51,7 @@ def problem_size(
     skipped = 0 if extent.is_3d else 1
     matrix, sizes = resized(extent.matrix, extent.voxel_size, options.matrix, extent.is_3d)
     support = encoded_support(matrix[skipped:], sizes[skipped:], extent.encoded_fov[skipped:])
-    weights = fitting_weights(options, matrix[skipped:], sizes[skipped:])
+    weights = weights_file(fitting_options(options, matrix[skipped:], sizes[skipped:]))
     return ProblemSize(
         shape=support,
         n_slices=1 if extent.is_3d else matrix[0],

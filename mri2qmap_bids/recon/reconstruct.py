@@ -22,7 +22,7 @@ from mri2qmap_bids.recon.forecast import plans_with
 from mri2qmap_bids.recon.grid import field_of_slices, resize, tissue_grid
 from mri2qmap_bids.recon.inversion import with_estimated_efficiency
 from mri2qmap_bids.recon.methods.base import Matcher
-from mri2qmap_bids.recon.methods.registry import method_named
+from mri2qmap_bids.recon.methods.registry import method_named, weights_file
 from mri2qmap_bids.recon.off_resonance import frequency_of_slices, span_of, warn_of_bands
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
@@ -41,7 +41,7 @@ from mri2qmap_bids.recon.quality import (
 )
 from mri2qmap_bids.recon.record import Listener, Record
 from mri2qmap_bids.recon.volume import PartMaps, volume_of
-from mri2qmap_bids.recon.weights import fitting_weights
+from mri2qmap_bids.recon.weights import fitting_options
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,8 @@ def reconstruct_and_diagnose(
     device, record = find_device(options.device), Record(listener=listener)
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
     skipped = 0 if scan.is_3d else 1
-    weights = fitting_weights(options, geometry.matrix[skipped:], geometry.voxel_size[skipped:])
+    options = fitting_options(options, geometry.matrix[skipped:], geometry.voxel_size[skipped:])
+    weights = weights_file(options)
     fields = field_of_slices(b1, geometry, scan.is_3d, device)
     frequencies = frequency_of_slices(b0, geometry, scan, device)
     warn_of_bands(sequence, b0)

@@ -6,8 +6,8 @@ import torch
 def voxelwise(equation: str, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """An Einstein sum whose first index ``v`` is that of the voxel, as ``vab,vabr->vr``.
 
-    On a GPU it is the sum of the elements' products: a million matrix products of 9 x 8 elements, as
-    ``torch.einsum`` makes them, take ten times longer there.
+    On a GPU it is the sum of the elements' products: ``torch.einsum`` makes a batch of tiny matrix products of
+    it, one a voxel, which the libraries of a GPU are not made for (not timed there).
 
     Parameters
     ----------

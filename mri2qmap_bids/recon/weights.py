@@ -1,8 +1,7 @@
-"""Choice of the weights of a method's denoiser for a grid."""
+"""The denoiser of the options, if it fits a grid."""
 
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 from mri2qmap_bids.recon.denoisers.base import dimensions, fits
 from mri2qmap_bids.recon.denoisers.registry import denoiser_shape
@@ -12,13 +11,13 @@ from mri2qmap_bids.recon.options import ReconOptions
 logger = logging.getLogger(__name__)
 
 
-def fitting_weights(
+def fitting_options(
     options: ReconOptions, shape: tuple[int, ...], voxel_size: tuple[float, ...]
-) -> Path | None:
-    """Weights of the method's denoiser for images of this grid.
+) -> ReconOptions:
+    """Options whose denoiser can be used for images of this grid.
 
-    Those of the options, unless they are of a network of volumes and the grid is a slice, a thin
-    volume or one of elongated voxels: then the package's own, and a warning is logged.
+    The same, unless its weights are of a network of volumes and the grid is a slice, a thin volume or one of
+    elongated voxels: then those with the package's weights, and a warning is logged.
 
     Parameters
     ----------
@@ -29,21 +28,17 @@ def fitting_weights(
     voxel_size
         Along the same axes [m].
 
-    Returns
-    -------
-    None if the method has no denoiser.
-
     Raises
     ------
     WeightsError
         If the card of the weights is missing or damaged.
     """
     weights = weights_file(options)
-    if weights is None:
-        return None
+    if options.denoiser is None or weights is None:
+        return options
     network = denoiser_shape(weights)
     if fits(network, shape, voxel_size):
-        return weights
+        return options
     logger.warning(
         "The denoiser %s is of %d dimensions and needs about isotropic voxels, at least %d along every "
         "axis; got %s voxels of %s mm: the weights of the package are used instead",
@@ -53,4 +48,4 @@ def fitting_weights(
         "x".join(map(str, shape)),
         "x".join(f"{1e3 * size:.3g}" for size in voxel_size),
     )
-    return weights_file(replace(options, denoiser=None))
+    return replace(options, denoiser=None)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
-from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, synthesise
+from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, synthesise, weighted
 from mri2qmap_bids.simulate.anatomy import brainweb, centre_and_extent, fractions
 from mri2qmap_bids.simulate.grid import make_geometry
 from mri2qmap_bids.simulate.phantom import blurred
@@ -160,7 +160,7 @@ def synthesise_slices(
         parts = torch.from_numpy(item.fractions)[None].float() / 255
         images = contrasts_of(maps_of_fractions(parts, generator), contrasts)[0]
         # A ratio means nothing where there is no signal, so whole images are judged without.
-        real = np.array([not DENOISED_CONTRASTS[name].normalised for name in contrasts])
+        real = weighted(contrasts).numpy()
         images[~torch.from_numpy(real)] = 0
         slices += _usable_slices([images.numpy()], real, item.group)
     return slices

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, white_of
+from mri2qmap_bids.recon.physics.contrasts import weighted, white_of
 from mri2qmap_bids.training.data import Slice, TissueSlice, contrasts_of
 from mri2qmap_bids.training.maps import RandomMaps, maps_of_fractions, maps_of_t1w
 from mri2qmap_bids.training.noise import NoiseTables, directly, through_maps
@@ -204,7 +204,7 @@ def _of_images(
 
 def meaningful(maps: RandomMaps, contrasts: tuple[str, ...]) -> torch.Tensor:
     """1 where a contrast of maps means something: everywhere, but a ratio only where there is signal."""
-    plain = torch.tensor([not DENOISED_CONTRASTS[name].normalised for name in contrasts])
+    plain = weighted(contrasts)
     channels = plain.to(maps.m0.device).view(-1, *[1] * (maps.m0.ndim - 1))
     return torch.where(channels, 1.0, (maps.m0 > 0.1).float()[:, None])
 
@@ -221,7 +221,7 @@ def _synthetic(
     own = white_of(clean, sources.contrasts)
     level = _levels((n, n_contrasts), sigma_range, generator)
     direct, direct_sigma = directly(clean / own, level, generator)
-    plain = torch.tensor([not DENOISED_CONTRASTS[name].normalised for name in sources.contrasts])
+    plain = weighted(sources.contrasts)
     level = _levels((n, 1), sigma_range, generator)[:, 0] * own[:, plain].mean((1, 2, 3))
     noisy, sigma = through_maps(maps, sources.tables, level, generator)
     white = white_of(noisy, sources.contrasts)

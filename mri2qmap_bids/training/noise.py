@@ -6,7 +6,12 @@ from functools import partial
 import numpy as np
 import torch
 
-from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, log_slopes, synthesise
+from mri2qmap_bids.recon.physics.contrasts import (
+    DENOISED_CONTRASTS,
+    log_slopes,
+    synthesise,
+    weighted,
+)
 from mri2qmap_bids.recon.physics.epg import simulate
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, SequenceKind
 from mri2qmap_bids.simulate.sequences import make_sequence
@@ -132,7 +137,7 @@ def through_maps(
     cell = _cell(train, t1, t2)
     factor, unit = tables.factors[cell], tables.deviations[cell].movedim(-1, 1)
     inside = mask[:, None].float()
-    plain = [not DENOISED_CONTRASTS[name].normalised for name in tables.contrasts]
+    plain = weighted(tables.contrasts)
     of_images = unit[:, plain].mean(1, keepdim=True).clamp_max(1e3) * inside
     typical = of_images.sum((1, 2, 3)) / inside.sum((1, 2, 3)).clamp_min(1)
     scale = (level / typical.clamp_min(1e-6)).view(-1, 1, 1)

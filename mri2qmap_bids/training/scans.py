@@ -6,13 +6,20 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, log_slopes, synthesise
+from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, log_slopes, weighted
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, TissueGrid, build_dictionary
-from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map, match, signal_of
+from mri2qmap_bids.recon.physics.matching import (
+    TissueMaps,
+    each_map,
+    grid_position,
+    match,
+    signal_of,
+)
 from mri2qmap_bids.recon.physics.uncertainty import noise_factors
 from mri2qmap_bids.recon.priors.smoothness import energies
 from mri2qmap_bids.recon.priors.synthetic_contrasts import contrast_deviations
-from mri2qmap_bids.training.maps import RandomMaps, smooth_field
+from mri2qmap_bids.training.data import contrasts_of
+from mri2qmap_bids.training.maps import T1_RANGE, T2_RANGE, RandomMaps, smooth_field
 from mri2qmap_bids.training.noise import random_sequence
 
 logger = logging.getLogger(__name__)
@@ -30,7 +37,6 @@ _OF_COMPONENTS, _OVER_PATCH, _OF_WEIGHT, _OF_TOLD = 0.3, 0.3, 0.2, 0.15
 _VOXELS_AT_ONCE = 1 << 20
 _STRIDE = 3
 _LEAST_ENERGY = 1e-8  # relative to that of the noise
-_REFERENCE = (0.1, 5.0), (0.01, 2.0)
 
 
 def random_dictionaries(n: int, seed: int, device: torch.device) -> list[Dictionary]:
@@ -46,7 +52,7 @@ def random_dictionaries(n: int, seed: int, device: torch.device) -> list[Diction
         Where to keep them.
     """
     rng = np.random.default_rng([seed, 78])
-    grid = TissueGrid(*_REFERENCE)
+    grid = TissueGrid(T1_RANGE, T2_RANGE)
     dictionaries: list[Dictionary] = []
     while len(dictionaries) < n:
         dictionary = build_dictionary(random_sequence(rng), grid)
@@ -94,9 +100,8 @@ def scanned(
     Noisy contrasts and their deviations, shape (batch, contrast, z - 2 margin, ...).
     """
     mask = maps.m0 > 0
-    (least1, most1), (least2, _) = _REFERENCE
-    t1 = torch.where(mask, maps.t1.clamp(least1, most1), 1.0)
-    t2 = torch.where(mask, torch.minimum(maps.t2.clamp_min(least2), t1), 0.1)
+    t1 = torch.where(mask, maps.t1.clamp(*T1_RANGE), 1.0)
+    t2 = torch.where(mask, torch.minimum(maps.t2.clamp_min(T2_RANGE[0]), t1), 0.1)
     phase = 1.5 * smooth_field(maps.m0.shape, 2, generator)
     # The transforms are periodic: signal fades out in the margin, or it would ring inside.
     faded = maps.m0 * _fading(maps.m0.shape[-1], margin, maps.m0.device)
@@ -108,7 +113,7 @@ def scanned(
     few, tissue = each_map(true, coarse), coarse(mask)
     ones = torch.ones(rank, device=image.device)
     unit = contrast_deviations(few, noise_factors(few, dictionary, ones), tuple(names))
-    images = torch.tensor([not DENOISED_CONTRASTS[name].normalised for name in names])
+    images = weighted(names)
     inside = unit[images].mean(0).clamp_max(1e3) * tissue
     typical = inside.flatten(1).sum(1) / tissue.flatten(1).sum(1).clamp_min(1)
     # A patch of air has no tissue to relate the noise to.
@@ -121,16 +126,10 @@ def scanned(
         exhaustive=False,
         voxels_at_once=_VOXELS_AT_ONCE,
     )
-    noisy = torch.stack(
-        [
-            synthesise(DENOISED_CONTRASTS[name], first.m0.abs(), first.t1, first.t2)
-            for name in names
-        ],
-        1,
-    )
+    noisy = contrasts_of(RandomMaps(first.t1, first.t2, first.m0.abs()), names)
     levels = _noise_levels(dictionary, deviation, names)
     row, column = (
-        (torch.log(values / grid[0]) / torch.log(grid[1] / grid[0])).round().long()
+        grid_position(grid, values).round().long()
         for values, grid in ((first.t1, dictionary.t1), (first.t2, dictionary.t2))
     )
     item = torch.arange(len(levels), device=levels.device).view(-1, 1, 1, 1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mri2qmap_bids.recon.physics.contrasts import white_of
+from mri2qmap_bids.recon.physics.contrasts import weighted, white_of
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.training.data import contrasts_of
 from mri2qmap_bids.training.draw import Batch, meaningful
@@ -77,8 +77,7 @@ def draw_volume_batch(
     level = torch.exp(low + (high - low) * torch.rand(n, generator=generator, device=heads.device))
     dictionary = sources.dictionaries[int(rng.integers(len(sources.dictionaries)))]
     clean = contrasts_of(maps, names)
-    n_images = sum(name not in ("T1ratio", "T2ratio") for name in names)
-    level = level * white_of(coarse(clean), names)[:, :n_images].flatten(1).mean(1)
+    level = level * white_of(coarse(clean), names)[:, weighted(names)].flatten(1).mean(1)
     noisy, sigma = scanned(maps, dictionary, names, level, _MARGIN, generator)
     clean, t1, t2, m0 = (
         without_margin(values, _MARGIN) for values in (clean, maps.t1, maps.t2, maps.m0)

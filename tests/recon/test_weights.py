@@ -7,10 +7,15 @@ import torch
 
 from mri2qmap_bids.recon.denoisers.registry import packaged_weights, save_denoiser
 from mri2qmap_bids.recon.denoisers.unet import UNet, UNetShape
+from mri2qmap_bids.recon.methods.registry import weights_file
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.weights import fitting_weights
+from mri2qmap_bids.recon.weights import fitting_options
 
 ISOTROPIC = (1e-3, 1e-3, 1e-3)
+
+
+def fitted(options, shape, sizes):
+    return weights_file(fitting_options(options, shape, sizes))
 
 
 @pytest.fixture
@@ -23,7 +28,7 @@ def volume_weights(tmp_path):
 
 def test_weights_of_volumes_are_for_volumes(volume_weights, caplog):
     options = ReconOptions(denoiser=str(volume_weights))
-    assert fitting_weights(options, (16, 20, 24), ISOTROPIC) == volume_weights
+    assert fitted(options, (16, 20, 24), ISOTROPIC) == volume_weights
     assert not caplog.records
 
 
@@ -38,11 +43,11 @@ def test_weights_of_volumes_are_for_volumes(volume_weights, caplog):
 def test_other_grids_fall_back_to_the_package_with_a_warning(volume_weights, caplog, shape, sizes):
     options = ReconOptions(denoiser=str(volume_weights))
     with caplog.at_level(logging.WARNING):
-        assert fitting_weights(options, shape, sizes) == packaged_weights("joint")
+        assert fitted(options, shape, sizes) == packaged_weights("joint")
     assert "volume.safetensors is of 3 dimensions" in caplog.text
 
 
 def test_weights_of_slices_fit_everything_and_some_methods_have_none(caplog):
-    assert fitting_weights(ReconOptions(), (3, 20, 24), ISOTROPIC) == packaged_weights("joint")
-    assert fitting_weights(ReconOptions(method="lrtv"), (20, 24), (1e-3, 1e-3)) is None
+    assert fitted(ReconOptions(), (3, 20, 24), ISOTROPIC) == packaged_weights("joint")
+    assert fitted(ReconOptions(method="lrtv"), (20, 24), (1e-3, 1e-3)) is None
     assert not caplog.records

@@ -1,5 +1,6 @@
 """Routine weighted images, synthesised from quantitative maps by their signal equations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,6 +86,11 @@ def synthesise(
         longitudinal = (1 - 2 * inverted + recovery).abs()
     signal = longitudinal * decay if contrast.normalised else m0 * longitudinal * decay
     return torch.where((t1 > 0) & (t2 > 0) & (m0 > 0), signal, torch.zeros_like(signal))
+
+
+def weighted(names: Sequence[str]) -> torch.Tensor:
+    """Which contrasts are weighted images rather than ratios, boolean, shape (contrast,)."""
+    return torch.tensor([not DENOISED_CONTRASTS[name].normalised for name in names])
 
 
 def t1_of_ratio(values: torch.Tensor) -> torch.Tensor:

@@ -131,8 +131,8 @@ def signal_of(maps: TissueMaps, dictionary: AtomGrid) -> SubspaceImage:
     Shape (rank, *space).
     """
     positions = (
-        _position(dictionary.t1, maps.t1.flatten()),
-        _position(dictionary.t2, maps.t2.flatten()),
+        grid_position(dictionary.t1, maps.t1.flatten()),
+        grid_position(dictionary.t2, maps.t2.flatten()),
         _field_position(dictionary, maps.b1, maps.t1.numel()),
     )
     parts, at_once = [], _SIGNALS_AT_ONCE[maps.t1.is_cuda]
@@ -162,7 +162,7 @@ def tangents(
     -------
     Each of shape (voxel, rank).
     """
-    row, column = _position(dictionary.t1, t1), _position(dictionary.t2, t2)
+    row, column = grid_position(dictionary.t1, t1), grid_position(dictionary.t2, t2)
     stencil, u, v = _stencil_at(row, column, _field_position(dictionary, b1, len(t1)), dictionary)
     step_t1 = torch.log(dictionary.t1[1] / dictionary.t1[0])
     step_t2 = torch.log(dictionary.t2[1] / dictionary.t2[0])
@@ -321,7 +321,7 @@ def _geometric(values: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
 def _last_physical(row: torch.Tensor, dictionary: AtomGrid) -> torch.Tensor:
     """The T2 position at which T2 equals T1, or the grid's end."""
     t2 = dictionary.t2
-    return _position(t2, _geometric(dictionary.t1, row)).clamp_max(len(t2) - 1)
+    return grid_position(t2, _geometric(dictionary.t1, row)).clamp_max(len(t2) - 1)
 
 
 def _field_position(dictionary: AtomGrid, b1: torch.Tensor | None, n_voxels: int) -> torch.Tensor:
@@ -333,6 +333,6 @@ def _field_position(dictionary: AtomGrid, b1: torch.Tensor | None, n_voxels: int
     return ((b1.flatten() - fields[0]) / step).clamp(0, len(fields) - 1)
 
 
-def _position(values: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def grid_position(values: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Position of values on a logarithmic grid, in steps from its first value; inverse of ``_geometric``."""
     return torch.log(target / values[0]) / torch.log(values[1] / values[0])
