@@ -22,7 +22,11 @@ from benchmarks.conditions.run import judge
 from mri2qmap_bids.recon.denoisers.registry import load_denoiser, packaged_weights
 from mri2qmap_bids.recon.grid import centre
 from mri2qmap_bids.recon.methods.lrtv import LRTV_REGULARISATION
-from mri2qmap_bids.recon.methods.mri2qmap import Mri2qmapSettings, image_with_residual
+from mri2qmap_bids.recon.methods.mri2qmap import (
+    Mri2qmapSettings,
+    image_with_residual,
+    residual_noise,
+)
 from mri2qmap_bids.recon.methods.regularised import regularised_image
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map
@@ -84,11 +88,12 @@ def main() -> None:
         Schedule(1, settings.decay, settings.remaining, settings.data_steps),
         problem.preconditioner,
     )
+    noise = residual_noise(start, settings)
     for name, prior in (("slices", slices), ("volumes", volumes)):
         maps = prior.maps(looped.image, looped.deviation)
         row(name, maps)
         explained = image_with_residual(start, maps, dictionary, settings)
-        row(f"{name}, residual", corrected_by_residual(maps, explained, dictionary, error))
+        row(f"{name}, residual", corrected_by_residual(maps, explained, noise, dictionary, error))
 
 
 if __name__ == "__main__":

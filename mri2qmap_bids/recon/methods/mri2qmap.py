@@ -9,6 +9,7 @@ import torch
 from mri2qmap_bids.recon.arrays import QuantityMap, SubspaceImage
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.encoding.circulant import filtered
+from mri2qmap_bids.recon.encoding.forward import adjoint
 from mri2qmap_bids.recon.grid import centre, widened
 from mri2qmap_bids.recon.methods.base import (
     Curve,
@@ -36,7 +37,7 @@ from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map, signal_of
 from mri2qmap_bids.recon.planning.cost import StageWork, Work
 from mri2qmap_bids.recon.priors.residual_correction import corrected_by_residual
 from mri2qmap_bids.recon.priors.synthetic_contrasts import Prior, PriorOptions
-from mri2qmap_bids.recon.problem import InverseProblem
+from mri2qmap_bids.recon.problem import InverseProblem, noise_like
 from mri2qmap_bids.recon.record import Record
 from mri2qmap_bids.recon.solvers.conjugate_gradient import conjugate_gradient
 from mri2qmap_bids.recon.solvers.half_quadratic_splitting import Schedule, plug_and_play
@@ -146,7 +147,8 @@ def solve_with(
         first = prior.maps(looped.image, looped.deviation)
     with record.stage("residual"):
         explained = image_with_residual(start, first, dictionary, settings)
-        maps = corrected_by_residual(first, explained, dictionary, believed)
+        noise = residual_noise(start, settings, options.random_seed)
+        maps = corrected_by_residual(first, explained, noise, dictionary, believed)
     maps, first = (
         each_map(part, lambda values: centre(values, matcher.target)) for part in (maps, first)
     )
@@ -184,20 +186,46 @@ def image_with_residual(
         Weights of both terms, and steps.
     """
     problem = start.problem
+    predicted = signal_of(maps, dictionary)
+    remaining = problem.projection - problem.normal(predicted)
+    return predicted + _residual_image(start, remaining, settings)
+
+
+def residual_noise(
+    start: PenalisedImage, settings: Mri2qmapSettings, random_seed: int = 0
+) -> SubspaceImage:
+    """Sample of the noise in the residual image: synthetic noise reconstructed in the same way.
+
+    Parameters
+    ----------
+    start
+        The lrtv image.
+    settings
+        As of :func:`image_with_residual`.
+    random_seed
+        Of the noise.
+    """
+    problem = start.problem
+    samples = noise_like(problem, start.noise, torch.Generator().manual_seed(random_seed))
+    return _residual_image(start, adjoint(problem.encoding, samples, problem.weights), settings)
+
+
+def _residual_image(
+    start: PenalisedImage, target: SubspaceImage, settings: Mri2qmapSettings
+) -> SubspaceImage:
+    """The image r whose projection A^H W A r, with both terms, is ``target``."""
+    problem = start.problem
     penalty = (
         settings.residual_weight * start.smoothness
         + settings.residual_level * problem.circulant.level
     )
-    predicted = signal_of(maps, dictionary)
-    remaining = problem.projection - problem.normal(predicted)
-    solution = conjugate_gradient(
+    return conjugate_gradient(
         lambda image: problem.normal(image) + filtered(image, penalty),
-        remaining,
+        target,
         settings.data_steps,
         tolerance=0.03,
         preconditioner=problem.preconditioner(penalty),
-    )
-    return predicted + solution.image
+    ).image
 
 
 def prior_error(
@@ -234,11 +262,11 @@ def work(options: ReconOptions) -> Work:
     own = (
         StageWork("plug and play", n * each, n_denoise=n, n_match=n),
         StageWork("final maps", n_denoise=1, n_match=1),
-        StageWork("residual", each),
+        StageWork("residual", each + settings.data_steps),
     )
     return replace(
         start,
-        n_normal=start.n_normal + (n + 1) * each,
+        n_normal=start.n_normal + (n + 1) * each + settings.data_steps,
         n_denoise=n + 1,
         n_match=n + 1,
         corrects_residual=True,
@@ -265,7 +293,8 @@ def text(options: Mapping[str, Any]) -> MethodText:
         f"{settings.residual_weight:g}) and a Tikhonov term of {settings.residual_level:g} times the median "
         f"sampling density against model errors (at most {settings.data_steps} preconditioned "
         "conjugate-gradient steps), and the maps were corrected by Gauss-Newton steps where this residual "
-        "exceeded its noise, averaged over similar neighbours with bilateral weights [@tomasi1998]."
+        "exceeded its noise (measured on synthetic noise reconstructed in the same way), averaged over similar "
+        "neighbours with bilateral weights [@tomasi1998]."
     )
     limited = (
         ", limited by the error of the prior: detail that it cannot infer, and the size of the "

@@ -469,7 +469,7 @@ class _Account:
     def residual(self) -> Stage:
         """A product and a sum for every field of a voxel and of all its neighbours."""
         voxels = self.size.n_voxels * _REAL
-        memory = (2 * FIELDS + _RESIDUAL_MAPS) * voxels + 3 * self.image
+        memory = (2 * FIELDS + _RESIDUAL_MAPS) * voxels + 4 * self.image
         moved = 5 * FIELDS * voxels * n_neighbours(self.dim)
         return self.stage("residual", self.state + memory, moved / self.machine.rates.stream)
 

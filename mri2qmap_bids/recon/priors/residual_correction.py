@@ -18,16 +18,21 @@ _ALIKE = (0.07, 0.2)
 # Squared length of a step, in units of its noise (3 on average for noise alone), below which the step is
 # set to zero. A lower value preserves more of small lesions, and more noise.
 _NOISE = 1.5
+_QUANTITIES = 3
 _LARGEST_STEP = 0.5
 _RIDGE = 1e-6
 _TINY = 1e-20
 _VOXELS_AT_ONCE = 65536
-FIELDS = 4 + 10
-"""Values per voxel that are averaged over its neighbours: Re J^H r and the upper triangle of Re J^H J."""
+FIELDS = 4 + 4 + 10
+"""Values per voxel that are averaged over its neighbours: Re J^H r, Re J^H n and the upper triangle of Re J^H J."""
 
 
 def corrected_by_residual(
-    maps: TissueMaps, image: SubspaceImage, dictionary: Dictionary, deviation: NoiseDeviation
+    maps: TissueMaps,
+    image: SubspaceImage,
+    noise: SubspaceImage,
+    dictionary: Dictionary,
+    deviation: NoiseDeviation,
 ) -> TissueMaps:
     """Residual correction of maps: a bilateral-weighted Gauss-Newton step where the residual exceeds its noise.
 
@@ -40,10 +45,12 @@ def corrected_by_residual(
         p <- p + g step,  step = (sum w Re J^H J)^-1 sum w Re J^H r,
         g = max(0, 1 - (c / S)^2),  S = step^T C^-1 step over T1, T2 and m0,
 
-    with C the covariance of the step if r is only noise. The shrinkage g is intermediate between
-    that of James and Stein (to the first power) and a hard threshold. Maps are unchanged where the residual is
-    noise; where one quantity changes significantly, the whole step is taken for all of them, as in a lesion
-    whose contrast the prior has reduced.
+    with C the covariance of the step if r is only noise: that of white noise of this deviation, times one
+    factor, at least 1, by which S of a sample n of the image's noise is larger, in the mean over voxels weighted
+    by |m0|. (Noise that undersampling has spread over neighbours averages out less than white noise.) The shrinkage g is
+    intermediate between that of James and Stein (to the first power) and a hard threshold. Maps are unchanged
+    where the residual is noise; where one quantity changes significantly, the whole step is taken for all of
+    them, as in a lesion whose contrast the prior has reduced.
 
     Parameters
     ----------
@@ -52,10 +59,13 @@ def corrected_by_residual(
     image
         Unregularised subspace image with noise of this deviation, or the image predicted from the
         maps plus the residual image of the data, shape (rank, *space).
+    noise
+        Sample of the noise in ``image``, shape (rank, *space).
     dictionary
         Fingerprints on the same device.
     deviation
-        Of the noise in the real and in the imaginary part of every component, shape (rank,).
+        Of the noise in the real and in the imaginary part of every component, shape (rank,): the weights
+        of the components.
 
     References
     ----------
@@ -64,23 +74,24 @@ def corrected_by_residual(
     al., An iterative regularization method for total variation-based image restoration (2005),
     doi:10.1137/040605412.
     """
+    weight = maps.m0.abs().flatten()
     for scale in _SCALES:
-        fields = _normal_equations(maps, image, dictionary, deviation)
+        fields = _normal_equations(maps, image, noise, dictionary, deviation)
         guides = torch.stack([maps.t1.log(), maps.m0.abs().clamp_min(_TINY).log()])
         guides = guides / guides.new_tensor(_ALIKE).view(2, *[1] * maps.t1.ndim)
         mean, shrinkage = _over_alike(fields, guides, scale)
-        steps = torch.cat(
-            [
-                _gated(*part)
-                for part in zip(
-                    torch.split(mean.flatten(1), _VOXELS_AT_ONCE, 1),
-                    torch.split(shrinkage.flatten(), _VOXELS_AT_ONCE),
-                    strict=True,
-                )
-            ],
-            1,
-        )
-        maps = _moved(maps, steps.view(4, *maps.t1.shape), dictionary)
+        parts = [
+            _solved(*part)
+            for part in zip(
+                torch.split(mean.flatten(1), _VOXELS_AT_ONCE, 1),
+                torch.split(shrinkage.flatten(), _VOXELS_AT_ONCE),
+                strict=True,
+            )
+        ]
+        steps, length, noise_length = (torch.cat(part, -1) for part in zip(*parts, strict=True))
+        excess = (weight @ noise_length / weight.sum().clamp_min(_TINY) / _QUANTITIES).clamp_min(1)
+        gain = (1 - (_NOISE * excess / length.clamp_min(_TINY)).square()).clamp_min(0)
+        maps = _moved(maps, (gain * steps).view(4, *maps.t1.shape), dictionary)
     return maps
 
 
@@ -97,24 +108,29 @@ def _neighbourhood(scale: float, dim: int) -> list[tuple[int, ...]]:
 
 
 def _normal_equations(
-    maps: TissueMaps, image: SubspaceImage, dictionary: Dictionary, deviation: NoiseDeviation
+    maps: TissueMaps,
+    image: SubspaceImage,
+    noise: SubspaceImage,
+    dictionary: Dictionary,
+    deviation: NoiseDeviation,
 ) -> torch.Tensor:
-    """Re J^H r and the upper triangle of Re J^H J of every voxel, shape (4 + 10, *space)."""
-    residual = (image - signal_of(maps, dictionary)).flatten(1) / deviation[:, None]
+    """Re J^H r, Re J^H n and the upper triangle of Re J^H J of every voxel, shape (4 + 4 + 10, *space)."""
+    residual = image - signal_of(maps, dictionary)
+    both = torch.stack([residual, noise]).flatten(2) / deviation[:, None]
     tissues = [maps.t1, maps.t2] if maps.b1 is None else [maps.t1, maps.t2, maps.b1]
     rows, columns = torch.triu_indices(4, 4)
     parts = []
-    for m0, difference, *tissue in zip(
+    for m0, images, *tissue in zip(
         torch.split(maps.m0.flatten(), _VOXELS_AT_ONCE),
-        torch.split(residual, _VOXELS_AT_ONCE, 1),
+        torch.split(both, _VOXELS_AT_ONCE, 2),
         *(torch.split(values.flatten(), _VOXELS_AT_ONCE) for values in tissues),
         strict=True,
     ):
         atom, along_t1, along_t2 = (part / deviation for part in tangents(dictionary, *tissue))
         slopes = torch.stack([along_t1, along_t2, atom, 1j * atom], -1) * m0[:, None, None]
-        score = voxelwise("vri,vr->iv", slopes.conj(), difference.T).real
+        scores = [voxelwise("vri,vr->iv", slopes.conj(), part.T).real for part in images]
         information = voxelwise("vri,vrj->ijv", slopes.conj(), slopes).real
-        parts.append(torch.cat([score, information[rows, columns]]))
+        parts.append(torch.cat([*scores, information[rows, columns]]))
     return torch.cat(parts, 1).view(FIELDS, *maps.t1.shape)
 
 
@@ -154,22 +170,24 @@ def _over_alike(
     return total / weights, squares / weights.square()
 
 
-def _gated(mean: torch.Tensor, shrinkage: torch.Tensor) -> torch.Tensor:
-    """Gauss-Newton steps of some voxels, shrunk according to their noise, shape (4, voxel)."""
-    score, upper = mean[:4].T.double(), mean[4:].T.double()
+def _solved(
+    mean: torch.Tensor, shrinkage: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Gauss-Newton steps of some voxels, shape (4, voxel), and S of the step and of that of the noise."""
+    scores, upper = mean[:8].view(2, 4, -1).mT.double(), mean[8:].T.double()
     rows, columns = torch.triu_indices(4, 4)
     information = upper.new_empty((len(upper), 4, 4))
     information[:, rows, columns] = information[:, columns, rows] = upper
     size = information.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
     ridge = (_RIDGE * size).clamp_min(_TINY) * torch.eye(4, device=size.device)
     inverse = torch.linalg.inv(information + ridge)
-    step = (inverse @ score[..., None])[..., 0]
-    precision = torch.linalg.inv(inverse[:, :3, :3])
-    scaled = (precision @ step[:, :3, None])[..., 0]
-    length = (step[:, :3] * scaled).sum(1) / shrinkage
-    gain = (1 - (_NOISE / length.clamp_min(_TINY)).square()).clamp_min(0)
-    gated: torch.Tensor = (gain[:, None] * step).float().T
-    return gated
+    steps = (inverse @ scores[..., None])[..., 0]
+    inner = steps[..., :_QUANTITIES]
+    precision = torch.linalg.inv(inverse[:, :_QUANTITIES, :_QUANTITIES])
+    length, noise_length = (
+        (inner * (precision @ inner[..., None])[..., 0]).sum(-1) / shrinkage
+    ).float()
+    return steps[0].float().T, length, noise_length
 
 
 def _moved(maps: TissueMaps, steps: torch.Tensor, dictionary: Dictionary) -> TissueMaps:
