@@ -54,7 +54,7 @@ def list_plans(selection: "Selection", settings: Settings, selecting: float) -> 
         # Runs of one sequence share a dictionary.
         if not file.exists() and file not in dictionaries:
             device = find_device(settings.recon.device)
-            stage = dictionary_stage(forecast.sequence, forecast.grid, device)
+            stage = dictionary_stage(forecast.scan.sequence, forecast.grid, device)
             plan = replace(plan, stages=(stage, *plan.stages))
             dictionaries.add(file)
         seconds += plan.seconds

@@ -59,6 +59,8 @@ class _BuildDictionaryInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file, for its header")
     metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
     b1_file = File(exists=True, desc="B1 map in per cent")
+    # The same raw file and sidecar give the same, which count already.
+    scan_file = File(nohash=True, desc="scan whose headers have been read, pickle")
     options = traits.Any(mandatory=True, desc="ReconOptions")
     program = traits.Str(_PROGRAM, usedefault=True, desc="version of this program")
     cache_dir = traits.Str(mandatory=True, nohash=True, desc="where dictionaries are kept")
@@ -76,44 +78,41 @@ class _BuildDictionaryOutput(TraitedSpec):  # type: ignore[misc]
 
 
 class BuildDictionary(_StepOfRun):
-    """Sidecar and headers of the raw file to the dictionary; one that is in the cache is not built again."""
+    """Pulse sequence of a run to its dictionary; one that is in the cache is not built again."""
 
     input_spec = _BuildDictionaryInput
     output_spec = _BuildDictionaryOutput
 
     def _step(self, runtime: Any) -> Any:
-        import pickle
-
         import torch
 
-        from mri2qmap_bids.dataset.sidecar import read_scan
-        from mri2qmap_bids.logs import heard_warnings, no_warnings
+        from mri2qmap_bids.logs import no_warnings
         from mri2qmap_bids.recon.device import find_device
         from mri2qmap_bids.recon.grid import tissue_grid
         from mri2qmap_bids.recon.physics.dictionary import cached_dictionary
         from mri2qmap_bids.recon.physics.inversion_efficiency import check_inverted
+        from mri2qmap_bids.workflow.scan import describe_scan, save_scan
 
         options = self.inputs.options
         logger.info("The run begins with its dictionary")
         torch.set_num_threads(self.inputs.n_threads)
-        with heard_warnings() as warnings:
-            sequence, lines = read_scan(self.inputs.metadata, Path(self.inputs.raw_file))
+        scan_file = Path(self.inputs.scan_file) if isdefined(self.inputs.scan_file) else None
+        scan = describe_scan(self.inputs.metadata, Path(self.inputs.raw_file), scan_file)
         if options.inversion_efficiency == "estimate":
-            check_inverted(sequence)
+            check_inverted(scan.sequence)
         with no_warnings():  # the reconstruction reads it again
-            b1 = _fields(self.inputs, lines, "b1_file").b1
+            b1 = _fields(self.inputs, scan.lines, "b1_file").b1
         path = cached_dictionary(
-            sequence,
+            scan.sequence,
             tissue_grid(options, b1),
             options.rank,
             options.energy,
             Path(self.inputs.cache_dir),
             find_device(options.device),
         )
-        # The next step reads no header again.
-        scan_file = Path(runtime.cwd) / "scan.pickle"
-        scan_file.write_bytes(pickle.dumps((sequence, lines, warnings)))
-        self._results = {"dictionary_file": str(path), "scan_file": str(scan_file)}
+        own = Path(runtime.cwd) / "scan.pickle"
+        save_scan(scan, own)
+        self._results = {"dictionary_file": str(path), "scan_file": str(own)}
         return runtime
 
 
@@ -171,8 +170,6 @@ class Reconstruct(_StepOfRun):
     output_spec = _ReconstructOutput
 
     def _step(self, runtime: Any) -> Any:
-        import pickle
-
         import torch
 
         from mri2qmap_bids.logs import heard_warnings, no_warnings
@@ -190,6 +187,7 @@ class Reconstruct(_StepOfRun):
         from mri2qmap_bids.recon.reconstruct import reconstruct_and_diagnose
         from mri2qmap_bids.recon.record import Record
         from mri2qmap_bids.workflow.progress import Progress
+        from mri2qmap_bids.workflow.scan import describe_scan
 
         options = self.inputs.options
         memory, gpu_memory = (
@@ -199,7 +197,10 @@ class Reconstruct(_StepOfRun):
         limits = MemoryLimits(memory, gpu_memory, self.inputs.low_memory)
         dictionary, cwd = load_dictionary(Path(self.inputs.dictionary_file)), Path(runtime.cwd)
         torch.set_num_threads(self.inputs.n_threads)
-        sequence, lines, early = pickle.loads(Path(self.inputs.scan_file).read_bytes())
+        scan = describe_scan(
+            self.inputs.metadata, Path(self.inputs.raw_file), Path(self.inputs.scan_file)
+        )
+        lines = scan.lines
         with no_warnings():  # the samples are placed again when they are read
             extent = extent_of_lines(lines)
         with heard_warnings() as on_fields:
@@ -211,10 +212,10 @@ class Reconstruct(_StepOfRun):
         record = Record(listener=progress)
         with heard_warnings() as late, _shown(progress, self.inputs):
             with record.stage("reading"):
-                scan = read_samples(lines, timed=fields.b0 is not None)
+                samples = read_samples(lines, timed=fields.b0 is not None)
             maps, diagnostics = reconstruct_and_diagnose(
-                scan,
-                sequence,
+                samples,
+                scan.sequence,
                 options,
                 dictionary,
                 limits,
@@ -229,7 +230,7 @@ class Reconstruct(_StepOfRun):
             "maps_file": str(cwd / "maps.npz"),
             "diagnostics_file": str(cwd / "diagnostics.npz"),
             "header": lines.header,
-            "warnings": list(dict.fromkeys(early + on_fields + late)),
+            "warnings": list(dict.fromkeys(on_fields + late)),
             "seconds": dict(record.seconds),
             "peak_memory_gb": peak_memory_gb(),
         }
