@@ -10,6 +10,7 @@ PACKAGE = ROOT / "mri2qmap_bids"
 
 BY_THE_WHOLE = {
     # Tested through what they are parts of.
+    "pulseq/rows.py": "pulseq/test_reader.py",
     "recon/methods/gridding.py": "recon/test_reconstruct.py",
     "recon/methods/llr.py": "recon/methods/test_penalised.py",
     "recon/methods/lrtv.py": "recon/methods/test_penalised.py",

@@ -13,7 +13,7 @@ from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
     from mri2qmap_bids.dataset.query import Selection
-    from mri2qmap_bids.recon.planning.cost import Plan
+    from mri2qmap_bids.recon.planning.plan import Plan
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ def list_plans(selection: "Selection", settings: Settings, selecting: float) -> 
         start-up takes: all of it for the program, and all but the selection once more for its workers.
     """
     from mri2qmap_bids.recon.device import find_device
-    from mri2qmap_bids.recon.planning.cost import duration
     from mri2qmap_bids.recon.planning.dictionary_cost import dictionary_stage
+    from mri2qmap_bids.recon.planning.plan import duration
     from mri2qmap_bids.recon.planning.resources import process_seconds
     from mri2qmap_bids.workflow.planning import forecast_of
 

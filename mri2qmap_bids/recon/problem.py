@@ -31,7 +31,7 @@ from mri2qmap_bids.recon.encoding.resolution import empty_shells
 from mri2qmap_bids.recon.grid import encoded_support, widened
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
-from mri2qmap_bids.recon.planning.cost import Plan
+from mri2qmap_bids.recon.planning.plan import Plan
 
 logger = logging.getLogger(__name__)
 

@@ -181,7 +181,7 @@ class Reconstruct(_StepOfRun):
         from mri2qmap_bids.recon.off_resonance import span_of
         from mri2qmap_bids.recon.physics.dictionary import load_dictionary
         from mri2qmap_bids.recon.physics.maps import save_maps
-        from mri2qmap_bids.recon.planning.plan import MemoryLimits
+        from mri2qmap_bids.recon.planning.machine import MemoryLimits
         from mri2qmap_bids.recon.planning.resources import peak_memory_gb
         from mri2qmap_bids.recon.planning.schedule import schedule_of
         from mri2qmap_bids.recon.reconstruct import reconstruct_and_diagnose

@@ -9,7 +9,7 @@ from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.query import MRFRun
 from mri2qmap_bids.errors import Mri2QmapError
 from mri2qmap_bids.logs import no_warnings
-from mri2qmap_bids.recon.planning.cost import Plan
+from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.workflow.scan import DescribedScan, describe_scan, save_scan
 
@@ -130,7 +130,7 @@ def _forecast(run: MRFRun, settings: Settings) -> Forecast:
     from mri2qmap_bids.recon.forecast import plan_for, plans_with, problem_size
     from mri2qmap_bids.recon.grid import tissue_grid
     from mri2qmap_bids.recon.physics.dictionary import dictionary_path, load_dictionary
-    from mri2qmap_bids.recon.planning.plan import MemoryLimits
+    from mri2qmap_bids.recon.planning.machine import MemoryLimits
 
     torch.set_num_threads(settings.omp_threads)
     options = settings.recon

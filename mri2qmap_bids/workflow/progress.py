@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from mri2qmap_bids.recon.planning.cost import duration
+from mri2qmap_bids.recon.planning.plan import duration
 from mri2qmap_bids.recon.planning.schedule import Schedule
 from mri2qmap_bids.workflow.periodic import repeated
 

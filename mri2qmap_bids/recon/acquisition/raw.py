@@ -26,8 +26,10 @@ from mri2qmap_bids.recon.acquisition.trajectory import (
     cycles_per_metre,
     flip_is_needed,
 )
+from mri2qmap_bids.recon.arguments import whole
 from mri2qmap_bids.recon.arrays import FrameIndex, KSpace, Trajectory
-from mri2qmap_bids.recon.bounds import FIELD_OF_VIEW, PARTITIONS, SLAB, check, whole
+from mri2qmap_bids.recon.bound import check
+from mri2qmap_bids.recon.bounds import FIELD_OF_VIEW, PARTITIONS, SLAB
 
 if TYPE_CHECKING:
     from mri2qmap_bids.recon.acquisition.arrays import Array

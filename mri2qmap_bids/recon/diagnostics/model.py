@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mri2qmap_bids.recon.physics.event_sequence import EventSequence
 from mri2qmap_bids.recon.physics.events import event_from_record, event_record
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
-from mri2qmap_bids.recon.planning.cost import Plan, Stage
+from mri2qmap_bids.recon.planning.plan import Plan, Stage
 
 
 @dataclass(frozen=True, eq=False)

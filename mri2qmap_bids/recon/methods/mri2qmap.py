@@ -33,7 +33,7 @@ from mri2qmap_bids.recon.methods.sentences import (
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map, signal_of
-from mri2qmap_bids.recon.planning.cost import StageWork, Work
+from mri2qmap_bids.recon.planning.work import StageWork, Work
 from mri2qmap_bids.recon.priors.residual_correction import corrected_by_residual
 from mri2qmap_bids.recon.priors.synthetic_contrasts import Prior, PriorOptions
 from mri2qmap_bids.recon.problem import InverseProblem

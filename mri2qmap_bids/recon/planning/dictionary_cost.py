@@ -7,7 +7,8 @@ import torch
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid
 from mri2qmap_bids.recon.physics.epg import simulate
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
-from mri2qmap_bids.recon.planning.cost import HOST_BASE, Stage
+from mri2qmap_bids.recon.planning.cost import HOST_BASE
+from mri2qmap_bids.recon.planning.plan import Stage
 
 # Tissues of the two trials: what does not depend on their number is told from what does.
 _FEW, _SOME = 16, 144
