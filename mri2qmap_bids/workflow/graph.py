@@ -18,14 +18,10 @@ from mri2qmap_bids.recon.methods.registry import weights_file
 from mri2qmap_bids.report.contents import Page
 from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.workflow.bar import bar
-from mri2qmap_bids.workflow.interfaces import (
-    BuildDictionary,
-    Reconstruct,
-    WriteDerivatives,
-    WriteReport,
-)
+from mri2qmap_bids.workflow.output import WriteDerivatives, WriteReport
 from mri2qmap_bids.workflow.planning import Survey
 from mri2qmap_bids.workflow.plugins import Failure, ForkserverPlugin
+from mri2qmap_bids.workflow.reconstruction import BuildDictionary, Reconstruct
 from mri2qmap_bids.workflow.slurm import SlurmPlugin
 
 logger = logging.getLogger(__name__)

@@ -26,6 +26,8 @@ _KILLED = (
     "the worker process died, most often because memory ran out; lower --mem or --nprocs, or ask the "
     "scheduler or container for more memory"
 )
+# Imported once for all workers.
+_HEAVY = ("workflow.reconstruction", "workflow.output", "recon.reconstruct")
 _OWN = "mri2qmap_bids.errors."
 _WRAPPER = "NodeExecutionError"
 # A socket's path is at most 107 bytes long, of which multiprocessing adds 32.
@@ -89,7 +91,7 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
         self._foreign = set(multiprocessing.active_children())
         # The server imports the heavy modules once, and every worker inherits them.
         multiprocessing.get_context("forkserver").set_forkserver_preload(
-            ["mri2qmap_bids.workflow.interfaces", "mri2qmap_bids.recon.reconstruct"]
+            [f"mri2qmap_bids.{name}" for name in _HEAVY]
         )
         # Set afterwards: Nipype warns of slots for a GPU that it does not see, as on a CPU.
         gpu_slots = plugin_args.get("n_gpu_procs")

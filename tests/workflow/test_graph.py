@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from mri2qmap_bids.dataset.query import Filters, Index, find_runs
+from mri2qmap_bids.dataset.filters import Filters
+from mri2qmap_bids.dataset.index import Index
+from mri2qmap_bids.dataset.query import find_runs
 from mri2qmap_bids.recon.acquisition import table
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.settings import Settings

@@ -5,7 +5,9 @@ import pytest
 from mri2qmap_bids.cli import main
 from mri2qmap_bids.cli.parser import parse
 from mri2qmap_bids.cli.settings import to_settings
-from mri2qmap_bids.dataset.query import Filters, Index, find_runs
+from mri2qmap_bids.dataset.filters import Filters
+from mri2qmap_bids.dataset.index import Index
+from mri2qmap_bids.dataset.query import find_runs
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.workflow.planning import survey
