@@ -29,6 +29,8 @@ from mri2qmap_bids.errors import (
 
 # Sources of mri2qmap-tools convert, by the extensions of their files.
 _CONVERSIONS = {".dat": "siemens", ".mat": "arrays", ".npz": "arrays", ".cfl": "bart"}
+# Labels that a message lists.
+_MOST_LABELS = 10
 _B1, _B0 = "TB1map", "fieldmap"
 _LABEL = re.compile(r"[0-9A-Za-z+]+")
 
@@ -213,10 +215,10 @@ def _with_fields(run: MRFRun, maps: list[FieldMap], b0_maps: list[FieldMap]) -> 
 
 
 def _field_maps(
-    layout: Any, label: str, name: str, root: Path, suffix: str, asked: Mapping[str, Any]
+    layout: Any, label: str, name: str, root: Path, suffix: str, filters: Mapping[str, Any]
 ) -> list[FieldMap]:
     """B1 or B0 maps of one participant in a dataset of some name."""
-    entities = {"suffix": suffix, "extension": [".nii", ".nii.gz"], **asked}
+    entities = {"suffix": suffix, "extension": [".nii", ".nii.gz"], **filters}
     return [
         FieldMap(path, f"bids:{name}:{path.relative_to(root).as_posix()}", entities_in(path))
         for path in files_with(layout, label, entities)
@@ -278,6 +280,6 @@ def _distinct(runs: Sequence[MRFRun]) -> list[MRFRun]:
     return distinct
 
 
-def _shortened(labels: list[str], most: int = 10) -> str:
-    text = ", ".join(labels[:most])
-    return text + (f" and {len(labels) - most} more" if len(labels) > most else "")
+def _shortened(labels: list[str]) -> str:
+    n_more = len(labels) - _MOST_LABELS
+    return ", ".join(labels[:_MOST_LABELS]) + (f" and {n_more} more" if n_more > 0 else "")

@@ -62,10 +62,12 @@ class InverseProblem:
         plan = self.plan
         if plan.normal == "transforms":
             return None
-        made = (
+        operator = (
             toeplitz.toeplitz_normal if self.encoding.field is None else toeplitz.segmented_normal
         )
-        return made(self.encoding, self.weights, plan.storage, plan.by_blocks, plan.coils_at_once)
+        return operator(
+            self.encoding, self.weights, plan.storage, plan.by_blocks, plan.coils_at_once
+        )
 
     @cached_property
     def circulant(self) -> Circulant:

@@ -99,9 +99,7 @@ def variable_density_arm(
     return arm
 
 
-def spiral_interleaves(
-    n: int, density: SpiralDensity | None = None, turns: float = TURNS_PER_ARM
-) -> int:
+def spiral_interleaves(n: int, density: SpiralDensity | None = None) -> int:
     """Interleaves that sample an n x n plane fully.
 
     Parameters
@@ -110,13 +108,11 @@ def spiral_interleaves(
         Matrix size.
     density
         Of the spiral: as many as put neighbouring turns 1 cycle per field of view apart at the
-        rim. None: nearly uniform, with about ``turns`` revolutions each.
-    turns
-        Revolutions of a uniform spiral.
+        rim. None: nearly uniform, with about ``TURNS_PER_ARM`` revolutions each.
     """
     if density is None:
         total = n / 2 * np.log(1.0 / CENTRE_SPACING) / (1.0 - CENTRE_SPACING)
-        return max(1, int(np.ceil(total / turns)))
+        return max(1, int(np.ceil(total / TURNS_PER_ARM)))
     slope = density.linear + (1.0 - density.linear) * density.power
     return max(1, int(np.ceil(n / 2 * slope / density.turns)))
 

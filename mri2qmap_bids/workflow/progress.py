@@ -121,15 +121,15 @@ class Progress:
         schedule, order = self._schedule, list(self._predictions)
         entered = [order.index(n) for n in (*self._spent, self._stage) if n in order]
         latest = max(entered, default=-1)
-        left = sum(self._predictions[name] for name in order[latest + 1 :])
+        seconds = sum(self._predictions[name] for name in order[latest + 1 :])
         if self._stage in order:
-            left += max(self._expected(self._stage) - (self._clock() - self._stage_start), 0.0)
-        left += (schedule.n_parts - 1 - max(self._part, 0)) * sum(schedule.each.values())
+            seconds += max(self._expected(self._stage) - (self._clock() - self._stage_start), 0.0)
+        seconds += (schedule.n_parts - 1 - max(self._part, 0)) * sum(schedule.each.values())
         over = [name for name in self._known() if order.index(name) < latest or not self._stage]
         measured, predicted = self._sums(over)
         belief = _BELIEF * schedule.seconds + 1e-9
         factor = (self._measured + measured + belief) / (self._predicted + predicted + belief)
-        return left * min(max(factor, _LEAST_FACTOR), _MOST_FACTOR)
+        return seconds * min(max(factor, _LEAST_FACTOR), _MOST_FACTOR)
 
     def _say(self, level: int, text: str, *values: object) -> None:
         self._last_line = self._clock()

@@ -129,35 +129,35 @@ def solve_with(
     )
     # The same error is assumed in every component, that of the noisiest: components that the
     # smoothness term damps strongly have the least noise, but not the least bias.
-    believed = torch.full_like(start.deviation, float(start.deviation.max()))
+    assumed_error = torch.full_like(start.deviation, float(start.deviation.max()))
     with record.stage("plug and play"):
-        looped = plug_and_play(
+        iterate = plug_and_play(
             problem.normal,
             problem.projection,
             prior,
             start.image,
-            settings.start_noise * believed,
+            settings.start_noise * assumed_error,
             start.noise / 2**0.5,
             Schedule(n_iterations, settings.decay, settings.remaining, settings.data_steps),
             problem.preconditioner,
             record.watch("mri2qmap"),
         )
     with record.stage("final maps"):
-        first = prior.maps(looped.image, looped.deviation)
+        first = prior.maps(iterate.image, iterate.deviation)
     with record.stage("residual"):
-        explained = image_with_residual(start, first, dictionary, settings)
-        maps = corrected_by_residual(first, explained, dictionary, believed)
+        data_image = image_with_residual(start, first, dictionary, settings)
+        maps = corrected_by_residual(first, data_image, dictionary, assumed_error)
     maps, first = (
         each_map(part, lambda values: centre(values, matcher.target)) for part in (maps, first)
     )
     return Solution(
         maps,
         start.deviation,
-        looped.image,
+        iterate.image,
         start,
         start.image,
-        looped.correction,
-        looped.converged,
+        iterate.correction,
+        iterate.converged,
         prior_error(maps, first, settings),
     )
 

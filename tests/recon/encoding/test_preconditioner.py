@@ -1,9 +1,9 @@
 import pytest
 import torch
+from helpers.circulant import apply_circulant
 from helpers.laws import assert_adjoint, assert_linear, relative_error
 
 from mri2qmap_bids.recon.encoding.circulant import (
-    apply_circulant,
     circulant_of,
     filtered,
     inverse,
