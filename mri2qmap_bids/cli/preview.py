@@ -28,7 +28,7 @@ def list_plans(selection: "Selection", settings: Settings, selecting: float) -> 
     settings
         Validated.
     selecting
-        Time that the selection took [s]. The age of this process, once all modules are imported, tells how long
+        Time that the selection took [s]. The age of this process, once all modules are imported, shows how long
         start-up takes: all of it for the program, and all but the selection once more for its workers.
     """
     from mri2qmap_bids.recon.device import find_device

@@ -177,7 +177,7 @@ def units() -> dict[str, str]:
 
 
 def entities_of(path: Path) -> dict[str, str]:
-    """BIDS entities of the run that a derivative's file name tells of, by short key.
+    """BIDS entities in a derivative's file name that identify its run, by short key.
 
     >>> entities_of(Path("sub-01_ses-a_run-1_T1map.nii.gz"))
     {'sub': '01', 'ses': 'a', 'run': '1'}

@@ -55,7 +55,7 @@ class ADC:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """What happens at the same time; numbers of events, 0 for none."""
+    """Events played at the same time, by their numbers; 0: none."""
 
     duration: float
     """[s]"""

@@ -200,7 +200,7 @@ TRAJECTORY_ENERGY = Bound(
     "the energy of an image lies at the centre of k-space; noise alone has 1",
 )
 
-# Of pulse sequences that are made of events: every value by itself.
+# Of pulse sequences that are made of events: every value on its own.
 PULSE_ANGLE = Bound(
     "FlipAngle, RefocusingAngle of one pulse",
     "deg",

@@ -100,7 +100,7 @@ def with_estimated_efficiency(
     if efficiency < low + _AT_BOUND:
         logger.warning(
             "The inversion efficiency with the least residual is %.3f, the lower bound of %g to %g: the "
-            "inversion may be another one than the sidecar tells",
+            "inversion may not be the one that the sidecar describes",
             efficiency,
             low,
             high,

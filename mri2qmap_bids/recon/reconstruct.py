@@ -127,7 +127,7 @@ def reconstruct_and_diagnose(
     denoiser
         The method's denoiser, on the device to compute on; None: that of the options.
     listener
-        Is told of slices and stages as they begin and end.
+        Receives slices and stages as they begin and end.
     b0
         Off-resonance frequency [Hz] on the grid of the maps, axes (z, y, x); None: not corrected. The
         samples need their times.

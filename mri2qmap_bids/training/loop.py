@@ -1,4 +1,4 @@
-"""Training of the joint denoiser: noise is added, and the network learns to take it away."""
+"""Training of the joint denoiser: noise is added, and the network learns to remove it."""
 
 import json
 import logging

@@ -32,8 +32,8 @@ _BALL, _PLAIN = 0.7, 0.2
 # Voxels along the whole field of view.
 _MATRIX = (60.0, 240.0)
 # Logarithmic standard deviations: of the noise from component to component and over the patch, of the
-# smoothness term's weight, and of the deviation that the network is told.
-_OF_COMPONENTS, _OVER_PATCH, _OF_WEIGHT, _OF_TOLD = 0.3, 0.3, 0.2, 0.15
+# smoothness term's weight, and of the deviation that is given to the network.
+_OF_COMPONENTS, _OVER_PATCH, _OF_WEIGHT, _OF_NOISE_LEVEL = 0.3, 0.3, 0.2, 0.15
 _VOXELS_AT_ONCE = 1 << 20
 _STRIDE = 3
 _LEAST_ENERGY = 1e-8  # relative to that of the noise
@@ -227,9 +227,9 @@ def _regularised(
     place = torch.exp(_OVER_PATCH * smooth_field((n, *space), 2, generator))
     random = torch.fft.ifftn(spread * noise, dim=dims, norm="ortho") * place * wide(sigma)
     smooth = torch.fft.ifftn(transfer * spectrum, dim=dims, norm="ortho")
-    # Of noise and of what the smoothness term takes away, where k-space was sampled.
+    # Of noise and of what the smoothness term removes, where k-space was sampled.
     damped = ((1 - transfer) * sampled * spectrum).abs().square() / 2
     variance = (damped + (spread * wide(sigma)).square()).flatten(2).sum(2)
     share = sampled.expand(n, *space).flatten(1).sum(1)
-    deviation = (variance / share).sqrt() * torch.exp(_OF_TOLD * normal(n))
+    deviation = (variance / share).sqrt() * torch.exp(_OF_NOISE_LEVEL * normal(n))
     return smooth + random, deviation

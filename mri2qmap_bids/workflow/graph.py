@@ -53,7 +53,7 @@ def init_dataset_wf(
     settings
         Directories, resources and method.
     surveys
-        What the headers of each run told, by its name; without, every run reads its own.
+        Memory and scan of each run, by its name, from its headers; without, every run reads its own headers.
     pages
         Reports to write.
     """

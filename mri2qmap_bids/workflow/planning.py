@@ -27,7 +27,7 @@ _USUAL_RANK_WITH_B1 = 16
 
 @dataclass(frozen=True)
 class Survey:
-    """What the headers of a run tell before it begins."""
+    """Memory and scan of a run, from its headers, before it begins."""
 
     memory_gb: float
     """The host's memory that it will take [GB]."""
@@ -38,7 +38,7 @@ class Survey:
 def survey(
     runs: Iterable[MRFRun], settings: Settings
 ) -> tuple[dict[str, Survey], dict[str, Mri2QmapError]]:
-    """Which runs can be reconstructed, by their headers and B1 maps.
+    """Which runs can be reconstructed, by their headers and field maps.
 
     Parameters
     ----------

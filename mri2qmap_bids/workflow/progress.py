@@ -72,14 +72,14 @@ class Progress:
                 self._say(self._level, "%s: %.1f s", name, seconds)
 
     def remind(self) -> None:
-        """Say what is being done, if nothing was said for long."""
+        """Log the current stage, if nothing was logged for long."""
         with self._lock:
             now = self._clock()
             if self._stage and now - self._last_line >= _SILENCE:
                 self._say(logging.INFO, "%s: %.0f s so far", self._stage, now - self._stage_start)
 
     def conclude(self) -> None:
-        """Say how long all took, and each stage, the longest first."""
+        """Log the time of the whole and of each stage, the longest first."""
         with self._lock:
             longest = sorted(self._totals.items(), key=lambda item: -item[1])
             stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest)
@@ -94,7 +94,7 @@ class Progress:
 
     @property
     def _level(self) -> int:
-        """Of lines on stages: of many slices only the whole ones are told to everybody."""
+        """Log level of lines on stages: debugging for the stages of one of several slices."""
         return logging.DEBUG if self._schedule.n_parts > 1 and self._part >= 0 else logging.INFO
 
     @property

@@ -18,7 +18,7 @@ from mri2qmap_bids.recon.acquisition.note import Note
 
 _FIELDS = {"head", "traj", "data"}
 _BLOCK = 128  # acquisitions read together
-# Lines of each encoding whose trajectory tells whether kz encodes: chosen at random, since lines at
+# Lines of each encoding whose trajectory shows whether kz encodes: chosen at random, since lines at
 # equal distances may all lie in one partition.
 _N_PROBES = 64
 # Bytes that one stored byte can hold, at most (deflate).
@@ -203,7 +203,7 @@ def _read_heads(data: h5py.Dataset) -> NDArray[Any]:
     """Headers of all acquisitions of a list, as ISMRMRD has it.
 
     Whole acquisitions are read, a block at a time: where h5py (3.16) is asked for some fields, it reads the samples as
-    well and never frees them, so that every look at the headers would hold the size of the file for good.
+    well and never frees them, so that reading the headers would keep as much memory as the file is large.
     """
     starts = range(0, len(data), _BLOCK)
     blocks = [data[start : start + _BLOCK]["head"] for start in starts]

@@ -10,7 +10,7 @@ from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.planning.cost import HOST_BASE
 from mri2qmap_bids.recon.planning.plan import Stage
 
-# Tissues of the two trials: what does not depend on their number is told from what does.
+# Tissues of the two trials: what does not depend on their number is distinguished from what does.
 _FEW, _SOME = 16, 144
 _REAL = 4.0  # bytes
 _COPIES = 3  # of the fingerprints while they are compressed

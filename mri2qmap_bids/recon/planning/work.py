@@ -1,4 +1,4 @@
-"""The work of a method: how often it does what costs time and memory."""
+"""The work of a method: how often it applies what costs time and memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
