@@ -124,7 +124,8 @@ def report_rules(_: str) -> str:
 
 def input_bounds(_: str) -> str:
     """The bounds of every quantity of the input."""
-    from mri2qmap_bids.recon.bounds import BOUNDS, limits
+    from mri2qmap_bids.recon.bound import limits
+    from mri2qmap_bids.recon.bounds import BOUNDS
 
     rows = "\n".join(
         f"| {bound.key} | {bound.of} | {limits(bound)} | {_escaped(bound.reason)} |"

@@ -21,6 +21,9 @@ Mri2QmapError                    exit code 1
 Every message states what is required, what was found, and in which file.
 """
 
+# Characters of the text of an error of another kind.
+_LONGEST = 300
+
 
 class Mri2QmapError(Exception):
     """Any error that the user can correct; its text is one line."""
@@ -108,11 +111,11 @@ class UnexpectedError(Mri2QmapError):
     """A run's files broke something that no check foresaw; the cause is another kind of error."""
 
 
-def one_line(error: BaseException, longest: int = 300) -> str:
+def one_line(error: BaseException) -> str:
     r"""An error's text without line breaks and control characters, shortened.
 
     >>> one_line(ValueError("no\n  way\x1b[0m"))
     'no way?[0m'
     """
     text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split()))
-    return text if len(text) <= longest else text[: longest - 3] + "..."
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

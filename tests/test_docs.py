@@ -26,7 +26,8 @@ from mri2qmap_bids.recon.methods.subspace import SUBSPACE
 from mri2qmap_bids.recon.physics.epg import simulate
 from mri2qmap_bids.recon.physics.sequences.registry import sequence_types
 from mri2qmap_bids.report.rules import RULES
-from mri2qmap_bids.simulate.trajectory import ARM_ORDERS, TRAJECTORY_KINDS
+from mri2qmap_bids.simulate.arm_order import ARM_ORDERS
+from mri2qmap_bids.simulate.trajectory import TRAJECTORY_KINDS
 from mri2qmap_bids.tools import COMMANDS
 
 ROOT = Path(__file__).parents[1]

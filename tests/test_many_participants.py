@@ -16,7 +16,8 @@ import pytest
 
 from mri2qmap_bids import tools
 from mri2qmap_bids.cli import main
-from mri2qmap_bids.dataset.query import Filters, find_runs
+from mri2qmap_bids.dataset.filters import Filters
+from mri2qmap_bids.dataset.query import find_runs
 
 
 def broken_sidecar(raw):

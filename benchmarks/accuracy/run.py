@@ -19,7 +19,8 @@ from scipy import ndimage
 from benchmarks.accuracy.cases import Case, Problem, make_problem, score
 from benchmarks.accuracy.methods import Bench, Estimate
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.simulate.trajectory import Readout, SpiralDensity
+from mri2qmap_bids.simulate.arms import SpiralDensity
+from mri2qmap_bids.simulate.trajectory import Readout
 
 FINAL = ("vol1_slice10", "vol2_slice20", "brainweb43", "brainweb44")
 """Sources of the final figures."""

@@ -32,7 +32,8 @@ from mri2qmap_bids.recon.priors.residual_correction import corrected_by_residual
 from mri2qmap_bids.recon.priors.synthetic_contrasts import Prior, PriorOptions
 from mri2qmap_bids.recon.solvers.conjugate_gradient import conjugate_gradient
 from mri2qmap_bids.recon.solvers.half_quadratic_splitting import Schedule, plug_and_play
-from mri2qmap_bids.simulate.trajectory import Readout, SpiralDensity
+from mri2qmap_bids.simulate.arms import SpiralDensity
+from mri2qmap_bids.simulate.trajectory import Readout
 
 _DENSE_CENTRE = Readout(SpiralDensity(0.3, 2.5, 4))
 CASES = {

@@ -21,7 +21,7 @@ from benchmarks.conditions.run import floor, judge
 from mri2qmap_bids.recon.acquisition.extent import extent_of
 from mri2qmap_bids.recon.forecast import plans_with
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.plan import MemoryLimits
+from mri2qmap_bids.recon.planning.machine import MemoryLimits
 
 METHODS = ("mri2qmap", "subspace", "lrtv:0.5", "lrtv:1", "lrtv:2", "llr:0.5", "llr:1", "llr:2")
 

@@ -28,7 +28,8 @@ from mri2qmap_bids.recon.methods.registry import method_named
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
 from mri2qmap_bids.recon.solvers.conjugate_gradient import component_lengths, conjugate_gradient
-from mri2qmap_bids.simulate.trajectory import Readout, SpiralDensity
+from mri2qmap_bids.simulate.arms import SpiralDensity
+from mri2qmap_bids.simulate.trajectory import Readout
 
 BASE = Case("brainweb41", 8, 0.1, readout=Readout(SpiralDensity(0.3, 2.5, 4)), point_spread=0.0)
 METHODS = ("mri2qmap", "subspace", "lrtv:0.5", "lrtv:1", "llr:0.25", "llr:0.5", "llr:1")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mri2qmap_bids.pulseq.file import read_pulseq
+from mri2qmap_bids.pulseq.reader import read_pulseq
 from mri2qmap_bids.pulseq.timeline import Timeline, timeline_of
 
 _NAMES = ("file", "samples", "position [1/m]", "of k-space [%]", "sample time [us]", "TE [us]", "TR [us]",

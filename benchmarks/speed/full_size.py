@@ -37,8 +37,8 @@ from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, signal_of
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
-from mri2qmap_bids.recon.planning.cost import ProblemSize
-from mri2qmap_bids.recon.planning.plan import MemoryLimits
+from mri2qmap_bids.recon.planning.machine import MemoryLimits
+from mri2qmap_bids.recon.planning.size import ProblemSize
 from mri2qmap_bids.recon.reconstruct import reconstruct_and_diagnose
 from mri2qmap_bids.simulate.acquire import Acquired
 from mri2qmap_bids.simulate.coils import coil_maps

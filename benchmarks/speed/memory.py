@@ -25,7 +25,7 @@ from mri2qmap_bids.recon.forecast import plans_with
 from mri2qmap_bids.recon.grid import tissue_grid
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
-from mri2qmap_bids.recon.planning.plan import MemoryLimits
+from mri2qmap_bids.recon.planning.machine import MemoryLimits
 from mri2qmap_bids.recon.reconstruct import reconstruct
 from mri2qmap_bids.simulate.sequences import make_sequence
 

@@ -19,12 +19,8 @@ from PIL import Image
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from mri2qmap_bids.simulate.trajectory import (
-    Readout,
-    SpiralDensity,
-    TrajectoryKind,
-    make_trajectory,
-)
+from mri2qmap_bids.simulate.arms import SpiralDensity
+from mri2qmap_bids.simulate.trajectory import Readout, TrajectoryKind, make_trajectory
 
 N_FRAMES = 300
 FLAT, SOLID, SLAB = (64, 64), (48, 48, 48), (48, 48, 32)

@@ -65,11 +65,11 @@ def methods_text(works: Sequence[Work]) -> Methods:
     -------
     The text, with the references in the order in which it cites them.
     """
-    alike: dict[str, list[Work]] = {}
+    groups: dict[str, list[Work]] = {}
     for work in works:
-        alike.setdefault(json.dumps(_facts(work), sort_keys=True, default=str), []).append(work)
+        groups.setdefault(json.dumps(_facts(work), sort_keys=True, default=str), []).append(work)
     paragraphs = [
-        " ".join(_sentences(group, first=index == 0)) for index, group in enumerate(alike.values())
+        " ".join(_sentences(group, first=index == 0)) for index, group in enumerate(groups.values())
     ]
     versions = {name: version for work in works for name, version in work.versions.items()}
     paragraphs.append(_software(versions))

@@ -20,6 +20,7 @@ from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
     from mri2qmap_bids.dataset.query import MRFRun, Selection
+    from mri2qmap_bids.workflow.planning import Survey
 
 logger = logging.getLogger(__name__)
 
@@ -68,12 +69,12 @@ def _reconstruct(
     from mri2qmap_bids.dataset.description import initialise_dataset
     from mri2qmap_bids.workflow.planning import survey
 
-    memory, refusals = survey(selection.runs, settings)
+    surveys, refusals = survey(selection.runs, settings)
     problems = [(name, advised(error)) for name, error in refusals.items()]
     for name, reason in problems:
         logger.error("%s: failed: %s", name, reason)
     problems += selection.problems
-    runs = [run for run in selection.runs if run.name in memory]
+    runs = [run for run in selection.runs if run.name in surveys]
     if not runs or (problems and settings.stop_on_first_crash):
         log_not_run(runs)
         return Counts(n_failed=len(problems), n_not_run=len(runs))
@@ -84,7 +85,7 @@ def _reconstruct(
         derivatives=settings.derivatives,
     )
     write_options(arguments, settings.output_dir / "logs")
-    counts = _execute(runs, memory, problems, settings)
+    counts = _execute(runs, surveys, problems, settings)
     return replace(counts, n_failed=counts.n_failed + len(problems))
 
 
@@ -102,7 +103,7 @@ def _device_text(settings: Settings) -> str:
 
 def _execute(
     runs: "Sequence[MRFRun]",
-    memory: dict[str, float],
+    surveys: "dict[str, Survey]",
     problems: Sequence[tuple[str, str]],
     settings: Settings,
 ) -> Counts:
@@ -127,7 +128,7 @@ def _execute(
         *(run.entities for run in runs),
     )
     pages = [page for page in pages if any(page.holds(run.entities) for run in runs)]
-    outcome = execute(init_dataset_wf(runs, settings, memory, pages), settings)
+    outcome = execute(init_dataset_wf(runs, settings, surveys, pages), settings)
     counts = log_outcomes(runs, outcome, settings.output_dir)
     n_failed_reports = tell_failures(pages, outcome.failures)
     participants = note_failures(problems, runs, outcome, settings)

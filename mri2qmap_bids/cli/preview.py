@@ -13,7 +13,7 @@ from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
     from mri2qmap_bids.dataset.query import Selection
-    from mri2qmap_bids.recon.planning.cost import Plan
+    from mri2qmap_bids.recon.planning.plan import Plan
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +28,12 @@ def list_plans(selection: "Selection", settings: Settings, selecting: float) -> 
     settings
         Validated.
     selecting
-        Time that the selection took [s]. The age of this process, once all modules are imported, tells how long
+        Time that the selection took [s]. The age of this process, once all modules are imported, shows how long
         start-up takes: all of it for the program, and all but the selection once more for its workers.
     """
     from mri2qmap_bids.recon.device import find_device
-    from mri2qmap_bids.recon.planning.cost import duration
     from mri2qmap_bids.recon.planning.dictionary_cost import dictionary_stage
+    from mri2qmap_bids.recon.planning.plan import duration
     from mri2qmap_bids.recon.planning.resources import process_seconds
     from mri2qmap_bids.workflow.planning import forecast_of
 
@@ -54,7 +54,7 @@ def list_plans(selection: "Selection", settings: Settings, selecting: float) -> 
         # Runs of one sequence share a dictionary.
         if not file.exists() and file not in dictionaries:
             device = find_device(settings.recon.device)
-            stage = dictionary_stage(forecast.sequence, forecast.grid, device)
+            stage = dictionary_stage(forecast.scan.sequence, forecast.grid, device)
             plan = replace(plan, stages=(stage, *plan.stages))
             dictionaries.add(file)
         seconds += plan.seconds

@@ -15,7 +15,9 @@ logger = logging.getLogger(__name__)
 
 def select(settings: Settings) -> "Selection":
     """The selected runs; those that cannot be processed are logged."""
-    from mri2qmap_bids.dataset.query import Filters, Index, find_runs, read_filter_file
+    from mri2qmap_bids.dataset.filters import Filters, read_filter_file
+    from mri2qmap_bids.dataset.index import Index
+    from mri2qmap_bids.dataset.query import find_runs
 
     file = settings.filter_file
     filters = Filters(

@@ -15,7 +15,6 @@ from mri2qmap_bids.errors import InputError, RawDataError
 from mri2qmap_bids.recon.acquisition.raw import RawScan
 
 REQUIRED = ("kspace", "trajectory")
-OPTIONAL = ("frames", "fov", "matrix", "trajectory_units", "noise", "affine", "dwell_time")
 
 
 def convert_arrays(path: Path, options: ConversionOptions) -> Conversion:

@@ -48,9 +48,9 @@ def convert_bart(
         raise UsageError(f"convert bart: {option} must be given, which BART's files lack, got none")
     samples, positions = _padded(read_cfl(kspace)), _padded(read_cfl(trajectory).real)
     axis = _frame_axis(kspace, samples)
-    used = {1, 2, _COIL, axis, _SLICE}
+    axes_of_samples = {1, 2, _COIL, axis, _SLICE}
     for name, path, array, axes in (
-        ("k-space", kspace, samples, used),
+        ("k-space", kspace, samples, axes_of_samples),
         ("trajectory", trajectory, positions, {0, 1, 2, axis}),
     ):
         others = [n for n in range(_N_AXES) if array.shape[n] > 1 and n not in axes]

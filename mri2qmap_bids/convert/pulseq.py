@@ -14,8 +14,9 @@ from mri2qmap_bids.atomic import write_text
 from mri2qmap_bids.dataset.sequence_keys import events_keys
 from mri2qmap_bids.errors import InputError, OutputError, PulseqError, RawDataError
 from mri2qmap_bids.pulseq.events import events_of_shot
-from mri2qmap_bids.pulseq.file import PulseqFile, read_pulseq
+from mri2qmap_bids.pulseq.file import PulseqFile
 from mri2qmap_bids.pulseq.metadata import metadata_of
+from mri2qmap_bids.pulseq.reader import read_pulseq
 from mri2qmap_bids.pulseq.shots import Shots, shots_of
 from mri2qmap_bids.pulseq.timeline import Timeline, timeline_of
 

@@ -15,7 +15,7 @@ from mri2qmap_bids.errors import DatasetError
 
 # Spaces whose world coordinates are the participant's own.
 _NATIVE = frozenset(("orig", "scanner", "T1w", "individual"))
-# What tells runs apart, not segmentations.
+# Entities that distinguish runs, not segmentations.
 _OF_RUNS = ("acq", "rec", "run")
 _PLACED = frozenset(("sub", "ses", "space", "res", "den", *_OF_RUNS))
 # The labels that BIDS gives a meaning.

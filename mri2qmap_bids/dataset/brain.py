@@ -90,7 +90,7 @@ def _mean_within(
 def _eroded(
     mask: NDArray[np.bool_], radius: float, voxel_size: tuple[float, float, float]
 ) -> NDArray[np.bool_]:
-    """Voxels farther than the radius from all that is outside; beyond the volume it goes on as at its edge."""
+    """Voxels farther than the radius from all that is outside; beyond the volume, values are those at its edge."""
     margin = [int(np.ceil(radius / size)) for size in voxel_size]
     padded = np.pad(mask, [(n, n) for n in margin], mode="edge")
     if padded.all():

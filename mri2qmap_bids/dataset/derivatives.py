@@ -49,7 +49,7 @@ class MapDocument:
     brain: NDArray[np.bool_] | None = None
     """Where the brain is, axes (z, y, x)."""
     brain_method: str = ""
-    """How that was told, for its sidecar."""
+    """How it was determined, for its sidecar."""
     probabilities: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     """Probability of each tissue class, axes (z, y, x)."""
     tissue_metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -161,7 +161,7 @@ def read_off_resonance(path: Path, geometry: Geometry) -> NDArray[np.float32]:
     """The off-resonance frequency at the centres of a scan's voxels [Hz].
 
     Voxels of the map that are not finite or exactly 0, as outside a mask, take the value of the nearest
-    that has one; beyond the map its edge goes on.
+    that has one; beyond the map, the value at its edge is used.
 
     Parameters
     ----------

@@ -29,10 +29,10 @@ from mri2qmap_bids.dataset.derivatives import (
     relative_path,
 )
 from mri2qmap_bids.dataset.entities import entities_in
+from mri2qmap_bids.dataset.filters import among
 from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
 from mri2qmap_bids.dataset.outputs import QUANTITIES, RATES, further_maps
-from mri2qmap_bids.dataset.query import among
 from mri2qmap_bids.dataset.tissue import TISSUES, USUAL_FIELD, tissue_classes
 from mri2qmap_bids.dataset.verdict import LEVEL_MEANINGS, Verdict, read_verdict
 from mri2qmap_bids.errors import DatasetError, Mri2QmapError, NothingSelectedError, OutputError
@@ -177,7 +177,7 @@ def units() -> dict[str, str]:
 
 
 def entities_of(path: Path) -> dict[str, str]:
-    """BIDS entities of the run that a derivative's file name tells of, by short key.
+    """BIDS entities in a derivative's file name that identify its run, by short key.
 
     >>> entities_of(Path("sub-01_ses-a_run-1_T1map.nii.gz"))
     {'sub': '01', 'ses': 'a', 'run': '1'}

@@ -45,7 +45,7 @@ class OutputMap:
 
 
 class FileEnd(NamedTuple):
-    """What tells an image of a run from its others."""
+    """End of the file name, which distinguishes the images of a run."""
 
     suffix: str
     """BIDS suffix."""

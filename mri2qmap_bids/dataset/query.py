@@ -1,46 +1,37 @@
-"""Which MRF runs a dataset holds (the one room that talks to pybids)."""
+"""Which MRF runs a dataset holds."""
 
 import json
-import logging
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mri2qmap_bids.dataset.entities import entities_in, ordered
 from mri2qmap_bids.dataset.fieldmap import FieldMap, intended_for, nearest
+from mri2qmap_bids.dataset.filters import Filters, among
+from mri2qmap_bids.dataset.index import (
+    EXTENSIONS,
+    SUFFIX,
+    Index,
+    files_with,
+    folders_named_as_files,
+    indexed,
+)
 from mri2qmap_bids.dataset.integrity import Sidecars, guard, missing, read_object
-from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import (
     DatasetError,
     InputError,
     Mri2QmapError,
     NothingSelectedError,
     SidecarError,
-    UsageError,
-    one_line,
 )
 
-logger = logging.getLogger(__name__)
-
-SUFFIX = "MRF"
-EXTENSIONS = (".h5", ".mrd")
 # Sources of mri2qmap-tools convert, by the extensions of their files.
 _CONVERSIONS = {".dat": "siemens", ".mat": "arrays", ".npz": "arrays", ".cfl": "bart"}
-_SKIPPED = r"^/(code|stimuli|sourcedata|models|derivatives)(/|$)|/\.|/(func|dwi|perf|meg|eeg|ieeg|beh|pet|micr)(/|$)"
+# Labels that a message lists.
+_MOST_LABELS = 10
 _B1, _B0 = "TB1map", "fieldmap"
-_FILTER_KINDS = ("mrf", "b1", "b0")
-_FILTERABLE = frozenset(
-    (
-        *("session", "sample", "task", "tracksys", "acquisition", "nucleus", "volume", "ceagent"),
-        *("tracer", "staining", "reconstruction", "direction", "run", "proc", "modality", "echo"),
-        *("flip", "inv", "mt", "part", "recording", "space", "chunk"),
-        *("suffix", "extension", "datatype"),
-    )
-)
 _LABEL = re.compile(r"[0-9A-Za-z+]+")
 
 
@@ -67,42 +58,6 @@ class MRFRun:
     def name(self) -> str:
         """The entities as in the file name, e.g. ``sub-01_ses-a_run-1``."""
         return "_".join(f"{key}-{value}" for key, value in self.entities.items())
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What to select of a dataset; empty selects all."""
-
-    participants: tuple[str, ...] = ()
-    """Labels without ``sub-``."""
-    sessions: tuple[str, ...] = ()
-    """Labels without ``ses-``."""
-    acquisitions: tuple[str, ...] = ()
-    """Labels without ``acq-``."""
-    runs: tuple[str, ...] = ()
-    """Indices without ``run-``; 1 is 01."""
-    entities: Mapping[str, Any] = field(default_factory=dict)
-    """pybids entities to match: a value, a list of values, None (must lack it), "*" (any)."""
-    b1_entities: Mapping[str, Any] = field(default_factory=dict)
-    """The same for B1 maps."""
-    b1_ignored: bool = False
-    """Whether to do without B1 maps."""
-    derivatives: tuple[tuple[str, Path], ...] = ()
-    """(name, root) of derivative datasets, for a participant without B1 maps in the raw dataset."""
-    b0_entities: Mapping[str, Any] = field(default_factory=dict)
-    """As ``entities``, for B0 maps."""
-    b0_ignored: bool = False
-    """Whether to do without B0 maps."""
-
-
-@dataclass(frozen=True)
-class Index:
-    """Directory of the pybids index; None: it is not kept."""
-
-    folder: Path | None = None
-    """One database a participant."""
-    renewed: bool = False
-    """Whether to build it anew."""
 
 
 @dataclass(frozen=True)
@@ -191,55 +146,6 @@ def find_runs(
     return Selection(tuple(run for run in selected if not run.problem), tuple(problems))
 
 
-def read_filter_file(path: Path, kind: str = "mrf") -> dict[str, Any]:
-    """Entities that the ``mrf``, ``b1`` or ``b0`` entry of a filter file asks for.
-
-    The file is JSON as other BIDS-Apps read it: {"mrf": {"session": "a", "run": [1, 2]}}.
-
-    Raises
-    ------
-    InputError
-        If the file is not there.
-    UsageError
-        If it is no such file, or names an entity that pybids does not know.
-    """
-    try:
-        content = json.loads(read_text(path))
-    except OSError as error:
-        raise InputError(
-            f"--bids-filter-file {path}: must be a file, got: {error.strerror}"
-        ) from error
-    except ValueError as error:
-        raise UsageError(
-            f"--bids-filter-file {path}: must be a JSON file, got: {one_line(error)}"
-        ) from error
-    if not isinstance(content, dict) or not isinstance(content.get(kind, {}), dict):
-        raise UsageError(
-            f'--bids-filter-file {path}: must be like {{"mrf": {{"session": "a"}}}}, got {content}'
-        )
-    if not set(content) <= set(_FILTER_KINDS):
-        raise UsageError(
-            f"--bids-filter-file {path}: keys must be among {', '.join(_FILTER_KINDS)}, got "
-            f"{', '.join(sorted(set(content) - set(_FILTER_KINDS)))}"
-        )
-    entities: dict[str, Any] = content.get(kind, {})
-    unknown = sorted(set(entities) - _FILTERABLE)
-    if unknown:
-        raise UsageError(
-            f"--bids-filter-file {path}: entities of {kind} must be among "
-            f"{', '.join(sorted(_FILTERABLE))}, got {', '.join(unknown)}"
-        )
-    for key, value in entities.items():
-        labels = value if isinstance(value, list) else [] if value is None else [value]
-        # True is a number for Python.
-        if any(isinstance(v, bool) or not isinstance(v, str | int) for v in labels) or value == []:
-            raise UsageError(
-                f"--bids-filter-file {path}: {key} of {kind} must be a label, a number, a list of them, or null, "
-                f"got {json.dumps(value)}"
-            )
-    return entities
-
-
 def _check_description(bids_dir: Path) -> None:
     """A dataset may lack its description, but a broken one is a fault of the whole."""
     description = bids_dir / "dataset_description.json"
@@ -279,9 +185,9 @@ def _runs_of(
         if runs or not (root / f"sub-{label}").is_dir():
             continue
         name = f"sub-{label}" if root == bids_dir else f"{root.name}-{label}"
-        layout = _indexed(root, label, index.folder and index.folder / name, index.renewed)
-        folders = _folders(root, label)
-        files = [*_files(layout, label, entities), *([] if filters.entities else folders)]
+        layout = indexed(root, label, index.folder and index.folder / name, index.renewed)
+        folders = folders_named_as_files(root, label)
+        files = [*files_with(layout, label, entities), *([] if filters.entities else folders)]
         runs = [_run(path, label, bids_dir, reader) for path in files]
         if not filters.b1_ignored:
             maps += _field_maps(layout, label, "raw", bids_dir, _B1, filters.b1_entities)
@@ -289,7 +195,7 @@ def _runs_of(
             b0_maps += _field_maps(layout, label, "raw", bids_dir, _B0, filters.b0_entities)
     if not filters.b1_ignored and runs and not maps:
         for name, root in filters.derivatives:
-            layout = _indexed(root, label, None, False)
+            layout = indexed(root, label, None, False)
             maps += _field_maps(layout, label, name, root, _B1, filters.b1_entities)
     return [_with_fields(run, maps, b0_maps) for run in runs]
 
@@ -309,87 +215,14 @@ def _with_fields(run: MRFRun, maps: list[FieldMap], b0_maps: list[FieldMap]) -> 
 
 
 def _field_maps(
-    layout: Any, label: str, name: str, root: Path, suffix: str, asked: Mapping[str, Any]
+    layout: Any, label: str, name: str, root: Path, suffix: str, filters: Mapping[str, Any]
 ) -> list[FieldMap]:
     """B1 or B0 maps of one participant in a dataset of some name."""
-    entities = {"suffix": suffix, "extension": [".nii", ".nii.gz"], **asked}
+    entities = {"suffix": suffix, "extension": [".nii", ".nii.gz"], **filters}
     return [
         FieldMap(path, f"bids:{name}:{path.relative_to(root).as_posix()}", entities_in(path))
-        for path in _files(layout, label, entities)
+        for path in files_with(layout, label, entities)
     ]
-
-
-def _files(layout: Any, label: str, entities: Mapping[str, Any]) -> list[Path]:
-    """Files of one participant that have these entities, by name."""
-    from bids.layout import Query
-
-    special = {None: Query.NONE, "*": Query.ANY}
-    query = {
-        key: special.get(value, value) if not isinstance(value, list) else value
-        for key, value in entities.items()
-    }
-    return sorted(Path(file.path) for file in layout.get(**{**query, "subject": label}))
-
-
-def _folders(root: Path, label: str) -> list[Path]:
-    """Folders of one participant that are named as raw files, which pybids passes over.
-
-    Raises
-    ------
-    OSError
-        If a folder cannot be listed, which pybids passes over, too.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    ends = tuple(f"_{SUFFIX}{extension}" for extension in EXTENSIONS)
-    folders = []
-    for parent, names, _ in os.walk(root / f"sub-{label}", onerror=refuse):
-        place = Path(parent)
-        inside = f"/{place.relative_to(root).as_posix()}"
-        names[:] = [name for name in names if not re.search(_SKIPPED, f"{inside}/{name}")]
-        folders += [place / name for name in names if name.endswith(ends)]
-    return sorted(folders)
-
-
-def _indexed(root: Path, label: str, database: Path | None, renewed: bool) -> Any:
-    """pybids' index of one participant; only this participant's files are in it."""
-    from bids import BIDSLayout
-    from bids.layout import BIDSLayoutIndexer
-
-    others = rf"^/sub-(?!{re.escape(label)}(/|_|$))"
-    indexer = BIDSLayoutIndexer(
-        validate=False, ignore=[re.compile(p) for p in (_SKIPPED, others)], index_metadata=False
-    )
-    if database is not None:
-        database.parent.mkdir(parents=True, exist_ok=True)
-    return BIDSLayout(
-        str(root),
-        validate=False,
-        config=[_config_below(root)],
-        indexer=indexer,
-        database_path=database,
-        reset_database=renewed,
-    )
-
-
-def _config_below(root: Path) -> dict[str, Any]:
-    """pybids' entities, looked for below the root alone.
-
-    pybids looks for them in the whole path, and takes folders above the dataset for entities.
-    """
-    content = json.loads(_config_file().read_text(encoding="utf-8"))
-    above = f"^{re.escape(str(root.absolute()))}.*?"
-    entities = [{**entity, "pattern": above + entity["pattern"]} for entity in content["entities"]]
-    return {"name": content["name"], "entities": entities}
-
-
-@cache
-def _config_file() -> Path:
-    from bids.config import get_option
-
-    return Path(get_option("config_paths")["bids"])
 
 
 def _run(path: Path, label: str, bids_dir: Path, sidecars: Sidecars) -> MRFRun:
@@ -447,15 +280,6 @@ def _distinct(runs: Sequence[MRFRun]) -> list[MRFRun]:
     return distinct
 
 
-def among(label: str | None, labels: Sequence[str]) -> bool:
-    """Whether a label is one of those asked for; run indices whatever their zeros."""
-    if label is None:
-        return False
-    return label in labels or (
-        label.isdigit() and int(label) in {int(word) for word in labels if word.isdigit()}
-    )
-
-
-def _shortened(labels: list[str], most: int = 10) -> str:
-    text = ", ".join(labels[:most])
-    return text + (f" and {len(labels) - most} more" if len(labels) > most else "")
+def _shortened(labels: list[str]) -> str:
+    n_more = len(labels) - _MOST_LABELS
+    return ", ".join(labels[:_MOST_LABELS]) + (f" and {n_more} more" if n_more > 0 else "")

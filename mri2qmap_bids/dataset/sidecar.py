@@ -16,7 +16,9 @@ from mri2qmap_bids.recon.acquisition.layout import ReadLayout
 from mri2qmap_bids.recon.acquisition.lines import ImageLines, image_lines
 from mri2qmap_bids.recon.acquisition.table import read_table
 from mri2qmap_bids.recon.acquisition.trajectory import TrajectoryUnits
-from mri2qmap_bids.recon.bounds import ANGLES, FIELD_STRENGTH, TIMES, Spelling, fault, member
+from mri2qmap_bids.recon.arguments import member
+from mri2qmap_bids.recon.bound import Spelling, fault
+from mri2qmap_bids.recon.bounds import FIELD_STRENGTH
 from mri2qmap_bids.recon.physics.pulse_sequence import (
     SPELLINGS,
     PulseSequence,
@@ -30,6 +32,7 @@ from mri2qmap_bids.recon.physics.slice_profile import (
     RFPulse,
     slice_profile,
 )
+from mri2qmap_bids.recon.units import ANGLES, TIMES
 
 
 @dataclass(frozen=True)

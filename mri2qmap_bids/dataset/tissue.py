@@ -110,12 +110,12 @@ def tissue_probabilities(
         B0 [T].
     """
     times, deviation = t1[mask].astype(np.float64), t1_std[mask].astype(np.float64)
-    known = np.isfinite(deviation) & (deviation > 0)
-    deviation = np.where(known, deviation, 1)
+    has_error = np.isfinite(deviation) & (deviation > 0)
+    deviation = np.where(has_error, deviation, 1)
     probabilities = {}
     for tissue, (lowest, highest) in t1_limits(field_strength).items():
         within = (times >= lowest) & (times < highest)
         share = ndtr((highest - times) / deviation) - ndtr((lowest - times) / deviation)
         probabilities[tissue] = np.zeros(t1.shape, np.float32)
-        probabilities[tissue][mask] = np.where(known, share, within)
+        probabilities[tissue][mask] = np.where(has_error, share, within)
     return probabilities

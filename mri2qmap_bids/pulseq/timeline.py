@@ -213,7 +213,7 @@ def rotation_of(wave: RFWaveform) -> tuple[float, float, float]:
 
     The product is a rotation by the flip angle 2 arcsin |beta| about a transverse axis, then one about z.
 
-    Every sample rotates by 2 pi |B| dt about the axis in the transverse plane that its phase tells; in
+    Every sample rotates by 2 pi |B| dt about the axis in the transverse plane at its phase; in
     Cayley-Klein parameters it is [[cos, i e^(-i p) sin], [i e^(i p) sin, cos]]. An adiabatic inversion
     has an angle near pi, which its integral doesn't tell.
 

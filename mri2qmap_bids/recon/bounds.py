@@ -5,52 +5,9 @@ to the values that a quantity would have in the unit it is mistaken for.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from operator import index
-from typing import Any, TypeVar
 
-from mri2qmap_bids.errors import ArgumentError
-
-Choice = TypeVar("Choice", bound=StrEnum)
-
-TIMES = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
-ANGLES = {"rad": 1.0, "deg": math.pi / 180}
-LENGTHS = {"m": 1.0, "mm": 1e-3, "cm": 1e-2}
-# The Larmor frequency of protons is 42.577 MHz/T.
-FIELDS = {"T": 1.0, "mT": 1e-3, "MHz": 1 / 42.577, "G": 1e-4}
-RATIOS = {"1": 1.0, "%": 1e-2}
-_ROUNDING = 1e-6
-
-
-@dataclass(frozen=True)
-class Bound:
-    """Lowest and highest value of a quantity, in the unit of factor 1 in ``units``."""
-
-    key: str
-    """Name in the input."""
-    unit: str
-    """Its unit there; one of ``units``."""
-    lower: float
-    upper: float
-    units: Mapping[str, float]
-    """Units that may be mistaken for each other, with their factors."""
-    reason: str
-    """Why no scan has a value beyond."""
-    of: str = "each"
-    """``each`` value, the ``largest`` magnitude, or the ``middle`` value (median)."""
-    zero: bool = False
-    """Whether 0 is allowed besides, as "none"."""
-
-
-@dataclass(frozen=True)
-class Spelling:
-    """How a message calls a quantity."""
-
-    name: str
-    unit: str
-
+from mri2qmap_bids.recon.bound import Bound
+from mri2qmap_bids.recon.units import ANGLES, FIELDS, LENGTHS, RATIOS, TIMES
 
 FLIP_ANGLE = Bound(
     "FlipAngle",
@@ -243,7 +200,7 @@ TRAJECTORY_ENERGY = Bound(
     "the energy of an image lies at the centre of k-space; noise alone has 1",
 )
 
-# Of pulse sequences that are made of events: every value by itself.
+# Of pulse sequences that are made of events: every value on its own.
 PULSE_ANGLE = Bound(
     "FlipAngle, RefocusingAngle of one pulse",
     "deg",
@@ -350,129 +307,3 @@ BOUNDS = (
     DUMMIES,
 )
 """Bounds of the input, in the order of the documentation."""
-
-
-def limits(bound: Bound, unit: str | None = None) -> str:
-    """Both bounds in words, e.g. ``0.0005 to 1 s``.
-
-    Parameters
-    ----------
-    bound
-        The bound.
-    unit
-        Unit to state them in; None: that of the input.
-
-    >>> limits(INVERSION_TIME), limits(FLIP_ANGLE), limits(INVERSION_EFFICIENCY)
-    ('0, or 0.0005 to 4 s', '3.2 to 180 deg', '0 to 1')
-    """
-    unit = unit or bound.unit
-    factor = bound.units[unit]
-    words = f"{bound.lower / factor:.5g} to {bound.upper / factor:.5g}"
-    return f"{'0, or ' if bound.zero else ''}{words}{'' if unit == '1' else f' {unit}'}"
-
-
-def fault(bound: Bound, values: Any, spelling: Spelling) -> str | None:
-    """What is wrong with values, as one sentence with the probable unit; None: nothing.
-
-    Parameters
-    ----------
-    bound
-        The bound to be kept.
-    values
-        One or more numbers in the unit of factor 1, any shape.
-    spelling
-        Name and unit of the message.
-    """
-    # The options of the command line are bounded, too: its help shall not wait for NumPy.
-    import numpy as np
-
-    array = np.atleast_1d(np.asarray(values, np.float64))
-    factor = bound.units[spelling.unit]
-    if not np.isfinite(array).all():
-        return f"{spelling.name} must be finite, got {_first_infinite(array)}"
-    extremes = _extremes(bound, array)
-    if _within(bound, extremes):
-        return None
-    what = {"each": "", "largest": "have a largest value of ", "middle": "have a median of "}[
-        bound.of
-    ]
-    low, high = (value / factor for value in extremes)
-    span = f"{low:.4g}" + ("" if low == high else f" to {high:.4g}")
-    other = [u for u, f in bound.units.items() if _within(bound, (low * f, high * f))]
-    hint = f" (is it in {other[0]}?)" if other else ""
-    verb = what if what else "be "
-    return f"{spelling.name} must {verb}{limits(bound, spelling.unit)}, got {span}{hint}"
-
-
-def check(bound: Bound, values: Any, name: str) -> None:
-    """Refuse an argument, in the unit of factor 1, that is beyond its bounds.
-
-    Raises
-    ------
-    ArgumentError
-        With the argument's name, both bounds, the value and the probable unit.
-    """
-    unit = next(unit for unit, factor in bound.units.items() if factor == 1.0)
-    text = fault(bound, values, Spelling(name, unit))
-    if text:
-        raise ArgumentError(text)
-
-
-def member(choices: type[Choice], value: Any, name: str) -> Choice:
-    """A member of an enumeration from its value in any case.
-
-    Raises
-    ------
-    ArgumentError
-        If there is none; the text lists all.
-    """
-    for choice in choices:
-        if isinstance(value, str) and value.lower() == choice.value.lower():
-            return choice
-    raise ArgumentError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-
-
-def whole(value: Any, name: str, least: int) -> int:
-    """A whole number of at least ``least``, from Python's or NumPy's.
-
-    Raises
-    ------
-    ArgumentError
-        If it is none.
-    """
-    try:
-        number = -1 if isinstance(value, bool) else index(value)
-    except TypeError:
-        number = -1
-    if number < least:
-        raise ArgumentError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    return number
-
-
-def _extremes(bound: Bound, array: Any) -> tuple[float, float]:
-    """Lowest and highest of the values that the bound is of; 0 twice if there are none."""
-    import numpy as np
-
-    if bound.of == "largest":
-        array = np.abs(array).max(keepdims=True)
-    elif bound.of == "middle":
-        array = np.atleast_1d(np.median(array))
-    if bound.zero:
-        array = array[np.abs(array) > _ROUNDING * bound.lower]
-    return (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
-
-
-def _within(bound: Bound, extremes: tuple[float, float]) -> bool:
-    if bound.zero and not any(extremes):
-        return True
-    low = bound.lower - _ROUNDING * abs(bound.lower)
-    high = bound.upper + _ROUNDING * abs(bound.upper)
-    return low <= extremes[0] and extremes[1] <= high
-
-
-def _first_infinite(array: Any) -> str:
-    import numpy as np
-
-    wrong = np.argwhere(~np.isfinite(array))
-    place = f" at index {tuple(wrong[0].tolist())}" if array.size > 1 else ""
-    return f"{array[tuple(wrong[0])]:g}{place}"

@@ -9,8 +9,10 @@ from mri2qmap_bids.recon.grid import encoded_support, resized
 from mri2qmap_bids.recon.methods.registry import method_named, weights_file
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
-from mri2qmap_bids.recon.planning.cost import Plan, ProblemSize
-from mri2qmap_bids.recon.planning.plan import MemoryLimits, machine_of, plans
+from mri2qmap_bids.recon.planning.choice import plans
+from mri2qmap_bids.recon.planning.machine import MemoryLimits, machine_of
+from mri2qmap_bids.recon.planning.plan import Plan
+from mri2qmap_bids.recon.planning.size import ProblemSize
 from mri2qmap_bids.recon.weights import fitting_options
 
 

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.bounds import B1_MIDDLE, check
+from mri2qmap_bids.recon.bound import check
+from mri2qmap_bids.recon.bounds import B1_MIDDLE
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, transmit_fields
 from mri2qmap_bids.recon.physics.inversion_efficiency import EFFICIENCIES

@@ -27,8 +27,9 @@ from mri2qmap_bids.recon.physics.inversion_efficiency import (
 from mri2qmap_bids.recon.physics.masking import head_mask
 from mri2qmap_bids.recon.physics.matching import match
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
-from mri2qmap_bids.recon.planning.cost import Plan
-from mri2qmap_bids.recon.planning.plan import MemoryLimits, first_that_fits
+from mri2qmap_bids.recon.planning.choice import first_that_fits
+from mri2qmap_bids.recon.planning.machine import MemoryLimits
+from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.recon.problem import inverse_problem, whitening_of
 
 logger = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ def with_estimated_efficiency(
     if efficiency < low + _AT_BOUND:
         logger.warning(
             "The inversion efficiency with the least residual is %.3f, the lower bound of %g to %g: the "
-            "inversion may be another one than the sidecar tells",
+            "inversion may not be the one that the sidecar describes",
             efficiency,
             low,
             high,

@@ -5,15 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mri2qmap_bids.errors import ArgumentError
-from mri2qmap_bids.recon.bounds import (
-    MATRIX,
-    PARTITIONS,
-    RATIOS,
-    TIMES,
-    Bound,
-    check,
-    whole,
-)
+from mri2qmap_bids.recon.arguments import whole
+from mri2qmap_bids.recon.bound import Bound, check
+from mri2qmap_bids.recon.bounds import MATRIX, PARTITIONS
+from mri2qmap_bids.recon.units import RATIOS, TIMES
 
 _BOUNDS = {
     "regularisation": Bound("", "1", 0.0, 1e12, RATIOS, "a negative weight has no minimiser"),

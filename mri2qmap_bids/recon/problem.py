@@ -31,7 +31,7 @@ from mri2qmap_bids.recon.encoding.resolution import empty_shells
 from mri2qmap_bids.recon.grid import encoded_support, widened
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
-from mri2qmap_bids.recon.planning.cost import Plan
+from mri2qmap_bids.recon.planning.plan import Plan
 
 logger = logging.getLogger(__name__)
 
@@ -62,10 +62,12 @@ class InverseProblem:
         plan = self.plan
         if plan.normal == "transforms":
             return None
-        made = (
+        operator = (
             toeplitz.toeplitz_normal if self.encoding.field is None else toeplitz.segmented_normal
         )
-        return made(self.encoding, self.weights, plan.storage, plan.by_blocks, plan.coils_at_once)
+        return operator(
+            self.encoding, self.weights, plan.storage, plan.by_blocks, plan.coils_at_once
+        )
 
     @cached_property
     def circulant(self) -> Circulant:

@@ -29,8 +29,9 @@ from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.physics.slice_profile import slice_profile_note
-from mri2qmap_bids.recon.planning.cost import Plan
-from mri2qmap_bids.recon.planning.plan import MemoryLimits, first_that_fits
+from mri2qmap_bids.recon.planning.choice import first_that_fits
+from mri2qmap_bids.recon.planning.machine import MemoryLimits
+from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.recon.problem import inverse_problem, whitening_of
 from mri2qmap_bids.recon.quality import (
     convergence_in,
@@ -126,7 +127,7 @@ def reconstruct_and_diagnose(
     denoiser
         The method's denoiser, on the device to compute on; None: that of the options.
     listener
-        Is told of slices and stages as they begin and end.
+        Receives slices and stages as they begin and end.
     b0
         Off-resonance frequency [Hz] on the grid of the maps, axes (z, y, x); None: not corrected. The
         samples need their times.

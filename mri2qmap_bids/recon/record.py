@@ -14,7 +14,7 @@ Watch = Callable[[Mapping[str, float]], None]
 
 @runtime_checkable
 class Listener(Protocol):
-    """What is told of the stages of a reconstruction while it runs."""
+    """Receives the progress of a reconstruction: parts and stages as they begin and end."""
 
     def begin_part(self, index: int, n_parts: int) -> None:
         """A slice or volume begins, numbered from 0."""
@@ -35,7 +35,7 @@ class Record:
     steps: dict[str, list[Mapping[str, float]]] = field(default_factory=dict)
     """Figures of every step, by solver."""
     listener: Listener | None = None
-    """Is told of stages; None: nobody is."""
+    """Receives the stages; None: nothing does."""
 
     def begin_part(self, index: int, n_parts: int) -> None:
         """Tell the listener that a slice or volume begins, numbered from 0."""

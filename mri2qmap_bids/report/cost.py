@@ -7,7 +7,7 @@ from typing import Any
 from mri2qmap_bids.errors import Mri2QmapError
 from mri2qmap_bids.recon.methods.registry import method_named, method_names
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.cost import Plan
+from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.recon.planning.schedule import schedule_of
 from mri2qmap_bids.report.run import Run
 

@@ -15,12 +15,13 @@ from mri2qmap_bids.recon.physics.slice_profile import (
     RFPulse,
     slice_profile,
 )
+from mri2qmap_bids.simulate.arms import SAMPLE_SPACING, SpiralDensity
 from mri2qmap_bids.simulate.phantom import POINT_SPREAD
 from mri2qmap_bids.simulate.rawfile import RawFileOptions
 from mri2qmap_bids.simulate.scan import PhantomKind, ScanOptions
 from mri2qmap_bids.simulate.sequences import from_sidecar, make_sequence, read_train
 from mri2qmap_bids.simulate.study import Study
-from mri2qmap_bids.simulate.trajectory import SAMPLE_SPACING, Readout, SpiralDensity
+from mri2qmap_bids.simulate.trajectory import Readout
 from mri2qmap_bids.simulate.usermaps import MapFiles
 
 _Number = TypeVar("_Number", int, float)

@@ -46,7 +46,7 @@ class Sources:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What one step of training sees; each of shape (batch, contrast, *space)."""
+    """Input of one training step; each of shape (batch, contrast, *space)."""
 
     clean: torch.Tensor
     """Clean images."""

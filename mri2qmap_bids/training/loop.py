@@ -1,4 +1,4 @@
-"""Training of the joint denoiser: noise is added, and the network learns to take it away."""
+"""Training of the joint denoiser: noise is added, and the network learns to remove it."""
 
 import json
 import logging
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from mri2qmap_bids.atomic import write_atomically
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.denoisers.unet import UNet, UNetShape, memory_format
 from mri2qmap_bids.training.data import Slice
@@ -174,9 +175,12 @@ def _save_state(
     """Write network, running mean and optimiser with the history, whole or not at all."""
     state = dict(zip(_STATE, (part.state_dict() for part in parts), strict=True))
     state |= {"history": json.dumps(history), "made_by": made_by, "step": history[-1]["step"]}
-    unfinished = checkpoint.with_suffix(".part")
-    torch.save(state, unfinished)
-    unfinished.replace(checkpoint)
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:  # torch refuses names that begin with a dot
+            torch.save(state, file)
+
+    write_atomically(checkpoint, write)
 
 
 @torch.no_grad()

@@ -68,8 +68,8 @@ def maps_of_fractions(
     values = values.to(fractions.device).expand(len(fractions), -1, 3)
     spread = torch.tensor(_TISSUE_SPREAD, device=fractions.device)
     properties = values * torch.exp(_normal(tuple(values.shape), generator) * spread)
-    seen = values[..., 2] > 0
-    visible = fractions * seen.view(*seen.shape, *[1] * (fractions.ndim - 2))
+    has_signal = values[..., 2] > 0
+    visible = fractions * has_signal.view(*has_signal.shape, *[1] * (fractions.ndim - 2))
     total = visible.sum(1)
     safe = total.clamp_min(_LEAST_TISSUE)
     rate1, rate2, density = (

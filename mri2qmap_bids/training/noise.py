@@ -22,8 +22,8 @@ _LOG_STEP = 0.02
 _GREY = (torch.tensor([1.4]), torch.tensor([0.09]))
 _RIDGE = 0.01
 _LEAST_SIGNAL = 0.1
-# What the network is told of the noise is off by about this factor's logarithm.
-_TELL_ERROR = 0.1
+# The noise level that is given to the network is off by a factor with about this standard deviation of its logarithm.
+_NOISE_LEVEL_ERROR = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,7 +303,7 @@ def _coarse(n: int, ny: int, nx: int, generator: torch.Generator) -> torch.Tenso
 
 
 def _misjudged(n: int, generator: torch.Generator) -> torch.Tensor:
-    return torch.exp(_TELL_ERROR * torch.randn((n, 1, 1, 1), generator=generator))
+    return torch.exp(_NOISE_LEVEL_ERROR * torch.randn((n, 1, 1, 1), generator=generator))
 
 
 def _log_uniform(

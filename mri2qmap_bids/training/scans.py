@@ -32,8 +32,8 @@ _BALL, _PLAIN = 0.7, 0.2
 # Voxels along the whole field of view.
 _MATRIX = (60.0, 240.0)
 # Logarithmic standard deviations: of the noise from component to component and over the patch, of the
-# smoothness term's weight, and of the deviation that the network is told.
-_OF_COMPONENTS, _OVER_PATCH, _OF_WEIGHT, _OF_TOLD = 0.3, 0.3, 0.2, 0.15
+# smoothness term's weight, and of the deviation that is given to the network.
+_OF_COMPONENTS, _OVER_PATCH, _OF_WEIGHT, _OF_NOISE_LEVEL = 0.3, 0.3, 0.2, 0.15
 _VOXELS_AT_ONCE = 1 << 20
 _STRIDE = 3
 _LEAST_ENERGY = 1e-8  # relative to that of the noise
@@ -133,9 +133,9 @@ def scanned(
         for values, grid in ((first.t1, dictionary.t1), (first.t2, dictionary.t2))
     )
     item = torch.arange(len(levels), device=levels.device).view(-1, 1, 1, 1)
-    told = levels[item, :, row * len(dictionary.t2) + column].movedim(-1, 1)
-    told[:, ~images] /= first.m0.abs().clamp_min(_LEAST_ENERGY)[:, None]
-    return noisy, told
+    given_levels = levels[item, :, row * len(dictionary.t2) + column].movedim(-1, 1)
+    given_levels[:, ~images] /= first.m0.abs().clamp_min(_LEAST_ENERGY)[:, None]
+    return noisy, given_levels
 
 
 def _noise_levels(
@@ -221,15 +221,15 @@ def _regularised(
     spectrum = torch.fft.fftn(image, dim=dims, norm="ortho")
     noise = torch.complex(normal(*image.shape), normal(*image.shape))
     total = density + penalty
-    seen = torch.where(ball, 0.0, 1.0)
-    transfer, spread = seen * density / total, seen * density.sqrt() / total
+    sampled = torch.where(ball, 0.0, 1.0)
+    transfer, spread = sampled * density / total, sampled * density.sqrt() / total
     # Noise is stronger in some places, as coil sensitivities make it.
     place = torch.exp(_OVER_PATCH * smooth_field((n, *space), 2, generator))
     random = torch.fft.ifftn(spread * noise, dim=dims, norm="ortho") * place * wide(sigma)
     smooth = torch.fft.ifftn(transfer * spectrum, dim=dims, norm="ortho")
-    # Of noise and of what the smoothness term takes away, where k-space was sampled.
-    lost = ((1 - transfer) * seen * spectrum).abs().square() / 2
-    variance = (lost + (spread * wide(sigma)).square()).flatten(2).sum(2)
-    share = seen.expand(n, *space).flatten(1).sum(1)
-    deviation = (variance / share).sqrt() * torch.exp(_OF_TOLD * normal(n))
+    # Of noise and of what the smoothness term removes, where k-space was sampled.
+    damped = ((1 - transfer) * sampled * spectrum).abs().square() / 2
+    variance = (damped + (spread * wide(sigma)).square()).flatten(2).sum(2)
+    share = sampled.expand(n, *space).flatten(1).sum(1)
+    deviation = (variance / share).sqrt() * torch.exp(_OF_NOISE_LEVEL * normal(n))
     return smooth + random, deviation

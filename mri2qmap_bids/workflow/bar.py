@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mri2qmap_bids.recon.planning.cost import duration
+from mri2qmap_bids.recon.planning.plan import duration
 from mri2qmap_bids.workflow.periodic import repeated
 
 _PERIOD = 0.5  # s

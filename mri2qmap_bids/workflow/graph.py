@@ -18,13 +18,10 @@ from mri2qmap_bids.recon.methods.registry import weights_file
 from mri2qmap_bids.report.contents import Page
 from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.workflow.bar import bar
-from mri2qmap_bids.workflow.interfaces import (
-    BuildDictionary,
-    Reconstruct,
-    WriteDerivatives,
-    WriteReport,
-)
+from mri2qmap_bids.workflow.output import WriteDerivatives, WriteReport
+from mri2qmap_bids.workflow.planning import Survey
 from mri2qmap_bids.workflow.plugins import Failure, ForkserverPlugin
+from mri2qmap_bids.workflow.reconstruction import BuildDictionary, Reconstruct
 from mri2qmap_bids.workflow.slurm import SlurmPlugin
 
 logger = logging.getLogger(__name__)
@@ -44,7 +41,7 @@ _UNKNOWN_MEMORY_GB = 2.0
 def init_dataset_wf(
     runs: Sequence[MRFRun],
     settings: Settings,
-    memory_gb: Mapping[str, float] | None = None,
+    surveys: Mapping[str, Survey] | None = None,
     pages: Sequence[Page] = (),
 ) -> Workflow:
     """One branch a run, none waiting for another, and one step a page, waiting for its runs.
@@ -55,17 +52,19 @@ def init_dataset_wf(
         What to reconstruct.
     settings
         Directories, resources and method.
-    memory_gb
-        What each run will take, by its name, for the scheduler.
+    surveys
+        Memory and scan of each run, by its name, from its headers; without, every run reads its own headers.
     pages
         Reports to write.
     """
-    memory_gb = memory_gb or {}
+    surveys = surveys or {}
     workflow = Workflow(name="mri2qmap_wf", base_dir=str(settings.work_dir))
     for run in runs:
-        branch = init_mri2qmap_wf(
-            settings, branch_name(run), memory_gb.get(run.name, _UNKNOWN_MEMORY_GB)
-        )
+        known = surveys.get(run.name)
+        memory_gb = _UNKNOWN_MEMORY_GB if known is None else known.memory_gb
+        branch = init_mri2qmap_wf(settings, branch_name(run), memory_gb)
+        if known is not None:
+            branch.inputs.inputnode.scan_file = str(known.scan_file)
         branch.inputs.inputnode.raw_file = str(run.path)
         branch.inputs.inputnode.metadata = dict(run.metadata)
         branch.inputs.inputnode.entities = dict(run.entities)
@@ -143,6 +142,8 @@ def init_mri2qmap_wf(
         B0 map in Hz, or in the unit of the sidecar beside it (NIfTI); may be left out.
     b0_source
         BIDS URI of it; may be left out.
+    scan_file
+        What an earlier step has read of the raw file's headers; may be left out.
 
     Outputs
     -------
@@ -159,7 +160,7 @@ def init_mri2qmap_wf(
     """
     workflow = Workflow(name=name)
     fields = ["raw_file", "metadata", "entities", "source", "b1_file", "b1_source"]
-    fields += ["b0_file", "b0_source"]
+    fields += ["b0_file", "b0_source", "scan_file"]
     inputs = Node(IdentityInterface(fields), name="inputnode")
     outputs = Node(IdentityInterface(["maps_file", *_WRITTEN]), name="outputnode")
     dictionary = Node(BuildDictionary(), name="build_dictionary", n_procs=settings.omp_threads)
@@ -191,7 +192,7 @@ def init_mri2qmap_wf(
     documents = [*reconstructed, *((name, name) for name in described)]
     workflow.connect(
         [
-            (inputs, dictionary, scan),
+            (inputs, dictionary, [*scan, ("scan_file", "scan_file")]),
             (inputs, reconstruct, reconstructed),
             (dictionary, reconstruct, [(name, name) for name in ("dictionary_file", "scan_file")]),
             (inputs, write, documents),

@@ -9,8 +9,9 @@ from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.query import MRFRun
 from mri2qmap_bids.errors import Mri2QmapError
 from mri2qmap_bids.logs import no_warnings
-from mri2qmap_bids.recon.planning.cost import Plan
+from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.settings import Settings
+from mri2qmap_bids.workflow.scan import DescribedScan, describe_scan, save_scan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,17 +19,26 @@ if TYPE_CHECKING:
 
     from mri2qmap_bids.recon.acquisition.extent import ScanExtent
     from mri2qmap_bids.recon.physics.dictionary import TissueGrid
-    from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 
 # Without a dictionary of the train the rank is not known; that of usual trains.
 _USUAL_RANK = 6
 _USUAL_RANK_WITH_B1 = 16
 
 
+@dataclass(frozen=True)
+class Survey:
+    """Memory and scan of a run, from its headers, before it begins."""
+
+    memory_gb: float
+    """The host's memory that it will take [GB]."""
+    scan_file: Path
+    """Its scan (see :class:`DescribedScan`), for the steps of the run."""
+
+
 def survey(
     runs: Iterable[MRFRun], settings: Settings
-) -> tuple[dict[str, float], dict[str, Mri2QmapError]]:
-    """Which runs can be reconstructed, by their headers and B1 maps.
+) -> tuple[dict[str, Survey], dict[str, Mri2QmapError]]:
+    """Which runs can be reconstructed, by their headers and field maps.
 
     Parameters
     ----------
@@ -39,42 +49,46 @@ def survey(
 
     Returns
     -------
-    The host's memory that a run will take [GB], and why a run cannot be done, both by its name.
+    What is known of a run that can be done, and why another cannot, both by its name. The scans are written
+    into the work directory.
     """
-    memory, problems = {}, {}
+    surveys, problems = {}, {}
     for run in runs:
         try:
-            with no_warnings():  # the reconstruction reads the same again
-                memory[run.name] = _memory_of(run, settings)
+            with no_warnings():  # of field maps, which the reconstruction reads again
+                surveys[run.name] = _survey(run, settings)
         except Mri2QmapError as error:
             problems[run.name] = error
-    return memory, problems
+    return surveys, problems
 
 
-def _memory_of(run: MRFRun, settings: Settings) -> float:
-    """The host's memory that a run will take [GB]."""
+def _survey(run: MRFRun, settings: Settings) -> Survey:
     if settings.plugin == "SLURM":
         # The plan is made on the node, which may be quite another machine than this one.
         with guard(run.path):
-            _read(run, settings)
-        return settings.memory_gb
-    plan = forecast_of(run, settings).ways[0]
-    return (plan.host or plan.device) / 1e9
+            scan = _read(run, settings)[0]
+        memory_gb = settings.memory_gb
+    else:
+        forecast = forecast_of(run, settings)
+        scan, plan = forecast.scan, forecast.ways[0]
+        memory_gb = (plan.host or plan.device) / 1e9
+    scan_file = settings.work_dir / "scans" / f"{run.name}.pickle"
+    save_scan(scan, scan_file)
+    return Survey(memory_gb, scan_file)
 
 
 def _read(
     run: MRFRun, settings: Settings
-) -> "tuple[PulseSequence, ScanExtent, NDArray[np.float32] | None, float]":
-    """Pulse sequence, size, transmit field and range of frequencies [Hz]; all faults are found here."""
+) -> "tuple[DescribedScan, ScanExtent, NDArray[np.float32] | None, float]":
+    """Scan, its size, transmit field and range of frequencies [Hz]; all faults are found here."""
     from mri2qmap_bids.dataset.fieldmap import fields_of_scan
-    from mri2qmap_bids.dataset.sidecar import read_scan
     from mri2qmap_bids.recon.acquisition.extent import extent_of_lines
     from mri2qmap_bids.recon.off_resonance import span_of
 
-    sequence, lines = read_scan(run.metadata, run.path)
+    scan = describe_scan(run.metadata, run.path)
     files = (None if field is None else field.path for field in (run.b1, run.b0))
-    fields = fields_of_scan(lines, settings.recon.matrix, *files)
-    return sequence, extent_of_lines(lines), fields.b1, span_of(fields.b0)
+    fields = fields_of_scan(scan.lines, settings.recon.matrix, *files)
+    return scan, extent_of_lines(scan.lines), fields.b1, span_of(fields.b0)
 
 
 @dataclass(frozen=True)
@@ -83,8 +97,8 @@ class Forecast:
 
     ways: list[Plan]
     """To reconstruct it, those that fit the machine, the best first."""
-    sequence: "PulseSequence"
-    """Its pulse sequence."""
+    scan: DescribedScan
+    """Its pulse sequence and image lines."""
     grid: "TissueGrid"
     """Tissues of its dictionary."""
     dictionary_file: Path
@@ -116,19 +130,19 @@ def _forecast(run: MRFRun, settings: Settings) -> Forecast:
     from mri2qmap_bids.recon.forecast import plan_for, plans_with, problem_size
     from mri2qmap_bids.recon.grid import tissue_grid
     from mri2qmap_bids.recon.physics.dictionary import dictionary_path, load_dictionary
-    from mri2qmap_bids.recon.planning.plan import MemoryLimits
+    from mri2qmap_bids.recon.planning.machine import MemoryLimits
 
     torch.set_num_threads(settings.omp_threads)
     options = settings.recon
-    sequence, extent, b1, span = _read(run, settings)
+    scan, extent, b1, span = _read(run, settings)
     limits = MemoryLimits(settings.memory_gb, settings.gpu_memory_gb, settings.low_memory)
     grid = tissue_grid(options, b1)
     cache_dir = settings.work_dir / "dictionaries"
-    cached = dictionary_path(sequence, grid, options.rank, options.energy, cache_dir)
+    cached = dictionary_path(scan.sequence, grid, options.rank, options.energy, cache_dir)
     if cached.exists():
         ways = plans_with(load_dictionary(cached), extent, options, limits, span)
-        return Forecast(ways, sequence, grid, cached)
+        return Forecast(ways, scan, grid, cached)
     usual = _USUAL_RANK if b1 is None else _USUAL_RANK_WITH_B1
     rank, n_atoms = options.rank or usual, len(grid.b1) * len(grid.t1) * len(grid.t2)
     size = problem_size(extent, options, rank, n_atoms, True, len(grid.b1), span)
-    return Forecast(plan_for(size, options, limits), sequence, grid, cached)
+    return Forecast(plan_for(size, options, limits), scan, grid, cached)

@@ -1,4 +1,4 @@
-"""Nipype's parallel execution, mended: it outlives a killed worker and remembers why nodes failed."""
+"""Nipype's parallel execution, which survives a killed worker and records why nodes failed."""
 
 import logging
 import multiprocessing
@@ -26,6 +26,8 @@ _KILLED = (
     "the worker process died, most often because memory ran out; lower --mem or --nprocs, or ask the "
     "scheduler or container for more memory"
 )
+# Imported once for all workers.
+_HEAVY = ("workflow.reconstruction", "workflow.output", "recon.reconstruct")
 _OWN = "mri2qmap_bids.errors."
 _WRAPPER = "NodeExecutionError"
 # A socket's path is at most 107 bytes long, of which multiprocessing adds 32.
@@ -47,7 +49,7 @@ class Failure:
 
 
 class Remembering:
-    """Mixed into one of Nipype's plugins: it remembers why nodes failed and which are done."""
+    """Mixed into one of Nipype's plugins: records why nodes failed and which are done."""
 
     failures: list[Failure]
     """Nodes that failed."""
@@ -89,7 +91,7 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
         self._foreign = set(multiprocessing.active_children())
         # The server imports the heavy modules once, and every worker inherits them.
         multiprocessing.get_context("forkserver").set_forkserver_preload(
-            ["mri2qmap_bids.workflow.interfaces", "mri2qmap_bids.recon.reconstruct"]
+            [f"mri2qmap_bids.{name}" for name in _HEAVY]
         )
         # Set afterwards: Nipype warns of slots for a GPU that it does not see, as on a CPU.
         gpu_slots = plugin_args.get("n_gpu_procs")
@@ -105,7 +107,7 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
         self._start_pool()
 
     def close(self) -> None:
-        """End the workers, at once: what they are at nobody waits for."""
+        """End the workers at once, whatever they are doing."""
         workers = set(multiprocessing.active_children()) - self._foreign
         self.pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
@@ -173,7 +175,7 @@ def _require_semaphores() -> None:
 
 
 def _start_server() -> None:
-    """Start the server that forks workers, deaf to Ctrl-C as all that it forks.
+    """Start the server that forks workers, which ignores Ctrl-C, as do all processes that it forks.
 
     A terminal sends Ctrl-C to every process of a call. The program alone answers it, and ends
     the workers.
@@ -188,7 +190,7 @@ def _start_server() -> None:
 
 
 class WorkerPool:
-    """Workers in a pool each: a pool is broken for good, with all its steps, once a worker died."""
+    """Workers, each in a pool of its own: once a worker died, its pool cannot be used again and all its steps fail."""
 
     def __init__(self, start: Callable[[], ProcessPoolExecutor]) -> None:
         self._start = start

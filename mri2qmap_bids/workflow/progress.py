@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from mri2qmap_bids.recon.planning.cost import duration
+from mri2qmap_bids.recon.planning.plan import duration
 from mri2qmap_bids.recon.planning.schedule import Schedule
 from mri2qmap_bids.workflow.periodic import repeated
 
@@ -72,14 +72,14 @@ class Progress:
                 self._say(self._level, "%s: %.1f s", name, seconds)
 
     def remind(self) -> None:
-        """Say what is being done, if nothing was said for long."""
+        """Log the current stage, if nothing was logged for long."""
         with self._lock:
             now = self._clock()
             if self._stage and now - self._last_line >= _SILENCE:
                 self._say(logging.INFO, "%s: %.0f s so far", self._stage, now - self._stage_start)
 
     def conclude(self) -> None:
-        """Say how long all took, and each stage, the longest first."""
+        """Log the time of the whole and of each stage, the longest first."""
         with self._lock:
             longest = sorted(self._totals.items(), key=lambda item: -item[1])
             stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest)
@@ -94,7 +94,7 @@ class Progress:
 
     @property
     def _level(self) -> int:
-        """Of lines on stages: of many slices only the whole ones are told to everybody."""
+        """Log level of lines on stages: debugging for the stages of one of several slices."""
         return logging.DEBUG if self._schedule.n_parts > 1 and self._part >= 0 else logging.INFO
 
     @property
@@ -121,15 +121,15 @@ class Progress:
         schedule, order = self._schedule, list(self._predictions)
         entered = [order.index(n) for n in (*self._spent, self._stage) if n in order]
         latest = max(entered, default=-1)
-        left = sum(self._predictions[name] for name in order[latest + 1 :])
+        seconds = sum(self._predictions[name] for name in order[latest + 1 :])
         if self._stage in order:
-            left += max(self._expected(self._stage) - (self._clock() - self._stage_start), 0.0)
-        left += (schedule.n_parts - 1 - max(self._part, 0)) * sum(schedule.each.values())
+            seconds += max(self._expected(self._stage) - (self._clock() - self._stage_start), 0.0)
+        seconds += (schedule.n_parts - 1 - max(self._part, 0)) * sum(schedule.each.values())
         over = [name for name in self._known() if order.index(name) < latest or not self._stage]
         measured, predicted = self._sums(over)
         belief = _BELIEF * schedule.seconds + 1e-9
         factor = (self._measured + measured + belief) / (self._predicted + predicted + belief)
-        return left * min(max(factor, _LEAST_FACTOR), _MOST_FACTOR)
+        return seconds * min(max(factor, _LEAST_FACTOR), _MOST_FACTOR)
 
     def _say(self, level: int, text: str, *values: object) -> None:
         self._last_line = self._clock()

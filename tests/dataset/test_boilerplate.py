@@ -7,8 +7,9 @@ from mri2qmap_bids.cli import main
 from mri2qmap_bids.dataset.boilerplate import planned_work, works_in, write_boilerplate
 from mri2qmap_bids.dataset.derivatives import MapDocument, write_maps
 from mri2qmap_bids.dataset.description import initialise_dataset
+from mri2qmap_bids.dataset.filters import Filters
 from mri2qmap_bids.dataset.provenance import describe_maps
-from mri2qmap_bids.dataset.query import FieldMap, Filters, find_runs
+from mri2qmap_bids.dataset.query import FieldMap, find_runs
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps

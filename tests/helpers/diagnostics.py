@@ -15,7 +15,7 @@ from mri2qmap_bids.recon.diagnostics.model import (
     Residual,
     Sampling,
 )
-from mri2qmap_bids.recon.planning.cost import Plan
+from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.report.run import Run
 
 SHAPE = (2, 10, 10)

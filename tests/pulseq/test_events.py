@@ -10,7 +10,7 @@ from helpers.pulseq_events import write_events
 
 from mri2qmap_bids.errors import PulseqError
 from mri2qmap_bids.pulseq.events import events_of_shot
-from mri2qmap_bids.pulseq.file import read_pulseq
+from mri2qmap_bids.pulseq.reader import read_pulseq
 from mri2qmap_bids.pulseq.shots import shots_of
 from mri2qmap_bids.pulseq.timeline import timeline_of
 from mri2qmap_bids.recon.physics.epg import simulate

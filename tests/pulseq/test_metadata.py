@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from mri2qmap_bids.errors import PulseqError
-from mri2qmap_bids.pulseq.file import read_pulseq
 from mri2qmap_bids.pulseq.metadata import metadata_of
+from mri2qmap_bids.pulseq.reader import read_pulseq
 from mri2qmap_bids.pulseq.shots import shots_of
 from mri2qmap_bids.pulseq.timeline import timeline_of
 from tests.helpers.pulseq import HARD, REFOCUSING, flat_train, write_pulseq

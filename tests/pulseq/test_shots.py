@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mri2qmap_bids.errors import PulseqError
-from mri2qmap_bids.pulseq.file import read_pulseq
+from mri2qmap_bids.pulseq.reader import read_pulseq
 from mri2qmap_bids.pulseq.shots import Shots, shots_of
 from mri2qmap_bids.pulseq.timeline import timeline_of
 from tests.helpers.pulseq import HARD, PREWINDER, READ, SECOND, flat_train, write_pulseq

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mri2qmap_bids.pulseq.file import RFWaveform, read_pulseq
+from mri2qmap_bids.pulseq.file import RFWaveform
+from mri2qmap_bids.pulseq.reader import read_pulseq
 from mri2qmap_bids.pulseq.timeline import rotation_of, timeline_of
 from tests.helpers.pulseq import (
     HARD,

@@ -10,7 +10,7 @@ from mri2qmap_bids.recon.acquisition.extent import ScanExtent
 from mri2qmap_bids.recon.forecast import plan_for, plans_with, problem_size
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
-from mri2qmap_bids.recon.planning.plan import MemoryLimits
+from mri2qmap_bids.recon.planning.machine import MemoryLimits
 
 FLAT = ScanExtent((5, 96, 96), (5e-3, 2e-3, 2e-3), (5e-3, 0.192, 0.192), False, 12, 100_000)
 SOLID = ScanExtent((48, 48, 48), (4e-3,) * 3, (0.192,) * 3, True, 4, 200_000)

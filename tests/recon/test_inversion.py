@@ -18,8 +18,9 @@ from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.physics.sequences.spin_echo import spin_echo
 from mri2qmap_bids.recon.reconstruct import reconstruct, reconstruct_and_diagnose
 from mri2qmap_bids.simulate.acquire import acquire
+from mri2qmap_bids.simulate.arms import SpiralDensity
 from mri2qmap_bids.simulate.coils import coil_maps
-from mri2qmap_bids.simulate.trajectory import Readout, SpiralDensity, make_trajectory
+from mri2qmap_bids.simulate.trajectory import Readout, make_trajectory
 
 N, FOV = 32, 0.2
 OPTIONS = ReconOptions(

@@ -3,7 +3,7 @@
 import pytest
 
 from mri2qmap_bids.errors import ArgumentError
-from mri2qmap_bids.recon.bounds import check
+from mri2qmap_bids.recon.bound import check
 from mri2qmap_bids.recon.options import _BOUNDS, ReconOptions
 
 

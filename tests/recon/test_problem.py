@@ -14,7 +14,7 @@ from mri2qmap_bids.recon.encoding.forward import adjoint, forward
 from mri2qmap_bids.recon.grid import tissue_grid
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
-from mri2qmap_bids.recon.planning.cost import Plan
+from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.recon.problem import (
     InverseProblem,
     complex_noise,

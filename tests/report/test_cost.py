@@ -8,7 +8,10 @@ import pytest
 
 from mri2qmap_bids.recon.methods.registry import method_named
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.cost import Machine, Plan, ProblemSize, Rates, stages
+from mri2qmap_bids.recon.planning.cost import stages
+from mri2qmap_bids.recon.planning.machine import Machine, Rates
+from mri2qmap_bids.recon.planning.plan import Plan
+from mri2qmap_bids.recon.planning.size import ProblemSize
 from mri2qmap_bids.report.cost import predicted_times, stage_times
 
 SIZE = ProblemSize((48, 48), 3, 6, 8, 8, 100_000, 9000)

@@ -13,19 +13,15 @@ from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.acquisition.layout import ReadLayout
 from mri2qmap_bids.recon.acquisition.raw import read_raw
 from mri2qmap_bids.recon.physics.slice_profile import RFPulse, slice_profile
+from mri2qmap_bids.simulate.arm_order import ARM_ORDERS
+from mri2qmap_bids.simulate.arms import SpiralDensity
 from mri2qmap_bids.simulate.command import scan_options
 from mri2qmap_bids.simulate.phantom import POINT_SPREAD
 from mri2qmap_bids.simulate.rawfile import RawFileOptions
 from mri2qmap_bids.simulate.scan import simulate_scan
 from mri2qmap_bids.simulate.sequences import from_sidecar, make_sequence
 from mri2qmap_bids.simulate.sidecar import make_sidecar
-from mri2qmap_bids.simulate.trajectory import (
-    ARM_ORDERS,
-    TRAJECTORY_KINDS,
-    Readout,
-    SpiralDensity,
-    make_trajectory,
-)
+from mri2qmap_bids.simulate.trajectory import TRAJECTORY_KINDS, Readout, make_trajectory
 
 FLAT = ["--matrix", "24", "--slices", "3", "--slice-gap", "1", "--frames", "12", "--coils", "2"]
 SOLID = ["--dimension", "3D", "--matrix", "12", "--frames", "9", "--coils", "2", "--acq", "3d"]

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from mri2qmap_bids.dataset.query import Filters, Index, find_runs
+from mri2qmap_bids.dataset.filters import Filters
+from mri2qmap_bids.dataset.index import Index
+from mri2qmap_bids.dataset.query import find_runs
 from mri2qmap_bids.recon.acquisition import table
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.settings import Settings
@@ -30,9 +32,7 @@ def test_other_weights_under_the_same_name_are_seen(tmp_path):
     assert hash_of_reconstruction(tmp_path, weights) != first
 
 
-def test_headers_are_read_once_for_the_plan_and_once_for_the_steps(
-    small_dataset, tmp_path, monkeypatch
-):
+def test_the_headers_of_a_run_are_read_once(small_dataset, tmp_path, monkeypatch):
     documents, groups = [], []
     parse_headers, heads = table.parse_headers, table._heads
     monkeypatch.setattr(
@@ -46,8 +46,8 @@ def test_headers_are_read_once_for_the_plan_and_once_for_the_steps(
         recon=ReconOptions(method="subspace", device="cpu"),
     )
     (run, *_) = find_runs(small_dataset, Filters(participants=("01",)), Index()).runs
-    memory, problems = survey([run], settings)
-    assert documents == groups == [run.path] and not problems
-    init_dataset_wf([run], settings, memory).run()
-    assert documents == groups == [run.path] * 2
+    surveys, problems = survey([run], settings)
+    assert not problems
+    init_dataset_wf([run], settings, surveys).run()
+    assert documents == groups == [run.path]
     assert list((tmp_path / "out").rglob("*_T1map.nii.gz"))

@@ -41,17 +41,18 @@ def test_runs_that_cannot_be_done_stop_no_other(scanned, tmp_path):
         MRFRun(broken, {"sub": "02"}, scanned.metadata),
         replace(scanned, entities={"sub": "03"}, metadata={**scanned.metadata, "EchoTime": 2.0}),
     ]
-    memory, problems = survey(runs, settings_in(tmp_path))
-    assert set(memory) == {"sub-01"} and 0 < memory["sub-01"] < 4
+    surveys, problems = survey(runs, settings_in(tmp_path))
+    assert set(surveys) == {"sub-01"} and 0 < surveys["sub-01"].memory_gb < 4
     assert "sub-02_MRF.h5" in str(problems["sub-02"])
     assert "EchoTime" in str(problems["sub-03"]) and "ms" in str(problems["sub-03"])
-    assert not (tmp_path / "work").exists()
+    files = [path for path in (tmp_path / "work").rglob("*") if path.is_file()]
+    assert files == [surveys["sub-01"].scan_file]
 
 
 def test_the_memory_is_that_of_the_first_plan(scanned, tmp_path):
     settings = settings_in(tmp_path)
     plan = forecast_of(scanned, settings).ways[0]
-    assert survey([scanned], settings)[0]["sub-01"] == (plan.host or plan.device) / 1e9
+    assert survey([scanned], settings)[0]["sub-01"].memory_gb == (plan.host or plan.device) / 1e9
 
 
 def test_a_limit_below_every_plan_is_an_error(scanned, tmp_path):

@@ -16,8 +16,8 @@ from nipype.pipeline.engine.utils import load_resultfile as load_result
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.workflow.graph import Outcome, execute, init_mri2qmap_wf
-from mri2qmap_bids.workflow.interfaces import Reconstruct
 from mri2qmap_bids.workflow.plugins import reason_in
+from mri2qmap_bids.workflow.reconstruction import Reconstruct
 
 
 def note(file, name, seconds=0.0, before=None):

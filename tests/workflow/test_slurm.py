@@ -5,7 +5,9 @@ import pytest
 from mri2qmap_bids.cli import main
 from mri2qmap_bids.cli.parser import parse
 from mri2qmap_bids.cli.settings import to_settings
-from mri2qmap_bids.dataset.query import Filters, Index, find_runs
+from mri2qmap_bids.dataset.filters import Filters
+from mri2qmap_bids.dataset.index import Index
+from mri2qmap_bids.dataset.query import find_runs
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.workflow.planning import survey
@@ -53,7 +55,8 @@ def test_steps_ask_for_what_they_need_and_a_killed_one_is_told_of(
 def test_a_reconstruction_asks_for_the_memory_of_the_command_line(small_dataset, tmp_path):
     settings = Settings(small_dataset, tmp_path, tmp_path, plugin="SLURM", memory_gb=500)
     runs = find_runs(small_dataset, Filters(participants=("02",)), Index()).runs
-    assert survey(runs, settings) == ({"sub-02_ses-1_acq-3d": 500}, {})
+    surveys, problems = survey(runs, settings)
+    assert surveys["sub-02_ses-1_acq-3d"].memory_gb == 500 and not problems
 
 
 def test_without_slurm_one_line_says_so(small_dataset, tmp_path, plugin_file, monkeypatch, capfd):

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import ArgumentError
-from mri2qmap_bids.recon.bounds import MATRIX, PARTITIONS, POSITION, SLAB, VOXEL_SIZE, check, whole
+from mri2qmap_bids.recon.arguments import whole
+from mri2qmap_bids.recon.bound import check
+from mri2qmap_bids.recon.bounds import MATRIX, PARTITIONS, POSITION, SLAB, VOXEL_SIZE
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mri2qmap_bids.recon.acquisition.counters import FrameCounter
 from mri2qmap_bids.recon.acquisition.trajectory import TrajectoryUnits
-from mri2qmap_bids.recon.bounds import member, whole
+from mri2qmap_bids.recon.arguments import member, whole
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
+from mri2qmap_bids.recon.bound import Bound, Spelling, fault, limits
 from mri2qmap_bids.recon.bounds import (
     FIELD_OF_VIEW,
     MATRIX,
@@ -17,10 +18,6 @@ from mri2qmap_bids.recon.bounds import (
     SLAB,
     SLICE_SPACING,
     VOXEL_SIZE,
-    Bound,
-    Spelling,
-    fault,
-    limits,
 )
 
 logger = logging.getLogger(__name__)

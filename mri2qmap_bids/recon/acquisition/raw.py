@@ -13,21 +13,23 @@ from numpy.typing import NDArray
 from mri2qmap_bids.errors import ArgumentError, RawDataError
 from mri2qmap_bids.recon.acquisition.arguments import check_samples, check_slices, tensor_of
 from mri2qmap_bids.recon.acquisition.dimension import kz_varies
-from mri2qmap_bids.recon.acquisition.flags import Role, has_flag, roles_of
+from mri2qmap_bids.recon.acquisition.flags import has_flag
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.layout import ReadLayout
 from mri2qmap_bids.recon.acquisition.lines import ImageLines, image_lines
 from mri2qmap_bids.recon.acquisition.noise import noise_scale
 from mri2qmap_bids.recon.acquisition.placement import place
-from mri2qmap_bids.recon.acquisition.table import open_file, read_heads, read_table
+from mri2qmap_bids.recon.acquisition.table import open_file, read_table
 from mri2qmap_bids.recon.acquisition.timing import delayed, sample_times
 from mri2qmap_bids.recon.acquisition.trajectory import (
     check_energy,
     cycles_per_metre,
     flip_is_needed,
 )
+from mri2qmap_bids.recon.arguments import whole
 from mri2qmap_bids.recon.arrays import FrameIndex, KSpace, Trajectory
-from mri2qmap_bids.recon.bounds import FIELD_OF_VIEW, PARTITIONS, SLAB, check, whole
+from mri2qmap_bids.recon.bound import check
+from mri2qmap_bids.recon.bounds import FIELD_OF_VIEW, PARTITIONS, SLAB
 
 if TYPE_CHECKING:
     from mri2qmap_bids.recon.acquisition.arrays import Array
@@ -264,32 +266,28 @@ def _read_noise(file: h5py.File, lines: ImageLines) -> torch.Tensor | None:
     Noise lines of other coils than the image's are left out.
     """
     table, n_coils = lines.table, int(lines.heads["active_channels"][0])
-    data = file[table.noise_group]["data"]
-    heads, roles = table.heads, table.roles
+    data, heads = file[table.noise_group]["data"], table.noise_heads
     if table.noise_group != table.group:
-        heads = read_heads(data)
-        roles = roles_of(heads)[0]
         logger.info(
             "%s: noise scan of group %s, image lines of group %s",
             table.path.name,
             table.noise_group,
             table.group,
         )
-    noise = np.flatnonzero(roles == Role.NOISE)
-    matches = noise[(heads["active_channels"] == n_coils)[noise]]
-    if len(matches) < len(noise):
+    matches = heads["active_channels"] == n_coils
+    if not matches.all():
         logger.warning(
             "%s: %d of %d noise lines left out: they have %s channels, the image %d",
             table.path.name,
-            len(noise) - len(matches),
-            len(noise),
-            sorted(set(heads["active_channels"][noise].tolist()) - {n_coils}),
+            int((~matches).sum()),
+            len(heads),
+            sorted(set(heads["active_channels"].tolist()) - {n_coils}),
             n_coils,
         )
     if not heads["number_of_samples"][matches].any():
         return None
     parts = []
-    for number in matches.tolist():
+    for number in table.noise_numbers[matches].tolist():
         parts.append(samples_of(table.path, number, data[number]))
         _check_finite(table.path, number, "noise", parts[-1])
     dwell_image = float(lines.heads["sample_time_us"][0])

@@ -18,7 +18,7 @@ from mri2qmap_bids.recon.acquisition.note import Note
 
 _FIELDS = {"head", "traj", "data"}
 _BLOCK = 128  # acquisitions read together
-# Lines of each encoding whose trajectory tells whether kz encodes: chosen at random, since lines at
+# Lines of each encoding whose trajectory shows whether kz encodes: chosen at random, since lines at
 # equal distances may all lie in one partition.
 _N_PROBES = 64
 # Bytes that one stored byte can hold, at most (deflate).
@@ -43,6 +43,10 @@ class AcquisitionTable:
     """Trajectories of some image lines of each encoding, each of shape (sample, dim)."""
     noise_group: str
     """HDF5 group of the noise scan; that of the scan if none has one."""
+    noise_numbers: NDArray[np.int64]
+    """Places of the noise lines in that group, shape (noise line,)."""
+    noise_heads: NDArray[Any]
+    """Their headers, shape (noise line,)."""
     notes: tuple[Note, ...] = ()
     """Messages for the log."""
 
@@ -72,6 +76,8 @@ def read_table(path: Path) -> AcquisitionTable:
         heads, notes = tables[group], roles[group][1]
         lines = roles[group][0] == Role.IMAGE
         noise = [name for name in groups if (roles[name][0] == Role.NOISE).any()]
+        noise_group = _noise_group(group, noise)
+        noise_numbers = np.flatnonzero(roles[noise_group][0] == Role.NOISE)
         return AcquisitionTable(
             path=path,
             group=group,
@@ -84,7 +90,9 @@ def read_table(path: Path) -> AcquisitionTable:
                 )
                 for number in np.unique(heads["encoding_space_ref"][lines]).tolist()
             },
-            noise_group=_noise_group(group, noise),
+            noise_group=noise_group,
+            noise_numbers=noise_numbers,
+            noise_heads=tables[noise_group][noise_numbers],
             notes=notes,
         )
 
@@ -178,7 +186,7 @@ def _heads(path: Path, file: h5py.File, name: str) -> NDArray[Any]:
             f"{path}: {where} must hold the {node.size} acquisitions that it claims, got "
             f"{node.id.get_storage_size()} bytes"
         )
-    heads = read_heads(node)
+    heads = _read_heads(node)
     samples = heads["number_of_samples"].astype(np.float64)
     values = samples * (2.0 * heads["active_channels"] + heads["trajectory_dimensions"])
     if values.sum() * 4 > size:
@@ -191,16 +199,11 @@ def _heads(path: Path, file: h5py.File, name: str) -> NDArray[Any]:
     return heads
 
 
-def read_heads(data: h5py.Dataset) -> NDArray[Any]:
-    """Headers of all acquisitions of a list.
+def _read_heads(data: h5py.Dataset) -> NDArray[Any]:
+    """Headers of all acquisitions of a list, as ISMRMRD has it.
 
     Whole acquisitions are read, a block at a time: where h5py (3.16) is asked for some fields, it reads the samples as
-    well and never frees them, so that every look at the headers would hold the size of the file for good.
-
-    Parameters
-    ----------
-    data
-        The list, as ISMRMRD has it.
+    well and never frees them, so that reading the headers would keep as much memory as the file is large.
     """
     starts = range(0, len(data), _BLOCK)
     blocks = [data[start : start + _BLOCK]["head"] for start in starts]

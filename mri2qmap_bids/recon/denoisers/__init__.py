@@ -1,1 +1,1 @@
-"""Networks that denoise weighted images, their weights, and how images are shown to them."""
+"""Networks that denoise weighted images, their weights, and the orientations in which images are denoised."""

@@ -47,7 +47,7 @@ class UNetShape:
 
     @property
     def separate(self) -> bool:
-        """Whether every contrast is denoised by itself."""
+        """Whether every contrast is denoised separately."""
         return self.contrasts == ANY_CONTRAST
 
     def operations(self, shape: tuple[int, ...]) -> float:

@@ -31,7 +31,7 @@ from mri2qmap_bids.recon.grid import centre
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map, match, signal_of
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
-from mri2qmap_bids.recon.planning.cost import Plan
+from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.recon.record import Record
 
 _N_FINGERPRINTS = 400

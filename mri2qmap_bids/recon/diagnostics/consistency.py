@@ -1,4 +1,4 @@
-"""What the residual of the samples tells of motion and of errors of the trajectory."""
+"""Motion and errors of the trajectory, estimated from the residual of the samples."""
 
 import logging
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def consistency_of(encoding: Encoding, image: SubspaceImage, samples: torch.Tens
 
 
 def warn_of_inconsistency(consistency: Consistency) -> None:
-    """Say that the object moved or that the samples lag the trajectory, if they do."""
+    """Warn if the object moved or the samples lag the trajectory."""
     if consistency.moved >= _MOVED:
         logger.warning(
             "The samples look as if the object had moved by about %.1f voxels during the scan",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mri2qmap_bids.recon.physics.event_sequence import EventSequence
 from mri2qmap_bids.recon.physics.events import event_from_record, event_record
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
-from mri2qmap_bids.recon.planning.cost import Plan, Stage
+from mri2qmap_bids.recon.planning.plan import Plan, Stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +110,9 @@ class Figures:
     condition: float | None
     """Condition number of the regularised encoding; None: the method solves no linear problem."""
     displacement: float | None = None
-    """Motion between blocks of frames that the residual tells of [voxel]; None: as above."""
+    """Motion between blocks of frames, estimated from the residual [voxel]; None: as above."""
     delay: float | None = None
-    """Delay of the samples against the trajectory that the residual tells of [sample]; None: as above."""
+    """Delay of the samples against the trajectory, estimated from the residual [sample]; None: as above."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,6 @@ from mri2qmap_bids.recon.encoding.forward import Encoding
 from mri2qmap_bids.recon.encoding.frequency_matrices import (
     frequency_pairs,
     full_matrices,
-    multiply,
     rank_of,
 )
 from mri2qmap_bids.recon.encoding.nufft import Nufft
@@ -104,14 +103,6 @@ def circulant_of(
         spectrum = torch.fft.fftn(total)
         upper[pair] = spectrum.real if real else spectrum
     return Circulant(upper)
-
-
-def apply_circulant(circulant: Circulant, image: SubspaceImage) -> SubspaceImage:
-    """The circulant operator applied to an image, shape (rank, *space)."""
-    axes = tuple(range(2, image.ndim + 1))
-    spectrum = multiply(circulant.upper, torch.fft.fftn(image[None], dim=axes))
-    applied: torch.Tensor = torch.fft.ifftn(spectrum, dim=axes)[0]
-    return applied
 
 
 def filtered(image: SubspaceImage, response: torch.Tensor) -> SubspaceImage:

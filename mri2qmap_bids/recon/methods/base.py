@@ -13,7 +13,7 @@ from mri2qmap_bids.recon.methods.least_squares import PenalisedImage
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match
-from mri2qmap_bids.recon.planning.cost import Work
+from mri2qmap_bids.recon.planning.work import Work
 from mri2qmap_bids.recon.problem import InverseProblem
 from mri2qmap_bids.recon.record import Record
 

@@ -12,7 +12,7 @@ from mri2qmap_bids.recon.encoding.variance import residual_variance
 from mri2qmap_bids.recon.methods.base import Matcher, Method, MethodText, Solution, matched
 from mri2qmap_bids.recon.methods.sentences import ENCODED
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.cost import StageWork, Work
+from mri2qmap_bids.recon.planning.work import StageWork, Work
 from mri2qmap_bids.recon.problem import InverseProblem, deviation_of, noise_like
 from mri2qmap_bids.recon.record import Record
 

@@ -10,7 +10,7 @@ from mri2qmap_bids.recon.encoding.circulant import filtered, inverse
 from mri2qmap_bids.recon.encoding.density import density_compensation
 from mri2qmap_bids.recon.encoding.forward import adjoint
 from mri2qmap_bids.recon.encoding.variance import residual_variance, sample_weights
-from mri2qmap_bids.recon.planning.cost import StageWork
+from mri2qmap_bids.recon.planning.work import StageWork
 from mri2qmap_bids.recon.priors.smoothness import energies, power_law, smoothness_penalty
 from mri2qmap_bids.recon.problem import (
     InverseProblem,

@@ -11,7 +11,8 @@ from mri2qmap_bids.recon.methods.regularised import (
     Splitting,
     regularised_method,
 )
-from mri2qmap_bids.recon.planning.cost import ProblemSize, SplitCost
+from mri2qmap_bids.recon.planning.size import ProblemSize
+from mri2qmap_bids.recon.planning.work import SplitCost
 from mri2qmap_bids.recon.priors.low_rank import LocallyLowRank
 from mri2qmap_bids.recon.solvers.alternating_directions import SplitTerm
 

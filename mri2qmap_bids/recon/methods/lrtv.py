@@ -9,7 +9,8 @@ from mri2qmap_bids.recon.methods.regularised import (
     Splitting,
     regularised_method,
 )
-from mri2qmap_bids.recon.planning.cost import ProblemSize, SplitCost
+from mri2qmap_bids.recon.planning.size import ProblemSize
+from mri2qmap_bids.recon.planning.work import SplitCost
 from mri2qmap_bids.recon.priors.total_variation import (
     TotalVariation,
     differences_spectrum,

@@ -34,7 +34,7 @@ from mri2qmap_bids.recon.methods.sentences import (
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map, signal_of
-from mri2qmap_bids.recon.planning.cost import StageWork, Work
+from mri2qmap_bids.recon.planning.work import StageWork, Work
 from mri2qmap_bids.recon.priors.residual_correction import corrected_by_residual
 from mri2qmap_bids.recon.priors.synthetic_contrasts import Prior, PriorOptions
 from mri2qmap_bids.recon.problem import InverseProblem, noise_like
@@ -130,36 +130,36 @@ def solve_with(
     )
     # The same error is assumed in every component, that of the noisiest: components that the
     # smoothness term damps strongly have the least noise, but not the least bias.
-    believed = torch.full_like(start.deviation, float(start.deviation.max()))
+    assumed_error = torch.full_like(start.deviation, float(start.deviation.max()))
     with record.stage("plug and play"):
-        looped = plug_and_play(
+        iterate = plug_and_play(
             problem.normal,
             problem.projection,
             prior,
             start.image,
-            settings.start_noise * believed,
+            settings.start_noise * assumed_error,
             start.noise / 2**0.5,
             Schedule(n_iterations, settings.decay, settings.remaining, settings.data_steps),
             problem.preconditioner,
             record.watch("mri2qmap"),
         )
     with record.stage("final maps"):
-        first = prior.maps(looped.image, looped.deviation)
+        first = prior.maps(iterate.image, iterate.deviation)
     with record.stage("residual"):
-        explained = image_with_residual(start, first, dictionary, settings)
+        data_image = image_with_residual(start, first, dictionary, settings)
         noise = residual_noise(start, settings, options.random_seed)
-        maps = corrected_by_residual(first, explained, noise, dictionary, believed)
+        maps = corrected_by_residual(first, data_image, noise, dictionary, assumed_error)
     maps, first = (
         each_map(part, lambda values: centre(values, matcher.target)) for part in (maps, first)
     )
     return Solution(
         maps,
         start.deviation,
-        looped.image,
+        iterate.image,
         start,
         start.image,
-        looped.correction,
-        looped.converged,
+        iterate.correction,
+        iterate.converged,
         prior_error(maps, first, settings),
     )
 

@@ -24,7 +24,7 @@ from mri2qmap_bids.recon.methods.sentences import (
     weights_text,
 )
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.cost import StageWork, Work
+from mri2qmap_bids.recon.planning.work import StageWork, Work
 from mri2qmap_bids.recon.priors.components import ComponentPrior
 from mri2qmap_bids.recon.problem import InverseProblem
 from mri2qmap_bids.recon.record import Record
@@ -64,7 +64,7 @@ def solve(
     start = least_squares(problem, settings.start, options.random_seed, record)
     problem = start.problem
     with record.stage("plug and play"):
-        looped = plug_and_play(
+        iterate = plug_and_play(
             problem.normal,
             problem.projection,
             ComponentPrior(denoiser, PNP.weight(options)),
@@ -81,15 +81,15 @@ def solve(
             record.watch("pnp"),
         )
     with record.stage("matching"):
-        maps = matched(looped.image, matcher)
+        maps = matched(iterate.image, matcher)
     return Solution(
         maps,
         start.deviation,
-        looped.image,
+        iterate.image,
         start,
         start.image,
-        looped.correction,
-        looped.converged,
+        iterate.correction,
+        iterate.converged,
     )
 
 

@@ -25,7 +25,8 @@ from mri2qmap_bids.recon.methods.sentences import (
 )
 from mri2qmap_bids.recon.methods.subspace import solution_of
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.cost import ProblemSize, SplitCost, StageWork, Work
+from mri2qmap_bids.recon.planning.size import ProblemSize
+from mri2qmap_bids.recon.planning.work import SplitCost, StageWork, Work
 from mri2qmap_bids.recon.problem import InverseProblem
 from mri2qmap_bids.recon.record import Record
 from mri2qmap_bids.recon.solvers.alternating_directions import SplitTerm, alternating_directions

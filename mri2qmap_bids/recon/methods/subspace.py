@@ -21,7 +21,7 @@ from mri2qmap_bids.recon.methods.least_squares import (
 )
 from mri2qmap_bids.recon.methods.sentences import ENCODED, error_text, least_squares_text
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.cost import StageWork, Work
+from mri2qmap_bids.recon.planning.work import StageWork, Work
 from mri2qmap_bids.recon.problem import InverseProblem
 from mri2qmap_bids.recon.record import Record
 

@@ -1,1 +1,1 @@
-"""What tissue would give, and back: signal model, dictionary, matching, maps."""
+"""From tissue to signal and back: signal model, dictionary, matching, maps."""

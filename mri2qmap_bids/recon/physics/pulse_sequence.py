@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import ArgumentError
+from mri2qmap_bids.recon.bound import Spelling, fault
 from mri2qmap_bids.recon.bounds import (
     ECHO_TIME,
     FLIP_ANGLE,
@@ -20,8 +21,6 @@ from mri2qmap_bids.recon.bounds import (
     SLICE_PROFILE,
     SLICE_PROFILE_PEAK,
     TYPICAL_REPETITION_TIME,
-    Spelling,
-    fault,
 )
 from mri2qmap_bids.recon.physics.sequences.modules import Train
 

@@ -1,19 +1,18 @@
 """Cost model: memory and time of a reconstruction."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from mri2qmap_bids.recon.denoisers.base import (
-    DenoiserShape,
     dimensions,
     is_separate,
     working_memory,
 )
-from mri2qmap_bids.recon.denoisers.unet import UNetShape
-from mri2qmap_bids.recon.encoding.toeplitz import Storage, fast_grid
 from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS
+from mri2qmap_bids.recon.planning.machine import Machine
+from mri2qmap_bids.recon.planning.plan import Plan, Stage
+from mri2qmap_bids.recon.planning.size import ProblemSize
+from mri2qmap_bids.recon.planning.work import SplitCost, Work
 from mri2qmap_bids.recon.priors.residual_correction import FIELDS, n_neighbours
 
 _COMPLEX, _REAL = 8.0, 4.0  # bytes
@@ -38,208 +37,6 @@ _OPERATION, _OPERATIONS = 5e-5, 8
 _RESIDUAL_MAPS = 12  # maps held during the residual correction
 _VIEWS = {2: 8, 3: 3}  # orientations in which a slice, or a volume, is denoised
 _DISK = 1e9  # bytes per second
-
-
-@dataclass(frozen=True)
-class ProblemSize:
-    """The quantities that cost depends on; slices are processed one after the other."""
-
-    shape: tuple[int, ...]
-    """Voxels of one slice or volume, along (z,) y, x, encoded field of view."""
-    n_slices: int
-    """Slices; 1 for a volume."""
-    rank: int
-    """Dimension of the subspace."""
-    n_receive: int
-    """Coils in the file."""
-    n_coils: int
-    """Coils after compression."""
-    n_samples: int
-    """Samples of one coil in one slice or volume."""
-    n_atoms: int
-    """Atoms of the dictionary."""
-    denoiser: DenoiserShape = UNetShape()
-    """The denoiser, of the methods that have one."""
-    real_basis: bool = True
-    """Whether the temporal basis is real."""
-    n_fields: int = 1
-    """Transmit fields of the dictionary; a voxel is compared with the atoms of one."""
-    n_segments: int = 1
-    """Time segments of the encoding; 1 without correction of off-resonance."""
-    n_normal_segments: int = 1
-    """Time segments of A^H A by convolutions."""
-
-    @property
-    def n_voxels(self) -> int:
-        """Of one slice or volume."""
-        return math.prod(self.shape)
-
-    @property
-    def n_frequencies(self) -> int:
-        """Of each interleaved grid of the Toeplitz kernels."""
-        return math.prod(fast_grid(self.shape))
-
-    @property
-    def n_pairs(self) -> int:
-        """Toeplitz kernels."""
-        return self.rank * (self.rank + 1) // 2
-
-    @property
-    def image(self) -> float:
-        """Bytes of one subspace image."""
-        return self.rank * self.n_voxels * _COMPLEX
-
-    @property
-    def component(self) -> float:
-        """Bytes of one of its components."""
-        return self.n_voxels * _COMPLEX
-
-
-@dataclass(frozen=True)
-class SplitCost:
-    """Cost of the split variables of ADMM."""
-
-    resident: float
-    """Bytes held between steps."""
-    scratch: float
-    """Bytes while the proximal map is computed."""
-    moved: float
-    """Bytes read and written in every step."""
-
-
-@dataclass(frozen=True)
-class StageWork:
-    """Upper bound of the work of one recorded stage of a method; summed over all it is that of :class:`Work`."""
-
-    name: str
-    """As of :meth:`mri2qmap_bids.recon.record.Record.stage`."""
-    n_normal: int = 0
-    """Applications of A^H A."""
-    n_denoise: int = 0
-    """Applications of a denoising prior."""
-    n_match: int = 0
-    """Number of times that every voxel is matched."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """Upper bound of the work of a method; with the problem's size it determines the cost."""
-
-    n_normal: int = 0
-    """Applications of A^H A; 0: no linear problem is solved."""
-    n_prox: int = 0
-    """ADMM steps."""
-    split: Callable[[ProblemSize], SplitCost] | None = None
-    """Cost of their split variables."""
-    n_denoise: int = 0
-    """Applications of a denoising prior."""
-    n_images: Callable[[ProblemSize], int] | None = None
-    """Images denoised one by one in each application; None: all contrasts together."""
-    n_match: int = 1
-    """Number of times that every voxel is matched."""
-    corrects_residual: bool = False
-    """Whether the method ends with a residual correction."""
-    stages: tuple[StageWork, ...] = ()
-    """Its parts in the order in which they begin; empty: not known."""
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Operations of a device per second."""
-
-    fft: float
-    """Points times log2 points of a complex Fourier transform."""
-    stream: float
-    """Bytes read or written."""
-    product: float
-    """Multiplications and additions of a real matrix product or convolution."""
-    spread: float
-    """Samples spread onto a grid, or interpolated from it."""
-    link: float = 1.2e10
-    """Bytes transferred between host and device."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Memory and speed of the machine."""
-
-    is_gpu: bool
-    """Whether the device is a GPU, with memory of its own."""
-    host_memory: float
-    """Bytes that may be used."""
-    device_memory: float
-    """Bytes that may be used; the host's on a CPU."""
-    rates: Rates
-    """Speed of the device."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One part of a reconstruction."""
-
-    name: str
-    """Name of the stage."""
-    host: float
-    """Peak of the host's memory [byte]; 0 if the device is the CPU."""
-    device: float
-    """Peak of the device's memory [byte]."""
-    seconds: float
-    """Time for all slices."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to reconstruct: storage and batch sizes."""
-
-    normal: Literal["toeplitz", "transforms"] = "toeplitz"
-    """A^H A by convolutions, or by non-uniform Fourier transforms in every application."""
-    storage: Storage = "single"
-    """Storage of Toeplitz kernels."""
-    by_blocks: bool = False
-    """Whether they are computed in blocks."""
-    coils_at_once: int = 1
-    """Coils in one application of A^H A."""
-    voxels_at_once: int = 4096
-    """Voxels matched together."""
-    slices_at_once: int = 8
-    """Slices denoised together."""
-    stages: tuple[Stage, ...] = ()
-    """Cost of each part."""
-
-    @property
-    def host(self) -> float:
-        """Peak of the host's memory [byte]."""
-        return max((stage.host for stage in self.stages), default=0.0)
-
-    @property
-    def device(self) -> float:
-        """Peak of the device's memory [byte]."""
-        return max((stage.device for stage in self.stages), default=0.0)
-
-    @property
-    def seconds(self) -> float:
-        """Time of all stages."""
-        return sum((stage.seconds for stage in self.stages), start=0.0)
-
-    def __str__(self) -> str:
-        kernels = {
-            "single": "Toeplitz kernels in memory",
-            "half": "Toeplitz kernels in half precision",
-            "host": "Toeplitz kernels streamed from the host",
-        }
-        how = (
-            kernels[self.storage] if self.normal == "toeplitz" else "non-uniform Fourier transforms"
-        )
-        blocks = ", set up in blocks" if self.by_blocks and self.normal == "toeplitz" else ""
-        host = f"{self.host / 1e9:.1f} GB" if self.host else ""
-        device = f"{self.device / 1e9:.1f} GB" + (" on the GPU" if self.host else "")
-        together = [f"{self.coils_at_once} coil(s)", f"{self.voxels_at_once} voxels"]
-        if self.slices_at_once > 1 and any(stage.name == "denoise" for stage in self.stages):
-            together.append(f"{self.slices_at_once} slices")
-        return (
-            f"{how}{blocks}; {', '.join(together)} at once; about "
-            f"{', '.join(filter(None, (device, host)))} and {duration(self.seconds)}"
-        )
 
 
 def stages(size: ProblemSize, work: Work, machine: Machine, plan: Plan) -> tuple[Stage, ...]:
@@ -488,14 +285,3 @@ class _Account:
         seconds += times * size.n_voxels * scored * 3 * _REAL / rates.stream
         memory = self.state if self.work.n_denoise else self.fixed + self.resident + 2 * self.image
         return self.stage("match", memory + batch + 8 * size.n_voxels * _REAL, seconds)
-
-
-def duration(seconds: float) -> str:
-    """A time in words.
-
-    >>> duration(7.4), duration(300.0), duration(9000.0)
-    ('7 s', '5 min', '2.5 h')
-    """
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -7,9 +7,10 @@ import torch
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid
 from mri2qmap_bids.recon.physics.epg import simulate
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
-from mri2qmap_bids.recon.planning.cost import HOST_BASE, Stage
+from mri2qmap_bids.recon.planning.cost import HOST_BASE
+from mri2qmap_bids.recon.planning.plan import Stage
 
-# Tissues of the two trials: what does not depend on their number is told from what does.
+# Tissues of the two trials: what does not depend on their number is distinguished from what does.
 _FEW, _SOME = 16, 144
 _REAL = 4.0  # bytes
 _COPIES = 3  # of the fingerprints while they are compressed

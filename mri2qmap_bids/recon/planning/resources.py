@@ -118,6 +118,6 @@ def _words(path: Path) -> list[str]:
 
 
 def _numbers(variables: Mapping[str, str], name: str) -> list[int]:
-    """A variable as a number; empty if it is not set, is none, or is 0, which is all there is."""
+    """An environment variable as a number; empty if it is not set, is no number, or is 0, which stands for no limit."""
     value = variables.get(name, "")
     return [int(value)] if value.isdigit() and int(value) > 0 else []

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mri2qmap_bids.recon.planning.cost import Plan, Work
+from mri2qmap_bids.recon.planning.plan import Plan
+from mri2qmap_bids.recon.planning.work import Work
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""How an inverse problem is solved: solvers that are handed their operator."""
+"""Iterative solvers of the inverse problem; the operator is an argument."""

@@ -137,7 +137,7 @@ def alternating_directions(
         n_steps += 1
         length = float(step * squared_length(correction).sqrt())
         length /= max(float(squared_length(image).sqrt()), 1e-30)
-        logger.debug("Step %d: %.3e of the image", n_steps, length)
+        logger.debug("Step %d: step length %.3e relative to the image", n_steps, length)
         if watch is not None:
             watch({"step": length})
         converged = max(apart_square, change_square) <= tolerance**2 * whole

@@ -95,8 +95,8 @@ def plug_and_play(
         Returns, for a weight mu, an approximate inverse of A^H A + mu; None: the identity.
     watch
         Called in every iteration with the ``residual`` of the data-consistency step (distance to its
-        minimiser relative to the image), the relative ``change`` of z, the ``distance`` ||x - z|| / ||x||,
-        and the noise ``level``, the root mean square of s.
+        minimiser relative to the image), the ``distance`` ||x - z|| / ||x||, the noise ``level``, the root
+        mean square of s, and, from the second iteration on, the relative ``change`` of z.
 
     References
     ----------
@@ -106,26 +106,27 @@ def plug_and_play(
     """
     image, correction, converged, previous = start, torch.zeros_like(start), True, None
     for iteration in range(schedule.n_iterations):
-        corrected = prior.correct(image, deviation)
+        denoised = prior.correct(image, deviation)
         level = max(float(deviation.square().mean().sqrt()), 1e-30)
         mu = (sample_deviation / (schedule.remaining * level)) ** 2
         solution = conjugate_gradient(
             lambda x, mu=mu: normal(x) + mu * x,  # type: ignore[misc]
-            target + mu * corrected,
+            target + mu * denoised,
             schedule.n_steps,
             image,
             _ENOUGH * schedule.remaining * _lengths_of(deviation, image),
             preconditioner(mu) if preconditioner else None,
         )
         image, correction, converged = solution.image, solution.correction, solution.converged
-        change = _relative(corrected - previous, corrected) if previous is not None else 1.0
+        change = None if previous is None else _relative(denoised - previous, denoised)
         if watch is not None or logger.isEnabledFor(logging.INFO):
             figures = {
                 "residual": _relative(correction, image),
-                "change": change,
                 "level": level,
-                "distance": _relative(image - corrected, image),
+                "distance": _relative(image - denoised, image),
             }
+            if change is not None:
+                figures["change"] = change
             logger.info(
                 "Plug and play, iteration %d of at most %d: relative distance to the minimiser of the "
                 "data-consistency step %.4f, noise level given to the denoiser %.3g, relative distance "
@@ -135,13 +136,13 @@ def plug_and_play(
                 figures["residual"],
                 level,
                 figures["distance"],
-                "" if previous is None else f", relative change of z {change:.4f}",
+                "" if change is None else f", relative change of z {change:.4f}",
             )
             if watch is not None:
                 watch(figures)
         deviation = schedule.decay * deviation
-        previous = corrected
-        if change < schedule.tolerance:
+        previous = denoised
+        if change is not None and change < schedule.tolerance:
             break
     return LoopSolution(image, deviation, correction, converged)
 

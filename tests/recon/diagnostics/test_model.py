@@ -7,7 +7,7 @@ import pytest
 from helpers.diagnostics import some_diagnostics
 
 from mri2qmap_bids.recon.diagnostics.model import Convergence, load_diagnostics, save_diagnostics
-from mri2qmap_bids.recon.planning.cost import Plan, Stage
+from mri2qmap_bids.recon.planning.plan import Plan, Stage
 
 
 def assert_same(one, other, where=""):

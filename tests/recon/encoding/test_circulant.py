@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from helpers.circulant import apply_circulant
 from helpers.laws import assert_adjoint, relative_error
 from helpers.scans import random_encoding
 
 from mri2qmap_bids.recon.encoding.circulant import (
     Circulant,
-    apply_circulant,
     circulant_of,
     filtered,
     inverse,

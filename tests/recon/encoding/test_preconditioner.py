@@ -1,9 +1,9 @@
 import pytest
 import torch
+from helpers.circulant import apply_circulant
 from helpers.laws import assert_adjoint, assert_linear, relative_error
 
 from mri2qmap_bids.recon.encoding.circulant import (
-    apply_circulant,
     circulant_of,
     filtered,
     inverse,
@@ -13,7 +13,8 @@ from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward
 from mri2qmap_bids.recon.encoding.preconditioner import preconditioner
 from mri2qmap_bids.recon.encoding.toeplitz import apply, toeplitz_normal
 from mri2qmap_bids.recon.solvers.conjugate_gradient import conjugate_gradient
-from mri2qmap_bids.simulate.trajectory import Readout, SpiralDensity, make_trajectory
+from mri2qmap_bids.simulate.arms import SpiralDensity
+from mri2qmap_bids.simulate.trajectory import Readout, make_trajectory
 
 N, RANK, N_FRAMES = 32, 3, 12
 

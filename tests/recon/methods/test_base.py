@@ -8,7 +8,7 @@ import pytest
 from mri2qmap_bids.recon.methods.base import Method, MethodText, restored
 from mri2qmap_bids.recon.methods.registry import SUMMARIES, method_named
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.cost import Work
+from mri2qmap_bids.recon.planning.work import Work
 
 METHOD = Method(
     name="toy",

@@ -25,8 +25,9 @@ from mri2qmap_bids.recon.problem import InverseProblem, inverse_problem
 from mri2qmap_bids.recon.reconstruct import reconstruct
 from mri2qmap_bids.recon.solvers.conjugate_gradient import component_lengths, conjugate_gradient
 from mri2qmap_bids.simulate.acquire import acquire
+from mri2qmap_bids.simulate.arms import SpiralDensity
 from mri2qmap_bids.simulate.coils import coil_maps
-from mri2qmap_bids.simulate.trajectory import Readout, SpiralDensity, make_trajectory
+from mri2qmap_bids.simulate.trajectory import Readout, make_trajectory
 
 N, FOV, N_FRAMES = 32, 0.2, 60
 SEQUENCE = train(n_frames=N_FRAMES)

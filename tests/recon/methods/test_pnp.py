@@ -7,7 +7,7 @@ from helpers.trains import train
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.methods.pnp import PNP
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.cost import ProblemSize
+from mri2qmap_bids.recon.planning.size import ProblemSize
 from mri2qmap_bids.recon.reconstruct import reconstruct
 from mri2qmap_bids.simulate.acquire import acquire
 from mri2qmap_bids.simulate.coils import coil_maps

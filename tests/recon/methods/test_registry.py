@@ -15,7 +15,7 @@ from mri2qmap_bids.recon.methods.registry import (
     weights_file,
 )
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.cost import Work
+from mri2qmap_bids.recon.planning.work import Work
 
 
 @pytest.fixture

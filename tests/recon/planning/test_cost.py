@@ -4,16 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from mri2qmap_bids.recon.planning.cost import (
-    Machine,
-    Plan,
-    ProblemSize,
-    Rates,
-    SplitCost,
-    Stage,
-    Work,
-    stages,
-)
+from mri2qmap_bids.recon.planning.cost import stages
+from mri2qmap_bids.recon.planning.machine import Machine, Rates
+from mri2qmap_bids.recon.planning.plan import Plan
+from mri2qmap_bids.recon.planning.size import ProblemSize
+from mri2qmap_bids.recon.planning.work import SplitCost, Work
 
 SIZE = ProblemSize((64, 48), 1, 5, 8, 4, 30_000, 2000)
 WORK = Work(n_normal=20, n_prox=10, split=lambda _: SplitCost(1e8, 1e8, 1e8), n_denoise=2)
@@ -24,11 +19,6 @@ GPU = Machine(True, 1e11, 1e11, RATES)
 
 def costs(size=SIZE, work=WORK, machine=CPU, **plan):
     return {stage.name: stage for stage in stages(size, work, machine, Plan(**plan))}
-
-
-def test_sizes_are_counted_in_bytes():
-    assert SIZE.n_voxels == 64 * 48 and SIZE.n_pairs == 15
-    assert SIZE.component == 8 * 64 * 48 and SIZE.image == 5 * SIZE.component
 
 
 @pytest.mark.parametrize("machine", [CPU, GPU], ids=["cpu", "gpu"])
@@ -78,15 +68,6 @@ def test_smaller_batches_need_no_more_memory():
         more, less = (costs(work=plain, **{name: number}) for number in (large, small))
         assert all(less[n].device <= more[n].device for n in more)
         assert any(less[n].device < more[n].device for n in more)
-
-
-def test_a_plan_has_the_peak_of_its_stages_and_the_sum_of_their_times():
-    plan = Plan(stages=(Stage("a", 1e9, 3e9, 100.0), Stage("b", 2e9, 1e9, 200.0)))
-    assert (plan.host, plan.device, plan.seconds) == (2e9, 3e9, 300.0)
-    assert "about 3.0 GB on the GPU, 2.0 GB and 5 min" in str(plan)
-    assert (Plan().host, Plan().device, Plan().seconds) == (0, 0, 0)
-    assert "non-uniform Fourier transforms" in str(Plan("transforms", by_blocks=True))
-    assert "blocks" not in str(Plan("transforms", by_blocks=True))
 
 
 def test_coils_processed_together_share_the_matrices_on_both_machines():

@@ -4,8 +4,12 @@ import pytest
 
 from mri2qmap_bids.recon.methods.registry import method_named, method_names
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.cost import Machine, Plan, ProblemSize, Rates, Work, stages
+from mri2qmap_bids.recon.planning.cost import stages
+from mri2qmap_bids.recon.planning.machine import Machine, Rates
+from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.recon.planning.schedule import schedule_of
+from mri2qmap_bids.recon.planning.size import ProblemSize
+from mri2qmap_bids.recon.planning.work import Work
 
 SIZE = ProblemSize((48, 48), 3, 6, 8, 8, 100_000, 9000)
 MACHINE = Machine(False, 16e9, 16e9, Rates(1e9, 1e10, 1e11, 1e7))

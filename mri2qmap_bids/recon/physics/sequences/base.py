@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mri2qmap_bids.recon import bounds
+from mri2qmap_bids.recon.bound import Bound
 from mri2qmap_bids.recon.bounds import (
     DUMMIES,
     EVENT_ECHO_TIME,
@@ -14,7 +15,6 @@ from mri2qmap_bids.recon.bounds import (
     PULSE_PHASE,
     SHOT_TIME,
     SPIN_ECHO_REPETITION,
-    Bound,
 )
 from mri2qmap_bids.recon.physics.event_sequence import EventSequence
 from mri2qmap_bids.recon.physics.events import Event

@@ -20,7 +20,7 @@ def bssfp(
     preparation_time: float | None = None,
     slice_profile: tuple[float, ...] = (),
 ) -> PulseSequence:
-    """bSSFP: all gradients are balanced, so that each pulse finds what the last one left over.
+    """bSSFP: all gradients are balanced, so that each pulse acts on what remains of earlier transverse magnetisation.
 
         RF       [inv]        a0 <0>               a1 <180>             a2 <0>
         gradient                       balanced             balanced

@@ -101,7 +101,7 @@ def inversion(inversion_time: float) -> list[Event]:
 
 
 def t2_preparation(time: float) -> list[Event]:
-    """90 x - refocusing y - 90 -x: Mz decays by T2 over a time [s]; what is left over is spoiled."""
+    """90 x - refocusing y - 90 -x: Mz decays by T2 over a time [s]; the transverse rest is spoiled."""
     half = Delay(time / 2)
     return [
         RFPulse(np.pi / 2),

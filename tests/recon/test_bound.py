@@ -8,17 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mri2qmap_bids.errors import ArgumentError
+from mri2qmap_bids.recon.bound import Spelling, check, fault, limits
 from mri2qmap_bids.recon.bounds import (
     BOUNDS,
     FLIP_ANGLE,
     INVERSION_TIME,
     RF_PHASE,
     TYPICAL_REPETITION_TIME,
-    Spelling,
-    check,
-    fault,
-    limits,
-    whole,
 )
 
 ROWS = pytest.mark.parametrize("bound", BOUNDS, ids=lambda bound: f"{bound.key}, {bound.of}")
@@ -96,10 +92,3 @@ def test_every_row_is_on_the_page_of_the_input():
     rows = [line for line in table.splitlines() if line.startswith("|")]
     assert len(rows) >= 2 + len({bound.key for bound in BOUNDS})
     assert len({(bound.key, bound.of) for bound in BOUNDS}) == len(BOUNDS)
-
-
-@pytest.mark.parametrize("value", [True, 1.5, "3", -1, None])
-def test_whole_numbers_are_whole(value):
-    assert whole(np.int16(3), "x", 1) == 3
-    with pytest.raises(ArgumentError, match="x must be a whole number of at least 1"):
-        whole(value, "x", 1)

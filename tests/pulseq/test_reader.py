@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mri2qmap_bids.errors import PulseqError
-from mri2qmap_bids.pulseq.file import read_pulseq
+from mri2qmap_bids.pulseq.reader import read_pulseq
 from mri2qmap_bids.pulseq.timeline import timeline_of
 from tests.helpers.pulseq import RAMPED, flat_train, write_pulseq
 

@@ -10,7 +10,7 @@ from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.simulate.rawfile import RawFileOptions, write_raw_file
 from mri2qmap_bids.simulate.scan import ScanOptions, simulate_scan
 from mri2qmap_bids.simulate.sidecar import make_sidecar
-from mri2qmap_bids.workflow.interfaces import BuildDictionary, Reconstruct
+from mri2qmap_bids.workflow.reconstruction import BuildDictionary, Reconstruct
 
 
 def _hash(tmp_path, **inputs):

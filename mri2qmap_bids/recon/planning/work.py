@@ -1,0 +1,54 @@
+"""The work of a method: how often it applies what costs time and memory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mri2qmap_bids.recon.planning.size import ProblemSize
+
+
+@dataclass(frozen=True)
+class SplitCost:
+    """Cost of the split variables of ADMM."""
+
+    resident: float
+    """Bytes held between steps."""
+    scratch: float
+    """Bytes while the proximal map is computed."""
+    moved: float
+    """Bytes read and written in every step."""
+
+
+@dataclass(frozen=True)
+class StageWork:
+    """Upper bound of the work of one recorded stage of a method; summed over all it is that of :class:`Work`."""
+
+    name: str
+    """As of :meth:`mri2qmap_bids.recon.record.Record.stage`."""
+    n_normal: int = 0
+    """Applications of A^H A."""
+    n_denoise: int = 0
+    """Applications of a denoising prior."""
+    n_match: int = 0
+    """Number of times that every voxel is matched."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Upper bound of the work of a method; with the problem's size it determines the cost."""
+
+    n_normal: int = 0
+    """Applications of A^H A; 0: no linear problem is solved."""
+    n_prox: int = 0
+    """ADMM steps."""
+    split: Callable[[ProblemSize], SplitCost] | None = None
+    """Cost of their split variables."""
+    n_denoise: int = 0
+    """Applications of a denoising prior."""
+    n_images: Callable[[ProblemSize], int] | None = None
+    """Images denoised one by one in each application; None: all contrasts together."""
+    n_match: int = 1
+    """Number of times that every voxel is matched."""
+    corrects_residual: bool = False
+    """Whether the method ends with a residual correction."""
+    stages: tuple[StageWork, ...] = ()
+    """Its parts in the order in which they begin; empty: not known."""
