@@ -13,7 +13,7 @@ from mri2qmap_bids.recon.planning.choice import plans
 from mri2qmap_bids.recon.planning.machine import MemoryLimits, machine_of
 from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.recon.planning.size import ProblemSize
-from mri2qmap_bids.recon.weights import fitting_options
+from mri2qmap_bids.recon.weights import fitting_options_with_warning
 
 
 def problem_size(
@@ -53,7 +53,7 @@ def problem_size(
     skipped = 0 if extent.is_3d else 1
     matrix, sizes = resized(extent.matrix, extent.voxel_size, options.matrix, extent.is_3d)
     support = encoded_support(matrix[skipped:], sizes[skipped:], extent.encoded_fov[skipped:])
-    weights = weights_file(fitting_options(options, matrix[skipped:], sizes[skipped:]))
+    weights = weights_file(fitting_options_with_warning(options, matrix[skipped:], sizes[skipped:]))
     return ProblemSize(
         shape=support,
         n_slices=1 if extent.is_3d else matrix[0],

@@ -42,7 +42,7 @@ from mri2qmap_bids.recon.quality import (
 )
 from mri2qmap_bids.recon.record import Listener, Record
 from mri2qmap_bids.recon.volume import PartMaps, volume_of
-from mri2qmap_bids.recon.weights import fitting_options
+from mri2qmap_bids.recon.weights import fitting_options_with_warning
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +150,9 @@ def reconstruct_and_diagnose(
     device, record = find_device(options.device), Record(listener=listener)
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
     skipped = 0 if scan.is_3d else 1
-    options = fitting_options(options, geometry.matrix[skipped:], geometry.voxel_size[skipped:])
+    options = fitting_options_with_warning(
+        options, geometry.matrix[skipped:], geometry.voxel_size[skipped:]
+    )
     weights = weights_file(options)
     fields = field_of_slices(b1, geometry, scan.is_3d, device)
     frequencies = frequency_of_slices(b0, geometry, scan, device)

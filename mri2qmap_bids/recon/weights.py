@@ -17,7 +17,7 @@ def fitting_options(
     """Options whose denoiser can be used for images of this grid.
 
     The same, unless its weights are of a network of volumes and the grid is a slice, a thin volume or one of
-    elongated voxels: then those with the package's weights, and a warning is logged.
+    elongated voxels: then those with the package's weights.
 
     Parameters
     ----------
@@ -36,16 +36,26 @@ def fitting_options(
     weights = weights_file(options)
     if options.denoiser is None or weights is None:
         return options
-    network = denoiser_shape(weights)
-    if fits(network, shape, voxel_size):
+    if fits(denoiser_shape(weights), shape, voxel_size):
         return options
-    logger.warning(
-        "The denoiser %s is of %d dimensions and needs about isotropic voxels, at least %d along every "
-        "axis; got %s voxels of %s mm: the weights of the package are used instead",
-        weights.name,
-        dimensions(network),
-        2 * network.multiple,
-        "x".join(map(str, shape)),
-        "x".join(f"{1e3 * size:.3g}" for size in voxel_size),
-    )
     return replace(options, denoiser=None)
+
+
+def fitting_options_with_warning(
+    options: ReconOptions, shape: tuple[int, ...], voxel_size: tuple[float, ...]
+) -> ReconOptions:
+    """:func:`fitting_options`; a warning is logged if the denoiser is another."""
+    fitting = fitting_options(options, shape, voxel_size)
+    weights = weights_file(options)
+    if weights is not None and fitting.denoiser != options.denoiser:
+        network = denoiser_shape(weights)
+        logger.warning(
+            "The denoiser %s is of %d dimensions and needs about isotropic voxels, at least %d along every "
+            "axis; got %s voxels of %s mm: the weights of the package are used instead",
+            weights.name,
+            dimensions(network),
+            2 * network.multiple,
+            "x".join(map(str, shape)),
+            "x".join(f"{1e3 * size:.3g}" for size in voxel_size),
+        )
+    return fitting

@@ -80,6 +80,7 @@ class WriteDerivatives(StepOfRun):
         )
         from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise_all
         from mri2qmap_bids.recon.physics.maps import load_maps
+        from mri2qmap_bids.recon.weights import fitting_options
         from mri2qmap_bids.report.rules import check, measures, verdict
         from mri2qmap_bids.report.run import unwritten_run
 
@@ -100,14 +101,16 @@ class WriteDerivatives(StepOfRun):
         diagnostics_file = Path(self.inputs.diagnostics_file)
         run = unwritten_run(self.inputs.entities, maps, diagnostics_file, conditions)
         checks = check(run)
+        z, y, x = (1e-3 * size for size in run.voxel_size)
+        # Of slices one by one the point spread has no third axis.
+        skipped = 1 if maps.resolution is not None and len(maps.resolution) == 2 else 0
         described = describe_maps(
             self.inputs.metadata,
             self.inputs.header,
-            self.inputs.options,
+            fitting_options(self.inputs.options, maps.t1.shape[skipped:], (z, y, x)[skipped:]),
             maps.resolution,
             None if run.diagnostics is None else run.diagnostics.sequence.inversion_efficiency,
         )
-        z, y, x = (1e-3 * size for size in run.voxel_size)
         field = described.get("MagneticFieldStrength", USUAL_FIELD)
         brain = brain_mask(maps.t1, maps.t2, np.abs(maps.m0), maps.mask, (z, y, x), field)
         document = MapDocument(

@@ -9,13 +9,15 @@ from mri2qmap_bids.recon.denoisers.registry import packaged_weights, save_denois
 from mri2qmap_bids.recon.denoisers.unet import UNet, UNetShape
 from mri2qmap_bids.recon.methods.registry import weights_file
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.weights import fitting_options
+from mri2qmap_bids.recon.weights import fitting_options, fitting_options_with_warning
 
 ISOTROPIC = (1e-3, 1e-3, 1e-3)
 
 
 def fitted(options, shape, sizes):
-    return weights_file(fitting_options(options, shape, sizes))
+    fitting = fitting_options(options, shape, sizes)
+    assert fitting_options_with_warning(options, shape, sizes) == fitting
+    return weights_file(fitting)
 
 
 @pytest.fixture

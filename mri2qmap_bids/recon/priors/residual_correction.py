@@ -48,9 +48,9 @@ def corrected_by_residual(
     with C the covariance of the step if r is only noise: that of white noise of this deviation, times one
     factor, at least 1, by which S of a sample n of the image's noise is larger, in the mean over voxels weighted
     by |m0|. (Noise that undersampling has spread over neighbours averages out less than white noise.) The
-    shrinkage g is intermediate between that of James and Stein (to the first power) and a hard threshold. Maps are unchanged
-    where the residual is noise; where one quantity changes significantly, the whole step is taken for all of
-    them, as in a lesion whose contrast the prior has reduced.
+    shrinkage g is intermediate between that of James and Stein (to the first power) and a hard threshold.
+    Maps are unchanged where the residual is noise; where one quantity changes significantly, the whole step is
+    taken for all of them, as in a lesion whose contrast the prior has reduced.
 
     Parameters
     ----------
