@@ -1,4 +1,4 @@
-"""Settings of one run of the program."""
+"""Settings of a call of the program: its data, its resources and the options of the reconstruction."""
 
 import logging
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ PLUGINS = ("MultiProc", "SLURM")
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings from the command line, validated."""
+    """What a call works on and with what, validated; how it reconstructs is in the options, ``recon``."""
 
     bids_dir: Path
     """Root of the raw dataset."""
@@ -70,7 +70,7 @@ class Settings:
     plugin_args: Mapping[str, Any] = field(default_factory=dict)
     """Its arguments."""
     bar_dir: Path | None = None
-    """Folder through which workers tell a bar of their progress; None: no bar is drawn."""
+    """Folder in which workers leave their progress for the bar; None: no bar is drawn."""
     log_level: int = logging.INFO
     """As of the logging module."""
     recon: ReconOptions = field(default_factory=ReconOptions)

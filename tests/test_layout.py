@@ -17,6 +17,7 @@ BY_THE_WHOLE = {
     "recon/methods/lrtv.py": "recon/methods/test_penalised.py",
     "recon/methods/regularised.py": "recon/methods/test_penalised.py",
     "recon/methods/subspace.py": "recon/methods/test_least_squares.py",
+    "recon/part.py": "recon/test_reconstruct.py",
     "recon/encoding/toeplitz.py": "recon/encoding/test_forward.py",
     "recon/encoding/triton_loops.py": "recon/encoding/test_fused.py",
     "recon/physics/sequences/bssfp.py": "recon/physics/test_sequences.py",

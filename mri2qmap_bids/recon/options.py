@@ -1,4 +1,4 @@
-"""Options of a reconstruction."""
+"""Options of a reconstruction: what a user may choose; a method's settings are its constants."""
 
 import re
 from collections.abc import Iterable

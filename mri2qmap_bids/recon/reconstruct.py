@@ -1,45 +1,35 @@
 """The whole reconstruction: scan and pulse sequence to quantitative maps."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.extent import extent_of
 from mri2qmap_bids.recon.acquisition.faulty_coils import without_faulty_coils
-from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.raw import RawScan
 from mri2qmap_bids.recon.agreement import check_agreement
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.denoisers.registry import load_denoiser
 from mri2qmap_bids.recon.device import find_device
-from mri2qmap_bids.recon.diagnostics.collection import diagnose, diagnose_part
+from mri2qmap_bids.recon.diagnostics.collection import diagnose
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics
 from mri2qmap_bids.recon.forecast import plans_with
 from mri2qmap_bids.recon.grid import field_of_slices, resize, tissue_grid
 from mri2qmap_bids.recon.inversion import with_estimated_efficiency
-from mri2qmap_bids.recon.methods.base import Matcher
 from mri2qmap_bids.recon.methods.registry import method_named, weights_file
 from mri2qmap_bids.recon.off_resonance import frequency_of_slices, span_of, warn_of_bands
 from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.part import SharedData, reconstruct_part
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.physics.slice_profile import slice_profile_note
 from mri2qmap_bids.recon.planning.choice import first_that_fits
 from mri2qmap_bids.recon.planning.machine import MemoryLimits
-from mri2qmap_bids.recon.planning.plan import Plan
-from mri2qmap_bids.recon.problem import inverse_problem, whitening_of
-from mri2qmap_bids.recon.quality import (
-    convergence_in,
-    figures_of,
-    resolution_of,
-    uncertainty,
-    warn_of_energy_left,
-)
+from mri2qmap_bids.recon.problem import whitening_of
 from mri2qmap_bids.recon.record import Listener, Record
 from mri2qmap_bids.recon.volume import PartMaps, volume_of
 from mri2qmap_bids.recon.weights import fitting_options_with_warning
@@ -172,74 +162,21 @@ def reconstruct_and_diagnose(
             dictionary = build_dictionary(sequence, grid, options.rank, options.energy, device)
     if denoiser is None and weights is not None:
         denoiser = load_denoiser(weights, device)
-    whole = _Whole(
+    shared = SharedData(
         scan, geometry, dictionary.to(device), whitening_of(scan), denoiser, options, record
     )
-    ways = plans_with(whole.dictionary, extent_of(scan), options, limits, span_of(b0))
+    ways = plans_with(shared.dictionary, extent_of(scan), options, limits, span_of(b0))
     logger.info("Plan: %s", ways[0])
     parts: list[PartMaps] = []
     for index, (field, frequency) in enumerate(zip(fields, frequencies, strict=True)):
         record.begin_part(index, len(fields))
-        part, ways = first_that_fits(partial(_part, whole, index, field, frequency), ways)
+        part, ways = first_that_fits(
+            partial(reconstruct_part, shared, index, field, frequency), ways
+        )
         parts.append(part)
     with record.stage("mask"):
         maps = volume_of(parts, geometry)
     (middle,) = (part.diagnostics for part in parts if part.diagnostics is not None)
     return maps, diagnose(
-        middle, sequence, whole.dictionary, scan.noise, record, ways[0], scan.is_3d
+        middle, sequence, shared.dictionary, scan.noise, record, ways[0], scan.is_3d
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Whole:
-    """Data shared by all slices."""
-
-    scan: RawScan
-    geometry: Geometry
-    dictionary: Dictionary
-    whitening: torch.Tensor | None
-    denoiser: Denoiser | None
-    options: ReconOptions
-    record: Record
-
-
-def _part(
-    whole: _Whole, index: int, b1: torch.Tensor | None, b0: torch.Tensor | None, plan: Plan
-) -> PartMaps:
-    """Reconstruct one slice, or the volume."""
-    scan, geometry, record = whole.scan, whole.geometry, whole.record
-    with record.stage("coil sensitivities"):
-        problem = inverse_problem(
-            scan.slices[index],
-            scan,
-            geometry,
-            whole.dictionary,
-            whole.options,
-            whole.whitening,
-            plan,
-            b0,
-        )
-    target = geometry.matrix[0 if scan.is_3d else 1 :]
-    matcher = Matcher(whole.dictionary, target, b1, plan.voxels_at_once)
-    solve = method_named(whole.options.method).solve
-    solution = solve(problem, matcher, whole.denoiser, whole.options, record)
-    diagnostics, resolution, convergence = None, None, convergence_in(solution)
-    if convergence is not None:
-        warn_of_energy_left(convergence)
-    if index == len(scan.slices) // 2:
-        with record.stage("diagnostics"):
-            diagnostics = diagnose_part(
-                problem.encoding,
-                problem.kspace,
-                solution.image,
-                solution.start,
-                solution.maps,
-                whole.dictionary,
-                index,
-                convergence,
-                figures_of(solution, problem),
-            )
-            resolution = resolution_of(solution, geometry)
-    with record.stage("uncertainty"):
-        std = uncertainty(solution, whole.dictionary)
-    return PartMaps(solution.maps, std, diagnostics, resolution)

@@ -1,0 +1,101 @@
+"""Reconstruction of one slice, or of a volume that is encoded as a whole."""
+
+from dataclasses import dataclass
+
+import torch
+
+from mri2qmap_bids.recon.acquisition.geometry import Geometry
+from mri2qmap_bids.recon.acquisition.raw import RawScan
+from mri2qmap_bids.recon.denoisers.base import Denoiser
+from mri2qmap_bids.recon.diagnostics.collection import diagnose_part
+from mri2qmap_bids.recon.methods.base import Matcher
+from mri2qmap_bids.recon.methods.registry import method_named
+from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.physics.dictionary import Dictionary
+from mri2qmap_bids.recon.planning.plan import Plan
+from mri2qmap_bids.recon.problem import inverse_problem
+from mri2qmap_bids.recon.quality import (
+    convergence_in,
+    figures_of,
+    resolution_of,
+    uncertainty,
+    warn_of_energy_left,
+)
+from mri2qmap_bids.recon.record import Record
+from mri2qmap_bids.recon.volume import PartMaps
+
+
+@dataclass(frozen=True, eq=False)
+class SharedData:
+    """Data shared by all slices."""
+
+    scan: RawScan
+    """Samples of all slices."""
+    geometry: Geometry
+    """The grid of the maps."""
+    dictionary: Dictionary
+    """On the device to compute on."""
+    whitening: torch.Tensor | None
+    """Whitening matrix of the coils; None: there is no noise scan."""
+    denoiser: Denoiser | None
+    """The method's denoiser; None: it has none."""
+    options: ReconOptions
+    """Method and its parameters."""
+    record: Record
+    """Records time and steps."""
+
+
+def reconstruct_part(
+    shared: SharedData, index: int, b1: torch.Tensor | None, b0: torch.Tensor | None, plan: Plan
+) -> PartMaps:
+    """Reconstruct one slice, or the volume.
+
+    Parameters
+    ----------
+    shared
+        What all slices share.
+    index
+        Number of the slice; 0 for a volume. The middle one has diagnostics.
+    b1
+        Transmit field relative to nominal on the grid of the maps; None: nominal.
+    b0
+        Off-resonance frequency [Hz] on the same grid; None: not corrected.
+    plan
+        Storage and batch sizes.
+    """
+    scan, geometry, record = shared.scan, shared.geometry, shared.record
+    with record.stage("coil sensitivities"):
+        problem = inverse_problem(
+            scan.slices[index],
+            scan,
+            geometry,
+            shared.dictionary,
+            shared.options,
+            shared.whitening,
+            plan,
+            b0,
+        )
+    target = geometry.matrix[0 if scan.is_3d else 1 :]
+    matcher = Matcher(shared.dictionary, target, b1, plan.voxels_at_once)
+    solve = method_named(shared.options.method).solve
+    solution = solve(problem, matcher, shared.denoiser, shared.options, record)
+    diagnostics, resolution, convergence = None, None, convergence_in(solution)
+    if convergence is not None:
+        warn_of_energy_left(convergence)
+    if index == len(scan.slices) // 2:
+        with record.stage("diagnostics"):
+            diagnostics = diagnose_part(
+                problem.encoding,
+                problem.kspace,
+                solution.image,
+                solution.start,
+                solution.maps,
+                shared.dictionary,
+                index,
+                convergence,
+                figures_of(solution, problem),
+            )
+            resolution = resolution_of(solution, geometry)
+    with record.stage("uncertainty"):
+        std = uncertainty(solution, shared.dictionary)
+    return PartMaps(solution.maps, std, diagnostics, resolution)
