@@ -96,6 +96,10 @@ class WeightsError(Mri2QmapError):
     """A denoiser's weights are missing, damaged or do not fit."""
 
 
+class RegistrationError(Mri2QmapError):
+    """A run cannot be registered to the participant's T1w image."""
+
+
 class MemoryLimitError(Mri2QmapError):
     """A run needs more memory than allowed."""
 

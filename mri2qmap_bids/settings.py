@@ -39,6 +39,10 @@ class Settings:
     """Whether to ignore B1 maps."""
     b0_ignored: bool = False
     """Whether to ignore B0 maps."""
+    t1w_ignored: bool = False
+    """Whether to ignore T1w images."""
+    output_spaces: tuple[str, ...] = ("native",)
+    """Grids of the maps: their own (``native``, always), and that of the participant's T1w image (``T1w``)."""
     database_dir: Path | None = None
     """Directory of the pybids index; None: the index is not kept."""
     database_renewed: bool = False

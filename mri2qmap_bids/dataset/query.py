@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mri2qmap_bids.dataset.anatomical import AnatomicalImage, choose
 from mri2qmap_bids.dataset.entities import entities_in, ordered
 from mri2qmap_bids.dataset.fieldmap import FieldMap, intended_for, nearest
 from mri2qmap_bids.dataset.integrity import Sidecars, guard, missing, read_object
@@ -31,8 +32,8 @@ EXTENSIONS = (".h5", ".mrd")
 # Sources of mri2qmap-tools convert, by the extensions of their files.
 _CONVERSIONS = {".dat": "siemens", ".mat": "arrays", ".npz": "arrays", ".cfl": "bart"}
 _SKIPPED = r"^/(code|stimuli|sourcedata|models|derivatives)(/|$)|/\.|/(func|dwi|perf|meg|eeg|ieeg|beh|pet|micr)(/|$)"
-_B1, _B0 = "TB1map", "fieldmap"
-_FILTER_KINDS = ("mrf", "b1", "b0")
+_B1, _B0, _T1W = "TB1map", "fieldmap", "T1w"
+_FILTER_KINDS = ("mrf", "b1", "b0", "t1w")
 _FILTERABLE = frozenset(
     (
         *("session", "sample", "task", "tracksys", "acquisition", "nucleus", "volume", "ceagent"),
@@ -60,6 +61,8 @@ class MRFRun:
     """The B1 map for it; None: there is none, or it is to be ignored."""
     b0: FieldMap | None = None
     """The B0 map for it; None: there is none, or it is to be ignored."""
+    t1w: AnatomicalImage | None = None
+    """The T1w image to register it to; None: there is none, or it is to be ignored."""
     problem: str | None = None
     """Why it cannot be reconstructed, if its files show it."""
 
@@ -93,6 +96,10 @@ class Filters:
     """As ``entities``, for B0 maps."""
     b0_ignored: bool = False
     """Whether to do without B0 maps."""
+    t1w_entities: Mapping[str, Any] = field(default_factory=dict)
+    """As ``entities``, for T1w images."""
+    t1w_ignored: bool = False
+    """Whether to do without T1w images."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +199,7 @@ def find_runs(
 
 
 def read_filter_file(path: Path, kind: str = "mrf") -> dict[str, Any]:
-    """Entities that the ``mrf``, ``b1`` or ``b0`` entry of a filter file asks for.
+    """Entities that the ``mrf``, ``b1``, ``b0`` or ``t1w`` entry of a filter file asks for.
 
     The file is JSON as other BIDS-Apps read it: {"mrf": {"session": "a", "run": [1, 2]}}.
 
@@ -274,6 +281,7 @@ def _runs_of(
     runs: list[MRFRun] = []
     maps: list[FieldMap] = []
     b0_maps: list[FieldMap] = []
+    images: list[AnatomicalImage] = []
     entities = {"suffix": SUFFIX, "extension": list(EXTENSIONS), **filters.entities}
     for root, reader in sidecars.items():
         if runs or not (root / f"sub-{label}").is_dir():
@@ -287,11 +295,25 @@ def _runs_of(
             maps += _field_maps(layout, label, "raw", bids_dir, _B1, filters.b1_entities)
         if not filters.b0_ignored:
             b0_maps += _field_maps(layout, label, "raw", bids_dir, _B0, filters.b0_entities)
+        if not filters.t1w_ignored:
+            images += _t1w_images(layout, label, bids_dir, filters.t1w_entities)
     if not filters.b1_ignored and runs and not maps:
         for name, root in filters.derivatives:
             layout = _indexed(root, label, None, False)
             maps += _field_maps(layout, label, name, root, _B1, filters.b1_entities)
-    return [_with_fields(run, maps, b0_maps) for run in runs]
+    runs = [_with_fields(run, maps, b0_maps) for run in runs]
+    return [replace(run, t1w=choose(images, run.entities)) for run in runs]
+
+
+def _t1w_images(
+    layout: Any, label: str, root: Path, asked: Mapping[str, Any]
+) -> list[AnatomicalImage]:
+    """T1w images of one participant in the raw dataset."""
+    entities = {"suffix": _T1W, "extension": [".nii", ".nii.gz"], **asked}
+    return [
+        AnatomicalImage(path, f"bids:raw:{path.relative_to(root).as_posix()}", entities_in(path))
+        for path in _files(layout, label, entities)
+    ]
 
 
 def _with_fields(run: MRFRun, maps: list[FieldMap], b0_maps: list[FieldMap]) -> MRFRun:
@@ -425,8 +447,9 @@ def _misnamed(path: Path, folders: Mapping[str, str], entities: Mapping[str, str
     for key, label in folders.items():
         if entities[key] != label:
             return f"{path}: {key} must be {label} as in the folder's name, got {entities[key]}"
-    if "desc" in entities:
-        return f"{path}: desc must be left to derivatives, got {entities['desc']}"
+    for key in ("desc", "space"):
+        if key in entities:
+            return f"{path}: {key} must be left to derivatives, got {entities[key]}"
     odd = [value for value in entities.values() if not _LABEL.fullmatch(value)]
     return f"{path}: labels must be of letters and digits, got {', '.join(odd)}" if odd else None
 

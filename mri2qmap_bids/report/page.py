@@ -21,6 +21,7 @@ from mri2qmap_bids.dataset.failures import RunFailure, read_failures
 from mri2qmap_bids.dataset.figures import figure_path
 from mri2qmap_bids.dataset.outputs import file_ends, further_maps
 from mri2qmap_bids.dataset.provenance import flair_caution
+from mri2qmap_bids.dataset.transform import REGISTRATION, transform_path
 from mri2qmap_bids.dataset.verdict import Level, worst
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics
 from mri2qmap_bids.report import curves, kspace, scales
@@ -28,6 +29,7 @@ from mri2qmap_bids.report.contents import Page, runs_of
 from mri2qmap_bids.report.cost import StageTime, stage_times
 from mri2qmap_bids.report.literature import Literature, literature_at
 from mri2qmap_bids.report.mosaic import Layout, cropped, draw, layout_of, planes_of, single_layout
+from mri2qmap_bids.report.overlay import checkerboard
 from mri2qmap_bids.report.picture import Picture, drawn_picture, image_picture, style
 from mri2qmap_bids.report.probe import Probe, originals, probe_of
 from mri2qmap_bids.report.rules import RULES, Check, check
@@ -69,6 +71,8 @@ class RunSection:
     probe: Probe | None = None
     pictures: dict[str, Picture] = field(default_factory=dict)
     """All other figures, by name."""
+    registration: Picture | None = None
+    """The run and the T1w image that it was registered to; None: it was not."""
     files: tuple[tuple[str, str], ...] = ()
     """Name and relative path of every map."""
 
@@ -227,8 +231,30 @@ def _section(run: Run, output_dir: Path) -> RunSection:
         comparisons=tuple(_comparisons(run, output_dir)),
         probe=probe,
         pictures=pictures,
+        registration=_registration(run, output_dir),
         files=tuple(_files(run, output_dir)),
     )
+
+
+def _registration(run: Run, output_dir: Path) -> Picture | None:
+    """The synthetic T1w image and the one that it was registered to, in the squares of a checkerboard."""
+    image = run.synthetic.get("T1w")
+    if run.t1w is None or image is None or run.t1w.shape != run.mask.shape:
+        return None
+    layout = layout_of(run.mask, run.affine, run.is_3d)
+    board = checkerboard(image, run.t1w, run.mask, run.voxel_size)
+    everywhere = np.ones_like(run.mask)
+    rows = [
+        [
+            cropped(np.take(board, tile.index, tile.view.axis), run.mask, tile, everywhere)
+            for tile in tiles
+        ]
+        for tiles in layout
+    ]
+    alt = "Checkerboard of the synthetic T1w image and the T1w image that it was registered to"
+    scale = scales.own_scale("T1w", board[run.mask])
+    path = figure_path(run.entities, "T1w", ".png", "registration")
+    return image_picture(draw(rows, layout, scale, bar=False), output_dir, path, alt)
 
 
 def _maps(run: Run, output_dir: Path) -> Iterable[tuple[str, Picture]]:
@@ -382,6 +408,8 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
         )
         yield "Time", f"{spent:.1f} s"
         yield "Peak memory", f"{run.conditions.peak_memory_gb:.2f} GB"
+    if run.t1w is not None and isinstance(sidecar.get(REGISTRATION), dict):
+        yield "Registered to", str(sidecar[REGISTRATION].get("Target", "not known"))
     sources = sidecar.get("Sources")
     if sources:
         yield "Sources", ", ".join(map(str, sources))
@@ -394,6 +422,9 @@ def _files(run: Run, output_dir: Path) -> Iterable[tuple[str, str]]:
         if (output_dir / path).is_file():
             words = [f"{key}-{value}" for key, value in end.entities.items()]
             yield "_".join([*words, end.suffix]), path.as_posix()
+    transform = transform_path(run.entities)
+    if (output_dir / transform).is_file():
+        yield "xfm", transform.as_posix()
 
 
 def _references(sections: Sequence[RunSection]) -> list[tuple[str, str]]:
