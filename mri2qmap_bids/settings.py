@@ -65,6 +65,8 @@ class Settings:
     """GPU memory to use [GB]; None: the free memory."""
     most_sessions: int = 4
     """Maximum number of sessions in one report."""
+    viewer: bool = False
+    """Whether to write views of T1 and T2 beside the reports."""
     fail_on: Literal["bad", "look", "never"] = "never"
     """Rating of a run from which the call fails although the run is done."""
     command: str = ""

@@ -285,6 +285,12 @@ def _add_reports(group: argparse._ArgumentGroup) -> None:
         help="maximum number of sessions in one report; a participant with more gets one report per session",
     )
     group.add_argument(
+        "--viewer",
+        action="store_true",
+        help="also write views of T1 and T2 in three planes that follow the mouse, one self-contained HTML file each; "
+        "reports written without this option remove them",
+    )
+    group.add_argument(
         "--fail-on",
         choices=("never", "look", "bad"),
         default="never",

@@ -80,6 +80,7 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         plugin=plugin,
         plugin_args=plugin_args,
         most_sessions=arguments.aggregate_session_reports,
+        viewer=arguments.viewer,
         fail_on=arguments.fail_on,
         n_procs=n_procs,
         omp_threads=min(arguments.omp_nthreads or min(n_procs, 8), n_procs),

@@ -35,6 +35,7 @@ from mri2qmap_bids.report.probe import Probe, originals, probe_of
 from mri2qmap_bids.report.rules import RULES, Check, check
 from mri2qmap_bids.report.run import Run, load_run
 from mri2qmap_bids.report.scales import Scale
+from mri2qmap_bids.report.viewer import remove_viewer, write_viewer
 
 _SEEN_AT_ONCE = {"T1": "T1 and T2", "T2": "T1 and T2", "± T1": "± T1 and T2", "± T2": "± T1 and T2"}
 
@@ -73,6 +74,8 @@ class RunSection:
     """All other figures, by name."""
     registration: Picture | None = None
     """The run and the T1w image that it was registered to; None: it was not."""
+    views: dict[str, str] = field(default_factory=dict)
+    """Files with views of maps, by the map."""
     files: tuple[tuple[str, str], ...] = ()
     """Name and relative path of every map."""
 
@@ -124,7 +127,7 @@ class RunSection:
         return flair_caution(max(self.run.voxel_size)) if name == "FLAIR" else None
 
 
-def write_report(output_dir: Path, page: Page) -> Path:
+def write_report(output_dir: Path, page: Page, viewer: bool = False) -> Path:
     """Write the page of a participant, or of one session, and its figures.
 
     Parameters
@@ -133,6 +136,8 @@ def write_report(output_dir: Path, page: Page) -> Path:
         Root of the derivative dataset.
     page
         The page to write.
+    viewer
+        Whether to write views of T1 and T2 beside it; those of an earlier call are removed otherwise.
 
     Raises
     ------
@@ -142,7 +147,7 @@ def write_report(output_dir: Path, page: Page) -> Path:
         If a file cannot be written.
     """
     sections = [
-        _section(load_run(output_dir, entities), output_dir)
+        _section(load_run(output_dir, entities), output_dir, viewer)
         for entities in runs_of(output_dir, page.participant, page.session)
     ]
     failures = [
@@ -206,10 +211,12 @@ def _overall(sections: Sequence[RunSection], failures: Sequence[RunFailure]) -> 
     return worst([section.level for section in sections])
 
 
-def _section(run: Run, output_dir: Path) -> RunSection:
+def _section(run: Run, output_dir: Path, viewer: bool) -> RunSection:
     """Draw everything of one run."""
     checks = check(run)
     literature = literature_at(run.field_strength)
+    remove_viewer(run, output_dir)
+    views = write_viewer(run, output_dir) if viewer else {}
     probe = probe_of(run)
     with style():
         histogram = drawn_picture(
@@ -232,6 +239,7 @@ def _section(run: Run, output_dir: Path) -> RunSection:
         probe=probe,
         pictures=pictures,
         registration=_registration(run, output_dir),
+        views={name: path.as_posix() for name, path in views.items()},
         files=tuple(_files(run, output_dir)),
     )
 

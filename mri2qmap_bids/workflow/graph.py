@@ -108,6 +108,7 @@ def _report_node(page: Page, settings: Settings) -> Node:
     node = Node(WriteReport(), name=page.node)
     node.inputs.output_dir = str(settings.output_dir)
     node.inputs.page = page
+    node.inputs.viewer = settings.viewer
     return node
 
 

@@ -451,6 +451,7 @@ def _shown(progress: Any, inputs: Any) -> Iterator[None]:
 class _WriteReportInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     output_dir = traits.Str(mandatory=True, desc="root of the derivative dataset")
     page = traits.Any(mandatory=True, desc="Page")
+    viewer = traits.Bool(False, usedefault=True, desc="whether to write views of T1 and T2, too")
     written = traits.List(desc="maps to wait for")
 
 
@@ -470,7 +471,7 @@ class WriteReport(SimpleInterface):  # type: ignore[misc]
         from mri2qmap_bids.report.page import write_report
 
         page = self.inputs.page
-        path = write_report(Path(self.inputs.output_dir), page)
+        path = write_report(Path(self.inputs.output_dir), page, self.inputs.viewer)
         logger.info("%s: report: %s", page.name, path)
         self._results["report_file"] = str(path)
         return runtime
