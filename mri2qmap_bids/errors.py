@@ -14,6 +14,7 @@ Mri2QmapError                    exit code 1
 ├── RawDataError                  1   a run's k-space file is invalid
 ├── PulseqError                   1   a Pulseq file is invalid or not understood
 ├── WeightsError                  1   a denoiser's weights cannot be used
+├── RegistrationError             1   a run cannot be registered to a T1w image
 ├── MemoryLimitError              1   a run needs more memory than allowed
 ├── DeviceError                   1   the requested device is not available
 └── UnexpectedError               1   a run's files broke something that no check foresaw
@@ -97,6 +98,10 @@ class PulseqError(Mri2QmapError):
 
 class WeightsError(Mri2QmapError):
     """A denoiser's weights are missing, damaged or do not fit."""
+
+
+class RegistrationError(Mri2QmapError):
+    """A run cannot be registered to the participant's T1w image."""
 
 
 class MemoryLimitError(Mri2QmapError):

@@ -39,6 +39,10 @@ class Settings:
     """Whether to ignore B1 maps."""
     b0_ignored: bool = False
     """Whether to ignore B0 maps."""
+    t1w_ignored: bool = False
+    """Whether to ignore T1w images."""
+    output_spaces: tuple[str, ...] = ("native",)
+    """Grids of the maps: their own (``native``, always), and that of the participant's T1w image (``T1w``)."""
     database_dir: Path | None = None
     """Directory of the pybids index; None: the index is not kept."""
     database_renewed: bool = False
@@ -61,6 +65,8 @@ class Settings:
     """GPU memory to use [GB]; None: the free memory."""
     most_sessions: int = 4
     """Maximum number of sessions in one report."""
+    viewer: bool = False
+    """Whether to write views of T1 and T2 beside the reports."""
     fail_on: Literal["bad", "look", "never"] = "never"
     """Rating of a run from which the call fails although the run is done."""
     command: str = ""

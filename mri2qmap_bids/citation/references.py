@@ -72,6 +72,16 @@ _ALL = (
         "Journal of the American Statistical Association", 1984, "10.1080/01621459.1984.10477105",
     ),
     Reference(
+        "mattes2003", "Mattes, David and Haynor, David R. and Vesselle, Hubert and Lewellen, Thomas K. and "
+        "Eubank, William",
+        "PET-CT image registration in the chest using free-form deformations",
+        "IEEE Transactions on Medical Imaging", 2003, "10.1109/TMI.2003.809072",
+    ),
+    Reference(
+        "lowekamp2013", "Lowekamp, Bradley C. and Chen, David T. and Ibanez, Luis and Blezek, Daniel",
+        "The design of SimpleITK", "Frontiers in Neuroinformatics", 2013, "10.3389/fninf.2013.00045",
+    ),
+    Reference(
         "jiang2015", "Jiang, Yun and Ma, Dan and Seiberlich, Nicole and Gulani, Vikas and "
         "Griswold, Mark A.",
         "MR fingerprinting using fast imaging with steady state precession (FISP) with spiral "

@@ -126,8 +126,8 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         "--bids-filter-file",
         type=Path,
         metavar="FILE",
-        help='JSON file that selects runs by BIDS entities: {"mrf": {"session": "a"}}; B1 and B0 maps under '
-        '"b1" and "b0"',
+        help='JSON file that selects runs by BIDS entities: {"mrf": {"session": "a"}}; B1 and B0 maps and '
+        'T1w images under "b1", "b0" and "t1w"',
     )
     group.add_argument(
         "-d",
@@ -141,8 +141,8 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         "--ignore",
         nargs="+",
         default=[],
-        choices=("b1", "b0"),
-        help="available inputs to ignore (b1: B1 maps, b0: B0 maps)",
+        choices=("b1", "b0", "t1w"),
+        help="available inputs to ignore (b1: B1 maps, b0: B0 maps, t1w: T1w images, to which maps are registered)",
     )
     group.add_argument(
         "--bids-database-dir",
@@ -164,6 +164,14 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
 
 def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
     options = ReconOptions()
+    group.add_argument(
+        "--output-spaces",
+        nargs="+",
+        default=["native"],
+        choices=("native", "T1w"),
+        help="grids to write the maps on: native: that of the scan, always written; T1w: that of the participant's T1w "
+        "image, after a rigid registration",
+    )
     group.add_argument(
         "--recon-method",
         choices=method_names(),
@@ -275,6 +283,12 @@ def _add_reports(group: argparse._ArgumentGroup) -> None:
         default=4,
         metavar="N",
         help="maximum number of sessions in one report; a participant with more gets one report per session",
+    )
+    group.add_argument(
+        "--viewer",
+        action="store_true",
+        help="also write views of T1 and T2 in three planes that follow the mouse, one self-contained HTML file each; "
+        "reports written without this option remove them",
     )
     group.add_argument(
         "--fail-on",

@@ -31,6 +31,8 @@ def select(settings: Settings) -> "Selection":
         settings.derivatives,
         read_filter_file(file, "b0") if file else {},
         settings.b0_ignored,
+        read_filter_file(file, "t1w") if file else {},
+        settings.t1w_ignored,
     )
     index = Index(settings.database_dir, settings.database_renewed)
     selection = find_runs(settings.bids_dir, filters, index)
@@ -49,11 +51,12 @@ def _is_up_to_date(run: "MRFRun", settings: Settings) -> bool:
     from mri2qmap_bids.dataset.checksum import inputs_checksum, is_up_to_date
     from mri2qmap_bids.dataset.integrity import guard
 
-    b1_file = run.b1.path if run.b1 else None
-    b0_file = run.b0.path if run.b0 else None
+    b1, b0, t1w = (None if each is None else each.path for each in (run.b1, run.b0, run.t1w))
     try:
         with guard(run.path):
-            checksum = inputs_checksum(run.path, run.metadata, settings.recon, b1_file, b0_file)
+            checksum = inputs_checksum(
+                run.path, run.metadata, settings.recon, b1, b0, t1w, settings.output_spaces
+            )
             return is_up_to_date(settings.output_dir, run.entities, checksum)
     except Mri2QmapError:
         return False  # the error comes with the run itself

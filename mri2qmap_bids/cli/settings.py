@@ -69,6 +69,8 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         derivatives=_derivatives(arguments.derivatives),
         b1_ignored="b1" in arguments.ignore,
         b0_ignored="b0" in arguments.ignore,
+        t1w_ignored="t1w" in arguments.ignore,
+        output_spaces=_spaces(arguments.output_spaces, arguments.ignore),
         filter_file=arguments.bids_filter_file,
         database_dir=arguments.bids_database_dir,
         database_renewed=arguments.bids_database_wipe,
@@ -78,6 +80,7 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         plugin=plugin,
         plugin_args=plugin_args,
         most_sessions=arguments.aggregate_session_reports,
+        viewer=arguments.viewer,
         fail_on=arguments.fail_on,
         n_procs=n_procs,
         omp_threads=min(arguments.omp_nthreads or min(n_procs, 8), n_procs),
@@ -90,6 +93,13 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         low_memory=arguments.low_mem,
         recon=resolved(sloppy(recon) if arguments.sloppy else recon),
     )
+
+
+def _spaces(spaces: Sequence[str], ignored: Sequence[str]) -> tuple[str, ...]:
+    """The grids asked for, each once; that of the maps themselves always."""
+    if "T1w" in spaces and "t1w" in ignored:
+        raise UsageError("--output-spaces T1w needs the T1w images that --ignore t1w leaves out")
+    return tuple(dict.fromkeys(("native", *spaces)))
 
 
 def _check_regularisation(weight: float | None, method: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mri2qmap_bids.atomic import write_text
 from mri2qmap_bids.citation.methods import Methods, Work, methods_text
+from mri2qmap_bids.dataset.entities import is_plain
 from mri2qmap_bids.dataset.figures import read_conditions, versions_in_use
 from mri2qmap_bids.dataset.group import entities_of
 from mri2qmap_bids.dataset.integrity import guard
@@ -45,7 +46,7 @@ def work_of(entities: Mapping[str, str], output_dir: Path) -> Work | None:
 def works_in(output_dir: Path) -> list[Work]:
     """What was done to every run of a derivative dataset."""
     maps = sorted(output_dir.glob("sub-*/**/anat/*_T1map.json"))
-    runs = [entities_of(path) for path in maps if "_desc-" not in path.name]
+    runs = [entities_of(path) for path in maps if is_plain(path)]
     works = [work_of(run, output_dir) for run in runs]
     return [work for work in works if work is not None]
 

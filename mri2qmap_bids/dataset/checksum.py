@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 from mri2qmap_bids import __version__
 from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.fieldmap import map_sidecar
-from mri2qmap_bids.dataset.outputs import file_ends
+from mri2qmap_bids.dataset.map_sidecar import read_map_sidecar
+from mri2qmap_bids.dataset.outputs import file_ends, output_maps
+from mri2qmap_bids.dataset.transform import REGISTRATION, transform_path
 from mri2qmap_bids.recon.methods.registry import method_named, resolved, weights_file
 from mri2qmap_bids.recon.options import ReconOptions
 
@@ -25,6 +27,8 @@ def inputs_checksum(
     options: ReconOptions,
     b1_file: Path | None = None,
     b0_file: Path | None = None,
+    t1w_file: Path | None = None,
+    output_spaces: Sequence[str] = ("native",),
 ) -> str:
     """A hash of all that a run's derivatives depend on.
 
@@ -43,6 +47,10 @@ def inputs_checksum(
         The B1 map that it is reconstructed with.
     b0_file
         The B0 map that it is reconstructed with; its sidecar counts, too.
+    t1w_file
+        The T1w image that it is registered to.
+    output_spaces
+        Grids that the maps are written on.
 
     Raises
     ------
@@ -60,6 +68,8 @@ def inputs_checksum(
         digest.update(b1_file.read_bytes())
     if b0_file is not None:
         digest.update(b"b0" + b0_file.read_bytes() + repr(map_sidecar(b0_file)).encode())
+    if t1w_file is not None:
+        digest.update(b"t1w" + t1w_file.read_bytes() + repr(sorted(output_spaces)).encode())
     size = path.stat().st_size
     digest.update(str(size).encode())
     with path.open("rb") as file:
@@ -81,9 +91,20 @@ def is_up_to_date(output_dir: Path, entities: Mapping[str, str], checksum: str) 
     checksum
         From :func:`inputs_checksum`.
     """
-    for end in file_ends():
-        image = output_dir / relative_path(entities, end.suffix, **end.entities)
-        sidecar = output_dir / relative_path(entities, end.suffix, ".json", **end.entities)
+    ends = [(end.suffix, end.entities) for end in file_ends()]
+    placed = read_map_sidecar(output_dir, entities).get(REGISTRATION)
+    if placed is not None:
+        if not (output_dir / transform_path(entities)).is_file():
+            return False
+        spaces = placed.get("OutputSpaces", ()) if isinstance(placed, dict) else ()
+        ends += [
+            (output.suffix, {**output.entities, "space": space})
+            for output in output_maps()
+            for space in spaces
+        ]
+    for suffix, more in ends:
+        image = output_dir / relative_path(entities, suffix, **more)
+        sidecar = output_dir / relative_path(entities, suffix, ".json", **more)
         try:
             stored = json.loads(sidecar.read_text(encoding="utf-8")).get(KEY)
         except (OSError, ValueError, AttributeError):

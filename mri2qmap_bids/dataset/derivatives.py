@@ -42,6 +42,8 @@ class MapDocument:
     """Synthetic weighted images by suffix (T1w, T2w, PDw, FLAIR), axes (z, y, x)."""
     synthetic_metadata: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Sidecar keys of each synthetic image, e.g. its echo time."""
+    spatial_reference: str = "orig"
+    """What the grid of the maps is that of: their own, or an image by its BIDS URI."""
     every: Mapping[str, Any] = field(default_factory=dict)
     """Sidecar keys of every file."""
     labels: NDArray[np.uint8] | None = None
@@ -77,7 +79,8 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         **document.every,
         **({"Sources": list(document.sources)} if document.sources else {}),
     }
-    reference = "bids::" + str(relative_path(document.entities, MAPS[0].suffix))
+    own = "bids::" + str(relative_path(document.entities, MAPS[0].suffix))
+    reference = own if document.spatial_reference == "orig" else document.spatial_reference
     paths = []
     for output in output_maps():
         values = output.values(maps)
@@ -92,7 +95,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
             "Description": output.description,
             "Units": output.unit,
             "SkullStripped": False,
-            "SpatialReference": "orig" if output.desc is None else reference,
+            "SpatialReference": document.spatial_reference if output.desc is None else reference,
             **shared,
         }
         if output.source is not None:

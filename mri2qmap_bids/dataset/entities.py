@@ -45,6 +45,15 @@ def entities_in(path: Path) -> dict[str, str]:
     return dict(part.split("-", 1) for part in path.name.split("_")[:-1] if "-" in part)
 
 
+def is_plain(path: Path) -> bool:
+    """Whether a file is a map of a run itself: not one of another grid, or of its errors.
+
+    >>> [is_plain(Path(f"sub-01_{words}T1map.nii.gz")) for words in ("", "desc-std_", "space-T1w_")]
+    [True, False, False]
+    """
+    return not {"desc", "space"} & set(entities_in(path))
+
+
 def ordered(keys: Iterable[str]) -> list[str]:
     """Short keys in the order of the schema; those that it does not know before the description.
 

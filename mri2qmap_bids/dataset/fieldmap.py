@@ -143,8 +143,8 @@ def read_transmit_field(path: Path, geometry: Geometry) -> NDArray[np.float32]:
     SidecarError
         If it is no NIfTI file, does not say where it lies, is not in per cent, or lies elsewhere.
     """
-    image, values = _loaded(path)
-    _check_placement(path, image)
+    image, values = loaded(path)
+    check_placement(path, image)
     is_known = np.isfinite(values) & (values > 0)
     middle = float(np.median(values[is_known])) if is_known.any() else 0.0
     if values.ndim != 3 or not _PLAUSIBLE[0] <= middle <= _PLAUSIBLE[1]:
@@ -180,8 +180,8 @@ def read_off_resonance(path: Path, geometry: Geometry) -> NDArray[np.float32]:
         If it is no NIfTI file of one volume, does not say where it lies, lies elsewhere, or its unit or
         values are not those of a field map.
     """
-    image, values = _loaded(path)
-    _check_placement(path, image)
+    image, values = loaded(path)
+    check_placement(path, image)
     units = map_sidecar(path).get("Units", "Hz")
     if units not in _IN_HZ:
         raise SidecarError(
@@ -268,7 +268,7 @@ def _on_grid(
     return np.asarray(field.dataobj, np.float64).transpose(2, 1, 0)
 
 
-def _loaded(path: Path) -> tuple[Any, NDArray[np.float64]]:
+def loaded(path: Path) -> tuple[Any, NDArray[np.float64]]:
     """An image and its values, without axes of length 1 beyond the third."""
     absent = missing(path)
     if absent:
@@ -288,7 +288,7 @@ def _loaded(path: Path) -> tuple[Any, NDArray[np.float64]]:
     return image, values.reshape(volume) if values.size == np.prod(volume) else values
 
 
-def _check_placement(path: Path, image: Any) -> None:
+def check_placement(path: Path, image: Any) -> None:
     """A map must say where it lies; nibabel takes the sform before the qform.
 
     Raises

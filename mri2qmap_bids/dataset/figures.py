@@ -9,6 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_atomically, write_json
@@ -98,3 +102,31 @@ def versions_in_use(libraries: Sequence[str] = _LIBRARIES) -> dict[str, str]:
     """Versions of the program, of Python and of the libraries that make the maps."""
     own = {"mri2qmap_bids": __version__, "Python": platform.python_version()}
     return own | {name: version(name) for name in libraries}
+
+
+def write_registered(
+    image: NDArray[np.uint8], entities: Mapping[str, str], output_dir: Path
+) -> None:
+    """Keep the T1w image that a run was registered to, on the grid of its maps, for the report.
+
+    Parameters
+    ----------
+    image
+        Grey levels, axes (z, y, x).
+    entities
+        BIDS entities of the run.
+    output_dir
+        Root of the derivative dataset.
+    """
+    path = output_dir / figure_path(entities, "MRF", ".npz", "registration")
+    write_atomically(path, lambda temporary: np.savez_compressed(temporary, t1w=image))
+
+
+def read_registered(entities: Mapping[str, str], output_dir: Path) -> NDArray[np.uint8] | None:
+    """What :func:`write_registered` kept; None where it is not there."""
+    path = output_dir / figure_path(entities, "MRF", ".npz", "registration")
+    try:
+        with np.load(path) as arrays:
+            return np.asarray(arrays["t1w"], np.uint8)
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return None

@@ -13,7 +13,7 @@ from mri2qmap_bids.errors import (
     one_line,
 )
 
-_FILTER_KINDS = ("mrf", "b1", "b0")
+_FILTER_KINDS = ("mrf", "b1", "b0", "t1w")
 _FILTERABLE = frozenset(
     (
         *("session", "sample", "task", "tracksys", "acquisition", "nucleus", "volume", "ceagent"),
@@ -48,10 +48,14 @@ class Filters:
     """As ``entities``, for B0 maps."""
     b0_ignored: bool = False
     """Whether to do without B0 maps."""
+    t1w_entities: Mapping[str, Any] = field(default_factory=dict)
+    """As ``entities``, for T1w images."""
+    t1w_ignored: bool = False
+    """Whether to do without T1w images."""
 
 
 def read_filter_file(path: Path, kind: str = "mrf") -> dict[str, Any]:
-    """Entities that the ``mrf``, ``b1`` or ``b0`` entry of a filter file asks for.
+    """Entities that the ``mrf``, ``b1``, ``b0`` or ``t1w`` entry of a filter file asks for.
 
     The file is JSON as other BIDS-Apps read it: {"mrf": {"session": "a", "run": [1, 2]}}.
 

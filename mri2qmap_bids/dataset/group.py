@@ -28,7 +28,7 @@ from mri2qmap_bids.dataset.derivatives import (
     mask_path,
     relative_path,
 )
-from mri2qmap_bids.dataset.entities import entities_in
+from mri2qmap_bids.dataset.entities import entities_in, is_plain
 from mri2qmap_bids.dataset.filters import among
 from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
@@ -143,7 +143,7 @@ def write_group_tables(
         If the filters leave none.
     """
     files = sorted(output_dir.glob("sub-*/**/anat/*_T1map.nii.gz"))
-    runs = [entities_of(path) for path in files if "_desc-" not in path.name]
+    runs = [entities_of(path) for path in files if is_plain(path)]
     if not runs:
         raise DatasetError(
             f"{output_dir}: must hold maps sub-*/[ses-*/]anat/*_T1map.nii.gz, got none; "

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mri2qmap_bids.dataset.anatomical import AnatomicalImage, choose
 from mri2qmap_bids.dataset.entities import entities_in, ordered
 from mri2qmap_bids.dataset.fieldmap import FieldMap, intended_for, nearest
 from mri2qmap_bids.dataset.filters import Filters, among
@@ -31,7 +32,7 @@ from mri2qmap_bids.errors import (
 _CONVERSIONS = {".dat": "siemens", ".mat": "arrays", ".npz": "arrays", ".cfl": "bart"}
 # Labels that a message lists.
 _MOST_LABELS = 10
-_B1, _B0 = "TB1map", "fieldmap"
+_B1, _B0, _T1W = "TB1map", "fieldmap", "T1w"
 _LABEL = re.compile(r"[0-9A-Za-z+]+")
 
 
@@ -51,6 +52,8 @@ class MRFRun:
     """The B1 map for it; None: there is none, or it is to be ignored."""
     b0: FieldMap | None = None
     """The B0 map for it; None: there is none, or it is to be ignored."""
+    t1w: AnatomicalImage | None = None
+    """The T1w image to register it to; None: there is none, or it is to be ignored."""
     problem: str | None = None
     """Why it cannot be reconstructed, if its files show it."""
 
@@ -180,6 +183,7 @@ def _runs_of(
     runs: list[MRFRun] = []
     maps: list[FieldMap] = []
     b0_maps: list[FieldMap] = []
+    images: list[AnatomicalImage] = []
     entities = {"suffix": SUFFIX, "extension": list(EXTENSIONS), **filters.entities}
     for root, reader in sidecars.items():
         if runs or not (root / f"sub-{label}").is_dir():
@@ -193,11 +197,25 @@ def _runs_of(
             maps += _field_maps(layout, label, "raw", bids_dir, _B1, filters.b1_entities)
         if not filters.b0_ignored:
             b0_maps += _field_maps(layout, label, "raw", bids_dir, _B0, filters.b0_entities)
+        if not filters.t1w_ignored:
+            images += _t1w_images(layout, label, bids_dir, filters.t1w_entities)
     if not filters.b1_ignored and runs and not maps:
         for name, root in filters.derivatives:
             layout = indexed(root, label, None, False)
             maps += _field_maps(layout, label, name, root, _B1, filters.b1_entities)
-    return [_with_fields(run, maps, b0_maps) for run in runs]
+    runs = [_with_fields(run, maps, b0_maps) for run in runs]
+    return [replace(run, t1w=choose(images, run.entities)) for run in runs]
+
+
+def _t1w_images(
+    layout: Any, label: str, root: Path, asked: Mapping[str, Any]
+) -> list[AnatomicalImage]:
+    """T1w images of one participant in the raw dataset."""
+    entities = {"suffix": _T1W, "extension": [".nii", ".nii.gz"], **asked}
+    return [
+        AnatomicalImage(path, f"bids:raw:{path.relative_to(root).as_posix()}", entities_in(path))
+        for path in files_with(layout, label, entities)
+    ]
 
 
 def _with_fields(run: MRFRun, maps: list[FieldMap], b0_maps: list[FieldMap]) -> MRFRun:
@@ -258,8 +276,9 @@ def _misnamed(path: Path, folders: Mapping[str, str], entities: Mapping[str, str
     for key, label in folders.items():
         if entities[key] != label:
             return f"{path}: {key} must be {label} as in the folder's name, got {entities[key]}"
-    if "desc" in entities:
-        return f"{path}: desc must be left to derivatives, got {entities['desc']}"
+    for key in ("desc", "space"):
+        if key in entities:
+            return f"{path}: {key} must be left to derivatives, got {entities[key]}"
     odd = [value for value in entities.values() if not _LABEL.fullmatch(value)]
     return f"{path}: labels must be of letters and digits, got {', '.join(odd)}" if odd else None
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mri2qmap_bids.dataset.entities import is_plain
 from mri2qmap_bids.dataset.group import entities_of
 
 
@@ -87,5 +88,5 @@ def runs_of(output_dir: Path, participant: str, session: str | None = None) -> l
         Label without ``ses-``; None: all.
     """
     maps = sorted((output_dir / f"sub-{participant}").glob("**/anat/*_T1map.nii.gz"))
-    runs = [entities_of(path) for path in maps if "_desc-" not in path.name]
+    runs = [entities_of(path) for path in maps if is_plain(path)]
     return [run for run in runs if session is None or run.get("ses") == session]

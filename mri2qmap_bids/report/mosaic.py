@@ -91,12 +91,15 @@ def planes_of(
 
 
 def cropped(
-    plane: NDArray[np.floating], mask: NDArray[np.bool_], tile: Tile
+    plane: NDArray[np.floating],
+    mask: NDArray[np.bool_],
+    tile: Tile,
+    shown: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.floating]:
-    """A single plane, cropped and oriented as by :func:`planes_of`."""
+    """A single plane, cropped and oriented as by :func:`planes_of`; shown is also another mask's inside."""
     axis = tile.view.axis
     window = tuple(part for a, part in enumerate(_bounds(mask)) if a != axis)
-    inside = np.take(mask, tile.index, axis)[window]
+    inside = np.take(mask if shown is None else shown, tile.index, axis)[window]
     values = np.where(inside, plane.astype(np.float32)[window], np.nan)
     return tile.view.turned(values)
 

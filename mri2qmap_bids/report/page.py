@@ -21,6 +21,7 @@ from mri2qmap_bids.dataset.failures import RunFailure, read_failures
 from mri2qmap_bids.dataset.figures import figure_path
 from mri2qmap_bids.dataset.outputs import file_ends, further_maps
 from mri2qmap_bids.dataset.provenance import flair_caution
+from mri2qmap_bids.dataset.transform import REGISTRATION, transform_path
 from mri2qmap_bids.dataset.verdict import Level, worst
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics
 from mri2qmap_bids.report import curves, kspace, scales
@@ -28,11 +29,13 @@ from mri2qmap_bids.report.contents import Page, runs_of
 from mri2qmap_bids.report.cost import StageTime, stage_times
 from mri2qmap_bids.report.literature import Literature, literature_at
 from mri2qmap_bids.report.mosaic import Layout, cropped, draw, layout_of, planes_of, single_layout
+from mri2qmap_bids.report.overlay import checkerboard
 from mri2qmap_bids.report.picture import Picture, drawn_picture, image_picture, style
 from mri2qmap_bids.report.probe import Probe, originals, probe_of
 from mri2qmap_bids.report.rules import RULES, Check, check
 from mri2qmap_bids.report.run import Run, load_run
 from mri2qmap_bids.report.scales import Scale
+from mri2qmap_bids.report.viewer import remove_viewer, write_viewer
 
 _SEEN_AT_ONCE = {"T1": "T1 and T2", "T2": "T1 and T2", "± T1": "± T1 and T2", "± T2": "± T1 and T2"}
 
@@ -69,6 +72,10 @@ class RunSection:
     probe: Probe | None = None
     pictures: dict[str, Picture] = field(default_factory=dict)
     """All other figures, by name."""
+    registration: Picture | None = None
+    """The run and the T1w image that it was registered to; None: it was not."""
+    views: dict[str, str] = field(default_factory=dict)
+    """Files with views of maps, by the map."""
     files: tuple[tuple[str, str], ...] = ()
     """Name and relative path of every map."""
 
@@ -120,7 +127,7 @@ class RunSection:
         return flair_caution(max(self.run.voxel_size)) if name == "FLAIR" else None
 
 
-def write_report(output_dir: Path, page: Page) -> Path:
+def write_report(output_dir: Path, page: Page, viewer: bool = False) -> Path:
     """Write the page of a participant, or of one session, and its figures.
 
     Parameters
@@ -129,6 +136,8 @@ def write_report(output_dir: Path, page: Page) -> Path:
         Root of the derivative dataset.
     page
         The page to write.
+    viewer
+        Whether to write views of T1 and T2 beside it; those of an earlier call are removed otherwise.
 
     Raises
     ------
@@ -138,7 +147,7 @@ def write_report(output_dir: Path, page: Page) -> Path:
         If a file cannot be written.
     """
     sections = [
-        _section(load_run(output_dir, entities), output_dir)
+        _section(load_run(output_dir, entities), output_dir, viewer)
         for entities in runs_of(output_dir, page.participant, page.session)
     ]
     failures = [
@@ -202,10 +211,12 @@ def _overall(sections: Sequence[RunSection], failures: Sequence[RunFailure]) -> 
     return worst([section.level for section in sections])
 
 
-def _section(run: Run, output_dir: Path) -> RunSection:
+def _section(run: Run, output_dir: Path, viewer: bool) -> RunSection:
     """Draw everything of one run."""
     checks = check(run)
     literature = literature_at(run.field_strength)
+    remove_viewer(run, output_dir)
+    views = write_viewer(run, output_dir) if viewer else {}
     probe = probe_of(run)
     with style():
         histogram = drawn_picture(
@@ -227,8 +238,31 @@ def _section(run: Run, output_dir: Path) -> RunSection:
         comparisons=tuple(_comparisons(run, output_dir)),
         probe=probe,
         pictures=pictures,
+        registration=_registration(run, output_dir),
+        views={name: path.as_posix() for name, path in views.items()},
         files=tuple(_files(run, output_dir)),
     )
+
+
+def _registration(run: Run, output_dir: Path) -> Picture | None:
+    """The synthetic T1w image and the one that it was registered to, in the squares of a checkerboard."""
+    image = run.synthetic.get("T1w")
+    if run.t1w is None or image is None or run.t1w.shape != run.mask.shape:
+        return None
+    layout = layout_of(run.mask, run.affine, run.is_3d)
+    board = checkerboard(image, run.t1w, run.mask, run.voxel_size)
+    everywhere = np.ones_like(run.mask)
+    rows = [
+        [
+            cropped(np.take(board, tile.index, tile.view.axis), run.mask, tile, everywhere)
+            for tile in tiles
+        ]
+        for tiles in layout
+    ]
+    alt = "Checkerboard of the synthetic T1w image and the T1w image that it was registered to"
+    scale = scales.own_scale("T1w", board[run.mask])
+    path = figure_path(run.entities, "T1w", ".png", "registration")
+    return image_picture(draw(rows, layout, scale, bar=False), output_dir, path, alt)
 
 
 def _maps(run: Run, output_dir: Path) -> Iterable[tuple[str, Picture]]:
@@ -382,6 +416,8 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
         )
         yield "Time", f"{spent:.1f} s"
         yield "Peak memory", f"{run.conditions.peak_memory_gb:.2f} GB"
+    if run.t1w is not None and isinstance(sidecar.get(REGISTRATION), dict):
+        yield "Registered to", str(sidecar[REGISTRATION].get("Target", "not known"))
     sources = sidecar.get("Sources")
     if sources:
         yield "Sources", ", ".join(map(str, sources))
@@ -394,6 +430,9 @@ def _files(run: Run, output_dir: Path) -> Iterable[tuple[str, str]]:
         if (output_dir / path).is_file():
             words = [f"{key}-{value}" for key, value in end.entities.items()]
             yield "_".join([*words, end.suffix]), path.as_posix()
+    transform = transform_path(run.entities)
+    if (output_dir / transform).is_file():
+        yield "xfm", transform.as_posix()
 
 
 def _references(sections: Sequence[RunSection]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.dataset.derivatives import mask_path, relative_path
-from mri2qmap_bids.dataset.figures import Conditions, figure_path, read_conditions
+from mri2qmap_bids.dataset.figures import Conditions, figure_path, read_conditions, read_registered
 from mri2qmap_bids.dataset.map_sidecar import read_map_sidecar
 from mri2qmap_bids.dataset.outputs import SYNTHETIC, further_maps
 from mri2qmap_bids.errors import DatasetError
@@ -49,6 +49,8 @@ class Run:
     """None: the maps were made by a version that wrote none, or the file was deleted."""
     conditions: Conditions | None
     """None: as above."""
+    t1w: NDArray[np.uint8] | None = None
+    """Grey levels of the T1w image that the run was registered to, on its grid; None: it was not."""
     further: Mapping[tuple[str, str | None], NDArray[np.float32]] = field(default_factory=dict)
     """Maps of other packages, by suffix and desc."""
 
@@ -164,6 +166,7 @@ def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
         sidecar=read_map_sidecar(output_dir, entities),
         diagnostics=_diagnostics(diagnostics_file),
         conditions=read_conditions(entities, output_dir),
+        t1w=read_registered(entities, output_dir),
         further={end: image for end, image in further.items() if image is not None},
     )
 

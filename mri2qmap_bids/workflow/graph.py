@@ -75,6 +75,9 @@ def init_dataset_wf(
         if run.b0 is not None:
             branch.inputs.inputnode.b0_file = str(run.b0.path)
             branch.inputs.inputnode.b0_source = run.b0.uri
+        if run.t1w is not None:
+            branch.inputs.inputnode.t1w_file = str(run.t1w.path)
+            branch.inputs.inputnode.t1w_source = run.t1w.uri
         workflow.add_nodes([branch])
     for page in pages:
         branches = [workflow.get_node(branch_name(r)) for r in runs if page.holds(r.entities)]
@@ -104,6 +107,7 @@ def _report_node(page: Page, settings: Settings) -> Node:
     node = Node(WriteReport(), name=page.node)
     node.inputs.output_dir = str(settings.output_dir)
     node.inputs.page = page
+    node.inputs.viewer = settings.viewer
     return node
 
 
@@ -144,6 +148,10 @@ def init_mri2qmap_wf(
         BIDS URI of it; may be left out.
     scan_file
         What an earlier step has read of the raw file's headers; may be left out.
+    t1w_file
+        T1w image of the same head, which the maps are registered to (NIfTI); may be left out.
+    t1w_source
+        BIDS URI of it; may be left out.
 
     Outputs
     -------
@@ -160,7 +168,7 @@ def init_mri2qmap_wf(
     """
     workflow = Workflow(name=name)
     fields = ["raw_file", "metadata", "entities", "source", "b1_file", "b1_source"]
-    fields += ["b0_file", "b0_source", "scan_file"]
+    fields += ["b0_file", "b0_source", "t1w_file", "t1w_source", "scan_file"]
     inputs = Node(IdentityInterface(fields), name="inputnode")
     outputs = Node(IdentityInterface(["maps_file", *_WRITTEN]), name="outputnode")
     dictionary = Node(BuildDictionary(), name="build_dictionary", n_procs=settings.omp_threads)
@@ -181,6 +189,7 @@ def init_mri2qmap_wf(
     write = Node(WriteDerivatives(), name="write_derivatives")
     write.inputs.output_dir = str(settings.output_dir)
     write.inputs.command = settings.command
+    write.inputs.output_spaces = list(settings.output_spaces)
     for node in (dictionary, reconstruct, write):
         node.inputs.options = settings.recon
         node.inputs.log_dir = str(settings.output_dir)
@@ -188,7 +197,7 @@ def init_mri2qmap_wf(
         reconstruct.inputs.bar_dir = str(settings.bar_dir)
     scan = [(name, name) for name in ("raw_file", "metadata", "b1_file")]
     reconstructed = [*scan, ("b0_file", "b0_file")]
-    described = ("entities", "source", "b1_source", "b0_source")
+    described = ("entities", "source", "b1_source", "b0_source", "t1w_file", "t1w_source")
     documents = [*reconstructed, *((name, name) for name in described)]
     workflow.connect(
         [

@@ -29,6 +29,11 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     source = traits.Str("", usedefault=True, desc="BIDS URI of the raw file")
     b1_source = traits.Str("", usedefault=True, desc="BIDS URI of the B1 map")
     b0_source = traits.Str("", usedefault=True, desc="BIDS URI of the B0 map")
+    t1w_file = File(exists=True, desc="T1w image to register the maps to")
+    t1w_source = traits.Str("", usedefault=True, desc="BIDS URI of the T1w image")
+    output_spaces = traits.List(
+        traits.Str, ["native"], usedefault=True, desc="grids to write the maps on: native, T1w"
+    )
     options = traits.Any(mandatory=True, desc="ReconOptions")
     output_dir = traits.Str(mandatory=True, desc="root of the derivative dataset")
     log_dir = traits.Str(
@@ -65,7 +70,7 @@ class WriteDerivatives(StepOfRun):
 
         from mri2qmap_bids.dataset.brain import BRAIN_METHOD, brain_mask
         from mri2qmap_bids.dataset.checksum import KEY, inputs_checksum
-        from mri2qmap_bids.dataset.derivatives import MapDocument, relative_path, write_maps
+        from mri2qmap_bids.dataset.derivatives import MapDocument, relative_path
         from mri2qmap_bids.dataset.figures import Conditions, versions_in_use, write_diagnostics
         from mri2qmap_bids.dataset.outputs import MASK, MASK_DESC
         from mri2qmap_bids.dataset.provenance import (
@@ -78,6 +83,8 @@ class WriteDerivatives(StepOfRun):
             tissue_classes,
             tissue_probabilities,
         )
+        from mri2qmap_bids.dataset.transform import T1W, describe_placement
+        from mri2qmap_bids.logs import heard_warnings
         from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise_all
         from mri2qmap_bids.recon.physics.maps import load_maps
         from mri2qmap_bids.recon.weights import fitting_options
@@ -85,14 +92,18 @@ class WriteDerivatives(StepOfRun):
         from mri2qmap_bids.report.run import unwritten_run
 
         maps = load_maps(Path(self.inputs.maps_file))
-        b1_file, b0_file = (
+        b1_file, b0_file, t1w_file = (
             Path(file) if isdefined(file) else None
-            for file in (self.inputs.b1_file, self.inputs.b0_file)
+            for file in (self.inputs.b1_file, self.inputs.b0_file, self.inputs.t1w_file)
         )
+        synthetic = synthesise_all(maps)
+        with heard_warnings() as on_placement:
+            placement = self._placement(maps, synthetic[T1W], t1w_file)
+        spaces = tuple(self.inputs.output_spaces)
         uris = (self.inputs.source, self.inputs.b1_source, self.inputs.b0_source)
         conditions = Conditions(
             command=self.inputs.command,
-            warnings=tuple(self.inputs.warnings),
+            warnings=(*self.inputs.warnings, *on_placement),
             options=asdict(self.inputs.options),
             seconds=self.inputs.seconds,
             peak_memory_gb=self.inputs.peak_memory_gb,
@@ -121,9 +132,10 @@ class WriteDerivatives(StepOfRun):
             | verdict(checks).metadata
             | {
                 "QualityMeasures": measures(checks),
-                "QualityWarnings": list(self.inputs.warnings),
+                "QualityWarnings": list(conditions.warnings),
                 "QualityNotes": run.notes,
-            },
+            }
+            | describe_placement(placement, self.inputs.entities, spaces),
             every={
                 KEY: inputs_checksum(
                     Path(self.inputs.raw_file),
@@ -131,6 +143,8 @@ class WriteDerivatives(StepOfRun):
                     self.inputs.options,
                     b1_file,
                     b0_file,
+                    t1w_file,
+                    spaces,
                 )
             },
             brain=brain,
@@ -140,7 +154,7 @@ class WriteDerivatives(StepOfRun):
             if maps.t1_std is None
             else tissue_probabilities(maps.t1, maps.t1_std, brain, field),
             tissue_metadata=describe_tissues(self.inputs.entities, field),
-            synthetic=synthesise_all(maps),
+            synthetic=synthetic,
             synthetic_metadata={
                 name: describe_contrast(contrast, max(run.voxel_size))
                 for name, contrast in ROUTINE_CONTRASTS.items()
@@ -149,7 +163,7 @@ class WriteDerivatives(StepOfRun):
         output_dir = Path(self.inputs.output_dir)
         # Before the maps: a run whose maps are there is not done again.
         write_diagnostics(diagnostics_file, conditions, self.inputs.entities, output_dir)
-        written = write_maps(document, output_dir)
+        written = self._write(document, placement, output_dir)
         logger.info("%d files written to %s", len(written), output_dir / written[0].parent)
         place = partial(relative_path, self.inputs.entities)
         main = {
@@ -162,10 +176,40 @@ class WriteDerivatives(StepOfRun):
         self._results |= {name: str(output_dir / path) for name, path in main.items()}
         return runtime
 
+    def _write(self, document: Any, placement: Any, output_dir: Path) -> list[Path]:
+        """The maps, and what follows from the run's place in the participant's T1w image."""
+        from mri2qmap_bids.dataset.derivatives import write_maps
+        from mri2qmap_bids.dataset.figures import write_registered
+        from mri2qmap_bids.dataset.t1w_space import on_t1w_grid, remove_placed, t1w_on_maps
+        from mri2qmap_bids.dataset.transform import T1W, write_transform
+
+        remove_placed(document.entities, output_dir)
+        if placement is not None:
+            write_transform(placement, document, output_dir)
+            write_registered(t1w_on_maps(placement, document.maps), document.entities, output_dir)
+        written = write_maps(document, output_dir)
+        if placement is not None and T1W in self.inputs.output_spaces:
+            written += write_maps(on_t1w_grid(document, placement), output_dir)
+        return written
+
+    def _placement(self, maps: Any, synthetic: Any, t1w_file: Path | None) -> Any:
+        """Where the run lies in the participant's T1w image, if there is one."""
+        from mri2qmap_bids.dataset.placement import place_in_t1w
+        from mri2qmap_bids.dataset.transform import T1W
+
+        placement = None
+        if t1w_file is not None:
+            placement = place_in_t1w(maps, synthetic, t1w_file, self.inputs.t1w_source)
+        if placement is None and T1W in self.inputs.output_spaces:
+            why = "there is no T1w image" if t1w_file is None else "it is not registered"
+            logger.warning("No maps on the grid of the T1w image: %s", why)
+        return placement
+
 
 class _WriteReportInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     output_dir = traits.Str(mandatory=True, desc="root of the derivative dataset")
     page = traits.Any(mandatory=True, desc="Page")
+    viewer = traits.Bool(False, usedefault=True, desc="whether to write views of T1 and T2, too")
     written = traits.List(desc="maps to wait for")
 
 
@@ -185,7 +229,7 @@ class WriteReport(SimpleInterface):  # type: ignore[misc]
         from mri2qmap_bids.report.page import write_report
 
         page = self.inputs.page
-        path = write_report(Path(self.inputs.output_dir), page)
+        path = write_report(Path(self.inputs.output_dir), page, self.inputs.viewer)
         logger.info("%s: report: %s", page.name, path)
         self._results["report_file"] = str(path)
         return runtime

@@ -81,10 +81,14 @@ def _read(
     run: MRFRun, settings: Settings
 ) -> "tuple[DescribedScan, ScanExtent, NDArray[np.float32] | None, float]":
     """Scan, its size, transmit field and range of frequencies [Hz]; all faults are found here."""
+    from mri2qmap_bids.dataset.anatomical import read_t1w
     from mri2qmap_bids.dataset.fieldmap import fields_of_scan
+    from mri2qmap_bids.dataset.transform import T1W
     from mri2qmap_bids.recon.acquisition.extent import extent_of_lines
     from mri2qmap_bids.recon.off_resonance import span_of
 
+    if run.t1w is not None and T1W in settings.output_spaces:
+        read_t1w(run.t1w.path)
     scan = describe_scan(run.metadata, run.path)
     files = (None if field is None else field.path for field in (run.b1, run.b0))
     fields = fields_of_scan(scan.lines, settings.recon.matrix, *files)

@@ -14,10 +14,11 @@ from mri2qmap_bids.recon.options import ReconOptions
 HEADER = ScanHeader((8, 8, 1), (0.2, 0.2, 0.005), (8, 8, 1), (0.2, 0.2, 0.005), field_strength=3.0)
 
 
-def work(method="mri2qmap", kind="FISP", sources=(), efficiency=None, **options):
+def work(method="mri2qmap", kind="FISP", sources=(), efficiency=None, registration=None, **options):
     metadata = {"PulseSequenceType": kind, "MRAcquisitionType": "2D"}
     options = ReconOptions(method=method, **options)
     sidecar = describe_maps(metadata, HEADER, options, inversion_efficiency=efficiency)
+    sidecar |= {"MRFRegistration": registration} if registration else {}
     return Work({**sidecar, "Sources": list(sources)}, {"mri2qmap_bids": "1", "torch": "2.13.0"})
 
 
@@ -26,7 +27,23 @@ def text(*works) -> str:
 
 
 def estimated(efficiency, method="mri2qmap", sources=()):
-    return work(method, sources=sources, efficiency=efficiency, inversion_efficiency="estimate")
+    registration = {"Software": "SimpleITK 2.5", "OutputSpaces": ["T1w"]} if sources else None
+    return work(
+        method,
+        sources=sources,
+        efficiency=efficiency,
+        registration=registration,
+        inversion_efficiency="estimate",
+    )
+
+
+def test_a_registration_is_described_if_there_was_one():
+    assert "registered" not in text()
+    section = text(work(registration={"Software": "SimpleITK 2.5", "OutputSpaces": []}))
+    assert "registered rigidly to a T1w image" in section
+    assert "with SimpleITK 2.5 [" in section
+    assert "onto the grid" not in section
+    assert "onto the grid" in text(work(registration={"OutputSpaces": ["T1w"]}))
 
 
 @pytest.mark.parametrize("method", SUMMARIES)

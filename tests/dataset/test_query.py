@@ -306,6 +306,24 @@ def test_b1_maps_are_found_ignored_filtered_and_missed(dataset):
     )
 
 
+def test_t1w_images_are_found_by_session_ignored_and_filtered(dataset):
+    paths = {}
+    for name in ("sub-01_ses-a", "sub-01_ses-a_acq-mpr", "sub-01_ses-a_part-phase"):
+        paths[name] = dataset / "sub-01" / "ses-a" / "anat" / f"{name}_T1w.nii.gz"
+        paths[name].touch()
+
+    def images(**filters):
+        runs = find_runs(dataset, Filters(**filters)).runs
+        return [run.t1w and run.t1w.path.name.removesuffix("_T1w.nii.gz") for run in runs]
+
+    # The second run is of another session; the third participant has no T1w image.
+    assert images() == ["sub-01_ses-a", "sub-01_ses-a", None]
+    assert images(t1w_ignored=True) == [None, None, None]
+    assert images(t1w_entities={"acquisition": "mpr"})[0] == "sub-01_ses-a_acq-mpr"
+    uri = find_runs(dataset).runs[0].t1w.uri
+    assert uri == "bids:raw:sub-01/ses-a/anat/sub-01_ses-a_T1w.nii.gz"
+
+
 def test_b1_maps_of_other_pipelines_serve_where_the_raw_data_have_none(dataset, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     mapped = add_b1(other, "sub-02_ses-a")

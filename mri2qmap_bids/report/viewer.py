@@ -1,0 +1,67 @@
+"""Maps in three planes that follow the mouse, one self-contained HTML file each, by nilearn (brainsprite)."""
+
+import re
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from mri2qmap_bids.atomic import write_text
+from mri2qmap_bids.dataset.figures import figure_path
+from mri2qmap_bids.report import scales
+from mri2qmap_bids.report.run import Run
+
+# The page's icon, which nilearn would have the browser ask the network for.
+_ICON = re.compile(r"<link[^>]*icon[^>]*>", re.DOTALL)
+
+
+def viewer_path(run: Run, name: str) -> Path:
+    """Where the view of T1 or T2 lies below the dataset's root."""
+    return figure_path(run.entities, f"{name}map", ".html", "viewer")
+
+
+def write_viewer(run: Run, output_dir: Path) -> dict[str, Path]:
+    """Write a view of T1 and of T2; voxels that lie obliquely are resampled to the nearest.
+
+    Parameters
+    ----------
+    run
+        Maps.
+    output_dir
+        Root of the derivative dataset.
+
+    Returns
+    -------
+    Files below the root by the name of the map.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    from nilearn.plotting import view_img
+
+    paths = {}
+    for name, values, scale in (("T1", run.t1, scales.T1), ("T2", run.t2, scales.T2)):
+        shown = np.where(run.mask, scale.factor * values, 0).astype(np.float32)
+        view = view_img(
+            nib.Nifti1Image(shown.transpose(2, 1, 0), run.affine),
+            bg_img=None,
+            black_bg=True,
+            threshold=1e-3,  # outside the mask
+            cmap=scale.colormap,
+            vmin=scale.low,
+            vmax=scale.high,
+            symmetric_cmap=False,
+            title=f"{run.name}: {scale.label}",
+            resampling_interpolation="nearest",
+        )
+        paths[name] = viewer_path(run, name)
+        write_text(output_dir / paths[name], _ICON.sub("", view.get_standalone()))
+    return paths
+
+
+def remove_viewer(run: Run, output_dir: Path) -> None:
+    """Remove views of earlier maps."""
+    for name in ("T1", "T2"):
+        (output_dir / viewer_path(run, name)).unlink(missing_ok=True)
