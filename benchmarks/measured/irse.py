@@ -102,19 +102,16 @@ def write_scan(kspace: NDArray[np.complex64], factor: int, folder: Path) -> Path
     return folder / "bids"
 
 
-def t1_of(dataset: Path, method: str, folder: Path) -> tuple[NDArray[np.float64], float]:
-    """T1 map [s], axes (y, x), and the inversion efficiency that was estimated."""
-    words = [
-        str(dataset),
-        str(folder / method),
-        "participant",
-        "-w",
-        str(folder / f"work-{method}"),
-    ]
-    words += ["--recon-method", method, "--inversion-efficiency", "estimate", "--force"]
+def t1_of(
+    dataset: Path, method: str, folder: Path, efficiency: str
+) -> tuple[NDArray[np.float64], float]:
+    """T1 map [s], axes (y, x), and the inversion efficiency: that of the scan, or the median of its map."""
+    name = f"{method}-{efficiency}"
+    words = [str(dataset), str(folder / name), "participant", "-w", str(folder / f"work-{name}")]
+    words += ["--recon-method", method, "--inversion-efficiency", efficiency, "--force"]
     if mri2qmap(words) != 0:
         sys.exit(f"{dataset}: {method} failed")
-    (path,) = (folder / method).rglob("sub-nist_T1map.nii.gz")
+    (path,) = (folder / name).rglob("sub-nist_T1map.nii.gz")
     keys = json.loads(path.with_name("sub-nist_T1map.json").read_text())
     return np.asarray(nib.load(path).dataobj).T[0], keys["MRFInversionEfficiency"]
 
@@ -130,13 +127,13 @@ def write_table(work: Path, file: Path) -> None:
     rows = [head, "|---" * (4 + len(NOMINAL)) + "|"]
     long = np.array(NOMINAL) > 100
     for name, spheres_of in results["t1"].items():
-        method, factor = name.split()
+        method, factor, efficiency_from = name.split()
         values = np.array([median for median, _ in spheres_of])
         error = 100 * np.abs(values / NOMINAL - 1)[long].mean()
         lines = "all" if factor == "1" else f"1 of {factor}"
         cells = " | ".join(f"{value:.0f}" for value in values)
-        efficiency = results["efficiency"][name]
-        rows.append(f"| {method} | {lines} | {efficiency:.3f} | {cells} | {error:.1f} % |")
+        efficiency = f"{results['efficiency'][name]:.3f}" + " (map)" * (efficiency_from == "map")
+        rows.append(f"| {method} | {lines} | {efficiency} | {cells} | {error:.1f} % |")
     text = file.read_text().split("<!-- table -->")[0]
     file.write_text(f"{text}<!-- table -->\n\n" + "\n".join(rows) + "\n")
     methods = list(dict.fromkeys(name.split()[0] for name in results["t1"]))
@@ -146,7 +143,7 @@ def write_table(work: Path, file: Path) -> None:
     )
     for row, factor in zip(axes, factors, strict=True):
         for axis, method in zip(row, methods, strict=True):
-            path = work / f"t1-{method}-{factor}.npy"
+            path = work / f"t1-{method}-{factor}-estimate.npy"
             axis.axis("off")
             if path.exists():
                 axis.imshow(np.load(path)[20:108, 18:106], vmin=0, vmax=2.2, cmap="inferno")
@@ -162,6 +159,7 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--factors", nargs="+", type=int, default=[1, 4, 8])
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--efficiency", choices=("estimate", "map"), default="estimate")
     parser.add_argument("--table", type=Path)
     words = parser.parse_args()
     if words.table:
@@ -175,11 +173,12 @@ def main() -> None:
         folder = words.work / f"r{factor}"
         dataset = write_scan(kspace, factor, folder)
         for method in words.methods:
-            t1, efficiency = t1_of(dataset, method, folder)
-            results["efficiency"][f"{method} {factor}"] = efficiency
-            np.save(words.work / f"t1-{method}-{factor}.npy", t1)
+            t1, efficiency = t1_of(dataset, method, folder, words.efficiency)
+            name = f"{method} {factor} {words.efficiency}"
+            results["efficiency"][name] = efficiency
+            np.save(words.work / f"t1-{name.replace(' ', '-')}.npy", t1)
             numbers = range(1, int(labels.max()) + 1)
-            results["t1"][f"{method} {factor}"] = [
+            results["t1"][name] = [
                 [1e3 * float(np.median(t1[labels == n])), 1e3 * float(t1[labels == n].std())]
                 for n in numbers
             ]

@@ -72,6 +72,10 @@ _ALL = (
         "Journal of the American Statistical Association", 1984, "10.1080/01621459.1984.10477105",
     ),
     Reference(
+        "tibshirani1987", "Tibshirani, Robert and Hastie, Trevor", "Local likelihood estimation",
+        "Journal of the American Statistical Association", 1987, "10.1080/01621459.1987.10478466",
+    ),
+    Reference(
         "jiang2015", "Jiang, Yun and Ma, Dan and Seiberlich, Nicole and Gulani, Vikas and "
         "Griswold, Mark A.",
         "MR fingerprinting using fast imaging with steady state precession (FISP) with spiral "

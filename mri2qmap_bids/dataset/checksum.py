@@ -10,7 +10,7 @@ from typing import Any
 from mri2qmap_bids import __version__
 from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.fieldmap import map_sidecar
-from mri2qmap_bids.dataset.outputs import file_ends
+from mri2qmap_bids.dataset.outputs import EFFICIENCY, file_ends
 from mri2qmap_bids.recon.methods.registry import method_named, resolved, weights_file
 from mri2qmap_bids.recon.options import ReconOptions
 
@@ -81,13 +81,19 @@ def is_up_to_date(output_dir: Path, entities: Mapping[str, str], checksum: str) 
     checksum
         From :func:`inputs_checksum`.
     """
+    with_efficiency = False
     for end in file_ends():
+        if end.suffix == EFFICIENCY.suffix and not with_efficiency:
+            continue
         image = output_dir / relative_path(entities, end.suffix, **end.entities)
         sidecar = output_dir / relative_path(entities, end.suffix, ".json", **end.entities)
         try:
-            stored = json.loads(sidecar.read_text(encoding="utf-8")).get(KEY)
+            keys = json.loads(sidecar.read_text(encoding="utf-8"))
+            stored = keys.get(KEY)
         except (OSError, ValueError, AttributeError):
             return False
         if stored != checksum or not image.is_file():
             return False
+        used = keys.get("MRFReconstruction") or {}
+        with_efficiency = with_efficiency or used.get("inversion_efficiency") == "map"
     return True

@@ -1,7 +1,7 @@
-"""A scan's pulse sequence with the inversion efficiency that its data have."""
+"""The inversion efficiency that the data of a scan have: one value, or a map."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -9,16 +9,24 @@ import torch
 from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.extent import extent_of
+from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.raw import RawScan
-from mri2qmap_bids.recon.arrays import QuantityMap
+from mri2qmap_bids.recon.arrays import QuantityMap, SubspaceImage
 from mri2qmap_bids.recon.device import find_device
-from mri2qmap_bids.recon.diagnostics.figures import samples_per_unknown
 from mri2qmap_bids.recon.forecast import plans_with
 from mri2qmap_bids.recon.grid import centre, resize, tissue_grid
 from mri2qmap_bids.recon.methods.registry import resolved
 from mri2qmap_bids.recon.methods.subspace import subspace_image
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
+from mri2qmap_bids.recon.physics.efficiency_map import (
+    local_efficiency,
+    with_efficiencies_as_field,
+)
+from mri2qmap_bids.recon.physics.efficiency_scores import (
+    EfficiencyUncertainty,
+    efficiency_uncertainty,
+)
 from mri2qmap_bids.recon.physics.inversion_efficiency import (
     EFFICIENCIES,
     atoms_at,
@@ -29,7 +37,7 @@ from mri2qmap_bids.recon.physics.matching import match
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.planning.cost import Plan
 from mri2qmap_bids.recon.planning.plan import MemoryLimits, first_that_fits
-from mri2qmap_bids.recon.problem import inverse_problem, whitening_of
+from mri2qmap_bids.recon.problem import InverseProblem, inverse_problem, whitening_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +45,20 @@ _AT_BOUND = 2e-3
 # The smoothness term damps the weak components, which tell efficiency from T1: with its usual weight the
 # estimate is off by up to 0.05 at low signal-to-noise, with a tenth by at most 0.015.
 _WEIGHT = 0.1
-# With fewer samples a coil per unknown than this the estimate was wrong in measured data (0.67 instead of 0.59 at 0.8,
-# 0.60 at 1.25): aliasing, which is no noise, passes for recovery.
-_ENOUGH = 1.0
+# From this uncertainty on a warning is logged (benchmarks/effects/efficiency.md).
+_UNCERTAIN = 0.035
+
+
+@dataclass(frozen=True, eq=False)
+class LocalEfficiency:
+    """The efficiency of one slice or volume."""
+
+    values: QuantityMap
+    """At every voxel of the maps' grid, shape (*space)."""
+    mean: float
+    """The one that explains all voxels best."""
+    uncertainty: EfficiencyUncertainty
+    """Of the mean."""
 
 
 def with_estimated_efficiency(
@@ -55,8 +74,7 @@ def with_estimated_efficiency(
 
     The image of the middle slice (or the volume) is the least-squares image in a subspace of fingerprints of
     several efficiencies, with little smoothness; its masked voxels give :func:`best_efficiency`, every component
-    weighted by its inverse variance. A warning says if the frames together sample less of k-space than the image
-    has unknowns (:func:`samples_per_unknown`), whose aliasing makes the estimate wrong.
+    weighted by its inverse variance. A warning says if the estimate is uncertain (:func:`efficiency_uncertainty`).
 
     Parameters
     ----------
@@ -72,28 +90,29 @@ def with_estimated_efficiency(
     MemoryLimitError
         If no plan fits the memory.
     """
-    device = find_device(options.device)
-    # The method's own weight and steps are for its own image.
-    options = resolved(
-        replace(
-            options, method="subspace", regularisation=_WEIGHT, n_iterations=None, denoiser=None
-        )
-    )
+    device, options = find_device(options.device), _for_estimate(options)
     if dictionary is None:
         grid = tissue_grid(options, b1)
         dictionary = build_dictionary(sequence, grid, options.rank, options.energy, device)
     ways = plans_with(dictionary, extent_of(scan), options, limits)
     work = partial(_estimate, scan, dictionary.to(device), options, field)
-    (efficiency, sampling), _ = first_that_fits(work, ways)
-    logger.info("Inversion efficiency, estimated: %.3f", efficiency)
-    if sampling < _ENOUGH:
+    (efficiency, uncertainty), _ = first_that_fits(work, ways)
+    report_estimate(efficiency, uncertainty)
+    return replace(sequence, inversion_efficiency=round(efficiency, 4))
+
+
+def report_estimate(efficiency: float, uncertainty: EfficiencyUncertainty) -> None:
+    """Log an estimate, and warn if it is uncertain or at its lower bound."""
+    logger.info("Inversion efficiency, estimated: %.3f +- %.3f", efficiency, uncertainty.total)
+    if uncertainty.total > _UNCERTAIN:
         logger.warning(
-            "The inversion efficiency of %.3f may be wrong, and T1 with it: all frames together sample %.2g of the "
-            "cells of k-space that the %d components of the image have, 1 or more are needed; estimate it from a "
-            "scan with more lines or frames, and give the value",
+            "The inversion efficiency of %.3f may be wrong by about %.2f, and T1 with it: parts of the image differ by "
+            "%.3f, and half a voxel of blur changes it by %.3f; estimate it from a scan with more lines or frames, and "
+            "give the value",
             efficiency,
-            sampling,
-            dictionary.basis.shape[1],
+            uncertainty.total,
+            uncertainty.spread,
+            uncertainty.blur,
         )
     low, high = EFFICIENCIES[0], EFFICIENCIES[-1]
     if efficiency < low + _AT_BOUND:
@@ -104,7 +123,53 @@ def with_estimated_efficiency(
             low,
             high,
         )
-    return replace(sequence, inversion_efficiency=round(efficiency, 4))
+
+
+def local_efficiency_of(
+    problem: InverseProblem,
+    dictionary: Dictionary,
+    options: ReconOptions,
+    geometry: Geometry,
+    is_3d: bool,
+    plan: Plan,
+) -> LocalEfficiency:
+    """The efficiency at every voxel of one slice or volume, as :func:`local_efficiency` has it.
+
+    Parameters
+    ----------
+    problem
+        Of that slice or volume, in the subspace of the dictionary.
+    dictionary
+        Simulated at several efficiencies.
+    options
+        How the scan is reconstructed.
+    geometry
+        The grid of the maps.
+    is_3d
+        Whether it is a volume.
+    plan
+        Batch sizes.
+    """
+    white = _white_image(problem, dictionary, _for_estimate(options), geometry, is_3d, None, plan)
+    mean = best_efficiency(white.image[:, white.mask], white.dictionary)
+    uncertainty = efficiency_uncertainty(white.image, white.mask, white.dictionary, mean)
+    values = local_efficiency(
+        white.image,
+        white.mask,
+        with_efficiencies_as_field(white.dictionary),
+        mean,
+        geometry.voxel_size[-white.mask.ndim :],
+    )
+    return LocalEfficiency(values, mean, uncertainty)
+
+
+def _for_estimate(options: ReconOptions) -> ReconOptions:
+    # The method's own weight and steps are for its own image.
+    return resolved(
+        replace(
+            options, method="subspace", regularisation=_WEIGHT, n_iterations=None, denoiser=None
+        )
+    )
 
 
 def _estimate(
@@ -113,20 +178,48 @@ def _estimate(
     options: ReconOptions,
     field: QuantityMap | None,
     plan: Plan,
-) -> tuple[float, float]:
-    """The efficiency, and the samples per unknown that it is estimated from."""
+) -> tuple[float, EfficiencyUncertainty]:
+    """The efficiency, and how far it may be off."""
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
     middle = scan.slices[len(scan.slices) // 2]
     problem = inverse_problem(middle, scan, geometry, dictionary, options, whitening_of(scan), plan)
+    white = _white_image(problem, dictionary, options, geometry, scan.is_3d, field, plan)
+    b1 = None if field is None else field[white.mask]
+    efficiency = best_efficiency(white.image[:, white.mask], white.dictionary, b1)
+    return efficiency, efficiency_uncertainty(
+        white.image, white.mask, white.dictionary, efficiency, field
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _WhiteImage:
+    """An image whose components all have errors of deviation 1."""
+
+    image: SubspaceImage
+    """Shape (rank, *space)."""
+    mask: torch.Tensor
+    """Voxels with signal, boolean, shape (*space)."""
+    dictionary: Dictionary
+    """Weighted as the image."""
+
+
+def _white_image(
+    problem: InverseProblem,
+    dictionary: Dictionary,
+    options: ReconOptions,
+    geometry: Geometry,
+    is_3d: bool,
+    field: QuantityMap | None,
+    plan: Plan,
+) -> _WhiteImage:
     penalised = subspace_image(problem, options)
-    image = centre(penalised.image, geometry.matrix[0 if scan.is_3d else 1 :])
+    image = centre(penalised.image, geometry.matrix[0 if is_3d else 1 :])
     atoms = atoms_at(dictionary, EFFICIENCIES[len(EFFICIENCIES) // 2])
     m0 = match(image, atoms, exhaustive=False, voxels_at_once=plan.voxels_at_once, b1=field).m0
-    volume = m0 if scan.is_3d else m0[None]
-    mask = torch.from_numpy(head_mask(volume, geometry.voxel_size)).reshape(m0.shape)
-    mask = mask.to(m0.device)
+    mask = head_mask(m0 if is_3d else m0[None], geometry.voxel_size)
     deviation = penalised.deviation.clamp_min(1e-3 * float(penalised.deviation.max()))
-    white = replace(dictionary, atoms=dictionary.atoms / deviation)
-    voxels = image[:, mask] / deviation[:, None]
-    efficiency = best_efficiency(voxels, white, None if field is None else field[mask])
-    return efficiency, samples_per_unknown(problem.encoding)
+    return _WhiteImage(
+        image / deviation.view(-1, *[1] * m0.ndim),
+        torch.from_numpy(mask).reshape(m0.shape).to(m0.device),
+        replace(dictionary, atoms=dictionary.atoms / deviation),
+    )

@@ -20,12 +20,17 @@ from mri2qmap_bids.recon.diagnostics.collection import diagnose, diagnose_part
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics
 from mri2qmap_bids.recon.forecast import plans_with
 from mri2qmap_bids.recon.grid import field_of_slices, resize, tissue_grid
-from mri2qmap_bids.recon.inversion import with_estimated_efficiency
+from mri2qmap_bids.recon.inversion import (
+    local_efficiency_of,
+    report_estimate,
+    with_estimated_efficiency,
+)
 from mri2qmap_bids.recon.methods.base import Matcher
 from mri2qmap_bids.recon.methods.registry import method_named, weights_file
 from mri2qmap_bids.recon.off_resonance import frequency_of_slices, span_of, warn_of_bands
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
+from mri2qmap_bids.recon.physics.efficiency_map import with_efficiencies_as_field
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.physics.slice_profile import slice_profile_note
@@ -105,7 +110,8 @@ def reconstruct_and_diagnose(
     1. Simulate the dictionary and its subspace (unless given), 2. prewhiten, 3. per slice (or
     volume) compress coils, estimate sensitivities, and let the method solve for maps, 4. estimate
     their uncertainty, 5. mask. If the inversion efficiency is to be estimated, that comes first, from
-    the middle slice (or the volume); the sequence of the diagnostics has the estimate.
+    the middle slice (or the volume); the sequence of the diagnostics has the estimate. If a map of it is, it
+    comes before the method in every slice (or the volume), and the sequence has its median within the mask.
 
     Parameters
     ----------
@@ -141,9 +147,11 @@ def reconstruct_and_diagnose(
         If there is no such method, frames or grids disagree, the trajectory is not in cycles per metre, or
         the transmit field has another shape or is not positive, finite and relative to nominal, or
         the off-resonance has another shape, is not finite, or the samples have no times, or the
-        inversion efficiency is to be estimated for a sequence without an inversion.
+        inversion efficiency is to be estimated for a sequence without an inversion, or as a map with a
+        transmit field.
     """
     check_agreement(scan, sequence, options, dictionary)
+    tissue_grid(options, b1)  # refuses a map of the efficiency with one of the field
     scan = without_faulty_coils(scan)
     method_named(options.method)  # an unknown method is refused before anything is computed
     device, record = find_device(options.device), Record(listener=listener)
@@ -181,6 +189,9 @@ def reconstruct_and_diagnose(
         parts.append(part)
     with record.stage("mask"):
         maps = volume_of(parts, geometry)
+    if maps.inversion_efficiency is not None:
+        median = float(np.median(maps.inversion_efficiency[maps.mask]))
+        sequence = replace(sequence, inversion_efficiency=round(median, 4))
     (middle,) = (part.diagnostics for part in parts if part.diagnostics is not None)
     return maps, diagnose(
         middle, sequence, whole.dictionary, scan.noise, record, ways[0], scan.is_3d
@@ -216,8 +227,18 @@ def _part(
             plan,
             b0,
         )
-    target = geometry.matrix[0 if scan.is_3d else 1 :]
-    matcher = Matcher(whole.dictionary, target, b1, plan.voxels_at_once)
+    target, dictionary = geometry.matrix[0 if scan.is_3d else 1 :], whole.dictionary
+    efficiency = None
+    if whole.options.inversion_efficiency == "map":
+        with record.stage("inversion efficiency"):
+            local = local_efficiency_of(
+                problem, dictionary, whole.options, geometry, scan.is_3d, plan
+            )
+        if index == len(scan.slices) // 2:
+            report_estimate(local.mean, local.uncertainty)
+        b1 = efficiency = local.values
+        dictionary = with_efficiencies_as_field(dictionary)
+    matcher = Matcher(dictionary, target, b1, plan.voxels_at_once)
     solve = method_named(whole.options.method).solve
     solution = solve(problem, matcher, whole.denoiser, whole.options, record)
     diagnostics, resolution, convergence = None, None, convergence_in(solution)
@@ -231,12 +252,12 @@ def _part(
                 solution.image,
                 solution.start,
                 solution.maps,
-                whole.dictionary,
+                dictionary,
                 index,
                 convergence,
                 figures_of(solution, problem),
             )
             resolution = resolution_of(solution, geometry)
     with record.stage("uncertainty"):
-        std = uncertainty(solution, whole.dictionary)
-    return PartMaps(solution.maps, std, diagnostics, resolution)
+        std = uncertainty(solution, dictionary)
+    return PartMaps(solution.maps, std, diagnostics, resolution, efficiency)

@@ -98,7 +98,7 @@ class BuildDictionary(_StepOfRun):
         torch.set_num_threads(self.inputs.n_threads)
         with heard_warnings() as warnings:
             sequence, lines = read_scan(self.inputs.metadata, Path(self.inputs.raw_file))
-        if options.inversion_efficiency == "estimate":
+        if options.inversion_efficiency != "given":
             check_inverted(sequence)
         with no_warnings():  # the reconstruction reads it again
             b1 = _fields(self.inputs, lines, "b1_file").b1
