@@ -179,7 +179,7 @@ def _local_inversion(efficiencies: Sequence[float]) -> str:
     values = f"{low:.3f}" + (f" to {high:.3f}" if high > low else "")
     return (
         "The efficiency of the inversion was estimated at every voxel of a least-squares image, as the one that "
-        "explains the voxels within a Gaussian window (standard deviation 8 mm) best (local likelihood "
+        "explains the voxels within a Gaussian window (standard deviation 12 mm) best (local likelihood "
         f"[@tibshirani1987], by Gauss-Newton steps); its median was {values}."
     )
 

@@ -19,6 +19,7 @@ from mri2qmap_bids.recon.device import find_device
 from mri2qmap_bids.recon.diagnostics.collection import diagnose, diagnose_part
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics
 from mri2qmap_bids.recon.forecast import plans_with
+from mri2qmap_bids.recon.gradient_delay import with_searched_delay
 from mri2qmap_bids.recon.grid import field_of_slices, resize, tissue_grid
 from mri2qmap_bids.recon.inversion import (
     local_efficiency_of,
@@ -246,6 +247,9 @@ def _part(
         warn_of_energy_left(convergence)
     if index == len(scan.slices) // 2:
         with record.stage("diagnostics"):
+            figures = with_searched_delay(
+                figures_of(solution, problem), scan, index, dictionary, whole.options
+            )
             diagnostics = diagnose_part(
                 problem.encoding,
                 problem.kspace,
@@ -255,7 +259,7 @@ def _part(
                 dictionary,
                 index,
                 convergence,
-                figures_of(solution, problem),
+                figures,
             )
             resolution = resolution_of(solution, geometry)
     with record.stage("uncertainty"):

@@ -35,14 +35,14 @@ BRAIN = disc_brain(N, FOV, 13)
 TIMES = [0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 2.5, 4.0]
 
 
-def scan_of(sequence, columns=None):
+def scan_of(sequence, columns=None, noise=0.1):
     """A scan of the brain, or of some of its columns."""
     brain = BRAIN if columns is None else replace(BRAIN, m0=BRAIN.m0 * columns)
     acceleration = max(1.0, sequence.n_frames / 40)
     trajectory = make_trajectory(
         "spiral", (N, N), sequence.n_frames, acceleration, None, Readout(SpiralDensity(0.2, 3, 4))
     )
-    acquired = acquire(brain, sequence, trajectory, COILS, noise=0.1, seed=0)
+    acquired = acquire(brain, sequence, trajectory, COILS, noise=noise, seed=0)
     return raw_scan(acquired, Geometry((1, N, N), BRAIN.voxel_size, np.zeros(3), *np.eye(3)))
 
 
@@ -73,7 +73,7 @@ def test_a_map_of_the_efficiency_finds_two_and_t1_of_both():
     sequence = train(n_frames=200)
     x = np.arange(N)
     halves = [
-        scan_of(replace(sequence, inversion_efficiency=e), side)
+        scan_of(replace(sequence, inversion_efficiency=e), side, 0.03)
         for e, side in zip((0.7, 0.9), (x < N // 2, x >= N // 2), strict=True)
     ]
     kspace = halves[0].slices[0].kspace + halves[1].slices[0].kspace

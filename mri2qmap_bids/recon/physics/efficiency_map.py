@@ -16,7 +16,7 @@ from mri2qmap_bids.recon.physics.efficiency_scores import (
 from mri2qmap_bids.recon.physics.inversion_efficiency import within_dictionary
 
 # Standard deviation of the window [m], and of the efficiency about its mean before anything is measured.
-_WINDOW, _PRIOR = 8e-3, 0.1
+_WINDOW, _PRIOR = 12e-3, 0.2
 _STEPS, _VOXELS_AT_ONCE = 6, 65536
 
 
@@ -48,9 +48,9 @@ def local_efficiency(
 
     Gauss-Newton steps of
 
-        sum over v of w_v |x_v - m0 Phi^H d(theta, e)|^2 G(|v - u|) + (e - mean)^2 / 0.1^2
+        sum over v of w_v |x_v - m0 Phi^H d(theta, e)|^2 G(|v - u|) + (e - mean)^2 / 0.2^2
 
-    at every voxel u; theta and m0 are eliminated, and G has 8 mm standard deviation. Voxels that fingerprints explain
+    at every voxel u; theta and m0 are eliminated, and G has 12 mm standard deviation. Voxels that fingerprints explain
     badly weigh less: w = 1 / (1 + r / median r) for the squared residual r. Those with a T1 at an end of the
     dictionary weigh nothing.
 
