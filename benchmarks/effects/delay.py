@@ -2,12 +2,11 @@
 
 python -m benchmarks.effects.delay
 
-A digital brain (MNI152, 64 x 64, 100 frames of FISP, 8 coils, light noise) scanned by gradients that come late, with the
-nominal trajectory. Writes the table of delay.md beside this file, below its line ``<!-- table -->``.
+A digital brain (MNI152, 64 x 64, 100 frames of FISP, 8 coils, light noise) scanned by gradients that come late, with
+the nominal trajectory. Writes the table of delay.md beside this file, below its line ``<!-- table -->``.
 """
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -46,12 +45,10 @@ def main() -> None:
             if (name, delay) not in table:
                 with patch.object(run, "BASE", options):
                     _, scan, _ = run.with_delay(delay)
-                start = time.perf_counter()
                 value = gradient_delay(scan, 0, dictionary, OPTIONS)
                 table[name, delay] = value
                 with rows.open("a") as stream:
                     stream.write(json.dumps([name, delay, value]) + "\n")
-                print(f"{name}, {delay}: {value:.2f} in {time.perf_counter() - start:.0f} s")
     head = "| trajectory | " + " | ".join(f"{delay:+g}" for delay in DELAYS) + " |"
     text = [head, "|---" * (len(DELAYS) + 1) + "|"]
     for name in SCANS:

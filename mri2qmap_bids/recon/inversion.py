@@ -13,6 +13,7 @@ from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.raw import RawScan
 from mri2qmap_bids.recon.arrays import QuantityMap, SubspaceImage
 from mri2qmap_bids.recon.device import find_device
+from mri2qmap_bids.recon.diagnostics.figures import samples_per_unknown
 from mri2qmap_bids.recon.forecast import plans_with
 from mri2qmap_bids.recon.grid import centre, resize, tissue_grid
 from mri2qmap_bids.recon.methods.registry import resolved
@@ -45,8 +46,9 @@ _AT_BOUND = 2e-3
 # The smoothness term damps the weak components, which tell efficiency from T1: with its usual weight the
 # estimate is off by up to 0.05 at low signal-to-noise, with a tenth by at most 0.015.
 _WEIGHT = 0.1
-# From this uncertainty on a warning is logged (benchmarks/effects/efficiency.md).
-_UNCERTAIN = 0.035
+# From this uncertainty on a warning is logged (benchmarks/effects/efficiency.md), from half of it on if the frames
+# sample less of k-space than the image has unknowns: then aliasing is the same in all parts of the image, too.
+_UNCERTAIN, _ENOUGH = 0.035, 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,8 @@ class LocalEfficiency:
     """The one that explains all voxels best."""
     uncertainty: EfficiencyUncertainty
     """Of the mean."""
+    sampling: float
+    """Samples per unknown that it is from."""
 
 
 def with_estimated_efficiency(
@@ -74,7 +78,7 @@ def with_estimated_efficiency(
 
     The image of the middle slice (or the volume) is the least-squares image in a subspace of fingerprints of
     several efficiencies, with little smoothness; its masked voxels give :func:`best_efficiency`, every component
-    weighted by its inverse variance. A warning says if the estimate is uncertain (:func:`efficiency_uncertainty`).
+    weighted by its inverse variance. A warning says if the estimate is uncertain (:func:`is_uncertain`).
 
     Parameters
     ----------
@@ -96,23 +100,29 @@ def with_estimated_efficiency(
         dictionary = build_dictionary(sequence, grid, options.rank, options.energy, device)
     ways = plans_with(dictionary, extent_of(scan), options, limits)
     work = partial(_estimate, scan, dictionary.to(device), options, field)
-    (efficiency, uncertainty), _ = first_that_fits(work, ways)
-    report_estimate(efficiency, uncertainty)
+    (efficiency, uncertainty, sampling), _ = first_that_fits(work, ways)
+    report_estimate(efficiency, uncertainty, sampling)
     return replace(sequence, inversion_efficiency=round(efficiency, 4))
 
 
-def report_estimate(efficiency: float, uncertainty: EfficiencyUncertainty) -> None:
+def is_uncertain(uncertainty: EfficiencyUncertainty, sampling: float) -> bool:
+    """Whether an estimate, from this many samples per unknown, may be wrong by more than 0.02."""
+    return uncertainty.total > (_UNCERTAIN if sampling >= _ENOUGH else _UNCERTAIN / 2)
+
+
+def report_estimate(efficiency: float, uncertainty: EfficiencyUncertainty, sampling: float) -> None:
     """Log an estimate, and warn if it is uncertain or at its lower bound."""
     logger.info("Inversion efficiency, estimated: %.3f +- %.3f", efficiency, uncertainty.total)
-    if uncertainty.total > _UNCERTAIN:
+    if is_uncertain(uncertainty, sampling):
         logger.warning(
-            "The inversion efficiency of %.3f may be wrong by about %.2f, and T1 with it: parts of the image differ by "
-            "%.3f, and half a voxel of blur changes it by %.3f; estimate it from a scan with more lines or frames, and "
-            "give the value",
+            "The inversion efficiency of %.3f may be wrong by %.2f or more, and T1 with it: parts of the image differ "
+            "by %.3f, half a voxel of blur changes it by %.3f, and there are %.2g samples per unknown; estimate it "
+            "from a scan with more lines or frames, and give the value",
             efficiency,
             uncertainty.total,
             uncertainty.spread,
             uncertainty.blur,
+            sampling,
         )
     low, high = EFFICIENCIES[0], EFFICIENCIES[-1]
     if efficiency < low + _AT_BOUND:
@@ -160,7 +170,7 @@ def local_efficiency_of(
         mean,
         geometry.voxel_size[-white.mask.ndim :],
     )
-    return LocalEfficiency(values, mean, uncertainty)
+    return LocalEfficiency(values, mean, uncertainty, samples_per_unknown(problem.encoding))
 
 
 def _for_estimate(options: ReconOptions) -> ReconOptions:
@@ -178,17 +188,18 @@ def _estimate(
     options: ReconOptions,
     field: QuantityMap | None,
     plan: Plan,
-) -> tuple[float, EfficiencyUncertainty]:
-    """The efficiency, and how far it may be off."""
+) -> tuple[float, EfficiencyUncertainty, float]:
+    """The efficiency, how far it may be off, and the samples per unknown that it is from."""
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
     middle = scan.slices[len(scan.slices) // 2]
     problem = inverse_problem(middle, scan, geometry, dictionary, options, whitening_of(scan), plan)
     white = _white_image(problem, dictionary, options, geometry, scan.is_3d, field, plan)
     b1 = None if field is None else field[white.mask]
     efficiency = best_efficiency(white.image[:, white.mask], white.dictionary, b1)
-    return efficiency, efficiency_uncertainty(
+    uncertainty = efficiency_uncertainty(
         white.image, white.mask, white.dictionary, efficiency, field
     )
+    return efficiency, uncertainty, samples_per_unknown(problem.encoding)
 
 
 @dataclass(frozen=True, eq=False)

@@ -236,7 +236,7 @@ def _part(
                 problem, dictionary, whole.options, geometry, scan.is_3d, plan
             )
         if index == len(scan.slices) // 2:
-            report_estimate(local.mean, local.uncertainty)
+            report_estimate(local.mean, local.uncertainty, local.sampling)
         b1 = efficiency = local.values
         dictionary = with_efficiencies_as_field(dictionary)
     matcher = Matcher(dictionary, target, b1, plan.voxels_at_once)

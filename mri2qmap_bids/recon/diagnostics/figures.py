@@ -52,6 +52,27 @@ def acceleration(encoding: Encoding) -> float:
     return 1 / min(1.0, sum(shares) / len(shares)) if shares else float("inf")
 
 
+def samples_per_unknown(encoding: Encoding) -> float:
+    """Cells of k-space that all frames together sample, over those of all components of the image.
+
+    sum_t n_t / (rank * n), n_t of the n cells in the ellipsoid of the grid's k-space being sampled by frame t.
+    Below 1 one coil alone does not determine the image: it does so only by the other coils and by the
+    smoothness term. The mean over frames that are evenly spread stands for all.
+
+    Parameters
+    ----------
+    encoding
+        A.
+    """
+    sizes = torch.tensor(encoding.shape, device=encoding.omega.device)
+    counts = [
+        int(((2 * cells / sizes).square().sum(1) <= 1).sum())
+        for cells in _cells_of_frames(encoding)
+    ]
+    n_frames, rank = encoding.basis.shape
+    return sum(counts) / len(counts) * n_frames / (rank * _volume(encoding.shape))
+
+
 def _volume(shape: tuple[int, ...]) -> float:
     """Cells in the ellipsoid of the grid's k-space."""
     return {2: math.pi / 4, 3: math.pi / 6}[len(shape)] * math.prod(shape)

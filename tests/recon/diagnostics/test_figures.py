@@ -1,11 +1,14 @@
 """Figures of quality against closed forms."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from mri2qmap_bids.recon.diagnostics.figures import (
     acceleration,
     condition,
+    samples_per_unknown,
     signal_to_noise,
 )
 from mri2qmap_bids.recon.encoding.circulant import Circulant
@@ -34,6 +37,21 @@ def test_acceleration_counts_cells_however_often_they_are_sampled(every):
         encoding.omega.repeat(2, 1), encoding.frame.repeat(2), encoding.basis, encoding.coils
     )
     assert acceleration(again) == acceleration(encoding)
+
+
+@pytest.mark.parametrize(("every", "rank", "n_frames"), [(1, 1, 3), (2, 3, 8), (8, 4, 40)])
+def test_samples_per_unknown_are_frames_over_acceleration_and_rank(every, rank, n_frames):
+    encoding = replace(lines_of(every, 64, n_frames), basis=torch.ones(n_frames, rank))
+    expected = n_frames / (every * rank)
+    assert samples_per_unknown(encoding) == pytest.approx(expected, rel=0.02)
+    # Oversampled, and beyond the ellipsoid: no more cells.
+    outside = torch.tensor([[-torch.pi, -torch.pi]])
+    again = replace(
+        encoding,
+        omega=torch.cat([encoding.omega, encoding.omega, outside]),
+        frame=torch.cat([encoding.frame, encoding.frame, torch.tensor([0])]),
+    )
+    assert samples_per_unknown(again) == samples_per_unknown(encoding)
 
 
 def test_condition_of_a_diagonal_spectrum_is_the_root_of_its_range():
