@@ -109,7 +109,8 @@ def _sentences(works: Sequence[Work], first: bool) -> Iterator[str]:
     yield _dictionary(options, _with_b1(sidecar))
     efficiencies = [w.sidecar[_EFFICIENCY] for w in works if _EFFICIENCY in w.sidecar]
     if efficiencies:
-        yield _inversion(efficiencies)
+        of_voxels = options.get("inversion_efficiency") == "map"
+        yield (_local_inversion if of_voxels else _inversion)(efficiencies)
     yield (
         "Receive coils were prewhitened if the file contained a noise scan [@pruessmann2001] and compressed "
         f"to at most {options['n_virtual_coils']} virtual coils [@huang2008]; coil sensitivities were "
@@ -181,6 +182,16 @@ def _inversion(efficiencies: Sequence[float]) -> str:
         "fingerprints leave the least residual in the better explained half of the voxels of a least-squares image "
         "(least trimmed squares [@rousseeuw1984], of logarithms), by golden-section search [@kiefer1953]: "
         f"{values}."
+    )
+
+
+def _local_inversion(efficiencies: Sequence[float]) -> str:
+    low, high = min(efficiencies), max(efficiencies)
+    values = f"{low:.3f}" + (f" to {high:.3f}" if high > low else "")
+    return (
+        "The efficiency of the inversion was estimated at every voxel of a least-squares image, as the one that "
+        "explains the voxels within a Gaussian window (standard deviation 12 mm) best (local likelihood "
+        f"[@tibshirani1987], by Gauss-Newton steps); its median was {values}."
     )
 
 

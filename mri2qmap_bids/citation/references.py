@@ -82,6 +82,10 @@ _ALL = (
         "The design of SimpleITK", "Frontiers in Neuroinformatics", 2013, "10.3389/fninf.2013.00045",
     ),
     Reference(
+        "tibshirani1987", "Tibshirani, Robert and Hastie, Trevor", "Local likelihood estimation",
+        "Journal of the American Statistical Association", 1987, "10.1080/01621459.1987.10478466",
+    ),
+    Reference(
         "jiang2015", "Jiang, Yun and Ma, Dan and Seiberlich, Nicole and Gulani, Vikas and "
         "Griswold, Mark A.",
         "MR fingerprinting using fast imaging with steady state precession (FISP) with spiral "

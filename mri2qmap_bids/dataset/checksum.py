@@ -11,7 +11,7 @@ from mri2qmap_bids import __version__
 from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.fieldmap import map_sidecar
 from mri2qmap_bids.dataset.map_sidecar import read_map_sidecar
-from mri2qmap_bids.dataset.outputs import file_ends, output_maps
+from mri2qmap_bids.dataset.outputs import EFFICIENCY, file_ends, output_maps
 from mri2qmap_bids.dataset.transform import REGISTRATION, transform_path
 from mri2qmap_bids.recon.methods.registry import method_named, resolved, weights_file
 from mri2qmap_bids.recon.options import ReconOptions
@@ -91,8 +91,9 @@ def is_up_to_date(output_dir: Path, entities: Mapping[str, str], checksum: str) 
     checksum
         From :func:`inputs_checksum`.
     """
+    stored_keys = read_map_sidecar(output_dir, entities)
     ends = [(end.suffix, end.entities) for end in file_ends()]
-    placed = read_map_sidecar(output_dir, entities).get(REGISTRATION)
+    placed = stored_keys.get(REGISTRATION)
     if placed is not None:
         if not (output_dir / transform_path(entities)).is_file():
             return False
@@ -102,6 +103,9 @@ def is_up_to_date(output_dir: Path, entities: Mapping[str, str], checksum: str) 
             for output in output_maps()
             for space in spaces
         ]
+    options = stored_keys.get("MRFReconstruction")
+    if not isinstance(options, dict) or options.get("inversion_efficiency") != "map":
+        ends = [end for end in ends if end[0] != EFFICIENCY.suffix]
     for suffix, more in ends:
         image = output_dir / relative_path(entities, suffix, **more)
         sidecar = output_dir / relative_path(entities, suffix, ".json", **more)

@@ -85,6 +85,10 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
     for output in output_maps():
         values = output.values(maps)
         if values is None:
+            # One of an earlier call with other options is not of this run.
+            for extension in (".nii.gz", ".json"):
+                path = relative_path(document.entities, output.suffix, extension, **output.entities)
+                (output_dir / path).unlink(missing_ok=True)
             continue
         if np.shape(values) != maps.mask.shape:
             raise OutputError(

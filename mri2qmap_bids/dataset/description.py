@@ -14,7 +14,7 @@ from mri2qmap_bids.atomic import write_json, write_text
 BIDS_VERSION = "1.11.1"
 IMAGE = "MRI2QMAP_IMAGE"
 """Environment variable with name and tag of the container image; the Dockerfile sets it."""
-_IGNORED = ("*.html", "figures", "group_*", "*_xfm.*")
+_IGNORED = ("*.html", "figures", "group_*", "*_xfm.*", "*_IEmap.*")
 # Variables that these programs set in their containers, the more special one first.
 _PLATFORMS = {"APPTAINER_CONTAINER": "apptainer", "SINGULARITY_CONTAINER": "singularity"}
 # Names of the address of the source in a package's metadata, as PyPI knows them.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.atomic import write_atomically, write_json
-from mri2qmap_bids.dataset.outputs import MAPS, MASK, MASK_DESC
+from mri2qmap_bids.dataset.outputs import EFFICIENCY, MAPS, MASK, MASK_DESC
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 
 
@@ -62,7 +62,7 @@ def save_nifti(maps: QuantitativeMaps, folder: Path | str) -> list[Path]:
         If a file cannot be written.
     """
     files = []
-    for output in MAPS:
+    for output in (*MAPS, EFFICIENCY):
         values = output.values(maps)
         if values is None:
             continue

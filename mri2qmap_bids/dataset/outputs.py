@@ -108,6 +108,15 @@ MAPS = (
     ),
 )
 """This package's maps, in the order in which they are written; the first is the one that others refer to."""
+EFFICIENCY = OutputMap(
+    "IEmap",
+    None,
+    "1",
+    "Efficiency of the inversion (1: complete, 0: saturation), from MR fingerprinting, the same within a window; "
+    "no suffix of BIDS",
+    lambda maps: maps.inversion_efficiency,
+)
+"""Only of runs in which it was estimated for every voxel."""
 QUANTITIES = tuple(output for output in MAPS if output.desc is None and output.source is None)
 """Those of them that are quantities of the reconstruction, not their errors or computed from one of them."""
 RATES = tuple(output for output in MAPS if output.source is not None)
@@ -124,7 +133,7 @@ CLASSES, PROBABILITY = "dseg", "probseg"
 
 @cache
 def output_maps() -> tuple[OutputMap, ...]:
-    """This package's maps, then those of other packages.
+    """This package's maps, :data:`EFFICIENCY` last, then those of other packages.
 
     Raises
     ------
@@ -132,7 +141,7 @@ def output_maps() -> tuple[OutputMap, ...]:
         If an entry point is not an :class:`OutputMap`, or its suffix and desc are no words or those
         of another image.
     """
-    outputs = list(MAPS)
+    outputs = [*MAPS, EFFICIENCY]
     ends: set[tuple[str, str | None]] = {
         (MASK, MASK_DESC),
         (MASK, BRAIN_DESC),
@@ -157,7 +166,7 @@ def output_maps() -> tuple[OutputMap, ...]:
 
 
 def further_maps() -> tuple[OutputMap, ...]:
-    """The maps of other packages."""
+    """The efficiency of the inversion and the maps of other packages: those that not every run has."""
     return output_maps()[len(MAPS) :]
 
 

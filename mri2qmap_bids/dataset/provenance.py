@@ -60,7 +60,7 @@ def describe_maps(
     resolution
         Width of the point spread along the encoded axes ([z,] y, x) [m]; None: not known.
     inversion_efficiency
-        Used for the maps; written if the options have it estimated.
+        Used for the maps, or the median of its map; written if the options have it estimated.
     """
     method = method_named(options.method)
     options_used = asdict(resolved(options))
@@ -81,7 +81,7 @@ def describe_maps(
     if resolution is not None:
         # In mm, as BIDS has lengths in the headers of images, along x, y[, z].
         keys["EffectiveResolution"] = [round(1e3 * float(v), 3) for v in resolution[::-1]]
-    if options.inversion_efficiency == "estimate" and inversion_efficiency is not None:
+    if options.inversion_efficiency != "given" and inversion_efficiency is not None:
         keys["MRFInversionEfficiency"] = inversion_efficiency
     keys |= {key: metadata[key] for key in _COPIED if key in metadata}
     if header.field_strength and "MagneticFieldStrength" not in keys:

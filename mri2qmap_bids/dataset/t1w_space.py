@@ -57,6 +57,7 @@ def on_t1w_grid(document: MapDocument, placement: Placement) -> MapDocument:
             within(maps.t1_std),
             within(maps.t2_std),
             maps.resolution,
+            within(maps.inversion_efficiency),
         ),
         sources=(
             *(f"bids::{path}" for path in (*sources, transform_path(document.entities))),

@@ -38,7 +38,7 @@ def check_agreement(
         raise ArgumentError(
             f"rank must be at most the number of frames, {scan.n_frames}, got {options.rank}"
         )
-    estimated = options.inversion_efficiency == "estimate"
+    estimated = options.inversion_efficiency != "given"
     if estimated:
         check_inverted(sequence)
     if dictionary is not None and estimated != bool(len(dictionary.efficiencies)):

@@ -40,7 +40,7 @@ def problem_size(
     real_basis
         Whether the temporal basis is real.
     n_fields
-        Transmit fields of the dictionary.
+        Transmit fields (or inversion efficiencies) of the dictionary.
     span
         Of the off-resonance frequencies [Hz]; 0: not corrected.
 
@@ -98,5 +98,6 @@ def plans_with(
     """:func:`plan_for` a scan whose dictionary is known."""
     basis, n_atoms = dictionary.basis, len(dictionary.atoms)
     rank, real = basis.shape[1], not basis.is_complex()
-    size = problem_size(extent, options, rank, n_atoms, real, len(dictionary.b1), span)
+    n_fields = len(dictionary.b1) * max(1, len(dictionary.efficiencies))
+    size = problem_size(extent, options, rank, n_atoms, real, n_fields, span)
     return plan_for(size, options, limits)

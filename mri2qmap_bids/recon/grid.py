@@ -100,12 +100,27 @@ def tissue_grid(options: ReconOptions, b1: NDArray[np.float32] | None = None) ->
     ----------
     options
         Its range and step. If the inversion efficiency is to be estimated, the grid is the one for that: with
-        several efficiencies and steps of at least 10 %.
+        several efficiencies and steps of at least 10 %; for a map of it, with several efficiencies.
     b1
         Transmit field that the grid must cover, relative to nominal; None: nominal.
+
+    Raises
+    ------
+    ArgumentError
+        If the efficiency is to be a map and there is a transmit field.
     """
     fields = (1.0,) if b1 is None else transmit_fields(b1)
     if options.inversion_efficiency == "estimate":
         step = max(options.grid_step, _ESTIMATE_STEP)
         return TissueGrid(options.t1_range, options.t2_range, step, fields, EFFICIENCIES)
+    if options.inversion_efficiency == "map":
+        if b1 is not None:
+            raise ArgumentError(
+                "b1 must be None (--ignore b1) for the inversion_efficiency map, since fingerprints vary with one of "
+                "the two; got a transmit field: take estimate for one efficiency"
+            )
+        # Maps are matched to the same fingerprints that tell the efficiency.
+        return TissueGrid(
+            options.t1_range, options.t2_range, options.grid_step, fields, EFFICIENCIES
+        )
     return TissueGrid(options.t1_range, options.t2_range, options.grid_step, fields)

@@ -17,7 +17,7 @@ _BOUNDS = {
     "t2_range": Bound("", "s", 1e-4, 20.0, TIMES, "no signal is left below, no fluid is above"),
     "grid_step": Bound("", "1", 1e-3, 2.0, RATIOS, "a relative step; finer ones exceed any memory"),
 }
-INVERSION_EFFICIENCIES = ("given", "estimate")
+INVERSION_EFFICIENCIES = ("given", "estimate", "map")
 """Where the efficiency of the inversion comes from."""
 _LEAST = {"n_iterations": 1, "rank": 1, "n_virtual_coils": 1, "random_seed": 0}
 
@@ -47,7 +47,8 @@ class ReconOptions:
     grid_step: float = 0.05
     """Largest relative step between neighbouring dictionary values."""
     inversion_efficiency: str = "given"
-    """given: that of the pulse sequence; estimate: one value for the whole scan, from its data."""
+    """given: that of the pulse sequence; estimate: one value for the whole scan, from its data;
+    map: one of every voxel, the same within a window."""
     denoiser: str | None = None
     """Weights of the method's denoiser (.safetensors); None takes those of the package."""
     random_seed: int = 0
@@ -70,7 +71,7 @@ class ReconOptions:
             object.__setattr__(self, "matrix", _matrix(self.matrix))
         if self.inversion_efficiency not in INVERSION_EFFICIENCIES:
             raise ArgumentError(
-                f"inversion_efficiency must be {' or '.join(INVERSION_EFFICIENCIES)} (its value belongs to the "
+                f"inversion_efficiency must be {', '.join(INVERSION_EFFICIENCIES)} (its value belongs to the "
                 f"pulse sequence), got {self.inversion_efficiency!r}"
             )
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(self.device), re.IGNORECASE):

@@ -8,10 +8,13 @@ from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.raw import RawScan
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.diagnostics.collection import diagnose_part
+from mri2qmap_bids.recon.gradient_delay import with_searched_delay
+from mri2qmap_bids.recon.inversion import local_efficiency_of, report_estimate
 from mri2qmap_bids.recon.methods.base import Matcher
 from mri2qmap_bids.recon.methods.registry import method_named
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
+from mri2qmap_bids.recon.physics.efficiency_map import with_efficiencies_as_field
 from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.recon.problem import inverse_problem
 from mri2qmap_bids.recon.quality import (
@@ -75,8 +78,18 @@ def reconstruct_part(
             plan,
             b0,
         )
-    target = geometry.matrix[0 if scan.is_3d else 1 :]
-    matcher = Matcher(shared.dictionary, target, b1, plan.voxels_at_once)
+    target, dictionary = geometry.matrix[0 if scan.is_3d else 1 :], shared.dictionary
+    efficiency = None
+    if shared.options.inversion_efficiency == "map":
+        with record.stage("inversion efficiency"):
+            local = local_efficiency_of(
+                problem, dictionary, shared.options, geometry, scan.is_3d, plan
+            )
+        if index == len(scan.slices) // 2:
+            report_estimate(local.mean, local.uncertainty, local.sampling)
+        b1 = efficiency = local.values
+        dictionary = with_efficiencies_as_field(dictionary)
+    matcher = Matcher(dictionary, target, b1, plan.voxels_at_once)
     solve = method_named(shared.options.method).solve
     solution = solve(problem, matcher, shared.denoiser, shared.options, record)
     diagnostics, resolution, convergence = None, None, convergence_in(solution)
@@ -84,18 +97,21 @@ def reconstruct_part(
         warn_of_energy_left(convergence)
     if index == len(scan.slices) // 2:
         with record.stage("diagnostics"):
+            figures = with_searched_delay(
+                figures_of(solution, problem), scan, index, dictionary, shared.options
+            )
             diagnostics = diagnose_part(
                 problem.encoding,
                 problem.kspace,
                 solution.image,
                 solution.start,
                 solution.maps,
-                shared.dictionary,
+                dictionary,
                 index,
                 convergence,
-                figures_of(solution, problem),
+                figures,
             )
             resolution = resolution_of(solution, geometry)
     with record.stage("uncertainty"):
-        std = uncertainty(solution, shared.dictionary)
-    return PartMaps(solution.maps, std, diagnostics, resolution)
+        std = uncertainty(solution, dictionary)
+    return PartMaps(solution.maps, std, diagnostics, resolution, efficiency)

@@ -96,7 +96,8 @@ def reconstruct_and_diagnose(
     1. Simulate the dictionary and its subspace (unless given), 2. prewhiten, 3. per slice (or
     volume) compress coils, estimate sensitivities, and let the method solve for maps, 4. estimate
     their uncertainty, 5. mask. If the inversion efficiency is to be estimated, that comes first, from
-    the middle slice (or the volume); the sequence of the diagnostics has the estimate.
+    the middle slice (or the volume); the sequence of the diagnostics has the estimate. If a map of it is, it
+    comes before the method in every slice (or the volume), and the sequence has its median within the mask.
 
     Parameters
     ----------
@@ -132,9 +133,11 @@ def reconstruct_and_diagnose(
         If there is no such method, frames or grids disagree, the trajectory is not in cycles per metre, or
         the transmit field has another shape or is not positive, finite and relative to nominal, or
         the off-resonance has another shape, is not finite, or the samples have no times, or the
-        inversion efficiency is to be estimated for a sequence without an inversion.
+        inversion efficiency is to be estimated for a sequence without an inversion, or as a map with a
+        transmit field.
     """
     check_agreement(scan, sequence, options, dictionary)
+    tissue_grid(options, b1)  # refuses a map of the efficiency with one of the field
     scan = without_faulty_coils(scan)
     method_named(options.method)  # an unknown method is refused before anything is computed
     device, record = find_device(options.device), Record(listener=listener)
@@ -176,6 +179,9 @@ def reconstruct_and_diagnose(
         parts.append(part)
     with record.stage("mask"):
         maps = volume_of(parts, geometry)
+    if maps.inversion_efficiency is not None:
+        median = float(np.median(maps.inversion_efficiency[maps.mask]))
+        sequence = replace(sequence, inversion_efficiency=round(median, 4))
     (middle,) = (part.diagnostics for part in parts if part.diagnostics is not None)
     return maps, diagnose(
         middle, sequence, shared.dictionary, scan.noise, record, ways[0], scan.is_3d

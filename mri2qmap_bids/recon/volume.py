@@ -27,6 +27,8 @@ class PartMaps:
     """Of the middle slice alone."""
     resolution: NDArray[np.float64] | None
     """Effective resolution along (z, y, x) [m], if the method gives it; of the middle slice."""
+    efficiency: QuantityMap | None = None
+    """Efficiency of the inversion at every voxel; None: not estimated."""
 
 
 def volume_of(parts: Sequence[PartMaps], geometry: Geometry) -> QuantitativeMaps:
@@ -45,6 +47,7 @@ def volume_of(parts: Sequence[PartMaps], geometry: Geometry) -> QuantitativeMaps
 
     m0 = joined([part.maps.m0 for part in parts])
     (resolution,) = (part.resolution for part in parts if part.diagnostics is not None)
+    efficiencies = [part.efficiency for part in parts if part.efficiency is not None]
     return QuantitativeMaps(
         t1=joined([part.maps.t1 for part in parts]).cpu().numpy(),
         t2=joined([part.maps.t2 for part in parts]).cpu().numpy(),
@@ -54,4 +57,5 @@ def volume_of(parts: Sequence[PartMaps], geometry: Geometry) -> QuantitativeMaps
         t1_std=joined([part.std[0] for part in parts]).cpu().numpy(),
         t2_std=joined([part.std[1] for part in parts]).cpu().numpy(),
         resolution=resolution,
+        inversion_efficiency=joined(efficiencies).cpu().numpy() if efficiencies else None,
     )

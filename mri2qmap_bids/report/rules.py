@@ -253,10 +253,10 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "Delay",
-        "Delay of the samples against the trajectory that would lower the residual, in samples: a lower bound, "
-        "because the image contains most of it. High: a delay of the gradients (MRFGradientDelay), or another "
-        "error of the trajectory.",
-        "", 0.03, float("inf"), lambda run: _figure(run, "delay"), "samples lag the trajectory by more than {}",
+        "Delay of the samples against the trajectory, in samples: a fit to the residual, most of which the image "
+        "contains; from 0.03 on the delay that a search finds. High: a delay of the gradients (MRFGradientDelay), or "
+        "another error of the trajectory.",
+        "", 0.03, float("inf"), lambda run: _figure(run, "delay"), "samples lag the trajectory by {}",
     ),
     Rule(
         "Misfit of the fingerprints",

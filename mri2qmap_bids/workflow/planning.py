@@ -147,6 +147,6 @@ def _forecast(run: MRFRun, settings: Settings) -> Forecast:
         ways = plans_with(load_dictionary(cached), extent, options, limits, span)
         return Forecast(ways, scan, grid, cached)
     usual = _USUAL_RANK if b1 is None else _USUAL_RANK_WITH_B1
-    rank, n_atoms = options.rank or usual, len(grid.b1) * len(grid.t1) * len(grid.t2)
-    size = problem_size(extent, options, rank, n_atoms, True, len(grid.b1), span)
+    rank, n_atoms = options.rank or usual, grid.n_fields * len(grid.t1) * len(grid.t2)
+    size = problem_size(extent, options, rank, n_atoms, True, grid.n_fields, span)
     return Forecast(plan_for(size, options, limits), scan, grid, cached)

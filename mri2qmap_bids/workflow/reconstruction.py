@@ -65,7 +65,7 @@ class BuildDictionary(StepOfRun):
         torch.set_num_threads(self.inputs.n_threads)
         scan_file = Path(self.inputs.scan_file) if isdefined(self.inputs.scan_file) else None
         scan = describe_scan(self.inputs.metadata, Path(self.inputs.raw_file), scan_file)
-        if options.inversion_efficiency == "estimate":
+        if options.inversion_efficiency != "given":
             check_inverted(scan.sequence)
         with no_warnings():  # the reconstruction reads it again
             b1 = _fields(self.inputs, scan.lines, "b1_file").b1

@@ -64,7 +64,13 @@ def test_every_reference_is_cited_by_some_method():
         key
         for method in SUMMARIES
         for key in re.findall(
-            r"@article\{(\w+),", methods_text([estimated(0.9, method, sources=field)]).bibtex
+            r"@article\{(\w+),",
+            methods_text(
+                [
+                    estimated(0.9, method, sources=field),
+                    work(method, efficiency=0.9, inversion_efficiency="map"),
+                ]
+            ).bibtex,
         )
     }
     assert cited == set(REFERENCES)
@@ -187,6 +193,8 @@ def test_the_transmit_field_is_told_only_where_it_was_used():
 def test_the_inversion_efficiency_is_told_where_it_was_estimated():
     assert "efficiency of the inversion" not in text(work(efficiency=0.9))
     assert re.search(r"golden-section search \[\d+\]: 0\.900\.", text(estimated(0.9)))
+    local = work(efficiency=0.9, inversion_efficiency="map")
+    assert re.search(r"local likelihood \[\d+\].*its median was 0\.900\.", text(local))
     both = text(estimated(0.9), estimated(0.8123))
     assert "0.812 to 0.900" in both and "Processed differently" not in both
 

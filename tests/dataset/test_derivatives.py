@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -40,6 +41,21 @@ def some_maps(shape=(3, 4, 5)):
         mask=mask,
         affine=AFFINE,
     )
+
+
+def test_a_map_of_the_efficiency_is_there_only_if_this_call_has_one(tmp_path):
+    maps = some_maps()
+    local = replace(maps, inversion_efficiency=np.full(maps.t1.shape, 0.8, np.float32))
+    path = tmp_path / relative_path(ENTITIES, "IEmap")
+    assert path in write_maps(MapDocument(ENTITIES, local), tmp_path)
+    values = np.asarray(nib.load(path).dataobj).T
+    assert np.array_equal(values, np.where(maps.mask, np.float32(0.8), 0))
+    assert (
+        json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())["Units"]
+        == "1"
+    )
+    write_maps(MapDocument(ENTITIES, maps), tmp_path)
+    assert not list(tmp_path.rglob("*IEmap*"))
 
 
 def images_written(root, maps=None):

@@ -18,7 +18,7 @@ from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS
 
 
 def test_every_image_has_its_own_name():
-    assert len(set(file_ends())) == len(file_ends()) == len(MAPS) + len(SYNTHETIC) + 2 + 4
+    assert len(set(file_ends())) == len(file_ends()) == 1 + len(MAPS) + len(SYNTHETIC) + 2 + 4
     assert MAPS[0] in QUANTITIES
 
 

@@ -36,12 +36,14 @@ BRAIN = disc_brain(N, FOV, 13)
 TIMES = [0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 2.5, 4.0]
 
 
-def scan_of(sequence):
+def scan_of(sequence, columns=None, noise=0.1):
+    """A scan of the brain, or of some of its columns."""
+    brain = BRAIN if columns is None else replace(BRAIN, m0=BRAIN.m0 * columns)
     acceleration = max(1.0, sequence.n_frames / 40)
     trajectory = make_trajectory(
         "spiral", (N, N), sequence.n_frames, acceleration, None, Readout(SpiralDensity(0.2, 3, 4))
     )
-    acquired = acquire(BRAIN, sequence, trajectory, COILS, noise=0.1, seed=0)
+    acquired = acquire(brain, sequence, trajectory, COILS, noise=noise, seed=0)
     return raw_scan(acquired, Geometry((1, N, N), BRAIN.voxel_size, np.zeros(3), *np.eye(3)))
 
 
@@ -66,6 +68,37 @@ def test_a_scans_efficiency_is_estimated_and_its_t1_has_no_bias(sequence, effici
         tissue = BRAIN.labels == label
         assert np.median(maps.t1[tissue]) == pytest.approx(np.median(truth.t1[tissue]), rel=0.02)
     assert "inversion efficiency" in diagnostics.seconds
+
+
+def test_a_map_of_the_efficiency_finds_two_and_t1_of_both():
+    sequence = train(n_frames=200)
+    x = np.arange(N)
+    halves = [
+        scan_of(replace(sequence, inversion_efficiency=e), side, 0.03)
+        for e, side in zip((0.7, 0.9), (x < N // 2, x >= N // 2), strict=True)
+    ]
+    kspace = halves[0].slices[0].kspace + halves[1].slices[0].kspace
+    scan = replace(halves[0], slices=(replace(halves[0].slices[0], kspace=kspace),))
+    options = replace(OPTIONS, inversion_efficiency="map")
+    maps, diagnostics = reconstruct_and_diagnose(scan, sequence, options)
+    left, right = (BRAIN.labels > 0) & (x < 10), (BRAIN.labels > 0) & (x > 22)
+    assert np.median(maps.inversion_efficiency[left]) == pytest.approx(0.7, abs=0.03)
+    assert np.median(maps.inversion_efficiency[right]) == pytest.approx(0.9, abs=0.03)
+    assert diagnostics.sequence.inversion_efficiency == pytest.approx(0.8, abs=0.1)
+    for side in (left, right):
+        tissue = side & (BRAIN.labels == 1)
+        assert np.median(maps.t1[tissue]) == pytest.approx(1.4, rel=0.03)
+
+
+def test_a_map_of_the_efficiency_and_one_of_the_field_are_refused():
+    sequence = train(n_frames=60)
+    with pytest.raises(ArgumentError, match="b1 must be None.*inversion_efficiency map"):
+        reconstruct(
+            scan_of(sequence),
+            sequence,
+            replace(OPTIONS, inversion_efficiency="map"),
+            b1=np.ones((1, N, N), np.float32),
+        )
 
 
 def test_too_few_samples_for_an_estimate_are_warned_of():

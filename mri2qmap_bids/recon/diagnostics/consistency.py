@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 _N_BLOCKS = 20
 # A step between neighbouring samples this many times the median one is a new readout.
 _JUMP = 4.0
-# Displacement [voxel] and delay [sample] from which a warning is logged.
-_MOVED, _DELAYED = 0.5, 0.03
+# Displacement from which a warning is logged [voxel].
+_MOVED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,21 +84,11 @@ def consistency_of(encoding: Encoding, image: SubspaceImage, samples: torch.Tens
 
 
 def warn_of_inconsistency(consistency: Consistency) -> None:
-    """Warn if the object moved or the samples lag the trajectory."""
+    """Warn if the object moved."""
     if consistency.moved >= _MOVED:
         logger.warning(
             "The samples look as if the object had moved by about %.1f voxels during the scan",
             consistency.moved,
-        )
-    if consistency.delay >= _DELAYED:
-        words = ", ".join(
-            f"{value:+.2f} along {axis}"
-            for axis, value in zip("xyz", consistency.delays[::-1], strict=False)
-        )
-        logger.warning(
-            "The samples look as if they lagged the trajectory, by more than %s samples: a delay of the gradients, "
-            "which MRFGradientDelay in the sidecar corrects, or another error of the trajectory",
-            words,
         )
 
 

@@ -44,6 +44,11 @@ class TissueGrid:
     """Inversion efficiencies to simulate; empty: that of the pulse sequence."""
 
     @property
+    def n_fields(self) -> int:
+        """Transmit fields times efficiencies."""
+        return len(self.b1) * max(1, len(self.efficiencies))
+
+    @property
     def t1(self) -> torch.Tensor:
         """T1 values [s], shape (n_t1,)."""
         return _log_spaced(self.t1_range, self.step)

@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 EFFICIENCIES = (0.5, 0.625, 0.75, 0.875, 1.0)
 """Efficiencies that are simulated; the first and the last bound the estimate."""
 _TOLERANCE = 1e-3
-_MOST_VOXELS = 4096
+MOST_VOXELS = 4096
+"""Voxels that an estimate rests on, at most."""
 _MOST_SELECTIONS = 10
 _GOLDEN = (5**0.5 - 1) / 2
 # A voxel this close to an end of the dictionary's T1 [relative] may have one beyond it.
@@ -89,17 +90,15 @@ def best_efficiency(
     Kiefer, Sequential minimax search for a maximum (1953), doi:10.1090/S0002-9939-1953-0055639-3.
     Rousseeuw, Least median of squares regression (1984), doi:10.1080/01621459.1984.10477105.
     """
-    step = -(-image.shape[1] // _MOST_VOXELS)
+    step = -(-image.shape[1] // MOST_VOXELS)
     voxels, field = image[:, ::step], None if b1 is None else b1[::step]
     nodes = dictionary.efficiencies.tolist()
-    low, high = float(dictionary.t1[0]) * (1 + _EDGE), float(dictionary.t1[-1]) * (1 - _EDGE)
     efficiency = _least(_residual_of(voxels, dictionary, field), nodes)
     for _ in range(_MOST_SELECTIONS):
         maps = _matched(voxels, dictionary, efficiency, field)
-        inside = (maps.t1 > low) & (maps.t1 < high)
-        if not inside.any():
+        selected = explained(maps, dictionary)
+        if not selected.any():
             return efficiency
-        selected = inside & (maps.correlation >= maps.correlation[inside].median())
         residual = _residual_of(
             voxels[:, selected], dictionary, None if field is None else field[selected]
         )
@@ -107,6 +106,23 @@ def best_efficiency(
         if abs(efficiency - previous) < _TOLERANCE:
             break
     return efficiency
+
+
+def within_dictionary(maps: TissueMaps, dictionary: AtomGrid) -> torch.Tensor:
+    """Voxels whose T1 is not at an end of the dictionary, boolean, as the maps."""
+    low, high = float(dictionary.t1[0]) * (1 + _EDGE), float(dictionary.t1[-1]) * (1 - _EDGE)
+    return (maps.t1 > low) & (maps.t1 < high)
+
+
+def explained(maps: TissueMaps, dictionary: AtomGrid) -> torch.Tensor:
+    """The voxels that tell of the efficiency, boolean, as the maps.
+
+    Of those :func:`within_dictionary` the half that fingerprints explain better.
+    """
+    inside = within_dictionary(maps, dictionary)
+    if not inside.any():
+        return inside
+    return inside & (maps.correlation >= maps.correlation[inside].median())
 
 
 def _matched(

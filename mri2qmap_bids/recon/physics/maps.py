@@ -28,6 +28,8 @@ class QuantitativeMaps:
     resolution: NDArray[np.float64] | None = None
     """Full width at half maximum of the point-spread function of the least-squares image along the encoded
     axes ([z,] y, x) [m], shape (2,) or (3,); None: unknown."""
+    inversion_efficiency: NDArray[np.float32] | None = None
+    """Efficiency of the inversion, 0..1; None: not estimated for every voxel."""
 
 
 def save_maps(maps: QuantitativeMaps, path: Path) -> None:

@@ -26,11 +26,11 @@ def dictionary_stage(sequence: PulseSequence, grid: TissueGrid, device: torch.de
     sequence
         The pulse sequence to simulate.
     grid
-        Relaxation times and transmit fields.
+        Relaxation times, transmit fields and inversion efficiencies.
     device
         Device of the simulation.
     """
-    n_atoms = len(grid.b1) * len(grid.t1) * len(grid.t2)
+    n_atoms = grid.n_fields * len(grid.t1) * len(grid.t2)
     few, some = (_simulation_seconds(sequence, n, device) for n in (_FEW, _SOME))
     each = max(some - few, 0.0) / (_SOME - _FEW)
     seconds = few + each * n_atoms
