@@ -1,6 +1,7 @@
 """Maps in three planes that follow the mouse, one self-contained HTML file each, by nilearn (brainsprite)."""
 
 import re
+import warnings
 from pathlib import Path
 
 import nibabel as nib
@@ -44,18 +45,21 @@ def write_viewer(run: Run, output_dir: Path) -> dict[str, Path]:
     paths = {}
     for name, values, scale in (("T1", run.t1, scales.T1), ("T2", run.t2, scales.T2)):
         shown = np.where(run.mask, scale.factor * values, 0).astype(np.float32)
-        view = view_img(
-            nib.Nifti1Image(shown.transpose(2, 1, 0), run.affine),
-            bg_img=None,
-            black_bg=True,
-            threshold=1e-3,  # outside the mask
-            cmap=scale.colormap,
-            vmin=scale.low,
-            vmax=scale.high,
-            symmetric_cmap=False,
-            title=f"{run.name}: {scale.label}",
-            resampling_interpolation="nearest",
-        )
+        with warnings.catch_warnings():
+            # Of a single slice, whose resampled surroundings have no values.
+            warnings.filterwarnings("ignore", "Non-finite values")
+            view = view_img(
+                nib.Nifti1Image(shown.transpose(2, 1, 0), run.affine),
+                bg_img=None,
+                black_bg=True,
+                threshold=1e-3,  # outside the mask
+                cmap=scale.colormap,
+                vmin=scale.low,
+                vmax=scale.high,
+                symmetric_cmap=False,
+                title=scale.label,
+                resampling_interpolation="nearest",
+            )
         paths[name] = viewer_path(run, name)
         write_text(output_dir / paths[name], _ICON.sub("", view.get_standalone()))
     return paths

@@ -36,11 +36,17 @@ def test_it_stops_at_the_first_that_fails_and_says_its_code(
     row = {"run": "sub-01", "T1_MAPE": 1.26, "T2_MAPE": 3.44}
     rows = [{**row, "tissue": "GM+WM"}, {**row, "tissue": "CSF", "T1_MAPE": 50.0}]
     (tmp_path / "new" / "scores.json").write_text(json.dumps(rows))
+    other = [{**row, "tissue": "GM+WM", "T1_MAPE": 2.0}]
+    (tmp_path / "new" / "scores-lrtv.json").write_text(json.dumps(other))
     assert run_demo(tmp_path / "new") == next(iter(codes.values()), 0)
     assert len(calls) == (n_calls or len(demo_commands(tmp_path)))
     text = capsys.readouterr().out
     assert text.startswith("The demo downloads nothing")
-    for end in ("Scores:", "sub-01 T1 1.3 %, T2 3.4 %.", f"Report: {output / 'sub-01.html'}"):
+    for end in (
+        "Scores:",
+        "sub-01  mri2qmap  1.3  3.4\nsub-01  lrtv      2.0  3.4\n",
+        f"Report: {output / 'sub-01.html'}",
+    ):
         assert (end in text) == (not codes)
     assert "50.0" not in text
     assert work.exists() == bool(codes)
