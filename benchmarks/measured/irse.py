@@ -123,7 +123,8 @@ def plain_fit(
     """T1 of every sphere [s], fitted to its signals in the images, and one efficiency.
 
     s(TI) = a (1 - (1 + e m) exp(-TI / T1)), m = 1 - exp(-(TR - TI) / T1) the magnetisation that the inversion meets;
-    s is the first singular vector of the voxels and coils of a sphere. The efficiency is that of the spheres above 100 ms.
+    s is the first singular vector of the voxels and coils of a sphere. The efficiency is that of the spheres above
+    100 ms.
     """
     axes = (2, 3)
     images = np.fft.fftshift(
