@@ -34,7 +34,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         )
         os.close(handle)
     except OSError as error:
-        raise OutputError(f"{path.parent} must be writable, got {error.strerror}") from error
+        raise OutputError(
+            f"{path.parent}: must be writable, with space left, got: {error.strerror}"
+        ) from error
     temporary = Path(name)
     try:
         write(temporary)
@@ -42,7 +44,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"{path} must be writable, got {error.strerror or error}") from error
+        raise OutputError(
+            f"{path}: must be writable, with space left, got: {error.strerror or error}"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -50,7 +50,7 @@ def test_others_may_read_what_the_umask_lets_them(tmp_path, mask):
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"file.* must be writable"):
+    with pytest.raises(OutputError, match=r"file.*: must be writable"):
         write_text(tmp_path / "file" / "x", "")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.query import MRFRun
-from mri2qmap_bids.errors import Mri2QmapError
+from mri2qmap_bids.errors import Mri2QmapError, OutputError
 from mri2qmap_bids.logs import no_warnings
 from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.settings import Settings
@@ -51,12 +51,19 @@ def survey(
     -------
     What is known of a run that can be done, and why another cannot, both by its name. The scans are written
     into the work directory.
+
+    Raises
+    ------
+    OutputError
+        If the work directory cannot be written.
     """
     surveys, problems = {}, {}
     for run in runs:
         try:
             with no_warnings():  # of field maps, which the reconstruction reads again
                 surveys[run.name] = _survey(run, settings)
+        except OutputError:
+            raise  # of the work directory, which all runs share
         except Mri2QmapError as error:
             problems[run.name] = error
     return surveys, problems
