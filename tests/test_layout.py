@@ -31,7 +31,6 @@ BY_THE_WHOLE = {
     "simulate/arguments.py": "test_tools.py",
     "simulate/arm_order.py": "simulate/test_trajectory.py",
     "training/arguments.py": "test_tools.py",
-    "workflow/output.py": "workflow/test_graph.py",
     "workflow/step.py": "workflow/test_reconstruction.py",
 }
 """Modules without a test file of their own, and the one that covers them."""

@@ -58,9 +58,14 @@ def compare_datasets(estimate_dir: Path, truth_dir: Path) -> pd.DataFrame:
         raise DatasetError(
             f"{estimate_dir}: must hold maps of the runs in {truth_dir} ({len(runs)} there), got none of them"
         )
-    for run in runs:
-        if run not in shared:
-            logger.warning("%s: no estimate", "_".join(f"{k}-{v}" for k, v in run.items()))
+    missing = ["_".join(f"{k}-{v}" for k, v in run.items()) for run in runs if run not in shared]
+    if missing:
+        logger.warning(
+            "%d of %d runs are compared; without an estimate: %s",
+            len(shared),
+            len(runs),
+            ", ".join(missing),
+        )
     return pd.concat(
         [_compare_run(estimate_dir, truth_dir, run) for run in shared], ignore_index=True
     )
