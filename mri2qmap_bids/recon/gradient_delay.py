@@ -13,7 +13,7 @@ from mri2qmap_bids.recon.encoding.forward import forward_by_coil
 from mri2qmap_bids.recon.grid import resize
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
-from mri2qmap_bids.recon.problem import inverse_problem, whitening_of
+from mri2qmap_bids.recon.problem import inverse_problem
 from mri2qmap_bids.recon.solvers.conjugate_gradient import conjugate_gradient
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,12 @@ _JUMP = 4.0
 
 
 def with_searched_delay(
-    figures: Figures, scan: RawScan, index: int, dictionary: Dictionary, options: ReconOptions
+    figures: Figures,
+    scan: RawScan,
+    index: int,
+    dictionary: Dictionary,
+    options: ReconOptions,
+    whitening: torch.Tensor | None = None,
 ) -> Figures:
     """The figures of a slice or volume, with the delay searched for and warned of if the residual tells of one.
 
@@ -40,12 +45,12 @@ def with_searched_delay(
     ----------
     figures
         With the lower bound of :func:`consistency_of`.
-    scan, index, dictionary, options
+    scan, index, dictionary, options, whitening
         As of :func:`gradient_delay`.
     """
     if figures.delay is None or figures.delay < _SEEN:
         return figures
-    delay = gradient_delay(scan, index, dictionary, options)
+    delay = gradient_delay(scan, index, dictionary, options, whitening)
     if abs(delay) < _TOLERANCE:
         logger.warning(
             "The samples look as if they lagged the trajectory, but no delay common to all axes explains it: another "
@@ -66,7 +71,11 @@ def with_searched_delay(
 
 
 def gradient_delay(
-    scan: RawScan, index: int, dictionary: Dictionary, options: ReconOptions
+    scan: RawScan,
+    index: int,
+    dictionary: Dictionary,
+    options: ReconOptions,
+    whitening: torch.Tensor | None = None,
 ) -> float:
     """Delay of the gradients of one slice that leaves the least residual [sample].
 
@@ -85,6 +94,8 @@ def gradient_delay(
         Fingerprints and subspace.
     options
         How the scan is reconstructed.
+    whitening
+        Whitening matrix of the coils; None: the samples are white already.
 
     References
     ----------
@@ -96,7 +107,6 @@ def gradient_delay(
     matrix = tuple(min(_N_CENTRE, n) for n in scan.geometry.matrix[-n_dim:])
     shape = matrix if n_dim == 3 else (scan.geometry.matrix[0], *matrix)
     geometry = resize(scan.geometry, (shape[0], shape[1], shape[2]), scan.is_3d)
-    whitening = whitening_of(scan)
 
     def residual(delay: float) -> float:
         late = replace(samples, trajectory=delayed(samples.trajectory, samples.frame, delay))

@@ -98,7 +98,12 @@ def reconstruct_part(
     if index == len(scan.slices) // 2:
         with record.stage("diagnostics"):
             figures = with_searched_delay(
-                figures_of(solution, problem), scan, index, dictionary, shared.options
+                figures_of(solution, problem),
+                scan,
+                index,
+                dictionary,
+                shared.options,
+                shared.whitening,
             )
             diagnostics = diagnose_part(
                 problem.encoding,
