@@ -93,9 +93,12 @@ def test_a_method(small_dataset, tmp_path):
     sidecar = sidecar_of(output)
     assert sidecar["ReconMethodName"] == "Blurred least squares"
     assert sidecar["MRFReconstruction"]["settings"] == {"width": 1.0}
+    # A blurred image is far from the samples: no fault of the scan.
+    assert "Delay" not in sidecar["QualityMeasures"]
+    assert all("noise scan" in warning for warning in sidecar["QualityWarnings"])
     labels, values = (sidecar[f"ReconMethodParameter{name}"] for name in ("Labels", "Values"))
     assert dict(zip(labels, values, strict=True))["settings.width"] == 1.0
-    assert "blurred by a Gaussian of 1 voxel" in (output / "logs" / "CITATION.md").read_text()
+    assert "Blurred by a Gaussian of 1 voxel" in (output / "logs" / "CITATION.md").read_text()
     pages = list(output.glob("sub-*.html"))
     assert pages and "blurred" in pages[0].read_text()
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.dataset.tissue import TISSUES
+from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 
 ENTRY_POINTS = "mri2qmap_bids.outputs"
@@ -36,7 +37,7 @@ class OutputMap:
     values: Callable[[QuantitativeMaps], NDArray[np.float32] | None]
     """From the reconstruction's maps, axes (z, y, x); None: this run has none."""
     source: str | None = None
-    """Suffix of the one map that it is computed from; None: the reconstruction gives it."""
+    """Suffix of the one map of this package that it is computed from; None: from several, or from the scan."""
 
     @property
     def entities(self) -> dict[str, str]:
@@ -137,9 +138,9 @@ def output_maps() -> tuple[OutputMap, ...]:
 
     Raises
     ------
-    ValueError
-        If an entry point is not an :class:`OutputMap`, or its suffix and desc are no words or those
-        of another image.
+    ArgumentError
+        If an entry point is not an :class:`OutputMap`, its suffix and desc are no words or those
+        of another image, or its source is none of this package's maps.
     """
     outputs = [*MAPS, EFFICIENCY]
     ends: set[tuple[str, str | None]] = {
@@ -152,15 +153,22 @@ def output_maps() -> tuple[OutputMap, ...]:
         output = entry.load()
         place = f"entry point {entry.name} of {ENTRY_POINTS}"
         if not isinstance(output, OutputMap):
-            raise ValueError(f"{place} must be an OutputMap, got {output!r}")
+            raise ArgumentError(f"{place} must be an OutputMap, got {output!r}")
         if not re.fullmatch("[A-Za-z0-9]+", output.suffix + (output.desc or "")):
-            raise ValueError(
+            raise ArgumentError(
                 f"{place} must have a suffix and desc of letters and digits, got {output.suffix!r} "
                 f"and {output.desc!r}"
             )
         ends |= {(other.suffix, other.desc) for other in outputs}
         if (output.suffix, output.desc) in ends:
-            raise ValueError(f"{place} must have a suffix and desc of its own, got {output.suffix}")
+            raise ArgumentError(
+                f"{place} must have a suffix and desc of its own, got {output.suffix}"
+            )
+        suffixes = [other.suffix for other in MAPS if other.source is None]
+        if output.source is not None and output.source not in suffixes:
+            raise ArgumentError(
+                f"{place} must have a source among {', '.join(dict.fromkeys(suffixes))}, got {output.source!r}"
+            )
         outputs.append(output)
     return tuple(outputs)
 

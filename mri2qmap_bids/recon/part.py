@@ -1,5 +1,6 @@
 """Reconstruction of one slice, or of a volume that is encoded as a whole."""
 
+import logging
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +9,7 @@ from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.raw import RawScan
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.diagnostics.collection import diagnose_part
+from mri2qmap_bids.recon.encoding.resolution import empty_shells
 from mri2qmap_bids.recon.gradient_delay import with_searched_delay
 from mri2qmap_bids.recon.inversion import local_efficiency_of, report_estimate
 from mri2qmap_bids.recon.methods.base import Matcher
@@ -26,6 +28,8 @@ from mri2qmap_bids.recon.quality import (
 )
 from mri2qmap_bids.recon.record import Record
 from mri2qmap_bids.recon.volume import PartMaps
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +82,11 @@ def reconstruct_part(
             plan,
             b0,
         )
+    encoding = problem.encoding
+    for message in empty_shells(
+        encoding.omega.cpu(), encoding.shape, geometry.voxel_size[-encoding.omega.shape[1] :]
+    ):
+        logger.warning(message)
     target, dictionary = geometry.matrix[0 if scan.is_3d else 1 :], shared.dictionary
     efficiency = None
     if shared.options.inversion_efficiency == "map":
@@ -90,15 +99,15 @@ def reconstruct_part(
         b1 = efficiency = local.values
         dictionary = with_efficiencies_as_field(dictionary)
     matcher = Matcher(dictionary, target, b1, plan.voxels_at_once)
-    solve = method_named(shared.options.method).solve
-    solution = solve(problem, matcher, shared.denoiser, shared.options, record)
+    method = method_named(shared.options.method)
+    solution = method.solve(problem, matcher, shared.denoiser, shared.options, record)
     diagnostics, resolution, convergence = None, None, convergence_in(solution)
     if convergence is not None:
         warn_of_energy_left(convergence)
     if index == len(scan.slices) // 2:
         with record.stage("diagnostics"):
             figures = with_searched_delay(
-                figures_of(solution, problem),
+                figures_of(solution, problem, method.explains_samples),
                 scan,
                 index,
                 dictionary,

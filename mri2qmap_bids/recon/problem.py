@@ -27,7 +27,6 @@ from mri2qmap_bids.recon.encoding.coils import compress_coils, estimate_sensitiv
 from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, normal
 from mri2qmap_bids.recon.encoding.off_resonance import off_resonance
 from mri2qmap_bids.recon.encoding.preconditioner import preconditioner
-from mri2qmap_bids.recon.encoding.resolution import empty_shells
 from mri2qmap_bids.recon.grid import encoded_support, widened
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
@@ -147,8 +146,6 @@ def inverse_problem(
     if not inside.all():
         omega, frame, raw = omega[inside], frame[inside], raw[:, inside]
         time = None if time is None else time[inside]
-    for message in empty_shells(omega, support, voxel_size):
-        logger.warning(message)
     # On the host, so that only the virtual coils need GPU memory.
     kspace = compress_coils(raw, options.n_virtual_coils, whitening).to(device)
     omega, frame = omega.to(device), frame.to(device)

@@ -49,19 +49,32 @@ def resolution_of(solution: Solution, geometry: Geometry) -> NDArray[np.float64]
     return np.asarray(widths * sizes, np.float64)
 
 
-def figures_of(solution: Solution, problem: InverseProblem) -> Figures:
-    """Signal-to-noise ratio, acceleration, condition and consistency of a solved slice or volume."""
+def figures_of(
+    solution: Solution, problem: InverseProblem, explains_samples: bool = True
+) -> Figures:
+    """Signal-to-noise ratio, acceleration, condition and consistency of a solved slice or volume.
+
+    Parameters
+    ----------
+    solution
+        Of a method.
+    problem
+        What it has solved.
+    explains_samples
+        Whether A x is close to the samples; if not, nothing is said of motion and delay.
+    """
     start, encoding = solution.least_squares, problem.encoding
     number, consistency = None, None
     if start is not None:
+        penalty = start.problem.support.cpu() + start.smoothness.cpu()
+        number = condition(start.problem.circulant, penalty)
+    if start is not None and explains_samples:
         # The least-squares image: a prior's error would pass for one of the samples.
         energies = torch.stack([torch.linalg.vector_norm(samples) for samples in problem.kspace])
         coil = int(energies.argmax())
         one = replace(encoding, coils=encoding.coils[coil : coil + 1])
         consistency = consistency_of(one, start.image, problem.kspace[coil])
         warn_of_inconsistency(consistency)
-        penalty = start.problem.support.cpu() + start.smoothness.cpu()
-        number = condition(start.problem.circulant, penalty)
     return Figures(
         snr=signal_to_noise(solution.image, solution.deviation),
         acceleration=acceleration(encoding),

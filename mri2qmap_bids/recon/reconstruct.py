@@ -137,7 +137,6 @@ def reconstruct_and_diagnose(
         transmit field.
     """
     check_agreement(scan, sequence, options, dictionary)
-    tissue_grid(options, b1)  # refuses a map of the efficiency with one of the field
     scan = without_faulty_coils(scan)
     method_named(options.method)  # an unknown method is refused before anything is computed
     device, record = find_device(options.device), Record(listener=listener)
@@ -148,6 +147,7 @@ def reconstruct_and_diagnose(
     )
     weights = weights_file(options)
     fields = field_of_slices(b1, geometry, scan.is_3d, device)
+    tissue_grid(options, b1)  # refuses a map of the efficiency with one of the field
     frequencies = frequency_of_slices(b0, geometry, scan, device)
     warn_of_bands(sequence, b0)
     note = slice_profile_note(sequence, scan.is_3d)

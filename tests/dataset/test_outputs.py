@@ -33,6 +33,10 @@ def test_synthetic_images_are_those_that_are_synthesised():
         (MAPS[0], "must have a suffix and desc of its own, got T1map"),
         (replace(MAPS[0], desc="a/b"), "must have a suffix and desc of letters and digits"),
         (
+            replace(MAPS[0], suffix="Xmap", source="t1"),
+            "must have a source among T1map, T2map, M0map, got 't1'",
+        ),
+        (
             replace(MAPS[0], suffix="T1w", desc="synthetic"),
             "must have a suffix and desc of its own",
         ),

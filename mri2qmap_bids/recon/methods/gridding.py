@@ -59,7 +59,9 @@ GRIDDING = Method(
     name="gridding",
     title="Density-compensated adjoint in the temporal subspace",
     solve=solve,
-    work=lambda options: Work(stages=(StageWork("gridding"), StageWork("matching", n_match=1))),
+    work=lambda options: Work(
+        stages=(StageWork("gridding", n_transforms=1), StageWork("matching", n_match=1))
+    ),
     text=text,
     explains_samples=False,
 )

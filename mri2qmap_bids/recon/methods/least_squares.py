@@ -61,8 +61,10 @@ class LeastSquaresSettings:
         """Applications of A^H A in every stage, in as many steps as most trajectories need."""
         steps = min(self.steps, _TYPICAL_STEPS)
         return (
-            StageWork("encoding", self.density_steps),
-            StageWork("noise", _ROUNDS * (self.replica_steps + 1)),
+            # The data, weighted by density, then by variance.
+            StageWork("encoding", self.density_steps, n_transforms=2),
+            # The replica, and the predictions of two images.
+            StageWork("noise", _ROUNDS * (self.replica_steps + 1), n_transforms=3),
             StageWork("least squares", steps + steps // 2 + _ROUNDS),
         )
 

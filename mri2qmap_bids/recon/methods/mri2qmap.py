@@ -262,7 +262,7 @@ def work(options: ReconOptions) -> Work:
     own = (
         StageWork("plug and play", n * each, n_denoise=n, n_match=n),
         StageWork("final maps", n_denoise=1, n_match=1),
-        StageWork("residual", each + settings.data_steps),
+        StageWork("residual", each + settings.data_steps, n_transforms=1),
     )
     return replace(
         start,

@@ -55,8 +55,9 @@ def method_named(name: str) -> "Method":
     else:
         raise ArgumentError(f"method must be one of {', '.join(method_names())}, got {name!r}")
     if not isinstance(method, Method) or method.name != name:
-        raise ValueError(
-            f"entry point {name} of {ENTRY_POINTS} must be a Method of this name, got {method!r}"
+        value = f"one named {method.name}" if isinstance(method, Method) else repr(method)
+        raise ArgumentError(
+            f"entry point {name} of {ENTRY_POINTS} must be a Method of this name, got {value}"
         )
     return method
 

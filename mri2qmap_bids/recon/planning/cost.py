@@ -180,11 +180,11 @@ class _Account:
         return self.stage("coil sensitivities", self.fixed + space, seconds)
 
     def projection(self) -> Stage:
-        """A^H y, the same for noise, and A x once."""
+        """A^H of the data and of synthetic noise, and A of an image: non-uniform transforms."""
         doubled = 2**self.dim * self.size.n_voxels * _COMPLEX
         space = max(self.fine_grid, 1.5 * doubled) + 2 * self.image + 3 * self.one_coil
-        # The data twice, their noise, and the prediction of the image.
-        seconds = 4 * self.size.n_coils * self.size.rank * self.size.n_segments * self.nufft()
+        n = self.work.n_transforms * self.size.n_coils * self.size.rank * self.size.n_segments
+        seconds = n * self.nufft()
         seconds += _DENSITY_PASSES * self.size.n_samples / self.machine.rates.spread
         return self.stage("adjoint of the data", self.fixed + space, seconds)
 
@@ -266,7 +266,7 @@ class _Account:
     def residual(self) -> Stage:
         """A product and a sum for every field of a voxel and of all its neighbours."""
         voxels = self.size.n_voxels * _REAL
-        memory = (2 * FIELDS + _RESIDUAL_MAPS) * voxels + 4 * self.image
+        memory = (2 * FIELDS + _RESIDUAL_MAPS) * voxels + 3 * self.image
         moved = 5 * FIELDS * voxels * n_neighbours(self.dim)
         return self.stage("residual", self.state + memory, moved / self.machine.rates.stream)
 

@@ -27,8 +27,8 @@ class Schedule:
 def schedule_of(plan: Plan, work: Work, n_parts: int) -> Schedule:
     """Distribute the predicted cost over the stages that a record names.
 
-    The times of A^H A, denoising and matching are divided by the number of their applications in each stage; what
-    is set up once (adjoint, Toeplitz kernels) is counted in the method's first stage.
+    The times of A^H A, denoising, matching and non-uniform transforms are divided by the number of their
+    applications in each stage; what is set up once (Toeplitz kernels) is counted in the method's first stage.
 
     Parameters
     ----------
@@ -46,15 +46,18 @@ def schedule_of(plan: Plan, work: Work, n_parts: int) -> Schedule:
         return Schedule(
             {"reading": reading}, each | {"reconstruction": sum(cost.values())}, n_parts
         )
-    setup = cost.get("adjoint of the data", 0.0) + cost.get("Toeplitz kernels", 0.0)
     each |= {stage.name: 0.0 for stage in work.stages}
-    each[work.stages[0].name] += setup
+    each[work.stages[0].name] += cost.get("Toeplitz kernels", 0.0)
+    per_transform = cost.get("adjoint of the data", 0.0) / work.n_transforms
     per_normal = cost.get("solve", 0.0) / max(work.n_normal, 1)
     per_denoise = cost.get("denoise", 0.0) / max(work.n_denoise, 1)
     per_match = cost.get("match", 0.0) / max(work.n_match, 1)
     for stage in work.stages:
         each[stage.name] += (
-            stage.n_normal * per_normal + stage.n_denoise * per_denoise + stage.n_match * per_match
+            stage.n_normal * per_normal
+            + stage.n_denoise * per_denoise
+            + stage.n_match * per_match
+            + stage.n_transforms * per_transform
         )
     if "residual" in each:
         each["residual"] += cost.get("residual", 0.0)

@@ -30,6 +30,8 @@ class StageWork:
     """Applications of a denoising prior."""
     n_match: int = 0
     """Number of times that every voxel is matched."""
+    n_transforms: int = 0
+    """Applications of A or A^H by non-uniform transforms."""
 
 
 @dataclass(frozen=True)
@@ -52,3 +54,8 @@ class Work:
     """Whether the method ends with a residual correction."""
     stages: tuple[StageWork, ...] = ()
     """Its parts in the order in which they begin; empty: not known."""
+
+    @property
+    def n_transforms(self) -> int:
+        """Applications of A or A^H by non-uniform transforms, in typical runs; at least that of the data."""
+        return max(1, sum(stage.n_transforms for stage in self.stages))

@@ -115,23 +115,26 @@ def _normal_equations(
     deviation: NoiseDeviation,
 ) -> torch.Tensor:
     """Re J^H r, Re J^H n and the upper triangle of Re J^H J of every voxel, shape (4 + 4 + 10, *space)."""
-    residual = image - signal_of(maps, dictionary)
-    both = torch.stack([residual, noise]).flatten(2) / deviation[:, None]
+    residual = (image - signal_of(maps, dictionary)).flatten(1)
+    images = (residual, noise.flatten(1))
     tissues = [maps.t1, maps.t2] if maps.b1 is None else [maps.t1, maps.t2, maps.b1]
+    m0 = maps.m0.flatten()
     rows, columns = torch.triu_indices(4, 4)
-    parts = []
-    for m0, images, *tissue in zip(
-        torch.split(maps.m0.flatten(), _VOXELS_AT_ONCE),
-        torch.split(both, _VOXELS_AT_ONCE, 2),
-        *(torch.split(values.flatten(), _VOXELS_AT_ONCE) for values in tissues),
-        strict=True,
-    ):
-        atom, along_t1, along_t2 = (part / deviation for part in tangents(dictionary, *tissue))
-        slopes = torch.stack([along_t1, along_t2, atom, 1j * atom], -1) * m0[:, None, None]
-        scores = [voxelwise("vri,vr->iv", slopes.conj(), part.T).real for part in images]
+    fields = maps.t1.new_empty((FIELDS, len(m0)))
+    for start in range(0, len(m0), _VOXELS_AT_ONCE):
+        part = slice(start, start + _VOXELS_AT_ONCE)
+        atom, along_t1, along_t2 = (
+            values / deviation
+            for values in tangents(dictionary, *(tissue.flatten()[part] for tissue in tissues))
+        )
+        slopes = torch.stack([along_t1, along_t2, atom, 1j * atom], -1) * m0[part, None, None]
+        scores = [
+            voxelwise("vri,vr->iv", slopes.conj(), values[:, part].T / deviation).real
+            for values in images
+        ]
         information = voxelwise("vri,vrj->ijv", slopes.conj(), slopes).real
-        parts.append(torch.cat([*scores, information[rows, columns]]))
-    return torch.cat(parts, 1).view(FIELDS, *maps.t1.shape)
+        fields[:, part] = torch.cat([*scores, information[rows, columns]])
+    return fields.view(FIELDS, *maps.t1.shape)
 
 
 def _over_alike(
@@ -164,7 +167,7 @@ def _over_alike(
         )
         apart = (guides[:, *other] - guides[:, *own]).square().sum(0)
         weight = torch.exp(-0.5 * (away / scale**2 + apart))
-        total[:, *own] += weight * fields[:, *other]
+        total[:, *own].addcmul_(weight, fields[:, *other])
         weights[own] += weight
         squares[own] += weight.square()
     return total / weights, squares / weights.square()
