@@ -18,7 +18,7 @@ class CounterUse(StrEnum):
     PARTITIONS = "partitions: more samples if the trajectory has their kz, else refused"
     SLICES = "slices of a 2D scan; refused in a 3D scan (slabs)"
     SCANS = "refused"
-    FREE = "not looked at"
+    FREE = "ignored"
 
 
 @dataclass(frozen=True)
