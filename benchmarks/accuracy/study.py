@@ -23,7 +23,12 @@ from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.denoisers.registry import load_denoiser, packaged_weights
 from mri2qmap_bids.recon.methods.least_squares import PenalisedImage
-from mri2qmap_bids.recon.methods.mri2qmap import MRI2QMAP, image_with_residual, residual_noise
+from mri2qmap_bids.recon.methods.mri2qmap import (
+    MRI2QMAP,
+    image_with_residual,
+    residual_noise,
+    residual_solver,
+)
 from mri2qmap_bids.recon.methods.registry import method_named
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
@@ -239,8 +244,9 @@ def run(bench: Bench, starts: dict[str, PenalisedImage], settings: Settings) -> 
         residual_weight=settings.residual_weight,
         residual_level=settings.residual_level,
     )
-    explained = image_with_residual(start, maps, bench.dictionary, own_settings)
-    noise = residual_noise(start, own_settings)
+    solver = residual_solver(start, own_settings)
+    explained = image_with_residual(start, maps, bench.dictionary, solver)
+    noise = residual_noise(start, solver)
     return corrected_by_residual(maps, explained, noise, bench.dictionary, believed)
 
 

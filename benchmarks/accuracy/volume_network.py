@@ -26,6 +26,7 @@ from mri2qmap_bids.recon.methods.mri2qmap import (
     Mri2qmapSettings,
     image_with_residual,
     residual_noise,
+    residual_solver,
 )
 from mri2qmap_bids.recon.methods.regularised import regularised_image
 from mri2qmap_bids.recon.options import ReconOptions
@@ -88,11 +89,12 @@ def main() -> None:
         Schedule(1, settings.decay, settings.remaining, settings.data_steps),
         problem.preconditioner,
     )
-    noise = residual_noise(start, settings)
+    solver = residual_solver(start, settings)
+    noise = residual_noise(start, solver)
     for name, prior in (("slices", slices), ("volumes", volumes)):
         maps = prior.maps(looped.image, looped.deviation)
         row(name, maps)
-        explained = image_with_residual(start, maps, dictionary, settings)
+        explained = image_with_residual(start, maps, dictionary, solver)
         row(f"{name}, residual", corrected_by_residual(maps, explained, noise, dictionary, error))
 
 

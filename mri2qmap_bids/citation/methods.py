@@ -175,24 +175,26 @@ def _dictionary(options: Mapping[str, Any], with_b1: bool) -> str:
 
 
 def _inversion(efficiencies: Sequence[float]) -> str:
-    low, high = min(efficiencies), max(efficiencies)
-    values = f"{low:.3f}" + (f" to {high:.3f}" if high > low else "")
     return (
         "The efficiency of the inversion was estimated from the data of each scan, as the one value whose "
         "fingerprints leave the least residual in the better explained half of the voxels of a least-squares image "
         "(least trimmed squares [@rousseeuw1984], of logarithms), by golden-section search [@kiefer1953]: "
-        f"{values}."
+        f"{_span(efficiencies)}."
     )
 
 
 def _local_inversion(efficiencies: Sequence[float]) -> str:
-    low, high = min(efficiencies), max(efficiencies)
-    values = f"{low:.3f}" + (f" to {high:.3f}" if high > low else "")
     return (
         "The efficiency of the inversion was estimated at every voxel of a least-squares image, as the one that "
         "explains the voxels within a Gaussian window (standard deviation 12 mm) best (local likelihood "
-        f"[@tibshirani1987], by Gauss-Newton steps); its median was {values}."
+        f"[@tibshirani1987], by Gauss-Newton steps); its median was {_span(efficiencies)}."
     )
+
+
+def _span(efficiencies: Sequence[float]) -> str:
+    """The value, or the lowest and the highest."""
+    low, high = min(efficiencies), max(efficiencies)
+    return f"{low:.3f}" + (f" to {high:.3f}" if high > low else "")
 
 
 def _with_b1(sidecar: Mapping[str, Any]) -> bool:

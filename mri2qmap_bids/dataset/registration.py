@@ -18,10 +18,15 @@ from mri2qmap_bids.errors import RegistrationError
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-# RAS, as NIfTI has it, to LPS, as ITK has it, and back.
-_FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""RAS, as NIfTI has it, to LPS, as ITK has it, and back."""
 _BINS = 32
 _SPACINGS = (8.0, 4.0, 2.0)  # of the samples, coarse to fine [mm]
+METRIC = (
+    f"Mattes mutual information, {_BINS} bins, all samples near the head, at "
+    f"{', '.join(f'{spacing:g}' for spacing in _SPACINGS[:-1])} and {_SPACINGS[-1]:g} mm"
+)
+"""What :func:`register` maximises, in words."""
 _MARGIN = 6.0  # around the mask, so that the edge of the head counts [mm]
 _BRIGHT = 99.5  # percentile above which values count as this one: vessels, fat, a bright edge
 _STEPS = 200  # most in each resolution
@@ -240,7 +245,7 @@ def _image(
     if inside is not None:
         values = np.minimum(values, np.percentile(values[inside], percentile))
     image = sitk.GetImageFromArray(np.ascontiguousarray(values))
-    placed = _FLIP @ _in_mm(volume.affine)
+    placed = RAS_TO_LPS @ _in_mm(volume.affine)
     sizes = np.linalg.norm(placed[:3, :3], axis=0)
     image.SetSpacing(sizes.tolist())
     image.SetDirection((placed[:3, :3] / sizes).ravel().tolist())
@@ -253,8 +258,8 @@ def _euler(centre: NDArray[np.float64], shift: NDArray[np.float64]) -> "sitk.Eul
     import SimpleITK as sitk
 
     transform = sitk.Euler3DTransform()
-    transform.SetCenter((1e3 * _FLIP[:3, :3] @ centre).tolist())
-    transform.SetTranslation((1e3 * _FLIP[:3, :3] @ shift).tolist())
+    transform.SetCenter((1e3 * RAS_TO_LPS[:3, :3] @ centre).tolist())
+    transform.SetTranslation((1e3 * RAS_TO_LPS[:3, :3] @ shift).tolist())
     return transform
 
 
@@ -265,7 +270,7 @@ def _matrix(transform: "sitk.Euler3DTransform") -> NDArray[np.float64]:
     matrix = np.eye(4)
     matrix[:3, :3] = turn
     matrix[:3, 3] = (np.array(transform.GetTranslation()) + centre - turn @ centre) / 1e3
-    return np.asarray(_FLIP @ matrix @ _FLIP)
+    return np.asarray(RAS_TO_LPS @ matrix @ RAS_TO_LPS)
 
 
 def _share(

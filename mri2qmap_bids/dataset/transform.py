@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from mri2qmap_bids.atomic import write_json, write_text
 from mri2qmap_bids.dataset.derivatives import MapDocument, relative_path
 from mri2qmap_bids.dataset.placement import Placement
+from mri2qmap_bids.dataset.registration import METRIC, RAS_TO_LPS
 
 REGISTRATION = "MRFRegistration"
 """Key of the maps' sidecars that says where the transform is, and what was registered to what."""
 T1W = "T1w"
 """Label of the space of the T1w image."""
-_FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # RAS to LPS, and back
 
 
 def transform_path(entities: Mapping[str, str], extension: str = ".txt") -> Path:
@@ -41,7 +41,7 @@ def describe_placement(
             "Transform": f"bids::{transform_path(entities)}",
             "Target": placement.uri,
             "OutputSpaces": [space for space in spaces if space == T1W],
-            "Software": f"SimpleITK {version('SimpleITK')}",
+            "Software": _software(),
         }
     }
 
@@ -74,8 +74,8 @@ def write_transform(
             placement.uri,
         ],
         "SpatialReference": placement.uri,
-        "Software": f"SimpleITK {version('SimpleITK')}",
-        "Metric": "Mattes mutual information, 32 bins, all samples near the head, at 8, 4 and 2 mm",
+        "Software": _software(),
+        "Metric": METRIC,
         "MetricValue": round(registration.mutual_information, 5),
         "Converged": registration.converged,
         "Rotation": round(float(np.rad2deg(registration.angle)), 4),
@@ -96,7 +96,7 @@ def itk_text(matrix: NDArray[np.float64]) -> str:
     matrix
         World coordinates before the motion to those after it, RAS+ [m], shape (4, 4); rigid.
     """
-    back = _FLIP @ np.linalg.inv(matrix) @ _FLIP
+    back = RAS_TO_LPS @ np.linalg.inv(matrix) @ RAS_TO_LPS
     numbers = [*back[:3, :3].ravel(), *(1e3 * back[:3, 3])]
     return (
         "#Insight Transform File V1.0\n#Transform 0\n"
@@ -104,3 +104,7 @@ def itk_text(matrix: NDArray[np.float64]) -> str:
         f"Parameters: {' '.join(repr(float(number)) for number in numbers)}\n"
         "FixedParameters: 0 0 0\n"
     )
+
+
+def _software() -> str:
+    return f"SimpleITK {version('SimpleITK')}"

@@ -1,7 +1,6 @@
 """The delay of the gradients against the samples, from the centre of k-space."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -10,6 +9,7 @@ from mri2qmap_bids.recon.acquisition.raw import RawScan
 from mri2qmap_bids.recon.arrays import FrameIndex, Trajectory
 from mri2qmap_bids.recon.diagnostics.model import Figures
 from mri2qmap_bids.recon.encoding.forward import forward_by_coil
+from mri2qmap_bids.recon.golden_section import golden_section
 from mri2qmap_bids.recon.grid import resize
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
@@ -26,7 +26,6 @@ _TOLERANCE = 0.1
 # Of the fit to the residual, from which a delay is searched for [sample].
 _SEEN = 0.03
 _STEPS = 10
-_GOLDEN = (5**0.5 - 1) / 2
 # A step between neighbouring samples this many times the median one is a new readout.
 _JUMP = 4.0
 
@@ -124,7 +123,7 @@ def gradient_delay(
     whole = [float(s) for s in range(-int(_LARGEST), int(_LARGEST) + 1)]
     values = [residual(s) for s in whole]
     best = whole[values.index(min(values))]
-    return _least(residual, best - 1, best + 1)
+    return golden_section(residual, best - 1, best + 1, _TOLERANCE)
 
 
 def delayed(trajectory: Trajectory, frame: FrameIndex, delay: float) -> Trajectory:
@@ -155,19 +154,3 @@ def delayed(trajectory: Trajectory, frame: FrameIndex, delay: float) -> Trajecto
     upper = torch.minimum(lower + 1, last)
     share = (place - lower).float()[:, None]
     return (1 - share) * trajectory[lower] + share * trajectory[upper]
-
-
-def _least(function: Callable[[float], float], low: float, high: float) -> float:
-    """Minimiser by golden-section search."""
-    inner = [high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)]
-    left, right = map(function, inner)
-    while high - low > _TOLERANCE:
-        if left < right:
-            high, inner, right = inner[1], [0.0, inner[0]], left
-            inner[0] = high - _GOLDEN * (high - low)
-            left = function(inner[0])
-        else:
-            low, inner, left = inner[0], [inner[1], 0.0], right
-            inner[1] = low + _GOLDEN * (high - low)
-            right = function(inner[1])
-    return (low + high) / 2

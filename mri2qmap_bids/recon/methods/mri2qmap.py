@@ -1,6 +1,6 @@
 """mri2qmap: plug-and-play with a denoiser of synthetic weighted images."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,6 +41,9 @@ from mri2qmap_bids.recon.problem import InverseProblem, noise_like
 from mri2qmap_bids.recon.record import Record
 from mri2qmap_bids.recon.solvers.conjugate_gradient import conjugate_gradient
 from mri2qmap_bids.recon.solvers.half_quadratic_splitting import Schedule, plug_and_play
+
+ResidualSolver = Callable[[SubspaceImage], SubspaceImage]
+"""From a projected residual to its image."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +149,9 @@ def solve_with(
     with record.stage("final maps"):
         first = prior.maps(iterate.image, iterate.deviation)
     with record.stage("residual"):
-        data_image = image_with_residual(start, first, dictionary, settings)
-        noise = residual_noise(start, settings, options.random_seed)
+        solve_residual = residual_solver(start, settings)
+        data_image = image_with_residual(start, first, dictionary, solve_residual)
+        noise = residual_noise(start, solve_residual, options.random_seed)
         maps = corrected_by_residual(first, data_image, noise, dictionary, assumed_error)
     maps, first = (
         each_map(part, lambda values: centre(values, matcher.target)) for part in (maps, first)
@@ -165,7 +169,7 @@ def solve_with(
 
 
 def image_with_residual(
-    start: PenalisedImage, maps: TissueMaps, dictionary: Dictionary, settings: Mri2qmapSettings
+    start: PenalisedImage, maps: TissueMaps, dictionary: Dictionary, solve_residual: ResidualSolver
 ) -> SubspaceImage:
     """z + r: the image z predicted from the maps, and the residual of the data as an image r.
 
@@ -182,17 +186,17 @@ def image_with_residual(
         On the encoded grid.
     dictionary
         Fingerprints and subspace.
-    settings
-        Weights of both terms, and steps.
+    solve_residual
+        From :func:`residual_solver`.
     """
     problem = start.problem
     predicted = signal_of(maps, dictionary)
     remaining = problem.projection - problem.normal(predicted)
-    return predicted + _residual_image(start, remaining, settings)
+    return predicted + solve_residual(remaining)
 
 
 def residual_noise(
-    start: PenalisedImage, settings: Mri2qmapSettings, random_seed: int = 0
+    start: PenalisedImage, solve_residual: ResidualSolver, random_seed: int = 0
 ) -> SubspaceImage:
     """Sample of the noise in the residual image: synthetic noise reconstructed in the same way.
 
@@ -200,32 +204,43 @@ def residual_noise(
     ----------
     start
         The lrtv image.
-    settings
-        As of :func:`image_with_residual`.
+    solve_residual
+        From :func:`residual_solver`.
     random_seed
         Of the noise.
     """
     problem = start.problem
     samples = noise_like(problem, start.noise, torch.Generator().manual_seed(random_seed))
-    return _residual_image(start, adjoint(problem.encoding, samples, problem.weights), settings)
+    return solve_residual(adjoint(problem.encoding, samples, problem.weights))
 
 
-def _residual_image(
-    start: PenalisedImage, target: SubspaceImage, settings: Mri2qmapSettings
-) -> SubspaceImage:
-    """The image r whose projection A^H W A r, with both terms, is ``target``."""
+def residual_solver(start: PenalisedImage, settings: Mri2qmapSettings) -> ResidualSolver:
+    """Solver of the residual image r: A^H W A r, with both terms of :func:`image_with_residual`, is its argument.
+
+    Parameters
+    ----------
+    start
+        The lrtv image.
+    settings
+        Weights of both terms, and steps.
+    """
     problem = start.problem
     penalty = (
         settings.residual_weight * start.smoothness
         + settings.residual_level * problem.circulant.level
     )
-    return conjugate_gradient(
-        lambda image: problem.normal(image) + filtered(image, penalty),
-        target,
-        settings.data_steps,
-        tolerance=0.03,
-        preconditioner=problem.preconditioner(penalty),
-    ).image
+    approximate = problem.preconditioner(penalty)
+
+    def solve_residual(target: SubspaceImage) -> SubspaceImage:
+        return conjugate_gradient(
+            lambda image: problem.normal(image) + filtered(image, penalty),
+            target,
+            settings.data_steps,
+            tolerance=0.03,
+            preconditioner=approximate,
+        ).image
+
+    return solve_residual
 
 
 def prior_error(

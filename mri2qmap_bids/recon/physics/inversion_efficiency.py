@@ -7,6 +7,7 @@ import torch
 
 from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.arrays import QuantityMap, SubspaceImage
+from mri2qmap_bids.recon.golden_section import golden_section
 from mri2qmap_bids.recon.physics.dictionary import AtomGrid, Dictionary
 from mri2qmap_bids.recon.physics.events import Inversion
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match
@@ -21,7 +22,6 @@ _TOLERANCE = 1e-3
 MOST_VOXELS = 4096
 """Voxels that an estimate rests on, at most."""
 _MOST_SELECTIONS = 10
-_GOLDEN = (5**0.5 - 1) / 2
 # A voxel this close to an end of the dictionary's T1 [relative] may have one beyond it.
 _EDGE = 0.01
 # A smaller relative residual is that of single precision.
@@ -148,18 +148,7 @@ def _least(function: Callable[[float], float], nodes: list[float]) -> float:
     values = [function(node) for node in nodes]
     best = values.index(min(values))
     low, high = nodes[max(best - 1, 0)], nodes[min(best + 1, len(nodes) - 1)]
-    inner = [high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)]
-    left, right = map(function, inner)
-    while high - low > _TOLERANCE:
-        if left < right:
-            high, inner, right = inner[1], [0.0, inner[0]], left
-            inner[0] = high - _GOLDEN * (high - low)
-            left = function(inner[0])
-        else:
-            low, inner, left = inner[0], [inner[1], 0.0], right
-            inner[1] = low + _GOLDEN * (high - low)
-            right = function(inner[1])
-    middle = (low + high) / 2
+    middle = golden_section(function, low, high, _TOLERANCE)
     # The minimum may be at a bound, which golden sections only approach.
     candidates = [middle, *(node for node in nodes if abs(node - middle) < _TOLERANCE)]
     return min(candidates, key=function)
