@@ -96,14 +96,29 @@ def _task(arguments: argparse.Namespace) -> str:
     return f"T1, T2 and M0 maps with reports, {method}"
 
 
+def _needs_workers(arguments: argparse.Namespace) -> bool:
+    """Whether a call is likely to start workers on this machine, and has a core to spare for them at once."""
+    only_reads = arguments.dry_run or arguments.reports_only or arguments.boilerplate_only
+    return (
+        arguments.analysis_level == "participant"
+        and not only_reads
+        and arguments.use_plugin is None
+        and arguments.nprocs > 1
+    )
+
+
 def _run(argv: Sequence[str]) -> int:
     arguments = parse(argv)
     level = logging.DEBUG if arguments.verbose else logging.INFO
     configure_logging(level)
     command = shlex.join(["mri2qmap", *argv])
-    settings = replace(to_settings(arguments), log_level=level, command=command)
     with private_folder() as private:
         prepare_environment(private)
+        if _needs_workers(arguments):
+            from mri2qmap_bids.workflow.server import start_server
+
+            start_server()  # as early as can be: it imports what this process imports meanwhile
+        settings = replace(to_settings(arguments), log_level=level, command=command)
         if is_terminal():
             settings = replace(settings, bar_dir=private / "progress")
         log_banner(settings, _task(arguments))

@@ -25,8 +25,9 @@ _CACHES = (
     "XDG_CONFIG_HOME",
     "XDG_DATA_HOME",
 )
-# Those that are never kept: they must be writable, and the place below HOME may be shared.
-_PRIVATE_CACHES = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR")
+# Machine code and fonts, of this program alone: without a place of their own they would depend on the
+# user's settings and be written beside the source code. To make them anew takes each call four seconds.
+_OWN_CACHES = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR")
 
 
 @contextmanager
@@ -81,8 +82,13 @@ def prepare_environment(private: Path) -> None:
         os.environ["HOME"] = str(private)
     for name in _CACHES:
         place = os.environ.get(name)
-        if name in _PRIVATE_CACHES if place is None else not _can_be_made(Path(place)):
+        if place is not None and not _can_be_made(Path(place)):
             os.environ[name] = str(private / name.lower())
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path(os.environ["HOME"], ".cache"))
+    for name in _OWN_CACHES:
+        if name not in os.environ:
+            own = caches / "mri2qmap" / name.lower()
+            os.environ[name] = str(own if _can_be_made(own) else private / name.lower())
     os.environ.update(NO_ET="1", NIPYPE_NO_ET="1")
     # Threads that spin while they wait take the cores from whoever else is on the machine:
     # with both cores of two busy, a reconstruction took 6.4 s spinning and 2.7 s sleeping.

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from mri2qmap_bids.atomic import write_text
 from mri2qmap_bids.citation.methods import Methods, Work, methods_text
-from mri2qmap_bids.dataset.entities import is_plain
+from mri2qmap_bids.dataset.entities import entities_of, is_plain
 from mri2qmap_bids.dataset.figures import read_conditions, versions_in_use
-from mri2qmap_bids.dataset.group import entities_of
 from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.map_sidecar import read_map_sidecar
 from mri2qmap_bids.dataset.provenance import describe_maps

@@ -45,6 +45,15 @@ def entities_in(path: Path) -> dict[str, str]:
     return dict(part.split("-", 1) for part in path.name.split("_")[:-1] if "-" in part)
 
 
+def entities_of(path: Path) -> dict[str, str]:
+    """BIDS entities in a derivative's file name that identify its run, by short key.
+
+    >>> entities_of(Path("sub-01_ses-a_run-1_T1map.nii.gz"))
+    {'sub': '01', 'ses': 'a', 'run': '1'}
+    """
+    return {key: value for key, value in entities_in(path).items() if key != "desc"}
+
+
 def is_plain(path: Path) -> bool:
     """Whether a file is a map of a run itself: not one of another grid, or of its errors.
 

@@ -28,7 +28,7 @@ from mri2qmap_bids.dataset.derivatives import (
     mask_path,
     relative_path,
 )
-from mri2qmap_bids.dataset.entities import entities_in, is_plain
+from mri2qmap_bids.dataset.entities import entities_of, is_plain
 from mri2qmap_bids.dataset.filters import among
 from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
@@ -174,15 +174,6 @@ def units() -> dict[str, str]:
     """All measures, those of other packages too, and their units."""
     own = {output.suffix: output.unit for output in further_maps() if output.desc is None}
     return {**UNITS, **{suffix: unit for suffix, unit in own.items() if suffix not in UNITS}}
-
-
-def entities_of(path: Path) -> dict[str, str]:
-    """BIDS entities in a derivative's file name that identify its run, by short key.
-
-    >>> entities_of(Path("sub-01_ses-a_run-1_T1map.nii.gz"))
-    {'sub': '01', 'ses': 'a', 'run': '1'}
-    """
-    return {key: value for key, value in entities_in(path).items() if key != "desc"}
 
 
 def _write_table(rows: pd.DataFrame, measure: str, output_dir: Path) -> Path:

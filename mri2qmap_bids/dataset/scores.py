@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from mri2qmap_bids.dataset.derivatives import load_derivative, load_image, mask_path, relative_path
-from mri2qmap_bids.dataset.group import entities_of
+from mri2qmap_bids.dataset.entities import entities_of
 from mri2qmap_bids.dataset.outputs import QUANTITIES
 from mri2qmap_bids.dataset.resampling import on_grid
 from mri2qmap_bids.errors import DatasetError

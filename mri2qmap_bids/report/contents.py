@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mri2qmap_bids.dataset.entities import is_plain
-from mri2qmap_bids.dataset.group import entities_of
+from mri2qmap_bids.dataset.entities import entities_of, is_plain
 
 
 @dataclass(frozen=True, order=True)

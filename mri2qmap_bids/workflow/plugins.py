@@ -5,33 +5,26 @@ import multiprocessing
 import os
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import forkserver
 from multiprocessing.connection import wait
-from multiprocessing.util import get_temp_dir
 from socket import gethostname
 from typing import Any
 
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
 
-from mri2qmap_bids.errors import MachineError
 from mri2qmap_bids.logs import configure_logging
+from mri2qmap_bids.workflow.server import start_server
 
 _KILLED = (
     "the worker process died, most often because memory ran out; lower --mem or --nprocs, or ask the "
     "scheduler or container for more memory"
 )
-# Imported once for all workers.
-_HEAVY = ("workflow.reconstruction", "workflow.output", "recon.reconstruct")
 _OWN = "mri2qmap_bids.errors."
 _WRAPPER = "NodeExecutionError"
-# A socket's path is at most 107 bytes long, of which multiprocessing adds 32.
-_LONGEST_FOLDER = 75
 # Time that a worker has to remove its temporary files [s].
 _GRACE = 2.0
 
@@ -86,13 +79,9 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
     """
 
     def __init__(self, plugin_args: dict[str, Any], log_level: int = logging.WARNING) -> None:
-        _require_semaphores()
+        start_server()
         # Processes of a program that this plugin is a part of.
         self._foreign = set(multiprocessing.active_children())
-        # The server imports the heavy modules once, and every worker inherits them.
-        multiprocessing.get_context("forkserver").set_forkserver_preload(
-            [f"mri2qmap_bids.{name}" for name in _HEAVY]
-        )
         # Set afterwards: Nipype warns of slots for a GPU that it does not see, as on a CPU.
         gpu_slots = plugin_args.get("n_gpu_procs")
         arguments = {name: value for name, value in plugin_args.items() if name != "n_gpu_procs"}
@@ -102,8 +91,6 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
         self._log_level = log_level
         self._depth: dict[int, int] = {}
         self.pool: WorkerPool | ProcessPoolExecutor
-        _shorten_sockets()
-        _start_server()
         self._start_pool()
 
     def close(self) -> None:
@@ -157,38 +144,6 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
         )
 
 
-def _require_semaphores() -> None:
-    """Refuse a machine on which processes cannot share semaphores.
-
-    Raises
-    ------
-    MachineError
-        If there is no writable /dev/shm.
-    """
-    try:
-        multiprocessing.get_context("forkserver").Lock()
-    except (ImportError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise MachineError(
-            f"/dev/shm must be a writable directory in memory, got: {reason}; in a container, mount one"
-        ) from error
-
-
-def _start_server() -> None:
-    """Start the server that forks workers, which ignores Ctrl-C, as do all processes that it forks.
-
-    A terminal sends Ctrl-C to every process of a call. The program alone answers it, and ends
-    the workers.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return  # only the main thread may change signals
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 class WorkerPool:
     """Workers, each in a pool of its own: once a worker died, its pool cannot be used again and all its steps fail."""
 
@@ -220,17 +175,6 @@ class WorkerPool:
         future = pool.submit(function, *arguments)
         future.add_done_callback(lambda _: self._idle.append(pool))
         return future
-
-
-def _shorten_sockets() -> None:
-    """Keep the sockets to the workers in /tmp where TMPDIR, as on some clusters, is too long."""
-    folder = tempfile.gettempdir()
-    if len(os.fsencode(folder)) > _LONGEST_FOLDER:
-        tempfile.tempdir = "/tmp"
-        try:
-            get_temp_dir()  # makes a folder, and keeps to it
-        finally:
-            tempfile.tempdir = folder
 
 
 def _start_worker(cwd: str, log_level: int) -> None:

@@ -36,8 +36,25 @@ def test_a_usable_home_and_usable_caches_stay(environment, tmp_path):
         environment[name] = str(tmp_path)
     prepare_environment(tmp_path / "private")
     assert {environment[name] for name in names} == {str(tmp_path)}
-    assert environment["MPLCONFIGDIR"] == str(tmp_path / "private" / "mplconfigdir")
-    assert list(tmp_path.iterdir()) == []  # nothing is left of the trial
+    assert list(tmp_path.iterdir()) == [tmp_path / "mri2qmap"]  # nothing is left of the trial
+
+
+@pytest.mark.parametrize("cache", [None, "elsewhere"])
+def test_machine_code_and_fonts_are_kept_below_the_users_cache(environment, tmp_path, cache):
+    environment["HOME"] = str(tmp_path)
+    if cache is not None:
+        environment["XDG_CACHE_HOME"] = str(tmp_path / cache)
+    prepare_environment(tmp_path / "private")
+    own = tmp_path / (cache or ".cache") / "mri2qmap"
+    assert environment["NUMBA_CACHE_DIR"] == str(own / "numba_cache_dir")
+    assert environment["MPLCONFIGDIR"] == str(own / "mplconfigdir")
+
+
+def test_they_are_private_without_a_place_for_them(environment, tmp_path):
+    environment["HOME"] = str(tmp_path)
+    (tmp_path / ".cache").write_text("")
+    prepare_environment(tmp_path / "private")
+    assert environment["NUMBA_CACHE_DIR"] == str(tmp_path / "private" / "numba_cache_dir")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The encoding A = F S Phi: from subspace images to the k-space of every coil and frame."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -126,8 +127,10 @@ def _forward_coil(
     encoding: Encoding, nufft: Nufft | SegmentedNufft, image: SubspaceImage, coil: torch.Tensor
 ) -> torch.Tensor:
     samples = torch.zeros(len(encoding.omega), dtype=torch.complex64, device=image.device)
-    for component, course in zip(image, encoding.basis.T, strict=True):
-        samples += course[encoding.frame] * nufft.forward(component * coil)
+    n_parts = math.ceil(len(image) / nufft.at_once)
+    courses = encoding.basis.T
+    for components, own in zip(image.chunk(n_parts), courses.chunk(n_parts), strict=True):
+        samples += (own[:, encoding.frame] * nufft.forward(components * coil)).sum(0)
     return samples
 
 
@@ -141,5 +144,7 @@ def _add_adjoint_coil(
 ) -> None:
     if weights is not None:
         samples = samples * weights
-    for rank, course in enumerate(encoding.basis.T):
-        image[rank] += coil.conj() * nufft.adjoint(course.conj()[encoding.frame] * samples)
+    n_parts = math.ceil(len(image) / nufft.at_once)
+    courses = encoding.basis.T.conj()
+    for components, own in zip(image.chunk(n_parts), courses.chunk(n_parts), strict=True):
+        components.add_(coil.conj() * nufft.adjoint(own[:, encoding.frame] * samples))

@@ -141,17 +141,25 @@ class SegmentedNufft:
         self._nufft, self._field = nufft, field
         self._segments = segments(field.times, *field.limits)
 
+    @property
+    def at_once(self) -> int:
+        """How many images are best transformed together."""
+        return self._nufft.at_once
+
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Samples of one image: (*shape) to (sample,)."""
-        samples = torch.zeros(len(self._field.index), dtype=torch.complex64, device=image.device)
+        """Samples of an image, or of several: (*shape) to (sample,), or (image, *shape) to (image, sample)."""
+        several = image.shape[: image.ndim - len(self._nufft.shape)]
+        size = (*several, len(self._field.index))
+        samples = torch.zeros(size, dtype=torch.complex64, device=image.device)
         for centre, coefficients in self._terms():
             wave = wave_of(self._field.field, centre)
             samples += coefficients[self._field.index] * self._nufft.forward(image * wave)
         return samples
 
     def adjoint(self, samples: torch.Tensor) -> torch.Tensor:
-        """Adjoint of :meth:`forward`: (sample,) to (*shape)."""
-        image = torch.zeros(self._nufft.shape, dtype=torch.complex64, device=samples.device)
+        """Adjoint of :meth:`forward`: (sample,) to (*shape), or (image, sample) to (image, *shape)."""
+        size = (*samples.shape[:-1], *self._nufft.shape)
+        image = torch.zeros(size, dtype=torch.complex64, device=samples.device)
         for centre, coefficients in self._terms():
             part = self._nufft.adjoint(coefficients.conj()[self._field.index] * samples)
             image += wave_of(self._field.field, centre).conj() * part

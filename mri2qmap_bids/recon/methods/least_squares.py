@@ -91,6 +91,8 @@ class PenalisedImage:
     """Estimated difference between ``image`` and the minimiser, shape (rank, *space)."""
     smoothness: torch.Tensor
     """Penalty of the least-squares image's smoothness term, shape (rank, *space)."""
+    replica: SubspaceImage
+    """A^H W of the synthetic noise of which ``deviation`` is a result, shape (rank, *space)."""
     converged: bool = True
     """Whether the solver met its criterion."""
 
@@ -241,6 +243,7 @@ def _weighted(
         noise=noise,
         correction=solution.correction,
         smoothness=smoothness,
+        replica=replica,
         converged=solution.converged,
     )
 

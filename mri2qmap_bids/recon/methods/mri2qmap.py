@@ -9,7 +9,6 @@ import torch
 from mri2qmap_bids.recon.arrays import QuantityMap, SubspaceImage
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.encoding.circulant import filtered
-from mri2qmap_bids.recon.encoding.forward import adjoint
 from mri2qmap_bids.recon.grid import centre, widened
 from mri2qmap_bids.recon.methods.base import (
     Curve,
@@ -37,7 +36,7 @@ from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map, signal_of
 from mri2qmap_bids.recon.planning.work import StageWork, Work
 from mri2qmap_bids.recon.priors.residual_correction import corrected_by_residual
 from mri2qmap_bids.recon.priors.synthetic_contrasts import Prior, PriorOptions
-from mri2qmap_bids.recon.problem import InverseProblem, noise_like
+from mri2qmap_bids.recon.problem import InverseProblem
 from mri2qmap_bids.recon.record import Record
 from mri2qmap_bids.recon.solvers.conjugate_gradient import conjugate_gradient
 from mri2qmap_bids.recon.solvers.half_quadratic_splitting import Schedule, plug_and_play
@@ -151,7 +150,7 @@ def solve_with(
     with record.stage("residual"):
         solve_residual = residual_solver(start, settings)
         data_image = image_with_residual(start, first, dictionary, solve_residual)
-        noise = residual_noise(start, solve_residual, options.random_seed)
+        noise = residual_noise(start, solve_residual)
         maps = corrected_by_residual(first, data_image, noise, dictionary, assumed_error)
     maps, first = (
         each_map(part, lambda values: centre(values, matcher.target)) for part in (maps, first)
@@ -195,9 +194,7 @@ def image_with_residual(
     return predicted + solve_residual(remaining)
 
 
-def residual_noise(
-    start: PenalisedImage, solve_residual: ResidualSolver, random_seed: int = 0
-) -> SubspaceImage:
+def residual_noise(start: PenalisedImage, solve_residual: ResidualSolver) -> SubspaceImage:
     """Sample of the noise in the residual image: synthetic noise reconstructed in the same way.
 
     Parameters
@@ -206,12 +203,8 @@ def residual_noise(
         The lrtv image.
     solve_residual
         From :func:`residual_solver`.
-    random_seed
-        Of the noise.
     """
-    problem = start.problem
-    samples = noise_like(problem, start.noise, torch.Generator().manual_seed(random_seed))
-    return solve_residual(adjoint(problem.encoding, samples, problem.weights))
+    return solve_residual(start.replica)
 
 
 def residual_solver(start: PenalisedImage, settings: Mri2qmapSettings) -> ResidualSolver:
@@ -277,7 +270,7 @@ def work(options: ReconOptions) -> Work:
     own = (
         StageWork("plug and play", n * each, n_denoise=n, n_match=n),
         StageWork("final maps", n_denoise=1, n_match=1),
-        StageWork("residual", each + settings.data_steps, n_transforms=1),
+        StageWork("residual", each + settings.data_steps),
     )
     return replace(
         start,

@@ -21,7 +21,7 @@ HOST_BASE, _GPU_BASE = 0.7e9, 0.6e9
 # Oversampling of the non-uniform transforms' grids along every axis.
 _CPU_GRID, _GPU_GRID = 1.25, 2.0
 # Arrays that exist at the same time, counted in the code; benchmarks/speed/memory.py checks their sum.
-_GRADIENT_COPIES = 5  # images held by a solver
+_IMAGES = 7  # images held while a solver runs: five by itself, its start and synthetic noise
 _CIRCULANTS = 2.5  # circulant matrices of A^H A, of a preconditioner, and scratch
 _CIRCULANTS_ON_GPU = 1.2  # those of A^H A are in the host's memory
 _DENSITY_PASSES = 20  # spreading and interpolation for the density compensation
@@ -147,7 +147,7 @@ class _Account:
     @property
     def state(self) -> float:
         """Memory held while a solver runs, without the scratch memory of a step."""
-        return self.fixed + self.resident + self.circulants + (1 + _GRADIENT_COPIES) * self.image
+        return self.fixed + self.resident + self.circulants + _IMAGES * self.image
 
     def fft(self, oversampling: float = 1.0) -> float:
         """Seconds of one transform."""

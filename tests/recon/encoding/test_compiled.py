@@ -1,5 +1,9 @@
 """The compiled loops give the same on any number of threads."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -53,3 +57,28 @@ def test_coil_sums_do_not_depend_on_the_threads(threads):
     alone(coil_sum, images, coils, one)
     coil_sum(images, coils, many)
     assert np.array_equal(one, many) and one.any()
+
+
+@pytest.mark.parametrize("damage", [b"", b"no machine code"])
+def test_damaged_machine_code_of_an_earlier_call_is_made_anew(tmp_path, damage):
+    program = (
+        "import numpy as np\n"
+        "from mri2qmap_bids.recon.encoding.compiled import coil_sum\n"
+        "total = np.zeros((1, 4), np.complex64)\n"
+        "coil_sum(np.ones((2, 1, 4), np.complex64), np.ones((2, 4), np.complex64), total)\n"
+        "print(total.real.sum())\n"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    for number in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout == "8.0\n", done.stderr
+        code = list(tmp_path.rglob("*_add_coils*.nb?"))
+        assert number or len(code) == 2
+        for file in code:
+            file.write_bytes(damage)

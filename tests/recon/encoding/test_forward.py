@@ -11,6 +11,7 @@ from helpers.scans import random_encoding
 from mri2qmap_bids.recon.encoding import toeplitz
 from mri2qmap_bids.recon.encoding.density import density_compensation
 from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward, normal
+from mri2qmap_bids.recon.encoding.nufft import Nufft
 
 # 13, 17 and 19 are too large primes for a fast transform: the grid of the kernels is larger.
 SHAPES = [(12, 15), (13, 17), (6, 7, 8), (1, 9, 19)]
@@ -38,6 +39,18 @@ def direct_sum(operator, image):
         for coil in operator.coils
     ]
     return torch.stack(samples).to(torch.complex64)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 100])
+def test_components_together_are_those_one_by_one(at_once, monkeypatch):
+    operator = random_encoding((12, 15), torch.complex64)
+    assert operator.basis.shape[1] == 3
+    image = image_for(operator)
+    samples = direct_sum(operator, image)
+    expected = adjoint(operator, samples)
+    monkeypatch.setattr(Nufft, "at_once", at_once)
+    assert relative_error(forward(operator, image), samples) < 3e-4
+    assert relative_error(adjoint(operator, samples), expected) < 1e-5
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])

@@ -9,6 +9,15 @@ from mri2qmap_bids.recon.encoding.nufft import Nufft
 SHAPES = [(8, 9), (5, 6, 7)]
 
 
+@pytest.fixture
+def threads():
+    """Two threads, whatever the machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
 def case(shape, n=60):
     torch.manual_seed(0)
     omega = (2 * torch.rand(n, len(shape)) - 1) * torch.pi
@@ -41,6 +50,29 @@ def test_positions_have_a_period(shape):
     turns = torch.randint(-1, 2, omega.shape)
     moved = omega + 2 * torch.pi * turns
     assert relative_error(Nufft(moved, shape).forward(image), direct_sum(omega, image)) < 3e-4
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("number", [1, 3])
+def test_several_images_are_transformed_as_one_by_one(shape, number):
+    omega, _, _ = case(shape)
+    plan = Nufft(omega, shape)
+    torch.manual_seed(1)
+    images = torch.randn(number, *shape, dtype=torch.complex64)
+    samples = torch.randn(number, 60, dtype=torch.complex64)
+    one_by_one = torch.stack([plan.forward(image) for image in images])
+    assert relative_error(plan.forward(images), one_by_one) < 1e-5
+    one_by_one = torch.stack([plan.adjoint(part) for part in samples])
+    assert relative_error(plan.adjoint(samples), one_by_one) < 1e-5
+
+
+def test_small_images_go_together_on_several_cores(threads):
+    omega, _, _ = case((8, 9))
+    assert Nufft(omega, (8, 9)).at_once > 100
+    assert Nufft(torch.zeros(2**20, 3), (8, 9, 9)).at_once == 4
+    assert Nufft(omega, (128, 128, 128)).at_once == 1
+    torch.set_num_threads(1)
+    assert Nufft(omega, (8, 9)).at_once == 1
 
 
 def test_a_plan_serves_one_image_after_the_other():
