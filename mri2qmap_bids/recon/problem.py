@@ -27,6 +27,7 @@ from mri2qmap_bids.recon.encoding.coils import compress_coils, estimate_sensitiv
 from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, normal
 from mri2qmap_bids.recon.encoding.off_resonance import off_resonance
 from mri2qmap_bids.recon.encoding.preconditioner import preconditioner
+from mri2qmap_bids.recon.encoding.shared_positions import shared_positions
 from mri2qmap_bids.recon.grid import encoded_support, widened
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
@@ -154,7 +155,7 @@ def inverse_problem(
     if b0 is not None and time is not None:
         field = off_resonance(widened(b0, support), time.to(device))
     coils = estimate_sensitivities(kspace, omega, contrast, support, field=field)
-    encoding = Encoding(omega=omega, frame=frame, basis=dictionary.basis, coils=coils, field=field)
+    encoding = Encoding(omega, frame, dictionary.basis, coils, field, shared_positions(omega))
     return InverseProblem(encoding, kspace, plan or Plan())
 
 

@@ -145,7 +145,7 @@ def _add_readout(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--arm-order",
-        choices=("golden", "tiny-golden", "random"),
+        choices=("golden", "tiny-golden", "sequential", "random"),
         default="golden",
         help="order of the angles, lines and planes of arms from frame to frame",
     )

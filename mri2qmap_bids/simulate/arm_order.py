@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mri2qmap_bids.simulate.arms import EDGE, spoke
 from mri2qmap_bids.simulate.fields import generator
 
-ArmOrder = Literal["golden", "tiny-golden", "random"]
+ArmOrder = Literal["golden", "tiny-golden", "sequential", "random"]
 ARM_ORDERS: tuple[ArmOrder, ...] = get_args(ArmOrder)
 CENTRE_POWER = 1.5
 """How much denser Cartesian lines are at the centre: their number falls as |y|^(1/p - 1)."""
@@ -75,12 +75,17 @@ def plane_rotations(
     frame: NDArray[np.int_],
     arm: NDArray[np.int_],
     n_arms: int,
+    n_full: int,
     order: ArmOrder,
     seed: int,
 ) -> NDArray[np.float64]:
     """Rotations of arms that repeat after an angle, in the plane, shape (arm, 2, 2)."""
     if order == "random":
         angle = generator(seed, "angles").uniform(0.0, period, size=len(frame))
+    elif order == "sequential":
+        # In whole numbers: the same arm has the same angle to the last bit.
+        place = (arm * n_full + frame * n_arms) % (n_arms * n_full)
+        angle = period * place / (n_arms * n_full)
     else:
         golden = _GOLDEN_TURN if period > np.pi else _GOLDEN_HALF_TURN
         tiny = _TINY_HALF_TURN * (period / np.pi)

@@ -118,7 +118,8 @@ def make_trajectory(
     """The whole scan: a part of the arms in each frame, turned from frame to frame.
 
     2D: the arms of a frame are evenly turned, and each frame is turned by the golden (or tiny
-    golden) angle against the one before, or every arm by a random angle. 3D: discs and spokes
+    golden) angle against the one before, or to the next arm of a fully sampled frame
+    (sequential), or every arm by a random angle. 3D: discs and spokes
     follow one another over arms and frames by the two-dimensional golden means, or at random.
     Stacks: arms in the plane turn as in 2D with one arm a frame, and their planes step by
     sqrt(3) - 1 of all, modulo 1, or at random. Cartesian lines run along x: evenly spread within a
@@ -190,10 +191,10 @@ def make_trajectory(
     period = 2.0 * np.pi if "spiral" in kind and not in_out else np.pi
     if n_dims == 2:
         rotations = plane_rotations(
-            period, index // n_arms, index % n_arms, n_arms, readout.order, seed
+            period, index // n_arms, index % n_arms, n_arms, n_full, readout.order, seed
         )
     elif stack:
-        rotations = plane_rotations(period, index, 0 * index, 1, readout.order, seed)
+        rotations = plane_rotations(period, index, 0 * index, 1, n_full, readout.order, seed)
     else:
         rotations = space_rotations(index, readout.order, seed)
     unit = (arm / (n / 2)) @ rotations.transpose(0, 2, 1)
@@ -222,6 +223,10 @@ def _check(kind: TrajectoryKind, n_dims: int, readout: Readout) -> None:
     if readout.order == "tiny-golden" and not turned:
         raise UsageError(
             f"--arm-order: must be golden or random for {n_dims}D {kind}, got tiny-golden"
+        )
+    if readout.order == "sequential" and (n_dims != 2 or kind == "cartesian"):
+        raise UsageError(
+            f"--arm-order: sequential must go with a 2D spiral or radial, got {n_dims}D {kind}"
         )
     density = readout.density
     if density and not (

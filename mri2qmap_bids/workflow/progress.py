@@ -118,23 +118,48 @@ class Progress:
 
     def _remaining(self) -> float:
         """Predicted time of what is to come, corrected [s]."""
-        schedule, order = self._schedule, list(self._predictions)
-        entered = [order.index(n) for n in (*self._spent, self._stage) if n in order]
-        latest = max(entered, default=-1)
-        seconds = sum(self._predictions[name] for name in order[latest + 1 :])
-        if self._stage in order:
-            seconds += max(self._expected(self._stage) - (self._clock() - self._stage_start), 0.0)
-        seconds += (schedule.n_parts - 1 - max(self._part, 0)) * sum(schedule.each.values())
-        over = [name for name in self._known() if order.index(name) < latest or not self._stage]
+        order = list(self._predictions)
+        later = sum(self._predictions[name] for name in order[self._latest + 1 :])
+        later += (self._schedule.n_parts - 1 - max(self._part, 0)) * sum(
+            self._schedule.each.values()
+        )
+        return later * self._pace + max(-self._delay, 0.0)
+
+    @property
+    def _latest(self) -> int:
+        """Place, in the order of the predictions, of the latest stage that was entered; -1: none."""
+        order = list(self._predictions)
+        entered = (*self._spent, self._stage)
+        return max((order.index(name) for name in entered if name in order), default=-1)
+
+    @property
+    def _pace(self) -> float:
+        """Measured time of the stages that are over, relative to the predicted one."""
+        order = list(self._predictions)
+        over = [n for n in self._known() if order.index(n) < self._latest or not self._stage]
         measured, predicted = self._sums(over)
-        belief = _BELIEF * schedule.seconds + 1e-9
-        factor = (self._measured + measured + belief) / (self._predicted + predicted + belief)
-        return seconds * min(max(factor, _LEAST_FACTOR), _MOST_FACTOR)
+        belief = _BELIEF * self._schedule.seconds + 1e-9
+        pace = (self._measured + measured + belief) / (self._predicted + predicted + belief)
+        return min(max(pace, _LEAST_FACTOR), _MOST_FACTOR)
+
+    @property
+    def _delay(self) -> float:
+        """By how much the current stage exceeds its predicted time, negative: what is left of it [s]."""
+        if self._stage not in self._predictions:
+            return 0.0
+        elapsed = self._clock() - self._stage_start
+        return elapsed - self._pace * self._expected(self._stage)
 
     def _say(self, level: int, text: str, *values: object) -> None:
         self._last_line = self._clock()
-        remaining = duration(self._remaining())
-        logger.log(level, f"{text}; about %s of its reconstruction remain", *values, remaining)
+        remaining = self._remaining()
+        rest = f"about {duration(remaining)} of its reconstruction remain"
+        if self._delay > _BRIEF:
+            # What is left of this stage is not known.
+            rest = "longer than predicted" + (
+                f", more than {duration(remaining)} remain" if remaining >= _BRIEF else ""
+            )
+        logger.log(level, f"{text}; {rest}", *values)
 
 
 def watched(

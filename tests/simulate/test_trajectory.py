@@ -114,6 +114,8 @@ def _every_way():
             spiral = "spiral" in kind
             turned = kind in STACKS or (len(matrix) == 2 and kind != "cartesian")
             for order in ARM_ORDERS if turned else ("golden", "random"):
+                if order == "sequential" and len(matrix) == 3:
+                    continue
                 yield kind, matrix, Readout(order=order)
             for density in DENSITIES[::5] if spiral else ():
                 yield kind, matrix, Readout(density, in_out=density.linear < 1)
@@ -199,6 +201,21 @@ def test_frames_turn_by_the_golden_or_the_seventh_tiny_golden_angle(kind, in_out
 
 
 @pytest.mark.parametrize(
+    ("kind", "acceleration"), [("spiral", 1e6), ("radial", 1e6), ("radial", 8)]
+)
+def test_sequential_frames_repeat_the_arms_of_a_full_frame_to_the_last_bit(kind, acceleration):
+    readout = Readout(order="sequential")
+    scan = make_trajectory(kind, (48, 48), 100, acceleration, readout=readout)
+    n_full, n_arms = scan.n_full_arms, scan.positions.shape[1]
+    assert 2 <= n_full < 100
+    np.testing.assert_array_equal(scan.positions[n_full:], scan.positions[:-n_full])
+    if n_arms == 1:
+        period = 360 if kind == "spiral" else 180
+        turns = _turns_between_frames(kind, (48, 48), readout, period)
+        np.testing.assert_allclose(turns, period / n_full, atol=1e-2)
+
+
+@pytest.mark.parametrize(
     ("kind", "matrix"),
     [("spiral", (12, 12)), ("radial", (12, 12)), ("cartesian", (12, 12)), ("spiral", (8, 8, 8)),
      ("radial", (8, 8, 8)), ("cartesian", (8, 8, 8)), *((kind, (8, 8, 6)) for kind in STACKS)],
@@ -220,7 +237,7 @@ def test_random_angles_are_uniform():
         assert abs(np.exp(2j * np.pi / period * angles).mean()) < 0.06
 
 
-@pytest.mark.parametrize("order", ARM_ORDERS)
+@pytest.mark.parametrize("order", [order for order in ARM_ORDERS if order != "sequential"])
 @pytest.mark.parametrize("kind", STACKS)
 def test_stacks_read_arms_of_the_plane_in_whole_planes_and_visit_all(kind, order):
     readout, matrix = Readout(order=order), (16, 16, 10)
@@ -237,7 +254,7 @@ def test_stacks_read_arms_of_the_plane_in_whole_planes_and_visit_all(kind, order
     np.testing.assert_allclose(stack[..., :2], flat, atol=1e-5)
 
 
-@pytest.mark.parametrize("order", ARM_ORDERS)
+@pytest.mark.parametrize("order", [order for order in ARM_ORDERS if order != "sequential"])
 @pytest.mark.parametrize("kind", STACKS)
 def test_every_plane_of_a_stack_sees_all_angles(kind, order):
     """A plane that always comes with the same angle would be read along one direction only."""
@@ -276,6 +293,8 @@ def test_a_stack_needs_the_arms_of_a_plane_for_each_plane():
         ("stack-of-stars", (8,) * 3, Readout(sample_spacing=0.5), "--sample-spacing: .* a spiral"),
         ("cartesian", (8, 8), Readout(order="tiny-golden"), "--arm-order: .* got tiny-golden"),
         ("radial", (8,) * 3, Readout(order="tiny-golden"), "--arm-order: .* 3D radial"),
+        ("cartesian", (8, 8), Readout(order="sequential"), "--arm-order: .* got 2D cartesian"),
+        (STACKS[0], (8,) * 3, Readout(order="sequential"), "--arm-order: .* got 3D stack"),
         ("spiral", (8, 8), Readout(SpiralDensity(-0.1)), "--spiral-density: .* got -0.1 2 4"),
         ("spiral", (8, 8), Readout(SpiralDensity(0.5, 0.9)), "--spiral-density: .* got 0.5 0.9 4"),
         ("spiral", (8, 8), Readout(SpiralDensity(turns=0.0)), "--spiral-density: .* got 0.5 2 0"),

@@ -101,3 +101,30 @@ def test_a_long_stage_reminds_of_itself_every_half_minute(clock, caplog):
         f"a: {n} s so far; about {text} of its reconstruction remain"
         for n, text in ((30, "4 min"), (60, "4 min"), (90, "4 min"))
     ]
+
+
+def test_a_stage_that_takes_longer_than_predicted_says_so_and_not_that_nothing_remains(
+    clock, caplog
+):
+    caplog.set_level(logging.INFO)
+    progress = Progress(Schedule({}, {"a": 40.0, "b": 80.0}, 1), clock)
+    progress.begin_part(0, 1)
+    for name, seconds in (("a", 100.0), ("b", 200.0)):
+        progress.begin_stage(name)
+        clock.now += seconds
+        progress.remind()
+        progress.end_stage(name, seconds)
+    late = [message for message in caplog.messages if "so far" in message]
+    assert late[0].startswith("a: 100 s so far; longer than predicted, more than")
+    assert late[1] == "b: 200 s so far; longer than predicted"
+
+
+def test_a_slow_machine_is_expected_to_stay_slow_within_a_stage(clock):
+    progress = Progress(Schedule({}, {"a": 1000.0, "b": 1000.0}, 1), clock)
+    progress.begin_part(0, 1)
+    play(progress, clock, "a", 3000.0)
+    progress.begin_stage("b")
+    before = progress.state[2]
+    clock.now += 1000
+    assert 2500 < before < 3000
+    assert progress.state[2] == pytest.approx(before - 1000)

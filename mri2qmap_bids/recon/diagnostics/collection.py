@@ -24,8 +24,7 @@ from mri2qmap_bids.recon.diagnostics.model import (
     Residual,
     Sampling,
 )
-from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil
-from mri2qmap_bids.recon.encoding.nufft import Nufft
+from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil, nufft_of
 from mri2qmap_bids.recon.frequency import frequency_axes
 from mri2qmap_bids.recon.grid import centre
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
@@ -316,7 +315,7 @@ def _residual_image(encoding: Encoding, rest: torch.Tensor, noise: float) -> Qua
     of spirals and spokes.
     """
     weights = torch.linalg.vector_norm(encoding.omega, dim=1) ** (encoding.omega.shape[1] - 1)
-    image = Nufft(encoding.omega, encoding.shape).adjoint(weights * rest)
+    image = nufft_of(encoding).adjoint(weights * rest)
     expected = max(noise, 1e-30) * float(weights.square().sum().sqrt())
     relative: torch.Tensor = image.abs() / max(expected, 1e-30)
     return relative

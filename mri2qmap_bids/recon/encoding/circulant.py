@@ -7,13 +7,12 @@ import torch
 
 from mri2qmap_bids.recon.arrays import SampleWeights, SubspaceImage
 from mri2qmap_bids.recon.encoding.convolution import interleaved_ramp
-from mri2qmap_bids.recon.encoding.forward import Encoding
+from mri2qmap_bids.recon.encoding.forward import Encoding, nufft_of
 from mri2qmap_bids.recon.encoding.frequency_matrices import (
     frequency_pairs,
     full_matrices,
     rank_of,
 )
-from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.encoding.toeplitz import (
     SegmentedNormal,
     ToeplitzNormal,
@@ -89,7 +88,7 @@ def circulant_of(
         dtype=torch.float32 if real else torch.complex64,
         device=encoding.omega.device,
     )
-    nufft = Nufft(encoding.omega, encoding.shape)
+    nufft = nufft_of(encoding)
     for pair, (i, j) in enumerate(frequency_pairs(rank)):
         total = torch.zeros(encoding.shape, dtype=torch.complex64, device=upper.device)
         if operator is not None:

@@ -4,13 +4,16 @@ import torch
 
 from mri2qmap_bids.recon.arrays import SampleWeights, Trajectory
 from mri2qmap_bids.recon.encoding.nufft import Nufft
+from mri2qmap_bids.recon.encoding.shared_positions import SharedPositions
 
 _ITERATIONS = 10
 # Between two widths of the gridding kernel, so that rounding does not decide: five cells.
 _TOLERANCE = 3e-4
 
 
-def density_compensation(omega: Trajectory, shape: tuple[int, ...]) -> SampleWeights:
+def density_compensation(
+    omega: Trajectory, shape: tuple[int, ...], shared: SharedPositions | None = None
+) -> SampleWeights:
     """Density-compensation weights.
 
     Fixed point of w <- w / (C w), where C spreads the samples onto a grid with the gridding
@@ -24,6 +27,8 @@ def density_compensation(omega: Trajectory, shape: tuple[int, ...]) -> SampleWei
         Positions [rad/voxel], shape (sample, dim), columns in array order.
     shape
         Image shape.
+    shared
+        Positions that several samples share.
 
     Returns
     -------
@@ -35,7 +40,7 @@ def density_compensation(omega: Trajectory, shape: tuple[int, ...]) -> SampleWei
     doi:10.1002/(SICI)1522-2594(199901)41:1<179::AID-MRM25>3.0.CO;2-V.
     """
     grid = tuple(2 * n for n in shape)
-    spreading = Nufft(omega, grid, _TOLERANCE, spread_only=True)
+    spreading = Nufft(omega, grid, _TOLERANCE, spread_only=True, shared=shared)
     weights = torch.ones(len(omega), device=omega.device)
     for _ in range(_ITERATIONS):
         gridded = spreading.adjoint(weights.to(torch.complex64))

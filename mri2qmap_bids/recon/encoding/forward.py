@@ -17,6 +17,7 @@ from mri2qmap_bids.recon.arrays import (
 )
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.encoding.off_resonance import OffResonance, SegmentedNufft
+from mri2qmap_bids.recon.encoding.shared_positions import SharedPositions
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,8 @@ class Encoding:
     """Sensitivities S, shape (coil, *space)."""
     field: OffResonance | None = None
     """Off-resonance during the readout; None: none."""
+    shared: SharedPositions | None = None
+    """Positions that several samples share; None: few or none."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -40,9 +43,14 @@ class Encoding:
         return tuple(self.coils.shape[1:])
 
 
+def nufft_of(encoding: Encoding, shape: tuple[int, ...] | None = None) -> Nufft:
+    """The non-uniform Fourier transform of an image, or of one with another shape, without off-resonance."""
+    return Nufft(encoding.omega, shape or encoding.shape, shared=encoding.shared)
+
+
 def transform_of(encoding: Encoding) -> Nufft | SegmentedNufft:
     """F: the non-uniform Fourier transform, with the phase of off-resonance where there is a field."""
-    nufft = Nufft(encoding.omega, encoding.shape)
+    nufft = nufft_of(encoding)
     return nufft if encoding.field is None else SegmentedNufft(nufft, encoding.field)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mri2qmap_bids.recon.encoding.cuda import load_cuda_libraries
+from mri2qmap_bids.recon.encoding.shared_positions import SharedPositions
 
 # Samples, or voxels, of all images that are transformed together on several cores. Two cores take half the
 # time for eight small slices together, whose transforms are too short to be shared out one by one.
@@ -40,6 +41,8 @@ class Nufft:
         exp(b (sqrt(1 - (2 x / w)^2) - 1)), w = 1 - log10(tolerance) cells
         wide, rounded up, b = 2.3 w for w of 5 or more
         (Barnett, Magland, af Klinteberg 2019, doi:10.1137/18M120885X).
+    shared
+        From :func:`shared_positions` of omega: each distinct position is transformed once.
     """
 
     def __init__(
@@ -48,11 +51,14 @@ class Nufft:
         shape: tuple[int, ...],
         tolerance: float = TOLERANCE,
         spread_only: bool = False,
+        shared: SharedPositions | None = None,
     ) -> None:
         self.omega = omega
         self.shape = shape
         self.tolerance = tolerance
         self.spread_only = spread_only
+        self._shared = shared
+        self._positions = omega if shared is None else shared.omega
         self._plans: dict[tuple[int, int], Any] = {}
 
     @property
@@ -64,10 +70,13 @@ class Nufft:
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Samples of an image, or of several: (*shape) to (sample,), or (image, *shape) to (image, sample)."""
-        return self._execute(2, -1, image, image.ndim > len(self.shape))
+        values = self._execute(2, -1, image, image.ndim > len(self.shape))
+        return values if self._shared is None else self._shared.of_samples(values)
 
     def adjoint(self, samples: torch.Tensor) -> torch.Tensor:
         """Adjoint of :meth:`forward`: (sample,) to (*shape), or (image, sample) to (image, *shape)."""
+        if self._shared is not None:
+            samples = self._shared.summed(samples)
         return self._execute(1, 1, samples, samples.ndim > 1)
 
     def _execute(self, kind: int, sign: int, data: torch.Tensor, several: bool) -> torch.Tensor:
@@ -83,7 +92,8 @@ class Nufft:
 
     def _plan(self, kind: int, sign: int, number: int) -> Any:
         columns = [
-            self.omega[:, axis].to(torch.float32).contiguous() for axis in range(len(self.shape))
+            self._positions[:, axis].to(torch.float32).contiguous()
+            for axis in range(len(self.shape))
         ]
         settings = {
             "n_trans": number,

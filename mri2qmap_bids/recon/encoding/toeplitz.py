@@ -10,7 +10,7 @@ from scipy.fft import next_fast_len
 
 from mri2qmap_bids.recon.arrays import CoilMaps, SampleWeights, SubspaceImage
 from mri2qmap_bids.recon.encoding.convolution import coil_convolutions, interleaved_ramp
-from mri2qmap_bids.recon.encoding.forward import Encoding
+from mri2qmap_bids.recon.encoding.forward import Encoding, nufft_of
 from mri2qmap_bids.recon.encoding.frequency_matrices import frequency_pairs, widened
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.encoding.off_resonance import segments, wave_of
@@ -253,7 +253,7 @@ class _Whole:
     """Spectra by one transform to the doubled grid."""
 
     def __init__(self, encoding: Encoding, shape: tuple[int, ...]) -> None:
-        self.nufft = Nufft(encoding.omega, tuple(2 * n for n in shape))
+        self.nufft = nufft_of(encoding, tuple(2 * n for n in shape))
         self.parities = list(product((0, 1), repeat=len(shape)))
 
     def spectra(self, samples: torch.Tensor) -> list[torch.Tensor]:
@@ -269,7 +269,7 @@ class _Blocks:
     """
 
     def __init__(self, encoding: Encoding, shape: tuple[int, ...]) -> None:
-        self.nufft = Nufft(encoding.omega, shape)
+        self.nufft = nufft_of(encoding, shape)
         self.shape = shape
         self.parities = list(product((0, 1), repeat=len(shape)))
 

@@ -35,7 +35,8 @@ def solve(
     with record.stage("gridding"):
         encoding = problem.encoding
         # The weights compensate the density of all frames together; each frame has 1/T of the samples.
-        weights = density_compensation(encoding.omega, encoding.shape) * len(encoding.basis)
+        weights = density_compensation(encoding.omega, encoding.shape, encoding.shared)
+        weights = weights * len(encoding.basis)
         image = adjoint(encoding, problem.kspace, weights)
         noise = residual_variance(encoding, problem.kspace, image).noise
         generator = torch.Generator().manual_seed(options.random_seed)

@@ -161,7 +161,7 @@ def _density_compensated(
     sampled frequency of low weight could not be distinguished from one that was not sampled.
     """
     encoding = problem.encoding
-    density = density_compensation(encoding.omega, encoding.shape)
+    density = density_compensation(encoding.omega, encoding.shape, encoding.shared)
     density = density / density[:: len(density) // 1_000_000 + 1].median()
     weighted = replace(problem, weights=density)
     approximate = weighted.preconditioner()
