@@ -46,9 +46,10 @@ def corrected_by_residual(
         g = max(0, 1 - (c / S)^2),  S = step^T C^-1 step over T1, T2 and m0,
 
     with C the covariance of the step if r is only noise: that of white noise of this deviation, times one
-    factor, at least 1, by which S of a sample n of the image's noise is larger, in the mean over voxels weighted
-    by |m0|. (Noise that undersampling has spread over neighbours averages out less than white noise.) The
-    shrinkage g is intermediate between that of James and Stein (to the first power) and a hard threshold.
+    factor f, at least 1, by which S of a sample n of the image's noise is larger, in the mean over voxels weighted
+    by |m0|. (Noise that undersampling has spread over neighbours averages out less than white noise.) At the
+    second, narrower width c is f times as large: the first has taken most of what is not noise, and among a few
+    voxels that share their noise the rest looks like structure. The shrinkage g is intermediate between that of James and Stein (to the first power) and a hard threshold.
     Maps are unchanged where the residual is noise; where one quantity changes significantly, the whole step is
     taken for all of them, as in a lesion whose contrast the prior has reduced.
 
@@ -75,7 +76,7 @@ def corrected_by_residual(
     doi:10.1137/040605412.
     """
     weight = maps.m0.abs().flatten()
-    for scale in _SCALES:
+    for number, scale in enumerate(_SCALES):
         fields = _normal_equations(maps, image, noise, dictionary, deviation)
         guides = torch.stack([maps.t1.log(), maps.m0.abs().clamp_min(_TINY).log()])
         guides = guides / guides.new_tensor(_ALIKE).view(2, *[1] * maps.t1.ndim)
@@ -90,7 +91,8 @@ def corrected_by_residual(
         ]
         steps, length, noise_length = (torch.cat(part, -1) for part in zip(*parts, strict=True))
         excess = (weight @ noise_length / weight.sum().clamp_min(_TINY) / _QUANTITIES).clamp_min(1)
-        gain = (1 - (_NOISE * excess / length.clamp_min(_TINY)).square()).clamp_min(0)
+        threshold = _NOISE * excess ** (1 + number)
+        gain = (1 - (threshold / length.clamp_min(_TINY)).square()).clamp_min(0)
         maps = _moved(maps, (gain * steps).view(4, *maps.t1.shape), dictionary)
     return maps
 

@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, signal_of
 from mri2qmap_bids.recon.physics.uncertainty import time_deviations
+from mri2qmap_bids.recon.priors import residual_correction
 from mri2qmap_bids.recon.priors.residual_correction import corrected_by_residual
 
 LEVEL = 0.02
@@ -67,6 +68,17 @@ def test_noise_is_told_from_a_residual_whatever_its_correlation(dictionary, shap
     maps = tissue(shape)
     corrected = correct(maps, maps, dictionary, kind)
     assert 0.1 < float((change(corrected, maps, "t2").abs() < 1e-5).float().mean()) < 0.5
+
+
+def test_the_narrower_width_takes_hardly_any_noise_that_neighbours_share(dictionary, monkeypatch):
+    maps = tissue((16, 20, 24))
+    moved = []
+    for scales in (residual_correction._SCALES, residual_correction._SCALES[:1]):
+        monkeypatch.setattr(residual_correction, "_SCALES", scales)
+        corrected = correct(maps, maps, dictionary, spread)
+        moved.append(float(change(corrected, maps, "t2").square().mean().sqrt()))
+    both, wide = moved
+    assert both < 1.1 * wide
 
 
 @pytest.mark.parametrize("shape", [(40, 48), (16, 20, 24)])
