@@ -1,6 +1,6 @@
 """One call for one slice, from the command to its maps and report, in this checkout and in others.
 
-python -m benchmarks.speed.startup TABLE [--checkout BEFORE ...] [--repeat 5] [--frames 200]
+python -m benchmarks.speed.startup TABLE [--checkout BEFORE ...] [--repeat 5] [--scan "--matrix 64 --frames 200"]
 
 Seconds from the call to the log's line on the first stage, to the dictionary, to the end of the
 reconstruction, and to the prompt. The checkouts take turns, so that a busier minute meets all of them; a
@@ -57,16 +57,17 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--checkout", nargs="*", type=Path, default=[])
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--frames", type=int, default=200)
-    parser.add_argument("--matrix", type=int, default=64)
+    parser.add_argument(
+        "--scan", default="--matrix 64 --frames 200", help="options of mri2qmap-tools simulate"
+    )
     arguments = parser.parse_args()
     checkouts = [path.resolve() for path in (*arguments.checkout, HERE)]
-    size = ["--matrix", str(arguments.matrix), "--frames", str(arguments.frames)]
     times: dict[Path, list[dict[str, float]]] = {path: [] for path in checkouts}
     with tempfile.TemporaryDirectory() as name:
         dataset = Path(name) / "dataset"
-        simulate = [sys.executable, "-m", "mri2qmap_bids.tools", "simulate", str(dataset), *size]
-        subprocess.run([*simulate, "--slices", "1"], check=True, capture_output=True, cwd=HERE)
+        simulate = [sys.executable, "-m", "mri2qmap_bids.tools", "simulate", str(dataset)]
+        scan = ["--slices", "1", *arguments.scan.split()]
+        subprocess.run([*simulate, *scan], check=True, capture_output=True, cwd=HERE)
         for number in range(arguments.repeat + 1):
             for checkout in checkouts:
                 folder = Path(name) / checkout.name
@@ -76,8 +77,8 @@ def main() -> None:
                     times[checkout].append(seconds)
     steps = (*LINES, "prompt")
     lines = [
-        f"One slice of {arguments.matrix} x {arguments.matrix} voxels, {arguments.frames} frames, default options, "
-        f"{os.cpu_count()} cores; median of {arguments.repeat} calls (least to most) [s].",
+        f"One slice, `{arguments.scan}`, default options, {os.cpu_count()} cores; median of {arguments.repeat} calls "
+        "(least to most) [s].",
         "",
         f"| checkout | {' | '.join(steps)} |",
         f"|---|{'---|' * len(steps)}",

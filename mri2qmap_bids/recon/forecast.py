@@ -83,7 +83,7 @@ def plan_for(size: ProblemSize, options: ReconOptions, limits: MemoryLimits | No
     ways = plans(
         size,
         method_named(options.method).work(options),
-        machine_of(device, len(size.shape), limits),
+        machine_of(device, size.shape, limits),
     )
     return sorted(ways, key=lambda way: (way.device, way.host)) if limits.least else ways
 

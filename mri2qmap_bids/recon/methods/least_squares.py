@@ -92,7 +92,7 @@ class PenalisedImage:
     smoothness: torch.Tensor
     """Penalty of the least-squares image's smoothness term, shape (rank, *space)."""
     replica: SubspaceImage
-    """A^H W of the synthetic noise of which ``deviation`` is a result, shape (rank, *space)."""
+    """A^H W of the synthetic noise of which ``deviation`` is a result, in the host's memory, shape (rank, *space)."""
     converged: bool = True
     """Whether the solver met its criterion."""
 
@@ -243,7 +243,7 @@ def _weighted(
         noise=noise,
         correction=solution.correction,
         smoothness=smoothness,
-        replica=replica,
+        replica=replica.cpu(),  # few methods use it
         converged=solution.converged,
     )
 

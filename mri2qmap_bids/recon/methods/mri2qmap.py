@@ -204,7 +204,7 @@ def residual_noise(start: PenalisedImage, solve_residual: ResidualSolver) -> Sub
     solve_residual
         From :func:`residual_solver`.
     """
-    return solve_residual(start.replica)
+    return solve_residual(start.replica.to(start.image.device))
 
 
 def residual_solver(start: PenalisedImage, settings: Mri2qmapSettings) -> ResidualSolver:

@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass
 from functools import cache
 
 import torch
+from scipy.fft import next_fast_len
 
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.planning.resources import usable_memory_gb
@@ -14,8 +15,10 @@ from mri2qmap_bids.recon.planning.resources import usable_memory_gb
 # Trial of spreading: so many samples that the time of the Fourier transform is negligible.
 _TRIAL_GRID = {2: (64, 64), 3: (24, 24, 24)}
 _TRIAL_SAMPLES = {"cpu": 100_000, "cuda": 4_000_000}
-
-
+# Of the images that are transformed and streamed: 256^3, and half a megabyte.
+_MOST_POINTS, _FEWEST_POINTS = 2**24, 2**16
+# Images that are tried two times only, which takes a second.
+_LARGE = 2**20
 _COMPLEX = 8  # bytes
 
 
@@ -61,43 +64,61 @@ class MemoryLimits:
     """Whether to minimise memory instead of time."""
 
 
-def measured_rates(device: torch.device, dim: int) -> Rates:
-    """Speed of this machine, measured for a tenth of a second per kind of operation.
+def measured_rates(device: torch.device, shape: tuple[int, ...]) -> Rates:
+    """Speed of this machine, measured for some tenths of a second.
 
-    On a CPU with all threads and with one, taking the better result: on a busy machine, short
-    trials wait for their threads much longer than they compute, unlike a real reconstruction.
+    On a CPU with arrays as large as the problem's, up to a limit: those of a slice stay in its caches, those
+    of a volume come from memory, which is several times slower. And with all threads and with one, taking the
+    better result: on a busy machine, short trials wait for their threads much longer than they compute,
+    unlike a real reconstruction.
 
     Parameters
     ----------
     device
         Where to compute.
-    dim
-        Dimensions of a slice or volume, 2 or 3.
+    shape
+        Of a slice or volume, (z,) y, x.
     """
-    return _rates_with(device, dim, torch.get_num_threads())
+    return _rates_with(device, shape, torch.get_num_threads())
 
 
 @cache
-def _rates_with(device: torch.device, dim: int, n_threads: int) -> Rates:
+def _rates_with(device: torch.device, shape: tuple[int, ...], n_threads: int) -> Rates:
     if device.type == "cuda" or n_threads == 1:
-        return _tried(device, dim)
-    together = _tried(device, dim)
+        return _tried(device, shape)
+    together = _tried(device, shape)
     torch.set_num_threads(1)
     try:
-        alone = _tried(device, dim)
+        alone = _tried(device, shape)
     finally:
         torch.set_num_threads(n_threads)
     return Rates(*(max(pair) for pair in zip(astuple(together), astuple(alone), strict=True)))
 
 
-def _tried(device: torch.device, dim: int) -> Rates:
-    large = device.type == "cuda"
-    shape = (8, 64, 96, 96) if large else (8, 96, 96)
-    points = torch.randn(shape, dtype=torch.complex64, device=device)
-    axes = tuple(range(1, len(shape)))
-    n = math.prod(shape[1:])
-    fft = 8 * n * math.log2(n) / _quickest(lambda: torch.fft.fftn(points, dim=axes), device)
-    stream = 3 * points.numel() * _COMPLEX / _quickest(lambda: points + points, device)
+def _trial_images(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Several images of a slice, or one of a volume, of limited size: (image, *space)."""
+    shrink = min(1.0, (_MOST_POINTS / math.prod(shape)) ** (1 / len(shape)))
+    grid = tuple(_fast(max(1, math.floor(n * shrink))) for n in shape)
+    return (max(1, min(8, _FEWEST_POINTS // math.prod(grid))), *grid)
+
+
+def _fast(n: int) -> int:
+    """The largest number up to ``n`` whose Fourier transform is fast."""
+    while next_fast_len(n) != n:
+        n -= 1
+    return n
+
+
+def _tried(device: torch.device, shape: tuple[int, ...]) -> Rates:
+    large, dim = device.type == "cuda", len(shape)
+    images = (8, 64, 96, 96) if large else _trial_images(shape)
+    points = torch.randn(images, dtype=torch.complex64, device=device)
+    axes = tuple(range(1, len(images)))
+    n = math.prod(images[1:])
+    repeats = 2 if points.numel() > _LARGE and not large else 5
+    quickest = _quickest(lambda: torch.fft.fftn(points, dim=axes), device, repeats)
+    fft = images[0] * n * math.log2(max(n, 2)) / quickest
+    stream = 3 * points.numel() * _COMPLEX / _quickest(lambda: points + points, device, repeats)
     edge = 256 if large else 64
     image = torch.randn((2, 64, edge, edge), device=device)
     image = image.contiguous(memory_format=torch.channels_last)
@@ -105,29 +126,29 @@ def _tried(device: torch.device, dim: int) -> Rates:
     kernel = kernel.contiguous(memory_format=torch.channels_last)
     operations = 2 * 2 * edge * edge * 64 * 64 * 9
     product_rate = operations / _quickest(
-        lambda: torch.nn.functional.conv2d(image, kernel, padding=1), device
+        lambda: torch.nn.functional.conv2d(image, kernel, padding=1), device, 5
     )
     n_samples = _TRIAL_SAMPLES[device.type]
     omega = 2 * math.pi * (torch.rand((n_samples, dim), device=device) - 0.5)
     transform = Nufft(omega, _TRIAL_GRID[dim])
     samples = torch.ones(n_samples, dtype=torch.complex64, device=device)
-    spread = n_samples / _quickest(lambda: transform.adjoint(samples), device)
+    spread = n_samples / _quickest(lambda: transform.adjoint(samples), device, 5)
     return Rates(fft, stream, product_rate, spread)
 
 
-def machine_of(device: torch.device, dim: int, limits: MemoryLimits) -> Machine:
+def machine_of(device: torch.device, shape: tuple[int, ...], limits: MemoryLimits) -> Machine:
     """The machine at hand.
 
     Parameters
     ----------
     device
         Where to compute.
-    dim
-        Dimensions of a slice or volume.
+    shape
+        Of a slice or volume, (z,) y, x.
     limits
         Memory that may be used.
     """
-    rates = measured_rates(device, dim)
+    rates = measured_rates(device, shape)
     host = 1e9 * (limits.host_gb or usable_memory_gb())
     if device.type != "cuda":
         return Machine(False, host, host, rates)
@@ -135,7 +156,7 @@ def machine_of(device: torch.device, dim: int, limits: MemoryLimits) -> Machine:
     return Machine(True, host, 1e9 * limits.gpu_gb if limits.gpu_gb else 0.9 * free, rates)
 
 
-def _quickest(work: Callable[[], object], device: torch.device, repeats: int = 5) -> float:
+def _quickest(work: Callable[[], object], device: torch.device, repeats: int) -> float:
     """Shortest time of a few trials, without the first."""
     times = []
     for _ in range(repeats + 1):

@@ -49,7 +49,8 @@ def corrected_by_residual(
     factor f, at least 1, by which S of a sample n of the image's noise is larger, in the mean over voxels weighted
     by |m0|. (Noise that undersampling has spread over neighbours averages out less than white noise.) At the
     second, narrower width c is f times as large: the first has taken most of what is not noise, and among a few
-    voxels that share their noise the rest looks like structure. The shrinkage g is intermediate between that of James and Stein (to the first power) and a hard threshold.
+    voxels that share their noise the rest looks like structure. The shrinkage g is intermediate between that of
+    James and Stein (to the first power) and a hard threshold.
     Maps are unchanged where the residual is noise; where one quantity changes significantly, the whole step is
     taken for all of them, as in a lesion whose contrast the prior has reduced.
 
