@@ -57,7 +57,7 @@ def run_demo(directory: Path) -> int:
     """
     directory.mkdir(parents=True, exist_ok=True)
     sys.stdout.write(
-        "The demo downloads nothing and takes six to seven minutes on two free cores. "
+        "The demo downloads nothing and takes about five minutes on two free cores. "
         f"Everything it writes is in {directory}.\n"
     )
     for command in demo_commands(directory):
