@@ -153,12 +153,12 @@ class Progress:
     def _say(self, level: int, text: str, *values: object) -> None:
         self._last_line = self._clock()
         remaining = self._remaining()
-        rest = f"about {duration(remaining)} of its reconstruction remain"
-        if self._delay > _BRIEF:
-            # What is left of this stage is not known.
-            rest = "longer than predicted" + (
-                f", more than {duration(remaining)} remain" if remaining >= _BRIEF else ""
-            )
+        if self._delay <= _BRIEF:
+            rest = f"about {duration(remaining)} of its reconstruction remain"
+        elif remaining >= _BRIEF:  # of the stages to come: what is left of this one is not known
+            rest = f"longer than predicted, more than {duration(remaining)} remain"
+        else:
+            rest = "longer than predicted"
         logger.log(level, f"{text}; {rest}", *values)
 
 

@@ -1,11 +1,9 @@
 """The server that workers are forked from."""
 
-import os
-import subprocess
-import sys
+from helpers.program import printed_by
 
 PROGRAM = """
-import sys, time
+import sys
 from multiprocessing import forkserver
 from mri2qmap_bids.workflow.server import start_server
 
@@ -23,10 +21,7 @@ if __name__ == "__main__":
 
 
 def test_workers_come_from_the_server_that_was_started_early_and_inherit_its_modules():
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False
-    )
-    assert done.stdout == "True\n", done.stderr
+    assert printed_by(PROGRAM) == "True\n"
 
 
 def test_workers_start_where_the_folder_for_temporary_files_has_a_long_name(tmp_path):
@@ -37,13 +32,5 @@ def test_workers_start_where_the_folder_for_temporary_files_has_a_long_name(tmp_
         "plugin = ForkserverPlugin({'n_procs': 1})\n"
         "print(plugin.pool.submit(abs, -3).result())\n"
     )
-    environment = {**os.environ, "TMPDIR": str(folder)}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout == "3\n", done.stderr
+    assert printed_by(program, TMPDIR=str(folder)) == "3\n"
     assert list(folder.iterdir()) == []

@@ -91,9 +91,8 @@ def _machine_code(function: Callable[..., None], signature: str) -> Callable[...
     try:
         # To compile them again takes each process a second or two.
         compiled = numba.njit(signature, nogil=True, fastmath=True, cache=True)(plain)
-    except (
-        Exception
-    ):  # no folder to keep them, or a damaged file there: pickle raises errors of any kind
+    except Exception:
+        # There is no folder to keep them, or a damaged file in it, of which pickle raises errors of any kind.
         compiled = numba.njit(signature, nogil=True, fastmath=True)(plain)
     return compiled
 

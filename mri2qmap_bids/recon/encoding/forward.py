@@ -135,10 +135,8 @@ def _forward_coil(
     encoding: Encoding, nufft: Nufft | SegmentedNufft, image: SubspaceImage, coil: torch.Tensor
 ) -> torch.Tensor:
     samples = torch.zeros(len(encoding.omega), dtype=torch.complex64, device=image.device)
-    n_parts = math.ceil(len(image) / nufft.at_once)
-    courses = encoding.basis.T
-    for components, own in zip(image.chunk(n_parts), courses.chunk(n_parts), strict=True):
-        samples += (own[:, encoding.frame] * nufft.forward(components * coil)).sum(0)
+    for components, courses in _together(encoding, nufft, image):
+        samples += (courses * nufft.forward(components * coil)).sum(0)
     return samples
 
 
@@ -152,7 +150,15 @@ def _add_adjoint_coil(
 ) -> None:
     if weights is not None:
         samples = samples * weights
+    for components, courses in _together(encoding, nufft, image):
+        components.add_(coil.conj() * nufft.adjoint(courses.conj() * samples))
+
+
+def _together(
+    encoding: Encoding, nufft: Nufft | SegmentedNufft, image: SubspaceImage
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Views of the components that are transformed together, and their basis functions at the samples."""
     n_parts = math.ceil(len(image) / nufft.at_once)
-    courses = encoding.basis.T.conj()
-    for components, own in zip(image.chunk(n_parts), courses.chunk(n_parts), strict=True):
-        components.add_(coil.conj() * nufft.adjoint(own[:, encoding.frame] * samples))
+    parts = zip(image.chunk(n_parts), encoding.basis.T.chunk(n_parts), strict=True)
+    for components, courses in parts:
+        yield components, courses[:, encoding.frame]

@@ -8,8 +8,8 @@ from mri2qmap_bids.recon.arrays import Trajectory
 
 # Share of distinct positions up to which they are told apart: an index is not worth fewer repetitions.
 _FEW = 0.5
-# Odd numbers without structure (the first 64 bits of the golden ratio's fraction, and of those of e and pi).
-_MIXERS = (-7046029254386353131, -5223405286838043383, 2611923443488327891)
+# Odd numbers without structure: the first 64 bits of the fractions of the golden ratio, e and pi, the last bit 1.
+_MIXERS = (-7046029254386353131, -5196783011329398165, 2611923443488327891)
 
 
 @dataclass(frozen=True, eq=False)

@@ -126,13 +126,13 @@ def _tried(device: torch.device, shape: tuple[int, ...]) -> Rates:
     kernel = kernel.contiguous(memory_format=torch.channels_last)
     operations = 2 * 2 * edge * edge * 64 * 64 * 9
     product_rate = operations / _quickest(
-        lambda: torch.nn.functional.conv2d(image, kernel, padding=1), device, 5
+        lambda: torch.nn.functional.conv2d(image, kernel, padding=1), device
     )
     n_samples = _TRIAL_SAMPLES[device.type]
     omega = 2 * math.pi * (torch.rand((n_samples, dim), device=device) - 0.5)
     transform = Nufft(omega, _TRIAL_GRID[dim])
     samples = torch.ones(n_samples, dtype=torch.complex64, device=device)
-    spread = n_samples / _quickest(lambda: transform.adjoint(samples), device, 5)
+    spread = n_samples / _quickest(lambda: transform.adjoint(samples), device)
     return Rates(fft, stream, product_rate, spread)
 
 
@@ -156,7 +156,7 @@ def machine_of(device: torch.device, shape: tuple[int, ...], limits: MemoryLimit
     return Machine(True, host, 1e9 * limits.gpu_gb if limits.gpu_gb else 0.9 * free, rates)
 
 
-def _quickest(work: Callable[[], object], device: torch.device, repeats: int) -> float:
+def _quickest(work: Callable[[], object], device: torch.device, repeats: int = 5) -> float:
     """Shortest time of a few trials, without the first."""
     times = []
     for _ in range(repeats + 1):

@@ -1,12 +1,9 @@
 """The compiled loops give the same on any number of threads."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
+from helpers.program import printed_by
 
 from mri2qmap_bids.recon.encoding.compiled import coil_sum, matrix_product
 
@@ -68,16 +65,8 @@ def test_damaged_machine_code_of_an_earlier_call_is_made_anew(tmp_path, damage):
         "coil_sum(np.ones((2, 1, 4), np.complex64), np.ones((2, 4), np.complex64), total)\n"
         "print(total.real.sum())\n"
     )
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     for number in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stdout == "8.0\n", done.stderr
+        assert printed_by(program, NUMBA_CACHE_DIR=str(tmp_path)) == "8.0\n"
         code = list(tmp_path.rglob("*_add_coils*.nb?"))
         assert number or len(code) == 2
         for file in code:

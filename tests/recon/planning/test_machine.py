@@ -26,7 +26,7 @@ def test_rates_are_the_work_of_the_trials_by_their_time(monkeypatch):
         sizes.append(len(samples))
         return spread(nufft, samples)
 
-    def two_seconds(work, device, repeats):
+    def two_seconds(work, device, repeats=5):
         with FlopCounterMode(display=False) as counter:
             work()
         flops.append(counter.get_total_flops())
@@ -82,7 +82,7 @@ def test_memory_is_what_is_allowed_or_nine_tenths_of_what_is_there(monkeypatch):
 
 def test_threads_that_wait_for_others_do_not_count(monkeypatch):
     # As on a machine whose cores are busy: several threads take a hundred times as long.
-    def took(work: object, device: torch.device, repeats: int) -> float:
+    def took(work: object, device: torch.device, repeats: int = 5) -> float:
         return 1e-3 if torch.get_num_threads() == 1 else 1e-1
 
     monkeypatch.setattr(machines, "_quickest", took)
