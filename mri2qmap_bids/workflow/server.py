@@ -12,7 +12,13 @@ from multiprocessing.util import get_temp_dir
 
 from mri2qmap_bids.errors import MachineError
 
-_HEAVY = ("workflow.server", "workflow.reconstruction", "workflow.output", "recon.reconstruct")
+_HEAVY = (
+    "workflow.server",
+    "workflow.reconstruction",
+    "workflow.output",
+    "recon.reconstruct",
+    "workflow.preload",
+)
 # A socket's path is at most 107 bytes long, of which multiprocessing adds 32.
 _LONGEST_FOLDER = 75
 

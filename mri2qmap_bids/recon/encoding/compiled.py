@@ -49,6 +49,12 @@ def coil_sum(images: _Array, coils: _Array, total: _Array) -> None:
     _in_threads(_coil_sum(), images.shape[2], images, coils, total)
 
 
+def load_machine_code() -> None:
+    """Load, or compile, the loops of a real basis, before they are needed."""
+    _matrix_product("float32")
+    _coil_sum()
+
+
 def _in_threads(function: Callable[..., None], n: int, *arguments: object) -> None:
     """Call a function that does not hold the interpreter's lock with ranges of 0 to n."""
     n_threads = min(torch.get_num_threads(), n)
