@@ -14,28 +14,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.accuracy.cases import Case, Problem, make_problem, score
+from benchmarks.accuracy.cases import Case, Problem, make_problem
 from benchmarks.accuracy.methods import Bench
+from benchmarks.accuracy.stages import corrected, looped, scores_of, start_of
 from benchmarks.accuracy.study import CASES
 from benchmarks.accuracy.volume_study import cached_problem, planned
-from benchmarks.conditions.run import judge
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.denoisers.registry import load_denoiser, packaged_weights
-from mri2qmap_bids.recon.grid import centre, widened
-from mri2qmap_bids.recon.methods.lrtv import LRTV_REGULARISATION
-from mri2qmap_bids.recon.methods.mri2qmap import (
-    MRI2QMAP,
-    image_with_residual,
-    residual_noise,
-    residual_solver,
-)
-from mri2qmap_bids.recon.methods.regularised import regularised_image
+from mri2qmap_bids.recon.grid import widened
+from mri2qmap_bids.recon.methods.mri2qmap import MRI2QMAP
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, synthesise
-from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map
-from mri2qmap_bids.recon.priors.residual_correction import corrected_by_residual
+from mri2qmap_bids.recon.physics.matching import TissueMaps
 from mri2qmap_bids.recon.priors.synthetic_contrasts import Prior, PriorOptions
-from mri2qmap_bids.recon.solvers.half_quadratic_splitting import Schedule, plug_and_play
 
 _VOLUMES = {
     f"3 mm volume, BrainWeb {subject}, noise {noise:g}": Case(
@@ -101,44 +92,16 @@ def oracle_of(problem: Problem, names: tuple[str, ...], shape: tuple[int, ...]) 
 
 def maps_by(bench: Bench, denoisers: dict[str, Denoiser]) -> dict[str, TissueMaps]:
     """Maps of the default method by each denoiser, before and after the residual correction."""
-    settings, dictionary = MRI2QMAP.settings, bench.dictionary
-    start = regularised_image(
-        bench.inverse, LRTV_REGULARISATION, settings.start_weight, settings.start_steps
-    )
-    problem = start.problem
-    error = torch.full_like(start.deviation, float(start.deviation.max()))
-    solver = residual_solver(start, settings)
-    noise = residual_noise(start, solver)
+    settings, start = MRI2QMAP.settings, start_of(bench)
     maps: dict[str, TissueMaps] = {}
     for name, denoiser in denoisers.items():
-        prior = Prior(dictionary, denoiser, PriorOptions(settings.noise_scale, settings.detail))
-        looped = plug_and_play(
-            problem.normal,
-            problem.projection,
-            prior,
-            start.image,
-            settings.start_noise * error,
-            start.noise / 2**0.5,
-            Schedule(
-                MRI2QMAP.iterations or 1, settings.decay, settings.remaining, settings.data_steps
-            ),
-            problem.preconditioner,
-        )
-        first = prior.maps(looped.image, looped.deviation)
+        options = PriorOptions(settings.noise_scale, settings.detail)
+        prior = Prior(bench.dictionary, denoiser, options)
+        loop = looped(start, prior)
+        first = prior.maps(loop.image, loop.deviation)
         maps[f"{name}, before the residual correction"] = first
-        image = image_with_residual(start, first, dictionary, solver)
-        maps[name] = corrected_by_residual(first, image, noise, dictionary, error)
+        maps[name] = corrected(start, first)
     return maps
-
-
-def scores_of(maps: TissueMaps, problem: Problem) -> dict[str, float]:
-    """Errors of maps on the encoded grid."""
-    shape = problem.labels.shape
-    part = each_map(maps, lambda values: centre(values, shape[-maps.t1.ndim :]))
-    t1, t2, m0 = (
-        values.reshape(shape).cpu().numpy() for values in (part.t1, part.t2, part.m0.abs())
-    )
-    return score(t1, t2, m0, problem) | judge(t1, t2, problem)
 
 
 def main() -> None:
