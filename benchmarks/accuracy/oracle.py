@@ -24,7 +24,7 @@ from mri2qmap_bids.recon.denoisers.registry import load_denoiser, packaged_weigh
 from mri2qmap_bids.recon.grid import widened
 from mri2qmap_bids.recon.methods.mri2qmap import MRI2QMAP
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, synthesise
+from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, synthesise, weighted, white_of
 from mri2qmap_bids.recon.physics.matching import TissueMaps
 from mri2qmap_bids.recon.priors.synthetic_contrasts import Prior, PriorOptions
 
@@ -39,12 +39,12 @@ _SYMMETRIES = [(turns, flipped) for turns in range(4) for flipped in (False, Tru
 
 @dataclass(frozen=True, eq=False)
 class Oracle:
-    """A denoiser that knows the true contrasts, but neither their unit nor the view it is shown."""
+    """A denoiser that knows the true contrasts, but neither the unit of M0 nor the view it is shown."""
 
     contrasts: tuple[str, ...]
     """Names of the channels."""
     images: torch.Tensor
-    """True contrasts, shape (contrast, *space)."""
+    """True contrasts, shape (contrast, *space); normalised ones in the unit that denoisers see."""
     multiple: int = 1
     """Image sizes may be anything."""
 
@@ -64,8 +64,9 @@ class Oracle:
         likeness = [float((view * images[0]).sum()) for view in views]
         true = views[int(np.argmax(likeness))]
         space = tuple(range(1, true.ndim))
-        unit = (true * images[0]).sum(space, keepdim=True) / true.square().sum(space, keepdim=True)
-        return (unit * true)[None]
+        unit = (true * images[0]).sum(space) / true.square().sum(space)
+        unit = torch.where(weighted(self.contrasts).to(unit.device), unit, 1.0)
+        return (unit.view(-1, *[1] * len(space)) * true)[None]
 
     def _view(self, turns: int, flipped: bool) -> torch.Tensor:
         view = torch.rot90(self.images, turns, (1, 2))
@@ -87,7 +88,10 @@ def oracle_of(problem: Problem, names: tuple[str, ...], shape: tuple[int, ...]) 
         )
         for name in names
     ]
-    return Oracle(names, torch.stack(contrasts))
+    images = torch.stack(contrasts)
+    white = white_of(images[None], names)[0]
+    plain = weighted(names).view(-1, *[1] * len(shape))
+    return Oracle(names, torch.where(plain, images, images / white))
 
 
 def maps_by(bench: Bench, denoisers: dict[str, Denoiser]) -> dict[str, TissueMaps]:
