@@ -10,7 +10,7 @@ from mri2qmap_bids.recon.arrays import QuantityMap, SubspaceImage
 from mri2qmap_bids.recon.golden_section import golden_section
 from mri2qmap_bids.recon.physics.dictionary import AtomGrid, Dictionary
 from mri2qmap_bids.recon.physics.events import Inversion
-from mri2qmap_bids.recon.physics.matching import TissueMaps, match
+from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.physics.sequences.registry import events_of
 
@@ -24,8 +24,8 @@ MOST_VOXELS = 4096
 _MOST_SELECTIONS = 10
 # A voxel this close to an end of the dictionary's T1 [relative] may have one beyond it.
 _EDGE = 0.01
-# A smaller relative residual is that of single precision.
-_EXACT = 1e-6
+# A smaller squared residual, relative to the signal's, is that of interpolated atoms.
+_EXACT = 1e-8
 
 
 def check_inverted(sequence: PulseSequence) -> None:
@@ -134,11 +134,14 @@ def _matched(
 def _residual_of(
     voxels: SubspaceImage, dictionary: Dictionary, b1: QuantityMap | None
 ) -> Callable[[float], float]:
-    power = voxels.abs().square().sum(0).double()
+    exact = _EXACT * voxels.abs().square().sum(0).double()
 
     def residual(efficiency: float) -> float:
-        correlation = _matched(voxels, dictionary, efficiency, b1).correlation.double()
-        return float((power * (1 - correlation.square() + _EXACT)).log().sum())
+        atoms = atoms_at(dictionary, efficiency)
+        maps = match(voxels, atoms, exhaustive=False, b1=b1)
+        # From the correlation it would be a difference of nearly equal numbers.
+        rest = (voxels - signal_of(maps, atoms)).abs().square().sum(0).double()
+        return float((rest + exact).log().sum())
 
     return residual
 

@@ -56,7 +56,7 @@ def test_the_efficiency_of_signals_is_the_one_with_least_residual(case, efficien
     t1 = torch.tensor([1.4, 0.85, 1.1, 0.6, 2.0, 0.12])
     t2 = torch.tensor([0.09, 0.06, 0.08, 0.07, 0.15, 0.04])
     image = compressed(sequence, dictionary, efficiency, t1, t2).T.to(torch.complex64)
-    assert best_efficiency(image, dictionary) == pytest.approx(efficiency, abs=5e-3)
+    assert best_efficiency(image, dictionary) == pytest.approx(efficiency, abs=1e-3)
 
 
 def test_a_dictionary_of_efficiencies_is_read_as_it_was_written(case, tmp_path):
