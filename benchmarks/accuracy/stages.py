@@ -1,6 +1,6 @@
 """The stages of the default method one by one, with any denoiser in them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -54,7 +54,10 @@ def start_of(bench: Bench) -> Start:
     """The initial image of a problem."""
     settings = MRI2QMAP.settings
     image = regularised_image(
-        bench.inverse, LRTV_REGULARISATION, settings.start_weight, settings.start_steps
+        bench.inverse,
+        replace(LRTV_REGULARISATION, settings=settings.start),
+        settings.start_weight,
+        settings.start_steps,
     )
     solver = residual_solver(image, settings)
     return Start(image, bench.dictionary, solver, residual_noise(image, solver))

@@ -95,7 +95,7 @@ def best_efficiency(
     nodes = dictionary.efficiencies.tolist()
     efficiency = _least(_residual_of(voxels, dictionary, field), nodes)
     for _ in range(_MOST_SELECTIONS):
-        maps = _matched(voxels, dictionary, efficiency, field)
+        maps = _matched(voxels, atoms_at(dictionary, efficiency), field)
         selected = explained(maps, dictionary)
         if not selected.any():
             return efficiency
@@ -125,10 +125,8 @@ def explained(maps: TissueMaps, dictionary: AtomGrid) -> torch.Tensor:
     return inside & (maps.correlation >= maps.correlation[inside].median())
 
 
-def _matched(
-    voxels: SubspaceImage, dictionary: Dictionary, efficiency: float, b1: QuantityMap | None
-) -> TissueMaps:
-    return match(voxels, atoms_at(dictionary, efficiency), exhaustive=False, b1=b1)
+def _matched(voxels: SubspaceImage, atoms: AtomGrid, b1: QuantityMap | None) -> TissueMaps:
+    return match(voxels, atoms, exhaustive=False, b1=b1)
 
 
 def _residual_of(
@@ -138,7 +136,7 @@ def _residual_of(
 
     def residual(efficiency: float) -> float:
         atoms = atoms_at(dictionary, efficiency)
-        maps = match(voxels, atoms, exhaustive=False, b1=b1)
+        maps = _matched(voxels, atoms, b1)
         # From the correlation it would be a difference of nearly equal numbers.
         rest = (voxels - signal_of(maps, atoms)).abs().square().sum(0).double()
         return float((rest + exact).log().sum())
