@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 import threading
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.util import get_temp_dir
 
@@ -49,6 +50,15 @@ def start_server() -> None:
         forkserver.ensure_running()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@atexit.register
+def _end_server() -> None:
+    """End the server with the program, also while it imports: it holds the program's output open."""
+    process = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    if process is not None:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
 
 
 def _require_semaphores() -> None:

@@ -1,5 +1,9 @@
 """The server that workers are forked from."""
 
+import subprocess
+import sys
+import time
+
 from helpers.program import printed_by
 
 PROGRAM = """
@@ -38,3 +42,12 @@ def test_workers_start_where_the_folder_for_temporary_files_has_a_long_name(tmp_
     )
     assert printed_by(program, TMPDIR=str(folder)) == "3\n"
     assert list(folder.iterdir()) == []
+
+
+def test_the_output_of_a_program_ends_with_it_while_the_server_still_imports():
+    program = "from mri2qmap_bids.workflow.server import start_server\nstart_server()\n"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.wait() == 0
+        after = time.monotonic()
+        assert process.stdout.read() == b""
+        assert time.monotonic() - after < 1
