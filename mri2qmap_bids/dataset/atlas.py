@@ -8,6 +8,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from mri2qmap_bids.dataset.resampling import on_grid
@@ -99,7 +100,7 @@ def load_segmentation(file: SegmentationFile, reference: Any) -> Segmentation:
         if len(image.shape) != 3:
             raise DatasetError(f"{file.path}: must have three axes, got shape {image.shape}")
         labels = np.rint(on_grid(image, reference, 0)).astype(int)
-    except (OSError, EOFError, nib.filebasedimages.ImageFileError) as error:
+    except (OSError, EOFError, ImageFileError) as error:
         raise DatasetError(f"{file.path}: must be a NIfTI file, got: {error}") from error
     present = [int(label) for label in np.unique(labels) if label]
     return Segmentation(file.name, labels, _names(file.table, present))

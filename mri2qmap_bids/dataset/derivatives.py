@@ -7,6 +7,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from mri2qmap_bids.atomic import write_json, write_text
@@ -193,7 +194,7 @@ def load_image(path: Path) -> Any:
     """
     try:
         return nib.load(path)
-    except (OSError, nib.filebasedimages.ImageFileError) as error:
+    except (OSError, ImageFileError) as error:
         raise DatasetError(f"{path}: must be a NIfTI file, got: {error}") from error
 
 

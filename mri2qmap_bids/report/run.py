@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from mri2qmap_bids.dataset.derivatives import mask_path, relative_path
@@ -139,7 +140,7 @@ def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
         try:
             image = nib.load(path)
             return np.asarray(image.dataobj, np.float32).transpose(2, 1, 0), image.affine
-        except (OSError, ValueError, nib.filebasedimages.ImageFileError) as error:
+        except (OSError, ValueError, ImageFileError) as error:
             raise DatasetError(f"{path}: must be a map for the report, got: {error}") from error
 
     def if_there(suffix: str, **more: str) -> NDArray[np.float32] | None:

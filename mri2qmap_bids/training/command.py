@@ -3,11 +3,13 @@
 import argparse
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from mri2qmap_bids.encoded_text import read_text
@@ -16,17 +18,23 @@ from mri2qmap_bids.recon.denoisers.base import ANY_CONTRAST
 from mri2qmap_bids.recon.denoisers.registry import load_denoiser, save_denoiser
 from mri2qmap_bids.recon.denoisers.unet import ARCHITECTURE, UNet, UNetShape
 from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS
-from mri2qmap_bids.training.data import Slice, load_folder, synthesise_slices, tissue_slices
-from mri2qmap_bids.training.draw import Sources
+from mri2qmap_bids.training.data import load_folder, synthesise_slices, tissue_slices
+from mri2qmap_bids.training.draw import Batch, Sources, draw_batch
 from mri2qmap_bids.training.heads import Heads, load_heads, load_weighted
 from mri2qmap_bids.training.loop import TrainingOptions, card, train
+from mri2qmap_bids.training.map_errors import contrast_inverse
 from mri2qmap_bids.training.noise import noise_tables
 from mri2qmap_bids.training.scans import random_dictionaries
-from mri2qmap_bids.training.volume_draw import VolumeSources
+from mri2qmap_bids.training.validation import score_slices, score_volumes
+from mri2qmap_bids.training.volume_draw import VolumeSources, draw_volume_batch
+
+Draw = Callable[[np.random.Generator], Batch]
+Score = Callable[[UNet], dict[str, float]]
 
 logger = logging.getLogger(__name__)
 
-_N_VALIDATION = 24
+# Slices, and batches of volumes, for validation.
+_N_SLICES, _N_BATCHES = 24, 3
 # Random pulse sequences, for training and for the validation of volumes.
 _N_TRAINS, _N_HELD_OUT = 24, 4
 # Noise levels by the dimensions: of added noise, and of the unregularised contrasts.
@@ -75,10 +83,11 @@ def run_training(arguments: argparse.Namespace) -> Path:
         device=arguments.device,
         seconds=arguments.seconds,
     )
-    sources, held_out, data = (_slices if shape.n_dims == 2 else _volumes)(arguments, shape)
+    prepare = _prepare_slices if shape.n_dims == 2 else _prepare_volumes
+    draw, score, data = prepare(arguments, shape, options)
     output: Path = arguments.output
     checkpoint = output.with_suffix(".checkpoint")
-    network, history = train(sources, held_out, shape, options, checkpoint, initial)
+    network, history = train(draw, score, shape, options, checkpoint, initial)
     data["sources"] = _sources(arguments.source)
     if arguments.initial:
         data["initial"] = json.loads(read_text(arguments.initial.with_suffix(".json")))
@@ -99,10 +108,10 @@ def _check_dimensions(shape: UNetShape, arguments: argparse.Namespace) -> None:
         )
 
 
-def _slices(
-    arguments: argparse.Namespace, shape: UNetShape
-) -> tuple[Sources, list[Slice], dict[str, Any]]:
-    """Slices to train on, slices for validation, and what they are for the card."""
+def _prepare_slices(
+    arguments: argparse.Namespace, shape: UNetShape, options: TrainingOptions
+) -> tuple[Draw, Score, dict[str, Any]]:
+    """How batches are drawn from slices, how a network is scored on others, and the data for the card."""
     contrasts = tuple(DENOISED_CONTRASTS) if shape.separate else shape.contrasts
     real = load_folder(arguments.images, contrasts) if arguments.images else []
     tissues = tissue_slices(arguments.labels, arguments.slices_per_label, arguments.seed)
@@ -113,11 +122,19 @@ def _slices(
     real = [item for item in real if item not in held_out]
     held_out += synthesise_slices(test_tissues, contrasts, arguments.seed)
     _check_sources(real, tissues, held_out, prefixes)
-    validation = held_out[:: max(len(held_out) // _N_VALIDATION, 1)]
+    validation = held_out[:: max(len(held_out) // _N_SLICES, 1)]
     logger.info(
         "%d real, %d anatomical, %d held-out slices", len(real), len(tissues), len(validation)
     )
-    tables = noise_tables(contrasts, _N_TRAINS, arguments.seed)
+    sources = Sources(contrasts, real, tissues, noise_tables(contrasts, _N_TRAINS, arguments.seed))
+
+    def draw(rng: np.random.Generator) -> Batch:
+        limits, shares = options.sigma_range, options.shares
+        return draw_batch(
+            sources, options.batch, options.patch, limits, shares, rng, shape.separate
+        )
+
+    score = partial(score_slices, slices=validation, device=torch.device(options.device))
     data = {
         "real_slices": len(real),
         "real_subjects": sorted({item.group for item in real}),
@@ -125,13 +142,13 @@ def _slices(
         "anatomical_subjects": sorted({item.group for item in tissues}),
         "held_out_subjects": sorted({item.group for item in held_out}),
     }
-    return Sources(contrasts, real, tissues, tables), validation, data
+    return draw, score, data
 
 
-def _volumes(
-    arguments: argparse.Namespace, shape: UNetShape
-) -> tuple[VolumeSources, VolumeSources, dict[str, Any]]:
-    """Volumes to train on, volumes for validation, and what they are for the card."""
+def _prepare_volumes(
+    arguments: argparse.Namespace, shape: UNetShape, options: TrainingOptions
+) -> tuple[Draw, Score, dict[str, Any]]:
+    """How batches are drawn from volumes, how a network is scored on others, and the data for the card."""
     device = torch.device(arguments.device)
     anatomies = load_heads(arguments.labels, device, arguments.seed)
     textures = load_weighted(arguments.images, device) if arguments.images else []
@@ -147,10 +164,9 @@ def _volumes(
     _check_sources(
         used.textures, used.anatomies, [*held_out.anatomies, *held_out.textures], prefixes
     )
-    tables = noise_tables(shape.contrasts, 1, arguments.seed).to(device)
     seeds = (arguments.seed, arguments.seed + 1)
     trained, validated = (
-        VolumeSources(shape.contrasts, heads, random_dictionaries(n, seed, device), tables)
+        VolumeSources(shape.contrasts, heads, random_dictionaries(n, seed, device))
         for heads, n, seed in zip((used, held_out), (_N_TRAINS, _N_HELD_OUT), seeds, strict=True)
     )
     logger.info(
@@ -167,7 +183,15 @@ def _volumes(
             + [volume.group for volume in held_out.textures]
         ),
     }
-    return trained, validated, data
+
+    def draw(sources: VolumeSources, rng: np.random.Generator) -> Batch:
+        limits, shares = options.sigma_range, options.shares[:2]
+        return draw_volume_batch(sources, options.batch, options.patch, limits, shares, rng)
+
+    batches = [draw(validated, np.random.default_rng([7, n])) for n in range(_N_BATCHES)]
+    inverse = contrast_inverse(shape.contrasts, device)
+    score = partial(score_volumes, batches=batches, inverse=inverse)
+    return partial(draw, trained), score, data
 
 
 def _check_sources(

@@ -10,6 +10,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import torch
+from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
@@ -182,7 +183,7 @@ def _slices_of(group: str, paths: dict[str, Path], contrasts: Sequence[str]) -> 
             volume = np.asarray(image.dataobj, np.float32)
             if volume.ndim != 3 or not np.isfinite(volume).all() or np.ptp(volume) == 0:
                 raise ValueError(f"must be a finite 3D volume, got shape {volume.shape}")
-        except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
+        except (OSError, EOFError, ValueError, ImageFileError) as error:
             logger.warning("%s: skipped: %s", path, error)
             continue
         loaded.append((contrast, image, volume))

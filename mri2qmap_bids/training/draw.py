@@ -66,6 +66,10 @@ class Batch:
     m0: torch.Tensor
     """True M0, shape (batch, *space); 0 where not known."""
 
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device."""
+        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
+
     @property
     def maps(self) -> RandomMaps:
         """The true maps."""

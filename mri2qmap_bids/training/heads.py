@@ -10,6 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import torch
+from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import UsageError
@@ -248,7 +249,7 @@ def _labels_of(path: Path) -> _Labels:
         values = np.asarray(image.dataobj)
         labels = values.astype(np.int32)
         sizes = np.array(image.header.get_zooms()[:3])
-    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
+    except (OSError, EOFError, ValueError, ImageFileError) as error:
         raise UsageError(f"{path}: must be a label volume, got: {error}") from error
     if labels.ndim != 3 or not (labels == values).all() or np.ptp(sizes) > 0.05:
         raise UsageError(

@@ -15,13 +15,10 @@ from mri2qmap_bids.recon.physics.contrasts import (
 from mri2qmap_bids.recon.physics.epg import simulate
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence, SequenceKind
 from mri2qmap_bids.simulate.sequences import make_sequence
+from mri2qmap_bids.training.map_errors import TISSUES, cell_of, scale_of, tissue_pairs
 from mri2qmap_bids.training.maps import T1_RANGE, T2_RANGE, RandomMaps
 
-_N_T1, _N_T2 = 28, 24
 _LOG_STEP = 0.02
-_GREY = (torch.tensor([1.4]), torch.tensor([0.09]))
-_RIDGE = 0.01
-_LEAST_SIGNAL = 0.1
 # The noise level that is given to the network is off by a factor with about this standard deviation of its logarithm.
 _NOISE_LEVEL_ERROR = 0.1
 
@@ -40,20 +37,8 @@ class NoiseTables:
     deviations: torch.Tensor
     """|L^T grad w_k| of every contrast w_k for M0 = 1, shape (train, n_t1, n_t2, contrast);
     the same for any M0 but of a normalised contrast, where it falls with 1/M0."""
-    solvers: torch.Tensor
-    """Errors of the contrasts of M0 = 1 to errors of (log T1, log T2, log M0), least squares
-    with every contrast counted relative to its grey matter, shape (n_t1, n_t2, 3, contrast)."""
     contrasts: tuple[str, ...]
     """BIDS suffix of every contrast."""
-
-    def to(self, device: torch.device) -> "NoiseTables":
-        """A copy on another device."""
-        return NoiseTables(
-            self.factors.to(device),
-            self.deviations.to(device),
-            self.solvers.to(device),
-            self.contrasts,
-        )
 
 
 def noise_tables(contrasts: tuple[str, ...], n_trains: int, seed: int) -> NoiseTables:
@@ -69,11 +54,7 @@ def noise_tables(contrasts: tuple[str, ...], n_trains: int, seed: int) -> NoiseT
         Of the draws.
     """
     rng = np.random.default_rng([seed, 77])
-    t1 = torch.from_numpy(np.geomspace(*T1_RANGE, _N_T1).astype(np.float32))
-    t2 = torch.from_numpy(np.geomspace(*T2_RANGE, _N_T2).astype(np.float32))
-    pairs = torch.cartesian_prod(t1, t2)
-    # An unphysical pair gets the factors of the nearest physical one.
-    pairs[:, 1] = torch.minimum(pairs[:, 1], 0.95 * pairs[:, 0])
+    pairs = tissue_pairs()
     factors = []
     for _ in range(n_trains):
         sequence = random_sequence(rng)
@@ -89,10 +70,9 @@ def noise_tables(contrasts: tuple[str, ...], n_trains: int, seed: int) -> NoiseT
         information = (jacobian.mH @ jacobian).real.double()
         scale = information.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
         covariance = torch.linalg.inv(information + 1e-6 * scale * torch.eye(3))
-        factors.append(torch.linalg.cholesky(covariance).float().view(_N_T1, _N_T2, 3, 3))
+        factors.append(torch.linalg.cholesky(covariance).float().view(*TISSUES, 3, 3))
     stacked = torch.stack(factors)
-    deviations = _deviations(pairs, stacked, contrasts)
-    return NoiseTables(stacked, deviations, _solvers(pairs, contrasts), contrasts)
+    return NoiseTables(stacked, _deviations(pairs, stacked, contrasts), contrasts)
 
 
 def _fingerprints(
@@ -157,7 +137,7 @@ def through_maps(
     )
     deviation = tables.deviations[_cell(train, noisy_t1, noisy_t2)].movedim(-1, 1) * local[:, None]
     deviation = (
-        deviation * _scale(m0.clamp_min(1e-3), tables.contrasts) / m0.clamp_min(1e-3)[:, None]
+        deviation * scale_of(m0.clamp_min(1e-3), tables.contrasts) / m0.clamp_min(1e-3)[:, None]
     )
     return noisy, (deviation * _misjudged(n, generator)).clamp_min(1e-4)
 
@@ -222,64 +202,16 @@ def _deviations(
     t1, t2 = pairs.unbind(1)
     deviations = []
     for name in contrasts:
-        slopes = log_slopes(DENOISED_CONTRASTS[name], t1, t2).view(_N_T1, _N_T2, 3)
+        slopes = log_slopes(DENOISED_CONTRASTS[name], t1, t2).view(*TISSUES, 3)
         deviations.append(torch.einsum("nabij,abi->nabj", factors, slopes).norm(dim=-1))
     return torch.stack(deviations, -1)
-
-
-def _solvers(pairs: torch.Tensor, contrasts: tuple[str, ...]) -> torch.Tensor:
-    """(G^T W^2 G + e)^-1 G^T W^2 with slopes G, shape (n_t1, n_t2, 3, contrast)."""
-    one = torch.ones(1)
-    weights = torch.cat([1 / synthesise(DENOISED_CONTRASTS[k], one, *_GREY) for k in contrasts])
-    slopes = torch.stack(
-        [log_slopes(DENOISED_CONTRASTS[k], pairs[:, 0], pairs[:, 1]) for k in contrasts], 1
-    )
-    weighted = slopes * weights[:, None]
-    inverse: torch.Tensor = torch.linalg.inv(weighted.mT @ weighted + _RIDGE * torch.eye(3))
-    solvers = inverse @ weighted.mT * weights
-    return solvers.view(_N_T1, _N_T2, 3, len(contrasts))
-
-
-def errors_of_maps(errors: torch.Tensor, maps: RandomMaps, tables: NoiseTables) -> torch.Tensor:
-    """What errors of the contrasts mean for log T1, log T2 and log M0, to first order.
-
-    Parameters
-    ----------
-    errors
-        Of the contrasts, shape (batch, contrast, *space).
-    maps
-        The true maps.
-    tables
-        For the contrasts.
-
-    Returns
-    -------
-    Shape (batch, 3, *space); 0 where there is no signal.
-    """
-    mask = maps.m0 > _LEAST_SIGNAL
-    row, column = _nearest(maps.t1, T1_RANGE, _N_T1), _nearest(maps.t2, T2_RANGE, _N_T2)
-    solvers = tables.solvers[row, column]
-    scaled = errors / _scale(maps.m0.clamp_min(_LEAST_SIGNAL), tables.contrasts)
-    return torch.einsum("b...ij,bj...->bi...", solvers, scaled) * mask[:, None]
-
-
-def _scale(m0: torch.Tensor, contrasts: tuple[str, ...]) -> torch.Tensor:
-    """M0, or 1 for a normalised contrast, shape (batch, contrast, y, x)."""
-    one = torch.ones_like(m0)
-    return torch.stack([one if DENOISED_CONTRASTS[k].normalised else m0 for k in contrasts], 1)
 
 
 def _cell(
     train: torch.Tensor, t1: torch.Tensor, t2: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Index into the tables of the tissue nearest to each voxel's."""
-    return train, _nearest(t1, T1_RANGE, _N_T1), _nearest(t2, T2_RANGE, _N_T2)
-
-
-def _nearest(values: torch.Tensor, limits: tuple[float, float], n: int) -> torch.Tensor:
-    low, high = np.log(limits)
-    position: torch.Tensor = (values.clamp_min(1e-6).log() - low) / (high - low) * (n - 1)
-    return position.round().long().clamp(0, n - 1)
+    return train, *cell_of(t1, t2)
 
 
 def random_sequence(rng: np.random.Generator) -> PulseSequence:

@@ -12,7 +12,6 @@ from mri2qmap_bids.training.data import contrasts_of
 from mri2qmap_bids.training.draw import Batch, meaningful
 from mri2qmap_bids.training.heads import Heads, anatomy_maps, texture_maps
 from mri2qmap_bids.training.maps import RandomMaps
-from mri2qmap_bids.training.noise import NoiseTables
 from mri2qmap_bids.training.scans import coarse, scanned, without_margin
 
 # Voxels around a patch that are simulated and cut off, since the transforms are periodic.
@@ -31,8 +30,6 @@ class VolumeSources:
     """Anatomies and T1-weighted volumes."""
     dictionaries: Sequence[Dictionary]
     """Of random pulse sequences."""
-    tables: NoiseTables
-    """For the errors of the maps that errors of the contrasts mean."""
 
 
 def draw_volume_batch(

@@ -1,6 +1,7 @@
 """The loop of training, and its checkpoints."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,10 +11,20 @@ from helpers.training import CONTRASTS, some_slices
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.denoisers.base import ANY_CONTRAST
 from mri2qmap_bids.recon.denoisers.unet import UNetShape
-from mri2qmap_bids.training import loop
 from mri2qmap_bids.training.data import Slice
-from mri2qmap_bids.training.draw import Sources
-from mri2qmap_bids.training.loop import TrainingOptions, train, validate
+from mri2qmap_bids.training.draw import Sources, draw_batch
+from mri2qmap_bids.training.loop import TrainingOptions, train
+from mri2qmap_bids.training.validation import score_slices
+
+CPU = torch.device("cpu")
+
+
+def drawing(sources, options, separate=False):
+    def draw(rng):
+        limits, shares = options.sigma_range, options.shares
+        return draw_batch(sources, options.batch, options.patch, limits, shares, rng, separate)
+
+    return draw
 
 
 def test_separate_training_learns_to_take_noise_away(tmp_path, tables):
@@ -22,35 +33,34 @@ def test_separate_training_learns_to_take_noise_away(tmp_path, tables):
         Slice(np.full((6, 64, 64), 0.5, np.float16), np.array([True] * 4 + [False] * 2), f"s{n}")
         for n in range(2)
     ]
-    only_real = Sources(CONTRASTS, plain, [], tables)
     options = TrainingOptions(n_steps=60, batch=4, patch=32, rate=1e-2, validate_every=30)
+    draw = drawing(Sources(CONTRASTS, plain, [], tables), options, separate=True)
+    score = partial(score_slices, slices=plain[:1], device=CPU)
     shape = UNetShape(ANY_CONTRAST, width=8)
-    network, history = train(only_real, plain[:1], shape, options, tmp_path / "checkpoint")
+    network, history = train(draw, score, shape, options, tmp_path / "checkpoint")
     assert network.shape.separate
     for level in (0.02, 0.05, 0.1, 0.2):
         assert history[-1][f"psnr_{level}"] > -20 * np.log10(level) + 0.5
 
 
-def test_training_goes_on_where_it_was_killed(tmp_path, monkeypatch, sources):
-    slices, shape = some_slices(), UNetShape(width=4)
+def test_training_goes_on_where_it_was_killed(tmp_path, sources):
     options = TrainingOptions(n_steps=6, batch=2, patch=32, validate_every=3)
+    score = partial(score_slices, slices=some_slices()[:2], device=CPU)
 
-    def run(name):
-        return train(sources, slices[:2], shape, options, tmp_path / name)
+    def run(name, judge=score):
+        return train(drawing(sources, options), judge, UNetShape(width=4), options, tmp_path / name)
 
     whole, history = run("whole")
     calls = []
 
-    def killed_at_the_second(*arguments):
+    def killed_at_the_second(network):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return validate(*arguments)
+        return score(network)
 
-    monkeypatch.setattr(loop, "validate", killed_at_the_second)
     with pytest.raises(KeyboardInterrupt):
-        run("killed")
-    monkeypatch.undo()
+        run("killed", killed_at_the_second)
     again, resumed = run("killed")
     assert [row["step"] for row in resumed] == [row["step"] for row in history] == [3, 6]
     for name, value in whole.state_dict().items():
@@ -58,13 +68,13 @@ def test_training_goes_on_where_it_was_killed(tmp_path, monkeypatch, sources):
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path, sources):
-    slices = some_slices()[:2]
     options = TrainingOptions(n_steps=1, batch=2, patch=32)
-    path = tmp_path / "c.checkpoint"
-    train(sources, slices, UNetShape(width=4), options, path)
+    path, draw = tmp_path / "c.checkpoint", drawing(sources, options)
+    score = partial(score_slices, slices=some_slices()[:2], device=CPU)
+    train(draw, score, UNetShape(width=4), options, path)
     for shape, other in (
         (UNetShape(width=8), options),
         (UNetShape(width=4), replace(options, n_steps=2)),
     ):
         with pytest.raises(UsageError, match=f"{path}: must be of the same training"):
-            train(sources, slices, shape, other, path)
+            train(draw, score, shape, other, path)

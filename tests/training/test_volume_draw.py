@@ -13,10 +13,10 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def volume_sources(tmp_path_factory, tables):
+def volume_sources(tmp_path_factory):
     path = write_labels(tmp_path_factory.mktemp("labels") / "one.nii.gz")
     heads = Heads(load_heads([path], CPU, 0), [], CPU)
-    return VolumeSources(CONTRASTS, heads, random_dictionaries(1, 0, CPU), tables)
+    return VolumeSources(CONTRASTS, heads, random_dictionaries(1, 0, CPU))
 
 
 def test_a_batch_has_the_networks_scale_and_is_repeatable(volume_sources):
