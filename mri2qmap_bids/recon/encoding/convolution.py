@@ -6,7 +6,11 @@ from collections.abc import Iterable
 import torch
 
 from mri2qmap_bids.recon.arrays import CoilMaps, SubspaceImage
-from mri2qmap_bids.recon.encoding.frequency_matrices import add_coils, fused_kernels, multiply
+from mri2qmap_bids.recon.encoding.convolution_blocks import convolve
+from mri2qmap_bids.recon.encoding.frequency_matrices import fused_kernels, multiply
+
+# Below this many numbers compiled loops save less time than their compilation takes (2 s).
+_FEW = 1 << 17
 
 
 def coil_convolutions(
@@ -35,8 +39,12 @@ def coil_convolutions(
     total = torch.zeros_like(image)
     if not image.numel() or not len(coils):
         return total
-    kernels = fused_kernels(image[None])
+    if scales and all(scale == 1 for scale in scales):
+        scales = None
     n_coils = min(coils_at_once, len(coils))
+    if not image.is_cuda and n_coils * image.numel() >= _FEW:
+        return convolve(image, coils, dict(spectra), scales, n_coils).div_(math.prod(grid))
+    kernels = fused_kernels(image[None])
     scratch = image.new_empty(0 if kernels else (n_coils, *image.shape))
     for parity, upper in spectra:
         stored = upper.to(image.device, non_blocking=True)
@@ -51,7 +59,8 @@ def coil_convolutions(
         for some in torch.split(coils, n_coils):
             modulation = some * ramp if any(parity) else some
             images = torch.mul(image, modulation[:, None], out=scratch[: len(some)])
-            add_coils(_convolved(images, stored, scales), modulation, total)
+            convolved = _convolved(images, stored, scales)
+            total += convolved.mul_(modulation[:, None].conj()).sum(0)
     return total.div_(math.prod(grid))
 
 

@@ -5,14 +5,6 @@ from types import ModuleType
 
 import torch
 
-from mri2qmap_bids.recon.arrays import CoilMaps, SubspaceImage
-from mri2qmap_bids.recon.encoding import compiled
-
-# Frequencies whose matrices are converted from half precision at once.
-_CONVERTED = 1 << 18
-# Below this many numbers machine code saves less time than its compilation takes (1.5 s).
-_FEW = 1 << 17
-
 
 def frequency_pairs(rank: int) -> list[tuple[int, int]]:
     """Elements (i, j), i <= j, of a Hermitian rank x rank matrix, in storage order."""
@@ -52,6 +44,11 @@ def widened(upper: torch.Tensor, n_axes: int) -> torch.Tensor:
     return torch.view_as_complex(upper) if upper.ndim == n_axes else upper
 
 
+def scaled(upper: torch.Tensor, scales: tuple[float, ...] | None) -> torch.Tensor:
+    """Matrices, shape (pair, frequency), whose pairs are multiplied by their scales; None: 1."""
+    return upper if scales is None else upper * torch.tensor(scales, device=upper.device)[:, None]
+
+
 def multiply(
     upper: torch.Tensor, images: torch.Tensor, scales: tuple[float, ...] | None = None
 ) -> torch.Tensor:
@@ -66,39 +63,10 @@ def multiply(
     scales
         Factor by which the stored values of each pair are multiplied; None: 1.
     """
-    if scales and all(scale == 1 for scale in scales):
-        scales = None
     kernels = fused_kernels(images, upper)
     if kernels is not None:
         return kernels.matrix_product(upper, images.contiguous(), scales)  # type: ignore[no-any-return]
-    if images.is_cuda or images.numel() < _FEW:
-        return _multiply_by_pairs(upper, images, scales)
-    images = images.contiguous()
-    _multiply_on_cpu(upper, images, scales)
-    return images
-
-
-def add_coils(images: torch.Tensor, coils: CoilMaps, total: SubspaceImage) -> None:
-    """Add sum_c conj(S_c) x_c to ``total``, shape (rank, *space).
-
-    Parameters
-    ----------
-    images
-        x, shape (coil, rank, *space); may be overwritten.
-    coils
-        S, shape (coil, *space).
-    total
-        Contiguous.
-    """
-    if total.is_cuda or images.numel() < _FEW:
-        total += images.mul_(coils[:, None].conj()).sum(0)
-        return
-    n_coils, rank, n_voxels = len(coils), len(total), total[0].numel()
-    compiled.coil_sum(
-        images.contiguous().view(n_coils, rank, n_voxels).numpy(),
-        coils.contiguous().view(n_coils, n_voxels).numpy(),
-        total.view(rank, n_voxels).numpy(),
-    )
+    return _multiply_by_pairs(upper, images, scales)
 
 
 def fused_kernels(images: torch.Tensor, upper: torch.Tensor | None = None) -> ModuleType | None:
@@ -131,21 +99,3 @@ def _multiply_by_pairs(
         if i != j:
             product[:, j].addcmul_(element.conj(), images[:, i], value=scale)
     return product
-
-
-def _multiply_on_cpu(
-    upper: torch.Tensor, images: torch.Tensor, scales: tuple[float, ...] | None
-) -> None:
-    n_frequencies = images[0, 0].numel()
-    spectra = images.view(*images.shape[:2], n_frequencies).numpy()
-    if upper.dtype != torch.float16 and scales is None:
-        compiled.matrix_product(upper.contiguous().view(len(upper), n_frequencies).numpy(), spectra)
-        return
-    # A complex number in half precision is stored as two real ones.
-    parts = upper.shape[images.ndim - 1 :]
-    stored = upper.view(len(upper), n_frequencies, *parts)
-    for start in range(0, n_frequencies, _CONVERTED):
-        matrices = widened(stored[:, start : start + _CONVERTED], 3)
-        if scales is not None:
-            matrices = matrices * torch.tensor(scales)[:, None]
-        compiled.matrix_product(matrices.contiguous().numpy(), spectra, start)

@@ -7,6 +7,7 @@ import torch
 from mri2qmap_bids.recon.arrays import CoilMaps, SubspaceImage
 from mri2qmap_bids.recon.encoding.circulant import Circulant, inverse
 from mri2qmap_bids.recon.encoding.convolution import coil_convolutions
+from mri2qmap_bids.recon.encoding.convolution_blocks import by_columns
 
 _SOFTENING, _LEAST = 0.3, 0.05
 """Constant added to the circulant's matrices, relative to C_11 clamped between a twentieth of its median
@@ -46,12 +47,14 @@ def preconditioner(
     """
     level = circulant.level
     softening = _SOFTENING * circulant.diagonal[0].clamp(_LEAST * level, level)
-    approximate = inverse(circulant, penalty + softening.to(penalty.device))
+    matrices = inverse(circulant, penalty + softening.to(penalty.device)).upper
+    if not matrices.is_cuda:
+        matrices = by_columns(matrices, coils[0].ndim)
 
     def apply(image: SubspaceImage) -> SubspaceImage:
         # B itself is the sum over one coil of sensitivity 1.
         plain = torch.ones_like(coils[:1])
-        spectra = [((0,) * coils[0].ndim, approximate.upper)]
+        spectra = [((0,) * coils[0].ndim, matrices)]
         image = image.contiguous()
         result = coil_convolutions(image, plain, spectra)
         result += coil_convolutions(image, coils, spectra, coils_at_once=coils_at_once)

@@ -10,6 +10,7 @@ from scipy.fft import next_fast_len
 
 from mri2qmap_bids.recon.arrays import CoilMaps, SampleWeights, SubspaceImage
 from mri2qmap_bids.recon.encoding.convolution import coil_convolutions, interleaved_ramp
+from mri2qmap_bids.recon.encoding.convolution_blocks import empty_by_columns
 from mri2qmap_bids.recon.encoding.forward import Encoding, nufft_of
 from mri2qmap_bids.recon.encoding.frequency_matrices import frequency_pairs, widened
 from mri2qmap_bids.recon.encoding.nufft import Nufft
@@ -93,12 +94,16 @@ def toeplitz_normal(
     number_type = _kept_type(storage, real)
     # A complex number in half precision is stored as two real ones.
     parts = (2,) if storage == "half" and not real else ()
-    spectra = torch.empty(
-        (2 ** len(shape), len(pairs), *shape, *parts),
-        dtype=number_type,
-        device="cpu" if storage == "host" else encoding.omega.device,
-        pin_memory=storage == "host" and encoding.omega.is_cuda,
-    )
+    n_grids = 2 ** len(shape)
+    if encoding.omega.is_cuda:
+        spectra = torch.empty(
+            (n_grids, len(pairs), *shape, *parts),
+            dtype=number_type,
+            device="cpu" if storage == "host" else encoding.omega.device,
+            pin_memory=storage == "host",
+        )
+    else:
+        spectra = empty_by_columns(n_grids, len(pairs), shape, parts, number_type)
     scales = []
     for pair, grids in enumerate(_spectra_of_pairs(kernels, encoding, weights)):
         scale = 1.0

@@ -210,10 +210,10 @@ class _Account:
         size, plan, rates = self.size, self.plan, self.machine.rates
         once = self.normal_seconds()
         if plan.normal == "toeplitz":
-            # Images of each coil before and after every transform, and their sum, on the kernels' grid; if
-            # that is larger than the image, the padded image and sensitivities.
+            # Images of each coil, and their sum, on the kernels' grid; if that is larger than the image,
+            # the padded image and sensitivities.
             spectrum = size.rank * size.n_frequencies * _COMPLEX
-            space = (3 * plan.coils_at_once + 1) * spectrum
+            space = (self.images_of_a_coil * plan.coils_at_once + 1) * spectrum
             space += (plan.coils_at_once + 1) * size.n_frequencies * _COMPLEX
             if size.n_frequencies > size.n_voxels:
                 space += spectrum + size.n_coils * size.n_frequencies * _COMPLEX
@@ -224,6 +224,13 @@ class _Account:
         once *= 1 + (1 + 1 / size.n_coils) / (2**self.dim * size.n_normal_segments)
         seconds = self.work.n_normal * once + self.work.n_prox * split.moved / rates.stream
         return self.stage("solve", self.state + split.resident + max(space, split.scratch), seconds)
+
+    @property
+    def images_of_a_coil(self) -> int:
+        """On a GPU before, between and after transforms; on a CPU for every parity along the middle axis."""
+        if self.machine.is_gpu:
+            return 3
+        return 2 if self.dim == 3 else 1
 
     def normal_seconds(self) -> float:
         """Seconds of A^H A once."""
@@ -238,10 +245,15 @@ class _Account:
             # the sum (read and written) and the matrices. The sensitivities are read twice.
             number /= 2 if self.plan.storage == "half" else 1
             moved = (4 + 3 / at_once) * size.rank * _COMPLEX + 2 * _COMPLEX
+            shared = 1.0
         else:
-            moved = 7 * size.rank * _COMPLEX
+            # Images of the middle axis are written, read, written and read for half of the grids.
+            moved = 3 * size.rank * _COMPLEX
+            # Transforms along one axis, relative to those of every grid along all axes.
+            shared = sum(2**k for k in range(1, self.dim + 1)) / (self.dim * 2**self.dim)
         moved += size.n_pairs * number / at_once
         transforms = 2 * size.rank * size.n_frequencies * math.log2(max(size.n_frequencies, 2))
+        transforms *= shared
         each = transforms / rates.fft + moved * size.n_frequencies / rates.stream
         batches = float(2**self.dim) * math.ceil(size.n_coils / self.plan.coils_at_once)
         overhead = batches * _OPERATIONS * _OPERATION

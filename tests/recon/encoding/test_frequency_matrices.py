@@ -4,13 +4,12 @@ import pytest
 import torch
 from helpers.laws import relative_error
 
-from mri2qmap_bids.recon.encoding import frequency_matrices
 from mri2qmap_bids.recon.encoding.frequency_matrices import (
-    add_coils,
     frequency_pairs,
     full_matrices,
     multiply,
     rank_of,
+    scaled,
     widened,
 )
 
@@ -35,16 +34,13 @@ def stored(dtype, storage):
     return upper, full
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("with_scales", [False, True])
 @pytest.mark.parametrize("storage", ["single", "half"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
-def test_it_is_the_product_with_the_full_matrices(dtype, storage, scaled, threads, monkeypatch):
-    monkeypatch.setattr(frequency_matrices, "_CONVERTED", 50)
-    monkeypatch.setattr(frequency_matrices, "_FEW", 0)
+def test_it_is_the_product_with_the_full_matrices(dtype, storage, with_scales):
     upper, full = stored(dtype, storage)
     scales = None
-    if scaled:
+    if with_scales:
         scales = tuple(1.0 + pair for pair in range(len(upper)))
         for pair, (i, j) in enumerate(frequency_pairs(RANK)):
             full[..., i, j] *= scales[pair]
@@ -52,14 +48,13 @@ def test_it_is_the_product_with_the_full_matrices(dtype, storage, scaled, thread
                 full[..., j, i] *= scales[pair]
     spectra = torch.randn(2, RANK, *SHAPE, dtype=torch.complex64)
     expected = torch.einsum("yxij,cjyx->ciyx", full, spectra)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        assert relative_error(multiply(upper, spectra.clone(), scales), expected) < 1e-6
-    finally:
-        torch.set_num_threads(before)
-    monkeypatch.setattr(frequency_matrices, "_FEW", 1 << 18)
     assert relative_error(multiply(upper, spectra.clone(), scales), expected) < 1e-6
+
+
+def test_matrices_are_scaled_pair_by_pair():
+    upper = torch.ones(3, 5)
+    assert scaled(upper, None) is upper
+    assert scaled(upper, (1.0, 2.0, 3.0)).tolist() == [[1.0] * 5, [2.0] * 5, [3.0] * 5]
 
 
 def test_identity_matrices_change_nothing():
@@ -68,17 +63,6 @@ def test_identity_matrices_change_nothing():
         upper[pair] = float(i == j)
     spectra = torch.randn(1, RANK, *SHAPE, dtype=torch.complex64)
     assert torch.equal(multiply(upper, spectra.clone()), spectra)
-
-
-@pytest.mark.parametrize("few", [0, 1 << 18])
-def test_coils_are_added_with_conjugate_sensitivities(few, monkeypatch):
-    monkeypatch.setattr(frequency_matrices, "_FEW", few)
-    images = torch.randn(3, RANK, *SHAPE, dtype=torch.complex64)
-    coils = torch.randn(3, *SHAPE, dtype=torch.complex64)
-    total = torch.randn(RANK, *SHAPE, dtype=torch.complex64)
-    expected = total + torch.einsum("cyx,cryx->ryx", coils.conj(), images)
-    add_coils(images, coils, total)
-    assert relative_error(total, expected) < 1e-6
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
