@@ -67,6 +67,18 @@ def test_an_unusable_cache_goes_to_the_private_folder(environment, tmp_path, nam
     assert environment[name].startswith(str(tmp_path / "private"))
 
 
+@pytest.mark.parametrize(
+    ("name", "default"), [("OMP_WAIT_POLICY", "PASSIVE"), ("THP_MEM_ALLOC_ENABLE", "1")]
+)
+def test_settings_of_libraries_for_speed_are_defaults(environment, tmp_path, name, default):
+    environment.pop(name, None)
+    prepare_environment(tmp_path / "private")
+    assert environment[name] == default
+    environment[name] = "other"
+    prepare_environment(tmp_path / "private")
+    assert environment[name] == "other"
+
+
 def test_no_place_for_temporary_files_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
