@@ -80,7 +80,7 @@ def convolve(
     n_lines = max(map(len, grids.values()), default=0)
     memory = image.new_empty(n_lines, numbers, n_z, _row(n_x * n_y))
     total = torch.zeros_like(image)
-    for some in torch.split(coils.reshape(-1, *grid), coils_at_once):
+    for some in torch.split(coils.reshape(-1, *grid).contiguous(), coils_at_once):
         coil_images = _CoilImages(
             image.view(-1, *grid), some, total.view(-1, *grid), scales, _waves(grid)
         )
@@ -112,14 +112,17 @@ class _CoilImages:
     def to_lines(self, x: int, parities: tuple[int, ...], lines: torch.Tensor, part: slice) -> None:
         """Transform some slices along x and y."""
         n_y, n_x = self.image.shape[2:]
-        images = self.image[:, part] * self._modulation(x, part)[:, None]
-        images = torch.fft.fft(images, dim=-1)
-        if n_y > 1:
+        modulation = self._modulation(x, part)
+        # A product without a place of its own may have another order in memory than these axes.
+        images = modulation.new_empty(len(modulation), len(self.image), *modulation.shape[1:])
+        torch.mul(self.image[:, part], modulation[:, None], out=images)
+        images = torch.fft.fft(images, dim=-1).contiguous()
+        if n_y > 1 or any(parities):
             images = images.view(-1, n_y, n_x)
             turned = images.new_empty(len(parities), len(images), n_x, n_y)
             wave = self.waves[1].numpy()
             compiled.turned(images.numpy(), wave, bool(parities[0]), turned.numpy())
-            images = torch.fft.fft(turned, dim=-1)
+            images = torch.fft.fft(turned, dim=-1).contiguous()
         target = lines[:, :, part, : n_x * n_y]
         target.copy_(images.view(target.shape))
 
@@ -132,7 +135,7 @@ class _CoilImages:
         shifted, wave = bool(next(iter(matrices))), self.waves[0].numpy()
         turned = line.new_empty(len(matrices), len(line), columns.shape[2], n_z)
         compiled.turned(columns, wave, shifted, turned.numpy())
-        spectra = torch.fft.fft(turned, dim=-1)
+        spectra = torch.fft.fft(turned, dim=-1).contiguous()
         begin, end = part.start * n_y * n_z, part.stop * n_y * n_z
         for upper, of_parity in zip(matrices.values(), spectra, strict=True):
             values = of_parity.view(len(self.coils), -1, end - begin).numpy()
@@ -141,7 +144,7 @@ class _CoilImages:
                 compiled.matrix_product(block.contiguous().numpy(), 0, values)
             else:
                 compiled.matrix_product(upper.numpy(), begin, values)
-        turned = torch.fft.ifft(spectra, dim=-1, norm="forward")
+        turned = torch.fft.ifft(spectra, dim=-1, norm="forward").contiguous()
         compiled.turned_back(turned.numpy(), wave, shifted, columns)
 
     def from_lines(
@@ -151,11 +154,11 @@ class _CoilImages:
         n_y, n_x = self.image.shape[2:]
         images = lines[:, :, part, : n_x * n_y]
         n_images = images.shape[1] * images.shape[2]
-        if n_y > 1:
+        if n_y > 1 or any(parities):
             turned = torch.fft.ifft(
                 images.view(*images.shape[:-1], n_x, n_y), dim=-1, norm="forward"
             )
-            turned = turned.view(len(parities), n_images, n_x, n_y)
+            turned = turned.reshape(len(parities), n_images, n_x, n_y).contiguous()
             images = turned.new_empty(n_images, n_y, n_x)
             wave = self.waves[1].numpy()
             compiled.turned_back(turned.numpy(), wave, bool(parities[0]), images.numpy())

@@ -49,7 +49,11 @@ def threads(request):
 
 
 @pytest.mark.parametrize("kind", ["real", "complex", "real half", "complex half"])
-@pytest.mark.parametrize("shape", [(31,), (17, 12), VOLUME, (4, 16, 16)], ids=str)
+@pytest.mark.parametrize(
+    "shape",
+    [(31,), (17, 12), VOLUME, (4, 16, 16), (1, 9), (9, 1), (1, 5, 4), (5, 1, 4), (5, 4, 1)],
+    ids=str,
+)
 def test_they_are_those_of_whole_images(shape, kind, threads, monkeypatch):
     monkeypatch.setattr(convolution_blocks, "_BLOCK", 600)
     spectra = [(q, matrices(kind, *shape) * (2 + q[0])) for q in product((0, 1), repeat=len(shape))]
@@ -68,6 +72,14 @@ def test_they_are_those_of_whole_images(shape, kind, threads, monkeypatch):
 def test_any_grids_can_be_asked_for(parities, monkeypatch):
     spectra = [(parity, matrices("complex", *VOLUME)) for parity in parities]
     arguments = numbers(RANK, *VOLUME), numbers(2, *VOLUME), spectra, None, 2
+    whole, blocks = both_ways(*arguments, monkeypatch)
+    assert relative_error(blocks, whole) < 1e-6
+
+
+def test_coils_may_have_any_order_in_memory(monkeypatch):
+    spectra = [(parity, matrices("real", 16, 16)) for parity in product((0, 1), repeat=2)]
+    coils = numbers(16, 16, 4).movedim(-1, 0)
+    arguments = numbers(RANK, 16, 16), coils, spectra, None, 4
     whole, blocks = both_ways(*arguments, monkeypatch)
     assert relative_error(blocks, whole) < 1e-6
 
