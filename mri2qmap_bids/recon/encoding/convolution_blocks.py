@@ -22,7 +22,8 @@ from mri2qmap_bids.recon.encoding.frequency_matrices import scaled, widened
 Parity = tuple[int, ...]
 Task = TypeVar("Task")
 
-# Complex numbers of a block, for one parity: with the other parity, and transformed, 4 MiB. Half of it is slower on small volumes.
+# Complex numbers of a block, for one parity: with the other parity, and transformed, 4 MiB. Half of it is
+# slower on small volumes.
 _BLOCK = 1 << 17
 
 
