@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.scans import disc_brain, raw_scan
+from helpers.threads import torch_threads
 
 from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.off_resonance import frequency_of_slices, span_of, warn_of_bands
@@ -56,10 +57,8 @@ def test_a_field_takes_the_error_of_off_resonance_out_of_the_maps(case):
 @pytest.fixture
 def one_thread():
     """Several threads add samples in any order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(1):
+        yield
 
 
 def test_a_zero_field_changes_nothing(case, one_thread):

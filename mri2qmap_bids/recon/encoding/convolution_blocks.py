@@ -40,13 +40,12 @@ def empty_by_columns(
         Type of its numbers.
     """
     array = torch.empty((n_grids, n_pairs, *grid[::-1], *parts), dtype=dtype)
-    return array.permute(0, 1, *_reversed_axes(2, len(grid)), *range(2 + len(grid), array.ndim))
+    return _reversed(array, 2, len(grid))
 
 
 def by_columns(upper: torch.Tensor, n_axes: int) -> torch.Tensor:
     """Matrices of every frequency, shape (pair, *space), in the order in memory in which blocks read them."""
-    order = (0, *_reversed_axes(1, n_axes), *range(1 + n_axes, upper.ndim))
-    return upper.permute(order).contiguous().permute(order)
+    return _reversed(_reversed(upper, 1, n_axes).contiguous(), 1, n_axes)
 
 
 def convolve(
@@ -183,8 +182,7 @@ def _by_axis(
     for parity, upper in sorted(spectra.items(), key=lambda item: item[0][::-1]):
         z, y, x = _three(parity, 0)
         n_axes = len(parity)
-        order = (0, *_reversed_axes(1, n_axes), *range(1 + n_axes, upper.ndim))
-        matrices = upper.permute(order).contiguous().flatten(1, n_axes)
+        matrices = _reversed(upper, 1, n_axes).contiguous().flatten(1, n_axes)
         grids.setdefault(x, {}).setdefault(y, {})[z] = matrices
     return grids
 
@@ -197,8 +195,10 @@ def _three(grid: tuple[int, ...], missing: int = 1) -> tuple[int, int, int]:
     return z, missing, x
 
 
-def _reversed_axes(first: int, n_axes: int) -> tuple[int, ...]:
-    return tuple(range(first + n_axes - 1, first - 1, -1))
+def _reversed(array: torch.Tensor, first: int, n_axes: int) -> torch.Tensor:
+    """An array whose axes of space, from the first on, are in reverse order."""
+    axes = range(first, first + n_axes)
+    return array.permute(*range(first), *reversed(axes), *range(first + n_axes, array.ndim))
 
 
 def _row(n: int) -> int:

@@ -1,10 +1,12 @@
 """Convolutions in blocks, against transforms of whole images one grid after the other."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import pytest
 import torch
 from helpers.laws import relative_error
+from helpers.threads import torch_threads
 
 from mri2qmap_bids.recon.encoding import convolution, convolution_blocks
 from mri2qmap_bids.recon.encoding.convolution import coil_convolutions
@@ -42,10 +44,8 @@ def both_ways(image, coils, spectra, scales, coils_at_once, monkeypatch):
 
 @pytest.fixture(params=[1, 2, 5], ids=lambda n: f"{n} threads")
 def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(request.param):
+        yield
 
 
 @pytest.mark.parametrize("kind", ["real", "complex", "real half", "complex half"])
@@ -98,9 +98,12 @@ def test_they_work_where_gradients_are_off(threads, monkeypatch):
 
 
 def test_the_callers_number_of_threads_stays(threads):
+    convolution_blocks._threads.cache_clear()
     before = torch.get_num_threads()
     convolve(numbers(1, 8, 8), numbers(1, 8, 8), {(0, 0): torch.ones(1, 8, 8)}, None, 1)
     assert torch.get_num_threads() == before
+    with ThreadPoolExecutor(1) as later:
+        assert later.submit(torch.get_num_threads).result() == before
 
 
 @pytest.mark.parametrize("parts", [(), (2,)])

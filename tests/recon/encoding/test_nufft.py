@@ -3,6 +3,7 @@
 import pytest
 import torch
 from helpers.laws import assert_adjoint, assert_linear, relative_error
+from helpers.threads import torch_threads
 
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 
@@ -12,10 +13,8 @@ SHAPES = [(8, 9), (5, 6, 7)]
 @pytest.fixture
 def threads():
     """Two threads, whatever the machine has."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(2):
+        yield
 
 
 def case(shape, n=60):
