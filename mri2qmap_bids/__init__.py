@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mri2qmap_bids.dataset.nifti import save_nifti
     from mri2qmap_bids.recon.acquisition.layout import ReadLayout
-    from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples, read_raw
+    from mri2qmap_bids.recon.acquisition.raw import read_raw
+    from mri2qmap_bids.recon.acquisition.scan import RawScan, SliceSamples
     from mri2qmap_bids.recon.options import ReconOptions
     from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
     from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
@@ -36,12 +37,12 @@ __all__ = [
 # Imported when they are asked for: torch and Nipype take seconds.
 _HOMES = {
     "QuantitativeMaps": "recon.physics.maps",
-    "RawScan": "recon.acquisition.raw",
+    "RawScan": "recon.acquisition.scan",
     "ReadLayout": "recon.acquisition.layout",
     "ReconOptions": "recon.options",
     "PulseSequence": "recon.physics.pulse_sequence",
     "Settings": "settings",
-    "SliceSamples": "recon.acquisition.raw",
+    "SliceSamples": "recon.acquisition.scan",
     "init_mri2qmap_wf": "workflow.graph",
     "read_raw": "recon.acquisition.raw",
     "reconstruct": "recon.reconstruct",

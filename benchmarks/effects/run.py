@@ -25,7 +25,8 @@ from mri2qmap_bids.dataset.sidecar import read_scan
 from mri2qmap_bids.errors import Mri2QmapError
 from mri2qmap_bids.logs import heard_warnings
 from mri2qmap_bids.recon import reconstruct as package
-from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples, read_samples
+from mri2qmap_bids.recon.acquisition.raw import read_samples
+from mri2qmap_bids.recon.acquisition.scan import RawScan, SliceSamples
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.physics.slice_profile import RFPulse, slice_profile

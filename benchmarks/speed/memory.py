@@ -20,7 +20,7 @@ import torch
 
 from mri2qmap_bids.recon.acquisition.extent import extent_of
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
+from mri2qmap_bids.recon.acquisition.scan import RawScan, SliceSamples
 from mri2qmap_bids.recon.forecast import plans_with
 from mri2qmap_bids.recon.grid import tissue_grid
 from mri2qmap_bids.recon.options import ReconOptions

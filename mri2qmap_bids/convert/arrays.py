@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.convert.conversion import LONGEST_READOUT, Conversion, ConversionOptions
 from mri2qmap_bids.errors import InputError, RawDataError
-from mri2qmap_bids.recon.acquisition.raw import RawScan
+from mri2qmap_bids.recon.acquisition.scan import RawScan
 
 REQUIRED = ("kspace", "trajectory")
 

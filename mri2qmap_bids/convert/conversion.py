@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mri2qmap_bids.recon.acquisition.raw import RawScan
+from mri2qmap_bids.recon.acquisition.scan import RawScan
 
 LONGEST_READOUT = 65535
 """Most samples of an acquisition in an ISMRMRD file, which counts them with 16 bits."""

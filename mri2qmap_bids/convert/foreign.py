@@ -21,7 +21,7 @@ from mri2qmap_bids.recon.acquisition.dimension import dimension_of
 from mri2qmap_bids.recon.acquisition.flags import Role, has_flag
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.acquisition.noise import noise_scale
-from mri2qmap_bids.recon.acquisition.raw import line_of, samples_of
+from mri2qmap_bids.recon.acquisition.readout import line_of, samples_of
 from mri2qmap_bids.recon.acquisition.table import (
     AcquisitionTable,
     document_of,

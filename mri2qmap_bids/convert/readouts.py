@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mri2qmap_bids.errors import RawDataError, UsageError
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.acquisition.placement import place_slices, place_volume
-from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
+from mri2qmap_bids.recon.acquisition.scan import RawScan, SliceSamples
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mri2qmap_bids.errors import ArgumentError
-from mri2qmap_bids.recon.acquisition.raw import RawScan
+from mri2qmap_bids.recon.acquisition.scan import RawScan
 from mri2qmap_bids.recon.acquisition.trajectory import TrajectoryUnits, extent_fault
 from mri2qmap_bids.recon.grid import encoded_support
 from mri2qmap_bids.recon.options import ReconOptions

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from mri2qmap_bids.recon.acquisition.raw import RawScan
+from mri2qmap_bids.recon.acquisition.scan import RawScan
 from mri2qmap_bids.recon.arrays import FrameIndex, Trajectory
 from mri2qmap_bids.recon.diagnostics.model import Figures
 from mri2qmap_bids.recon.encoding.forward import forward_by_coil

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.extent import extent_of
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.acquisition.raw import RawScan
+from mri2qmap_bids.recon.acquisition.scan import RawScan
 from mri2qmap_bids.recon.arrays import QuantityMap, SubspaceImage
 from mri2qmap_bids.recon.device import find_device
 from mri2qmap_bids.recon.diagnostics.figures import samples_per_unknown

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.acquisition.raw import RawScan
+from mri2qmap_bids.recon.acquisition.scan import RawScan
 from mri2qmap_bids.recon.bound import check
 from mri2qmap_bids.recon.bounds import OFF_RESONANCE
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.acquisition.raw import RawScan
+from mri2qmap_bids.recon.acquisition.scan import RawScan
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.diagnostics.collection import diagnose_part
 from mri2qmap_bids.recon.encoding.resolution import empty_shells

@@ -9,7 +9,7 @@ import torch
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.noise import whitening_matrix
-from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
+from mri2qmap_bids.recon.acquisition.scan import RawScan, SliceSamples
 from mri2qmap_bids.recon.arrays import (
     NoiseDeviation,
     SampleWeights,

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
+from mri2qmap_bids.recon.acquisition.geometry import Geometry
+from mri2qmap_bids.recon.acquisition.scan import RawScan, SliceSamples
 from mri2qmap_bids.recon.encoding.forward import Encoding
 from mri2qmap_bids.simulate.phantom import DigitalBrain
 
@@ -37,6 +38,47 @@ def disc_brain(n, fov, radius):
     t2 = np.choose(labels, [0, 0.09, 0.06]).astype(np.float32)
     m0 = np.choose(labels, [0, 0.9, 0.7]).astype(np.complex64)
     return DigitalBrain(t1, t2, m0, labels, (5e-3, fov / n, fov / n))
+
+
+N_FRAMES, N_VOXELS, FOV = 12, 16, 0.22
+
+
+def grid_arrays():
+    """Random samples on the grid of ``grid_geometry``, as NumPy arrays of double precision."""
+    axis = np.arange(N_VOXELS) - N_VOXELS // 2
+    positions = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2) / FOV
+    kspace = np.random.default_rng(0).standard_normal((3, len(positions))) + 1j
+    return {
+        "kspace": kspace,
+        "trajectory": positions,
+        "frame": (np.arange(len(positions)) % N_FRAMES).astype(np.int32),
+    }
+
+
+def grid_geometry(**changes):
+    """The geometry of one slice of N_VOXELS x N_VOXELS voxels over FOV."""
+    fields = {
+        "matrix": (1, N_VOXELS, N_VOXELS),
+        "voxel_size": (5e-3, FOV / N_VOXELS, FOV / N_VOXELS),
+        "position": np.array([0.01, -0.02, 0.03]),
+        "read_dir": np.eye(3)[0],
+        "phase_dir": np.eye(3)[1],
+        "slice_dir": np.eye(3)[2],
+    }
+    return Geometry(**(fields | changes))
+
+
+def grid_scan(samples=None, **changes):
+    """A scan of such samples."""
+    fields = {
+        "slices": (SliceSamples(**grid_arrays()) if samples is None else samples,),
+        "noise": None,
+        "geometry": grid_geometry(),
+        "encoded_fov": (5e-3, FOV, FOV),
+        "n_frames": N_FRAMES,
+        "is_3d": False,
+    }
+    return RawScan(**(fields | changes))
 
 
 def random_encoding(

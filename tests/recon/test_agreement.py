@@ -2,18 +2,17 @@
 
 from dataclasses import replace
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
+from helpers.scans import FOV, N_FRAMES, N_VOXELS, grid_arrays, grid_geometry, grid_scan
 from helpers.trains import train
 
 from mri2qmap_bids.errors import ArgumentError, Mri2QmapError
 from mri2qmap_bids.recon import reconstruct as reconstruct_module
 from mri2qmap_bids.recon.acquisition.counters import FrameCounter
-from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.layout import ReadLayout
-from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
+from mri2qmap_bids.recon.acquisition.scan import SliceSamples
 from mri2qmap_bids.recon.acquisition.trajectory import TrajectoryUnits
 from mri2qmap_bids.recon.agreement import check_agreement
 from mri2qmap_bids.recon.grid import field_of_slices
@@ -21,118 +20,10 @@ from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.pulse_sequence import SequenceKind
 from mri2qmap_bids.recon.reconstruct import reconstruct
 
-T, N, FOV = 12, 16, 0.22
-RNG = np.random.default_rng(0)
-SEQUENCE = train(n_frames=T)
+pytestmark = pytest.mark.usefixtures("types_unchecked")
+
+SEQUENCE = train(n_frames=N_FRAMES)
 OPTIONS = ReconOptions(method="subspace", device="cpu")
-
-
-@pytest.fixture(autouse=True)
-def _types_of_arguments_unchecked():
-    """As for users: the tests' checks of types would refuse first."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
-def arrays():
-    """Samples on a grid of cycles per metre, as NumPy arrays of double precision."""
-    axis = np.arange(N) - N // 2
-    positions = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2) / FOV
-    kspace = RNG.standard_normal((3, len(positions))) + 1j
-    return {
-        "kspace": kspace,
-        "trajectory": positions,
-        "frame": (np.arange(len(positions)) % T).astype(np.int32),
-    }
-
-
-def geometry(**changes):
-    fields = {
-        "matrix": (1, N, N),
-        "voxel_size": (5e-3, FOV / N, FOV / N),
-        "position": np.array([0.01, -0.02, 0.03]),
-        "read_dir": np.eye(3)[0],
-        "phase_dir": np.eye(3)[1],
-        "slice_dir": np.eye(3)[2],
-    }
-    return Geometry(**(fields | changes))
-
-
-def scan(samples=None, **changes):
-    fields = {
-        "slices": (SliceSamples(**arrays()) if samples is None else samples,),
-        "noise": None,
-        "geometry": geometry(),
-        "encoded_fov": (5e-3, FOV, FOV),
-        "n_frames": T,
-        "is_3d": False,
-    }
-    return RawScan(**(fields | changes))
-
-
-def test_arrays_of_numpy_become_tensors_of_the_right_kind():
-    given = arrays()
-    samples = SliceSamples(**given)
-    assert samples.kspace.dtype == torch.complex64
-    assert samples.trajectory.dtype == torch.float32
-    assert samples.frame.dtype == torch.int64
-    assert np.allclose(samples.kspace.numpy(), given["kspace"])
-    turned = SliceSamples(**{k: v[..., ::-1] if k == "kspace" else v for k, v in given.items()})
-    assert turned.kspace.is_contiguous()
-    transposed = SliceSamples(**{**given, "kspace": torch.tensor(given["kspace"]).T.contiguous().T})
-    assert transposed.kspace.is_contiguous()
-    frozen = given["frame"].copy()
-    frozen.flags.writeable = False
-    assert torch.equal(SliceSamples(**{**given, "frame": frozen}).frame, samples.frame)
-    check_agreement(scan(samples), SEQUENCE, OPTIONS, None)
-
-
-def test_tensors_that_fit_share_their_memory():
-    samples = SliceSamples(**arrays())
-    again = SliceSamples(samples.kspace, samples.trajectory, samples.frame)
-    assert again.kspace.data_ptr() == samples.kspace.data_ptr()
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "words"),
-    [
-        ("kspace", lambda a: a.T, "equally many samples"),
-        ("kspace", lambda a: a[0], r"kspace must have the axes \(coil, sample\)"),
-        ("kspace", lambda a: a.real, "kspace must be complex numbers, got torch.float64"),
-        ("kspace", lambda a: np.where(np.arange(a.shape[1]) == 3, np.nan, a), "kspace must be finite, got 3"),
-        ("kspace", lambda a: a[:, :0], "kspace must have the axes"),
-        ("kspace", lambda a: "samples", "kspace must be an array of numbers"),
-        ("trajectory", lambda a: a.T, "equally many samples"),
-        ("trajectory", lambda a: a[:, :1], "trajectory must have the components"),
-        ("trajectory", lambda a: a + np.inf, "trajectory must be finite"),
-        ("frame", lambda a: a.astype(float), "frame must be whole numbers, got torch.float64"),
-        ("frame", lambda a: a > 2, "frame must be whole numbers, got torch.bool"),
-        ("frame", lambda a: a - 1, "frame must count from 0, got -1"),
-        ("frame", lambda a: a[:-1], "equally many samples"),
-    ],
-)  # fmt: skip
-def test_wrong_arrays_are_refused_by_name(name, change, words):
-    given = arrays()
-    with pytest.raises(ArgumentError, match=words):
-        SliceSamples(**{**given, name: change(given[name])})
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"n_frames": T + 1}, r"frame must be 0 to n_frames - 1 = 12, got up to 11"),
-        ({"n_frames": T - 1}, r"frame must be 0 to n_frames - 1 = 10, got up to 11"),
-        ({"n_frames": 0}, "n_frames must be a whole number of at least 1"),
-        ({"slices": ()}, "slices must be 1 with"),
-        ({"is_3d": True}, "slices must be 1 with trajectories of 3 components"),
-        ({"noise": np.ones((4, 9)) * 1j}, r"kspace and noise must have equally many coils.*\[3, 4\]"),
-        ({"encoded_fov": (5.0, 220.0, 220.0)}, r"encoded_fov along z must be .* m, got 5 \(is it in mm\?\)"),
-    ],
-)  # fmt: skip
-def test_a_scan_that_disagrees_with_itself_is_refused(changes, words):
-    with pytest.raises(ArgumentError, match=words):
-        scan(**changes)
 
 
 @pytest.mark.parametrize(
@@ -148,40 +39,40 @@ def test_a_scan_that_disagrees_with_itself_is_refused(changes, words):
 )  # fmt: skip
 def test_a_geometry_in_other_units_is_refused(changes, words):
     with pytest.raises(ArgumentError, match=words):
-        geometry(**changes)
+        grid_geometry(**changes)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"flip_angle": np.full(T, 35.0)}, r"flip_angle must .* rad, got 35 \(is it in deg\?\)"),
-        ({"repetition_time": np.full(T, 12.0)}, r"repetition_time must .* s, got 12 \(is it in ms\?\)"),
-        ({"echo_time": np.full(T, 2.0)}, r"echo_time must .* s, got 2 \(is it in ms\?\)"),
+        ({"flip_angle": np.full(N_FRAMES, 35.0)}, r"flip_angle must .* rad, got 35 \(is it in deg\?\)"),
+        ({"repetition_time": np.full(N_FRAMES, 12.0)}, r"repetition_time must .* s, got 12 \(is it in ms\?\)"),
+        ({"echo_time": np.full(N_FRAMES, 2.0)}, r"echo_time must .* s, got 2 \(is it in ms\?\)"),
         ({"inversion_time": 20.0}, r"inversion_time must .* s, got 20 \(is it in ms\?\)"),
         ({"preparation_time": 4000.0}, r"preparation_time must be at least .*\(is it in ms\?\)"),
         ({"preparation_time": 0.01}, "preparation_time must be at least"),
-        ({"rf_phase": 180.0 * (np.arange(T) % 2)}, r"rf_phase must be in rad.*\(is it in deg\?\)"),
+        ({"rf_phase": 180.0 * (np.arange(N_FRAMES) % 2)}, r"rf_phase must be in rad.*\(is it in deg\?\)"),
         ({"inversion_efficiency": 96.0}, r"inversion_efficiency must be 0 to 1, got 96 \(is it in %\?\)"),
         ({"slice_profile": (50.0, 100.0)}, r"slice_profile must be .*\(is it in %\?\)"),
-        ({"flip_angle": np.full(T, np.nan)}, "flip_angle must be finite"),
-        ({"flip_angle": ["a"] * T}, "flip_angle must be real numbers"),
+        ({"flip_angle": np.full(N_FRAMES, np.nan)}, "flip_angle must be finite"),
+        ({"flip_angle": ["a"] * N_FRAMES}, "flip_angle must be real numbers"),
         ({"kind": "GRE"}, "kind must be one of FISP, bSSFP, .*QTI, got 'GRE'"),
     ],
 )  # fmt: skip
 def test_a_sequence_in_other_units_is_refused(changes, words):
     with pytest.raises(ArgumentError, match=words):
-        train(n_frames=T, **changes)
+        train(n_frames=N_FRAMES, **changes)
 
 
 def test_names_in_any_case_are_members():
-    assert train("fisp", T, echo_time=np.full(T, 0.001)).kind == SequenceKind.FISP
-    assert train("bssfp", T).kind == SequenceKind.BSSFP
-    layout = ReadLayout(T, "Contrast", "1/M")
+    assert train("fisp", N_FRAMES, echo_time=np.full(N_FRAMES, 0.001)).kind == SequenceKind.FISP
+    assert train("bssfp", N_FRAMES).kind == SequenceKind.BSSFP
+    layout = ReadLayout(N_FRAMES, "Contrast", "1/M")
     assert layout.frame_counter is FrameCounter.CONTRAST
     assert layout.trajectory_units is TrajectoryUnits.PER_METRE
     with pytest.raises(ArgumentError, match="trajectory_units must be one of cycles/pixel.*'1/km'"):
-        ReadLayout(T, trajectory_units="1/km")
-    unwrapped = train(n_frames=T, rf_phase=np.deg2rad(20.0) * np.arange(T) ** 2)
+        ReadLayout(N_FRAMES, trajectory_units="1/km")
+    unwrapped = train(n_frames=N_FRAMES, rf_phase=np.deg2rad(20.0) * np.arange(N_FRAMES) ** 2)
     assert unwrapped.rf_phase.max() > 2 * np.pi
 
 
@@ -215,18 +106,18 @@ def test_impossible_options_are_refused(changes, words):
 @pytest.mark.parametrize(
     ("factor", "words"),
     [
-        (FOV / N, "cycles/pixel would fit"),
+        (FOV / N_VOXELS, "cycles/pixel would fit"),
         (FOV, "cycles/fov would fit"),
-        (2 * np.pi * FOV / N, "rad/pixel would fit"),
+        (2 * np.pi * FOV / N_VOXELS, "rad/pixel would fit"),
         (1e-2, "1/cm would fit"),
         (1e-3, "1/mm would fit"),
         (2 * np.pi, "no unit fits"),
-        (np.array([1.0, FOV / N]), "1/m along x, cycles/pixel along y would fit"),
+        (np.array([1.0, FOV / N_VOXELS]), "1/m along x, cycles/pixel along y would fit"),
     ],
 )
 def test_positions_that_are_not_in_cycles_per_metre_are_refused(monkeypatch, factor, words):
-    given = arrays()
-    other = scan(SliceSamples(**{**given, "trajectory": given["trajectory"] * factor}))
+    given = grid_arrays()
+    other = grid_scan(SliceSamples(**{**given, "trajectory": given["trajectory"] * factor}))
     monkeypatch.setattr(reconstruct_module, "build_dictionary", None)  # nothing is computed
     with pytest.raises(ArgumentError, match=words) as caught:
         reconstruct(other, SEQUENCE, OPTIONS)
@@ -238,21 +129,24 @@ def test_what_does_not_belong_together_is_refused():
     with pytest.raises(
         ArgumentError, match=r"sequence.n_frames must be scan.n_frames = 12, got 13"
     ):
-        check_agreement(scan(), train(n_frames=13), OPTIONS, None)
+        check_agreement(grid_scan(), train(n_frames=13), OPTIONS, None)
     with pytest.raises(
         ArgumentError, match="rank must be at most the number of frames, 12, got 13"
     ):
-        check_agreement(scan(), SEQUENCE, replace(OPTIONS, rank=13), None)
+        check_agreement(grid_scan(), SEQUENCE, replace(OPTIONS, rank=13), None)
 
 
 @pytest.mark.parametrize(
     ("b1", "words"),
     [
-        (np.full((1, N, N), 100.0), r"b1 .*median of 0.3 to 2, got 100 \(is it in %\?\)"),
-        (np.ones((N, N)), "b1 must be positive and finite of shape"),
-        (np.zeros((1, N, N)), "b1 must be positive and finite"),
+        (
+            np.full((1, N_VOXELS, N_VOXELS), 100.0),
+            r"b1 .*median of 0.3 to 2, got 100 \(is it in %\?\)",
+        ),
+        (np.ones((N_VOXELS, N_VOXELS)), "b1 must be positive and finite of shape"),
+        (np.zeros((1, N_VOXELS, N_VOXELS)), "b1 must be positive and finite"),
     ],
 )
 def test_a_transmit_field_is_relative_and_on_the_grid(b1, words):
     with pytest.raises(ArgumentError, match=words):
-        field_of_slices(b1, geometry(), False, torch.device("cpu"))
+        field_of_slices(b1, grid_geometry(), False, torch.device("cpu"))

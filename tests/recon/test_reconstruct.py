@@ -14,7 +14,8 @@ from scipy.spatial.transform import Rotation
 from mri2qmap_bids.recon import reconstruct as reconstruct_module
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.acquisition.layout import ReadLayout
-from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples, read_raw
+from mri2qmap_bids.recon.acquisition.raw import read_raw
+from mri2qmap_bids.recon.acquisition.scan import RawScan, SliceSamples
 from mri2qmap_bids.recon.grid import resize
 from mri2qmap_bids.recon.methods.registry import method_named, resolved
 from mri2qmap_bids.recon.options import ReconOptions

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
+from mri2qmap_bids.recon.acquisition.scan import RawScan, SliceSamples
 from mri2qmap_bids.recon.acquisition.trajectory import (
     TRAJECTORY_UNITS,
     TrajectoryUnits,

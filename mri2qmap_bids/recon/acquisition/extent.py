@@ -6,7 +6,7 @@ import numpy as np
 
 from mri2qmap_bids.recon.acquisition.lines import ImageLines
 from mri2qmap_bids.recon.acquisition.placement import place
-from mri2qmap_bids.recon.acquisition.raw import RawScan
+from mri2qmap_bids.recon.acquisition.scan import RawScan
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
+from mri2qmap_bids.recon.acquisition.scan import RawScan, SliceSamples
 
 logger = logging.getLogger(__name__)
 

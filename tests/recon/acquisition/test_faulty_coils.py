@@ -8,7 +8,7 @@ import torch
 
 from mri2qmap_bids.recon.acquisition.faulty_coils import without_faulty_coils
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.acquisition.raw import RawScan, SliceSamples
+from mri2qmap_bids.recon.acquisition.scan import RawScan, SliceSamples
 
 N_COILS, N_SAMPLES = 6, 4000
 
