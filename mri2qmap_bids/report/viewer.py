@@ -48,6 +48,8 @@ def write_viewer(run: Run, output_dir: Path) -> dict[str, Path]:
         with warnings.catch_warnings():
             # Of a single slice, whose resampled surroundings have no values.
             warnings.filterwarnings("ignore", "Non-finite values")
+            # Of maps without a voxel outside the mask.
+            warnings.filterwarnings("ignore", "Threshold given was")
             view = view_img(
                 nib.Nifti1Image(shown.transpose(2, 1, 0), run.affine),
                 bg_img=None,
