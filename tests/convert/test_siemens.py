@@ -12,7 +12,7 @@ from helpers.twix import PERSON, block, header_bytes, write_twix
 from scipy.spatial.transform import Rotation
 
 from mri2qmap_bids import tools
-from mri2qmap_bids.convert.siemens import head_of, protocol_of
+from mri2qmap_bids.convert.siemens import head_of
 from mri2qmap_bids.recon.acquisition.geometry import affine
 from mri2qmap_bids.recon.acquisition.layout import ReadLayout
 from mri2qmap_bids.recon.acquisition.raw import read_raw
@@ -160,20 +160,12 @@ def test_what_does_not_fit_leaves_nothing_behind(tmp_path, capsys, words, messag
     assert not (tmp_path / "bids").exists()
 
 
-def test_truncated_and_foreign_files_are_named(tmp_path, capsys):
-    whole = write_twix(tmp_path / "scan.dat", [(header_bytes(), lines())]).read_bytes()
-    for content, message in (
-        (whole[:-6000], "must be a complete Siemens twix file"),
-        (whole[:-6000] + bytes(6000), "with an end mark (ACQEND)"),
-        (b"PAR/REC of another vendor " * 800, "must be a Siemens twix file"),
-        (b"short", "got 5 bytes"),
-    ):
-        (tmp_path / "other.dat").write_bytes(content)
-        assert convert(tmp_path / "other.dat", tmp_path / "bids") == 1
-        error = capsys.readouterr().err
-        assert message in error
-        assert "other.dat" in error
-        assert not (tmp_path / "bids").exists()
+def test_a_truncated_file_leaves_nothing_behind(tmp_path, capsys):
+    path = write_twix(tmp_path / "scan.dat", [(header_bytes(), lines())])
+    path.write_bytes(path.read_bytes()[:-6000])
+    assert convert(path, tmp_path / "bids") == 1
+    assert "scan.dat: must be a complete Siemens twix file" in capsys.readouterr().err
+    assert not (tmp_path / "bids").exists()
 
 
 def test_a_trajectory_of_its_own_by_frame_and_arm(tmp_path, capsys):
@@ -189,22 +181,6 @@ def test_a_trajectory_of_its_own_by_frame_and_arm(tmp_path, capsys):
     np.save(tmp_path / "k.npy", positions[:, :7])
     assert convert(source, tmp_path / "other", *words) == 1
     assert "k.npy: the trajectory must have the shape" in capsys.readouterr().err
-
-
-def test_protocol_in_si_units():
-    header = {
-        "MeasYaps": {
-            "sSliceArray": {
-                "asSlice": [{"dReadoutFOV": 256.0, "dPhaseFOV": 192.0, "dThickness": 120.0}]
-            },
-            "sKSpace": {"lBaseResolution": 128, "lPartitions": 40, "ucDimension": 4},
-        }
-    }
-    protocol = protocol_of(header)
-    assert protocol.fov == pytest.approx((0.256, 0.192, 0.12))
-    assert protocol.matrix == (128, 96, 40)
-    assert protocol.coil_names == {}
-    assert not protocol.is_pulseq
 
 
 def test_directions_are_the_columns_of_the_rotation():
