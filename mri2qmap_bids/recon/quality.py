@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.arrays import QuantityMap
-from mri2qmap_bids.recon.diagnostics.collection import convergence_of
 from mri2qmap_bids.recon.diagnostics.consistency import consistency_of, warn_of_inconsistency
+from mri2qmap_bids.recon.diagnostics.convergence import convergence_of
 from mri2qmap_bids.recon.diagnostics.figures import acceleration, condition, signal_to_noise
 from mri2qmap_bids.recon.diagnostics.model import Convergence, Figures
 from mri2qmap_bids.recon.encoding.resolution import point_spread_widths

@@ -4,11 +4,9 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 from mri2qmap_bids.dataset.sidecar import read_scan
 from mri2qmap_bids.recon.acquisition.raw import read_samples
-from mri2qmap_bids.recon.diagnostics.collection import convergence_of
 from mri2qmap_bids.recon.diagnostics.model import load_diagnostics, save_diagnostics
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.reconstruct import reconstruct_and_diagnose
@@ -108,22 +106,3 @@ def test_what_is_written_is_read_again(run, tmp_path):
     assert np.array_equal(
         again.part.residual.frames, diagnostics.part.residual.frames, equal_nan=True
     )
-
-
-def test_energy_left_is_told_by_component_and_shell():
-    """A distance in the outer half of k-space only, of one component, is seen there and nowhere else."""
-    torch.manual_seed(0)
-    n = 32
-    image = torch.randn(2, n, n, dtype=torch.complex64)
-    frequency = 2 * torch.fft.fftfreq(n)
-    outer = frequency[:, None].hypot(frequency[None, :]) >= 0.5
-    correction = torch.zeros_like(image)
-    correction[1] = torch.fft.ifftn(0.5 * outer * torch.fft.fftn(image[1]))
-    energy = convergence_of(image, correction, torch.zeros(2), True).energy_left
-    assert energy.shape == (3, 16)
-    assert np.allclose(energy[2, 8:], 0.25, atol=1e-4) and np.allclose(energy[:, :8], 0, atol=1e-6)
-    assert np.allclose(energy[1], 0, atol=1e-6)
-    assert energy[0, 8:].min() > 0.05 and energy[0, 8:].max() < 0.2
-    # Noise as strong as the image halves the share.
-    noisy = convergence_of(image, correction, torch.full((2,), 0.5**0.5), True).energy_left
-    assert np.allclose(noisy[2, 8:].mean(), 0.125, atol=0.02)
