@@ -124,7 +124,8 @@ def estimate_sensitivities(
     maps = _extended(maps, trust * eigenvalues[..., -1].clamp(0, 1) ** 16)
     splines = [_interpolation(coarse, n) for coarse, n in zip(grid, shape, strict=True)]
     maps = _along_axes(_with_smooth_phase(maps), splines)
-    return maps.div_(torch.linalg.vector_norm(maps, dim=0))
+    # A^H A would copy maps in another order of memory at every application.
+    return maps.div_(torch.linalg.vector_norm(maps, dim=0)).contiguous()
 
 
 def calibration_region(

@@ -98,6 +98,7 @@ def test_unit_sum_of_squares_shape_type_and_device(phantom: Phantom, maps: Tenso
     assert maps.device == phantom.kspace.device
     energy = maps.abs().square().sum(0)
     torch.testing.assert_close(energy, torch.ones_like(energy))
+    assert maps.is_contiguous()
 
 
 @pytest.mark.parametrize("size", [0.3, 0.5])
