@@ -85,8 +85,14 @@ class InverseProblem:
 
     @cached_property
     def normal(self) -> Callable[[SubspaceImage], SubspaceImage]:
-        """A^H W A + F^H support F as a function of an image."""
-        operator, support = self._operator, self.support
+        """A^H W A + F^H support F as a function of an image, which returns a new array."""
+        return self.normal_with(0.0)
+
+    def normal_with(
+        self, penalty: torch.Tensor | float
+    ) -> Callable[[SubspaceImage], SubspaceImage]:
+        """``normal`` + F^H penalty F as a function of an image, which returns a new array."""
+        operator, total = self._operator, self.support + penalty
         product: Callable[[SubspaceImage], SubspaceImage]
         if operator is None:
             product = partial(normal, self.encoding, weights=self.weights)
@@ -94,7 +100,7 @@ class InverseProblem:
             product = partial(toeplitz.apply_segmented, operator)
         else:
             product = partial(toeplitz.apply, operator)
-        return lambda image: product(image) + filtered(image, support)
+        return lambda image: product(image).add_(filtered(image, total))
 
     def preconditioner(
         self, penalty: torch.Tensor | float = 0.0

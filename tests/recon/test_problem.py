@@ -53,6 +53,20 @@ def test_both_plans_apply_the_operator_of_the_projection(weighted):
         assert torch.linalg.norm(product - known) < 1e-3 * torch.linalg.norm(known)
 
 
+def test_a_penalty_is_added_frequency_by_frequency():
+    each, image = replace(problem(), unsampled=torch.rand(3, *SHAPE)), images(2)
+    before = image.clone()
+    penalty = 50 * torch.rand(3, *SHAPE)
+    spectrum = torch.fft.fft2(image, norm="ortho")
+    added = torch.fft.ifft2(penalty * spectrum, norm="ortho")
+    expected = each.normal(image) + added
+    assert torch.linalg.norm(each.normal_with(penalty)(image) - expected) < 1e-4 * expected.norm()
+    assert torch.equal(image, before)
+    support = torch.fft.ifft2(each.support * spectrum, norm="ortho")
+    difference = each.normal(image) - problem().normal(image)
+    assert torch.linalg.norm(difference - support) < 1e-3 * support.norm()
+
+
 def test_the_projection_is_the_operator_applied_to_the_image_of_the_samples():
     each = problem()
     image = torch.ones((3, *SHAPE), dtype=torch.complex64)

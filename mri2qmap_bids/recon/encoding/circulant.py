@@ -115,7 +115,8 @@ def filtered(image: SubspaceImage, response: torch.Tensor) -> SubspaceImage:
         Of every component and frequency, broadcast to the image's shape.
     """
     axes = tuple(range(1, image.ndim))
-    result: torch.Tensor = torch.fft.ifftn(torch.fft.fftn(image, dim=axes) * response, dim=axes)
+    spectrum = torch.fft.fftn(image, dim=axes).mul_(response)
+    result: torch.Tensor = torch.fft.ifftn(spectrum, dim=axes)
     return result
 
 

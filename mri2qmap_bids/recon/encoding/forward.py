@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -41,6 +41,26 @@ class Encoding:
     def shape(self) -> tuple[int, ...]:
         """Image shape."""
         return tuple(self.coils.shape[1:])
+
+
+def rows_of(encoding: Encoding, index: torch.Tensor) -> Encoding:
+    """The encoding of some of the samples: rows of A.
+
+    Parameters
+    ----------
+    encoding
+        The operator A.
+    index
+        Which samples, shape (chosen,).
+    """
+    field = encoding.field
+    return replace(
+        encoding,
+        omega=encoding.omega[index],
+        frame=encoding.frame[index],
+        field=None if field is None else replace(field, index=field.index[index]),
+        shared=None,
+    )
 
 
 def nufft_of(encoding: Encoding, shape: tuple[int, ...] | None = None) -> Nufft:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import torch
 
 from mri2qmap_bids.recon.arrays import SampleWeights, SubspaceImage, Trajectory, VirtualKSpace
-from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil
+from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil, rows_of
 
 _N_SHELLS = 16
 # Shells whose variance is within this factor of the noise variance are assumed to have noise alone.
 _ALIKE = 1.2
+# Samples of a coil from which the variance is measured: of a shell as small as the innermost of a uniformly
+# sampled volume, a thousand.
+_ENOUGH = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,7 @@ def residual_variance(
 
     The noise is the same everywhere; model errors (coil sensitivities, partial volumes, signal
     outside the subspace) are proportional to the signal, and therefore largest at the centre.
+    Of more than four million samples, that many are chosen at random, always the same.
 
     Parameters
     ----------
@@ -41,6 +45,11 @@ def residual_variance(
     image
         x.
     """
+    n_samples = len(encoding.omega)
+    if n_samples > _ENOUGH:
+        generator = torch.Generator().manual_seed(0)
+        chosen = torch.randint(n_samples, (_ENOUGH,), generator=generator).to(kspace.device)
+        encoding, kspace = rows_of(encoding, chosen), kspace[:, chosen]
     shell = _shell(encoding.omega).long().clamp(0, _N_SHELLS - 1)
     number = torch.bincount(shell, minlength=_N_SHELLS)
     total = torch.zeros(_N_SHELLS, dtype=torch.double, device=encoding.omega.device)

@@ -207,10 +207,7 @@ def _weighted(
     for number in range(_ROUNDS):
         smoothness = smoothness_penalty(energy, law, noise, settings.weight)
         approximate = problem.preconditioner(smoothness)
-
-        def product(x: SubspaceImage, penalty: torch.Tensor = smoothness) -> SubspaceImage:
-            return problem.normal(x) + filtered(x, penalty)
-
+        product = problem.normal_with(smoothness)
         with record.stage("noise"):
             penalty_noise = filtered(white, smoothness.sqrt() * noise)
             error = conjugate_gradient(

@@ -8,7 +8,6 @@ import torch
 
 from mri2qmap_bids.recon.arrays import QuantityMap, SubspaceImage
 from mri2qmap_bids.recon.denoisers.base import Denoiser
-from mri2qmap_bids.recon.encoding.circulant import filtered
 from mri2qmap_bids.recon.grid import centre, widened
 from mri2qmap_bids.recon.methods.base import (
     Curve,
@@ -222,11 +221,11 @@ def residual_solver(start: PenalisedImage, settings: Mri2qmapSettings) -> Residu
         settings.residual_weight * start.smoothness
         + settings.residual_level * problem.circulant.level
     )
-    approximate = problem.preconditioner(penalty)
+    approximate, product = problem.preconditioner(penalty), problem.normal_with(penalty)
 
     def solve_residual(target: SubspaceImage) -> SubspaceImage:
         return conjugate_gradient(
-            lambda image: problem.normal(image) + filtered(image, penalty),
+            product,
             target,
             settings.data_steps,
             tolerance=0.03,

@@ -119,9 +119,9 @@ def alternating_directions(
             moved = regulariser.analysis(correction[part])
             curvature = curvature + _weighed_square(moved, penalty[part])
         gain = torch.vdot(correction.flatten(), residual.flatten()).real
-        step = gain / curvature.clamp_min(torch.finfo(torch.float32).tiny)
-        image += step * correction
-        product += step * applied
+        step = float(gain / curvature.clamp_min(torch.finfo(torch.float32).tiny))
+        image.add_(correction, alpha=step)
+        product.add_(applied, alpha=step)
         whole = apart_square = change_square = 0.0
         for part in parts:
             analysed = regulariser.analysis(image[part])
@@ -135,7 +135,7 @@ def alternating_directions(
             change_square += float(squared_length(following - previous))
             cached_split = following if len(parts) == 1 else None
         n_steps += 1
-        length = float(step * squared_length(correction).sqrt())
+        length = step * float(squared_length(correction).sqrt())
         length /= max(float(squared_length(image).sqrt()), 1e-30)
         logger.debug("Step %d: step length %.3e relative to the image", n_steps, length)
         if watch is not None:

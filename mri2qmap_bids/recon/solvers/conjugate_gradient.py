@@ -89,13 +89,13 @@ def conjugate_gradient(
     converged = _are_short(lengths, _PRECISION if progress else tolerance, whole)
     while not converged and n_steps < n_iterations:
         applied = normal(direction)
-        step = energy / torch.vdot(direction.flatten(), applied.flatten()).real
-        image += step * direction
-        residual -= step * applied
+        step = float(energy / torch.vdot(direction.flatten(), applied.flatten()).real)
+        image.add_(direction, alpha=step)
+        residual.sub_(applied, alpha=step)
         corrected = precondition(residual)
         previous = energy
         energy = torch.vdot(residual.flatten(), corrected.flatten()).real
-        direction = corrected + (energy / previous) * direction
+        direction.mul_(energy / previous).add_(corrected)
         n_steps += 1
         lengths = component_lengths(corrected)
         distance = float(lengths.norm()) / max(whole, 1e-30)

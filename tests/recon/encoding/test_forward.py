@@ -10,8 +10,10 @@ from helpers.scans import random_encoding
 
 from mri2qmap_bids.recon.encoding import toeplitz
 from mri2qmap_bids.recon.encoding.density import density_compensation
-from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward, normal
+from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward, normal, rows_of
 from mri2qmap_bids.recon.encoding.nufft import Nufft
+from mri2qmap_bids.recon.encoding.off_resonance import off_resonance
+from mri2qmap_bids.recon.encoding.shared_positions import shared_positions
 
 # 13, 17 and 19 are too large primes for a fast transform: the grid of the kernels is larger.
 SHAPES = [(12, 15), (13, 17), (6, 7, 8), (1, 9, 19)]
@@ -118,6 +120,20 @@ def test_ways_to_save_memory_give_the_same_operator(shape, dtype, how, limit):
 def test_the_fast_grid_is_the_image_or_a_little_larger():
     assert toeplitz.fast_grid((220, 224, 64)) == (220, 224, 64)
     assert toeplitz.fast_grid((74, 13, 1)) == (75, 14, 1)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_IDS)
+def test_rows_are_those_of_the_whole_operator(shape):
+    """With positions that samples share, and with off-resonance."""
+    few = random_encoding(shape, torch.complex64, n_samples=100)
+    twice = torch.arange(400) % 100
+    operator = replace(few, omega=few.omega[twice], frame=torch.randint(0, 20, (400,)))
+    field = off_resonance(50 * torch.randn(shape), torch.linspace(0, 5e-3, 400))
+    operator = replace(operator, field=field, shared=shared_positions(operator.omega))
+    assert operator.shared is not None
+    image, chosen = image_for(operator), torch.randint(0, 400, (57,))
+    rows = forward(rows_of(operator, chosen), image)
+    assert relative_error(rows, forward(operator, image)[:, chosen]) < 1e-4
 
 
 def test_operators_are_linear():

@@ -4,6 +4,7 @@ import pytest
 import torch
 from helpers.laws import relative_error
 
+from mri2qmap_bids.recon.encoding import variance as module
 from mri2qmap_bids.recon.encoding.forward import Encoding, forward
 from mri2qmap_bids.recon.encoding.variance import (
     ShellVariance,
@@ -75,6 +76,20 @@ def test_an_error_of_a_tenth_of_the_variance_is_left_alone(scan):
         sample_weights(operator.omega, residual_variance(operator, clean + louder * noise, image))
         is None
     )
+
+
+def test_some_of_many_samples_are_enough(scan, monkeypatch):
+    operator, image, clean, noise = scan
+    louder = 1 + 3 * (radii(operator) < 3 * SHELL)
+    kspace = clean + louder * noise
+    whole = residual_variance(operator, kspace, image)
+    monkeypatch.setattr(module, "_ENOUGH", 10_000)
+    part, again = (residual_variance(operator, kspace, image) for _ in range(2))
+    assert part.noise == pytest.approx(whole.noise, rel=0.03)
+    # 2500 complex samples of a shell: their variance is within a tenth.
+    assert torch.allclose(part.values, whole.values, rtol=0.1)
+    assert not torch.equal(part.values, whole.values)
+    assert torch.equal(part.values, again.values)
 
 
 def test_weights_are_at_most_one_however_quiet_a_shell_is():
