@@ -86,13 +86,17 @@ class InverseProblem:
     @cached_property
     def normal(self) -> Callable[[SubspaceImage], SubspaceImage]:
         """A^H W A + F^H support F as a function of an image, which returns a new array."""
-        return self.normal_with(0.0)
+        return self._filtered_normal(self.support)
 
     def normal_with(
         self, penalty: torch.Tensor | float
     ) -> Callable[[SubspaceImage], SubspaceImage]:
         """``normal`` + F^H penalty F as a function of an image, which returns a new array."""
-        operator, total = self._operator, self.support + penalty
+        return self._filtered_normal(self.support + penalty)
+
+    def _filtered_normal(self, total: torch.Tensor) -> Callable[[SubspaceImage], SubspaceImage]:
+        """A^H W A + F^H total F."""
+        operator = self._operator
         product: Callable[[SubspaceImage], SubspaceImage]
         if operator is None:
             product = partial(normal, self.encoding, weights=self.weights)
