@@ -248,7 +248,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "Motion",
-        "Displacement between blocks of frames that would lower the residual of the samples, in voxels.",
+        "Displacement between blocks of frames that would lower the residual of the samples, in voxels, beyond what "
+        "noise explains (three standard errors of each).",
         "", 0.5, 2, lambda run: _figure(run, "displacement"), "motion of about {} voxels",
     ),
     Rule(

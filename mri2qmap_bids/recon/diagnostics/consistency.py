@@ -17,6 +17,8 @@ _N_BLOCKS = 20
 _JUMP = 4.0
 # Displacement from which a warning is logged [voxel].
 _MOVED = 0.5
+# Standard errors that noise may explain.
+_SIGNIFICANT = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,17 +29,21 @@ class Consistency:
     """Of the object in blocks of frames, relative to their median, shape (block, dim), along (z,) y, x [voxel]."""
     delays: NDArray[np.float32]
     """Of the samples relative to the trajectory, along (z,) y, x [sample]."""
+    displacement_errors: NDArray[np.float32]
+    """Standard errors of ``displacements``, from the residual, shape (block, dim) [voxel]."""
+    delay_errors: NDArray[np.float32]
+    """Standard errors of ``delays``, from the residual [sample]."""
 
     @property
     def moved(self) -> float:
-        """Largest displacement between two blocks [voxel]."""
-        spread = self.displacements.max(0) - self.displacements.min(0)
-        return float(np.linalg.norm(spread))
+        """Largest displacement between two blocks that noise does not explain [voxel]."""
+        significant = _significant(self.displacements, self.displacement_errors)
+        return float(np.linalg.norm(significant.max(0) - significant.min(0)))
 
     @property
     def delay(self) -> float:
-        """Largest delay along an axis [sample]."""
-        return float(np.abs(self.delays).max())
+        """Largest delay along an axis that noise does not explain [sample]."""
+        return float(np.abs(_significant(self.delays, self.delay_errors)).max())
 
 
 def consistency_of(encoding: Encoding, image: SubspaceImage, samples: torch.Tensor) -> Consistency:
@@ -66,9 +72,8 @@ def consistency_of(encoding: Encoding, image: SubspaceImage, samples: torch.Tens
     slopes = -1j * omega * predicted[:, None]
     # The outermost samples are noise, and large displacements are not linear there.
     inner = torch.linalg.vector_norm(omega, dim=1) < torch.pi / 4
-    moves = torch.stack(
-        [_fit(slopes[m], rest[m]) for m in (inner & (block == b) for b in range(n_blocks))]
-    )
+    fits = [_fit(slopes[m], rest[m]) for m in (inner & (block == b) for b in range(n_blocks))]
+    moves, errors = (torch.stack(values) for values in zip(*fits, strict=True))
     moves = moves - moves.median(0).values
     speed, within = _speed(omega, encoding.frame)
     axes = []
@@ -78,8 +83,9 @@ def consistency_of(encoding: Encoding, image: SubspaceImage, samples: torch.Tens
         derivative = -1j * next(forward_by_coil(encoding, image * place))
         axes.append(-speed[:, axis] * derivative)
     columns = torch.stack(axes, 1)
+    delays, delay_errors = _fit(columns[within], rest[within])
     return Consistency(
-        moves.float().cpu().numpy(), _fit(columns[within], rest[within]).float().cpu().numpy()
+        *(values.float().cpu().numpy() for values in (moves, delays, errors, delay_errors))
     )
 
 
@@ -92,15 +98,23 @@ def warn_of_inconsistency(consistency: Consistency) -> None:
         )
 
 
-def _fit(columns: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
-    """Real least squares: argmin over d of |rest - columns d|^2, shape (dim,)."""
+def _significant(values: NDArray[np.float32], errors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values, brought nearer to zero by three standard errors, at most to zero."""
+    size = (np.abs(values) - _SIGNIFICANT * errors).clip(0)
+    return np.asarray(np.sign(values) * size, np.float32)
+
+
+def _fit(columns: torch.Tensor, rest: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Real least squares: argmin over d of |rest - columns d|^2, and its standard error, shape (dim,)."""
     matrix = (columns.mH @ columns).real.double()
     target = (columns.mH @ rest).real.double()
     ridge = 1e-9 * matrix.diagonal().sum().clamp_min(1e-30)
-    solved: torch.Tensor = torch.linalg.solve(
-        matrix + ridge * torch.eye(len(matrix), device=matrix.device), target
-    )
-    return solved
+    inverse = torch.linalg.inv(matrix + ridge * torch.eye(len(matrix), device=matrix.device))
+    solved: torch.Tensor = inverse @ target
+    # The real and the imaginary part of a sample are two measurements.
+    n_degrees = max(2 * len(rest) - len(matrix), 1)
+    remaining = (rest - columns @ solved.to(columns)).abs().square().sum().double()
+    return solved, (inverse.diagonal() * remaining / n_degrees).sqrt()
 
 
 def _speed(omega: Trajectory, frame: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

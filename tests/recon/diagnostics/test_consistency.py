@@ -50,6 +50,42 @@ def test_a_displacement_is_that_of_the_object(case, caplog):
     assert "had moved by about 0.5 voxels" in caplog.text
 
 
+def test_the_standard_error_is_that_of_repeated_fits(case):
+    encoding, image = case
+    samples = forward(encoding, image)[0]
+    generator = torch.Generator().manual_seed(1)
+    level = 3 * samples.abs().square().mean().sqrt()
+    trials = []
+    for _ in range(20):
+        noise = torch.randn(len(samples), dtype=torch.complex64, generator=generator)
+        trials.append(consistency_of(encoding, image, samples + level * noise))
+    # The median over blocks is subtracted: it is a sample of the same error.
+    spread = np.stack([t.displacements for t in trials]).std(0)
+    expected = np.stack([t.displacement_errors for t in trials]).mean(0)
+    assert 0.9 < np.mean(spread / expected) < 1.1
+    spread = np.stack([t.delays for t in trials]).std(0)
+    expected = np.stack([t.delay_errors for t in trials]).mean(0)
+    assert 0.7 < np.mean(spread / expected) < 1.3
+
+
+def test_noise_is_neither_motion_nor_delay(case, caplog):
+    encoding, image = case
+    samples = forward(encoding, image)[0]
+    noise = torch.randn(
+        len(samples), dtype=torch.complex64, generator=torch.Generator().manual_seed(2)
+    )
+    consistency = consistency_of(
+        encoding, image, samples + 10 * samples.abs().square().mean().sqrt() * noise
+    )
+    spread = consistency.displacements.max(0) - consistency.displacements.min(0)
+    assert np.linalg.norm(spread) > 0.5
+    assert consistency.moved < 0.2
+    assert np.abs(consistency.delays).max() > 0.03
+    assert consistency.delay < 0.03
+    warn_of_inconsistency(consistency)
+    assert not caplog.text
+
+
 def test_a_delay_is_that_of_the_samples(case, caplog):
     encoding, image = case
     lines = encoding.omega.view(N_FRAMES, N_SAMPLES, 2)
