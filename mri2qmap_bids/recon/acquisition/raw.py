@@ -54,7 +54,7 @@ def read_samples(lines: ImageLines, timed: bool = False) -> RawScan:
     """Read the samples of a scan whose acquisition headers have been read.
 
     ``discard_pre`` and ``discard_post`` samples are dropped. A readout flagged as
-    reversed is flipped against its trajectory where that puts the signal's energy
+    reversed has its trajectory flipped where that puts the signal's energy
     at the centre of k-space (see :func:`flip_is_needed`).
 
     Parameters
@@ -155,7 +155,7 @@ def _read_noise(file: h5py.File, lines: ImageLines) -> torch.Tensor | None:
 
 
 def _read_slice(data: h5py.Dataset, lines: ImageLines, number: int, timed: bool) -> SliceSamples:
-    """Samples of one slice, in file order."""
+    """Samples of one slice, in file order and those of a readout in order of time."""
     path = lines.table.path
     places = np.flatnonzero(lines.slices == number)
     heads, rows = lines.heads[places], lines.numbers[places]
@@ -173,13 +173,12 @@ def _read_slice(data: h5py.Dataset, lines: ImageLines, number: int, timed: bool)
     if not (lines.is_3d or lines.has_density):
         _check_flat(path, positions)
     reverse = has_flag(heads, "IS_REVERSE")
-    time = sample_times(path, heads, trajectory, ends, lengths) if timed else None
     if reverse.any() and flip_is_needed(kspace, trajectory, ends, lengths, reverse):
         for line in np.flatnonzero(reverse):
+            # The positions, not the samples: both are in order of time then.
             span = slice(ends[line] - lengths[line], ends[line])
-            kspace[:, span] = kspace[:, span][:, ::-1]
-            if time is not None:
-                time[span] = time[span][::-1]
+            trajectory[span] = trajectory[span][::-1].copy()
+    time = sample_times(path, heads, trajectory, ends, lengths) if timed else None
     if any(lines.layout.gradient_delay):
         trajectory = delayed(path, heads, trajectory, ends, lines.layout.gradient_delay)
     check_energy(path, kspace, trajectory)

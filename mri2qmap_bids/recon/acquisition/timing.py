@@ -1,5 +1,6 @@
 """When the samples of a readout were read."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import RawDataError
+from mri2qmap_bids.recon.acquisition.flags import has_flag
 
 
 def sample_times(
@@ -18,8 +20,8 @@ def sample_times(
 ) -> NDArray[np.float32]:
     """Time of every sample [s], 0 at the centre of k-space.
 
-    That is the sample nearest to the centre; its median over all readouts of one length, so that
-    they have the same origin. Samples are ``sample_time_us`` apart.
+    That is the sample nearest to the centre; its median over all readouts of one length and one direction
+    (IS_REVERSE), so that they have the same origin. Samples are ``sample_time_us`` apart.
 
     Parameters
     ----------
@@ -43,9 +45,12 @@ def sample_times(
         [radius[end - n : end].argmin() for end, n in zip(ends, lengths, strict=True)]
     )
     time = np.empty(len(radius), np.float32)
-    for length in np.unique(lengths):
-        centre = float(np.median(centres[lengths == length]))
-        for line in np.flatnonzero(lengths == length):
+    reverse = has_flag(heads, "IS_REVERSE")
+    for length, direction in product(np.unique(lengths), (False, True)):
+        lines = np.flatnonzero((lengths == length) & (reverse == direction))
+        if len(lines):
+            centre = float(np.median(centres[lines]))
+        for line in lines:
             time[ends[line] - length : ends[line]] = (np.arange(length) - centre) * dwell[line]
     return time
 

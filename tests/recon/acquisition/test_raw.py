@@ -9,7 +9,8 @@ from helpers.rawfile import acquisition, header_xml, simple_readouts, write_file
 from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.acquisition.counters import FRAME_COUNTERS
 from mri2qmap_bids.recon.acquisition.layout import ReadLayout
-from mri2qmap_bids.recon.acquisition.raw import read_raw
+from mri2qmap_bids.recon.acquisition.lines import image_lines
+from mri2qmap_bids.recon.acquisition.raw import read_raw, read_samples
 from mri2qmap_bids.recon.acquisition.table import read_table
 
 THREE = ReadLayout(n_frames=3)
@@ -127,8 +128,34 @@ def test_symmetric_reversed_readouts_are_flipped(tmp_path):
         acquisition(data, line, idx_contrast=0),
         acquisition(data[:, ::-1], line, idx_contrast=1, flags=[ismrmrd.ACQ_IS_REVERSE]),
     ]
-    kspace = read_raw(write_file(tmp_path / "x.h5", readouts), ReadLayout(2)).slices[0].kspace
-    assert torch.equal(kspace[:, 16:], kspace[:, :16])
+    samples = read_raw(write_file(tmp_path / "x.h5", readouts), ReadLayout(2)).slices[0]
+    assert torch.equal(samples.kspace[:, 16:].flip(1), samples.kspace[:, :16])
+    assert torch.equal(samples.trajectory[16:].flip(0), samples.trajectory[:16])
+
+
+def test_reversed_readouts_are_timed_and_delayed_like_others(tmp_path):
+    """A gradient that lags by 0.8 samples shifts the positions in order of time, whichever way a readout goes."""
+    n, centre, delay, dwell = 64, 20, 0.8, 5e-6
+    steps = np.arange(n) - centre
+    line = np.stack([steps / 90, steps / 90], axis=1)
+    data = np.exp(-((steps / 10) ** 2))[None] + 0j
+    readouts = [
+        acquisition(data, line, idx_contrast=0, sample_time_us=5.0),
+        acquisition(
+            data[:, ::-1], line, idx_contrast=1, sample_time_us=5.0, flags=[ismrmrd.ACQ_IS_REVERSE]
+        ),
+    ]
+    path = write_file(tmp_path / "x.h5", readouts)
+    layout = ReadLayout(2, gradient_delay=(delay * dwell, delay * dwell))
+    timed = read_samples(image_lines(read_table(path), ReadLayout(2)), timed=True).slices[0]
+    late = read_raw(path, layout).slices[0]
+    nearest = torch.linalg.vector_norm(timed.trajectory, dim=1) == 0
+    assert timed.time[nearest].tolist() == [0, 0]
+    assert (timed.time[1:] > timed.time[:-1]).sum() == 2 * (n - 1)
+    shift = (late.trajectory - timed.trajectory).view(2, n, 2)[:, 1:-1]
+    step = timed.trajectory[1] - timed.trajectory[0]
+    torch.testing.assert_close(shift[0], -delay * step.expand(n - 2, 2), rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(shift[1], delay * step.expand(n - 2, 2), rtol=1e-3, atol=1e-6)
 
 
 def test_noise_scan_is_kept_apart_and_scaled_to_the_imaging_bandwidth(tmp_path):

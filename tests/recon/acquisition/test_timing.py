@@ -10,7 +10,7 @@ from mri2qmap_bids.recon.acquisition.timing import delayed, sample_times
 
 
 def heads_of(dwells_us):
-    heads = np.zeros(len(dwells_us), [("sample_time_us", "f4")])
+    heads = np.zeros(len(dwells_us), [("sample_time_us", "f4"), ("flags", "u8")])
     heads["sample_time_us"] = dwells_us
     return heads
 
