@@ -67,6 +67,11 @@ class ReconOptions:
                 object.__setattr__(self, name, whole(getattr(self, name), name, least))
         for name in ("t1_range", "t2_range"):
             _check_range(name, getattr(self, name))
+        if self.t2_range[0] > self.t1_range[1]:
+            raise ArgumentError(
+                f"t2_range must begin below the longest T1 (no tissue has T2 above T1), got {self.t2_range} with "
+                f"t1_range {self.t1_range}"
+            )
         if self.matrix is not None:
             object.__setattr__(self, "matrix", _matrix(self.matrix))
         if self.inversion_efficiency not in INVERSION_EFFICIENCIES:

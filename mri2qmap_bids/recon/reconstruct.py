@@ -114,7 +114,7 @@ def reconstruct_and_diagnose(
         Memory that may be used; None: 90 % of what the machine has.
     b1
         Transmit field relative to nominal on the grid of the maps, axes (z, y, x); None:
-        nominal. A given dictionary should have its range (:func:`tissue_grid`).
+        nominal. A given dictionary must cover its range (:func:`tissue_grid`).
     denoiser
         The method's denoiser, on the device to compute on; None: that of the options.
     listener
@@ -136,7 +136,7 @@ def reconstruct_and_diagnose(
         inversion efficiency is to be estimated for a sequence without an inversion, or as a map with a
         transmit field.
     """
-    check_agreement(scan, sequence, options, dictionary)
+    check_agreement(scan, sequence, options, dictionary, b1)
     scan = without_faulty_coils(scan)
     method_named(options.method)  # an unknown method is refused before anything is computed
     device, record = find_device(options.device), Record(listener=listener)
@@ -177,6 +177,8 @@ def reconstruct_and_diagnose(
             partial(reconstruct_part, shared, index, field, frequency), ways
         )
         parts.append(part)
+        if part.diagnostics is not None:
+            steps = dict(record.steps)  # those of the next slice replace them
     with record.stage("mask"):
         maps = volume_of(parts, geometry)
     if maps.inversion_efficiency is not None:
@@ -184,5 +186,5 @@ def reconstruct_and_diagnose(
         sequence = replace(sequence, inversion_efficiency=round(median, 4))
     (middle,) = (part.diagnostics for part in parts if part.diagnostics is not None)
     return maps, diagnose(
-        middle, sequence, shared.dictionary, scan.noise, record, ways[0], scan.is_3d
+        middle, sequence, shared.dictionary, scan.noise, record.seconds, steps, ways[0], scan.is_3d
     )

@@ -17,6 +17,7 @@ from mri2qmap_bids.recon.acquisition.trajectory import TrajectoryUnits
 from mri2qmap_bids.recon.agreement import check_agreement
 from mri2qmap_bids.recon.grid import field_of_slices
 from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
 from mri2qmap_bids.recon.physics.pulse_sequence import SequenceKind
 from mri2qmap_bids.recon.reconstruct import reconstruct
 
@@ -150,3 +151,24 @@ def test_what_does_not_belong_together_is_refused():
 def test_a_transmit_field_is_relative_and_on_the_grid(b1, words):
     with pytest.raises(ArgumentError, match=words):
         field_of_slices(b1, grid_geometry(), False, torch.device("cpu"))
+
+
+def test_a_slice_without_signal_is_refused():
+    scan = grid_scan()
+    empty = replace(scan.slices[0], kspace=torch.zeros_like(scan.slices[0].kspace))
+    with pytest.raises(ArgumentError, match=r"slices\[0\].kspace must not be zero everywhere"):
+        reconstruct(replace(scan, slices=(empty, *scan.slices[1:])), SEQUENCE, OPTIONS)
+
+
+def test_a_dictionary_must_cover_the_transmit_field():
+    scan = grid_scan()
+    b1 = np.full(scan.geometry.matrix, 0.8, np.float32)
+    grid = TissueGrid((0.5, 2.0), (0.05, 0.2), 0.5, (0.8, 0.85, 0.9))
+    covering = build_dictionary(SEQUENCE, grid, 3)
+    check_agreement(scan, SEQUENCE, OPTIONS, covering, b1)
+    for fields in ((1.0,), (0.85, 0.9, 0.95)):
+        other = build_dictionary(SEQUENCE, replace(grid, b1=fields), 3)
+        with pytest.raises(
+            ArgumentError, match=r"dictionary must cover the transmit field b1, 0.8 to 0.9 "
+        ):
+            check_agreement(scan, SEQUENCE, OPTIONS, other, b1)

@@ -85,7 +85,7 @@ def check_slices(slices: Sequence[Any], noise: torch.Tensor | None, n_frames: in
     Raises
     ------
     ArgumentError
-        If coils or dimensions differ, or the frames are not 0 to T - 1.
+        If the numbers of coils differ, or the largest frame is not T - 1.
     """
     coils = {len(part.kspace) for part in slices} | ({len(noise)} if noise is not None else set())
     if len(coils) > 1:

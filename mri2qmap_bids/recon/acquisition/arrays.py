@@ -45,8 +45,8 @@ def scan_from_arrays(
     Parameters
     ----------
     kspace
-        Complex samples, shape (coil, frame, arm, sample), (coil, frame, sample) or (coil, sample), or one
-        of the first two with a leading axis of slices, (slice, coil, frame, arm, sample).
+        Complex samples, shape (coil, frame, arm, sample), (coil, frame, sample) or (coil, sample), or
+        of several slices, (slice, coil, frame, arm, sample).
     trajectory
         Positions along x, y[, z], shape (frame, arm, sample, dim), (frame, sample, dim) or
         (sample, dim), as ``kspace`` has them. Leading axes may be left out where the positions are the same in

@@ -45,7 +45,7 @@ def _faults(part: SliceSamples, noise: torch.Tensor | None) -> dict[int, str]:
     """Why coils are left out, by their number."""
     radius = torch.linalg.vector_norm(part.trajectory, dim=1)
     inner, outer = (
-        _power(part.kspace[:, m])
+        _power(part.kspace, m)
         for m in (radius < _INNER * radius.max(), radius >= _OUTER * radius.max())
     )
     faults = {int(c): "no signal" for c in torch.nonzero(_power(part.kspace) == 0).flatten()}
@@ -70,6 +70,10 @@ def _faults(part: SliceSamples, noise: torch.Tensor | None) -> dict[int, str]:
     return faults
 
 
-def _power(samples: torch.Tensor) -> torch.Tensor:
-    """Mean square of every coil, shape (coil,)."""
-    return samples.abs().square().double().mean(1)
+def _power(samples: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Mean square of every coil over the samples of a mask, shape (coil,)."""
+    powers = []
+    for coil in samples:  # a copy of all coils could be larger than all the rest
+        chosen = torch.view_as_real(coil if mask is None else coil[mask])
+        powers.append(2 * chosen.square().mean(dtype=torch.float64))
+    return torch.stack(powers)

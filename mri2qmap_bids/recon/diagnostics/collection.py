@@ -1,5 +1,7 @@
 """Collect the numbers and images of a report while the data are in memory."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -28,7 +30,6 @@ from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map, match, signal_of
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.planning.plan import Plan
-from mri2qmap_bids.recon.record import Record
 
 _N_FINGERPRINTS = 400
 
@@ -105,7 +106,8 @@ def diagnose(
     sequence: PulseSequence,
     dictionary: Dictionary,
     noise: torch.Tensor | None,
-    record: Record,
+    seconds: Mapping[str, float],
+    steps: Mapping[str, list[Mapping[str, float]]],
     plan: Plan,
     is_3d: bool,
 ) -> Diagnostics:
@@ -121,8 +123,10 @@ def diagnose(
         The fingerprints.
     noise
         The noise scan, shape (coil, sample).
-    record
-        Times and steps.
+    seconds
+        Time of each stage, all slices together [s].
+    steps
+        Figures of every solver step of the part, by solver.
     plan
         The plan used.
     is_3d
@@ -137,8 +141,8 @@ def diagnose(
         n_atoms=int(dictionary.physical.sum()),
         part=part,
         coil_noise=None if noise is None else _coil_noise(noise),
-        steps={solver: list(steps) for solver, steps in record.steps.items()},
-        seconds=dict(record.seconds),
+        steps={solver: list(figures) for solver, figures in steps.items()},
+        seconds=dict(seconds),
         plan=plan,
         device=_name_of(dictionary.atoms.device),
         is_3d=is_3d,

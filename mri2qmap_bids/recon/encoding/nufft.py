@@ -4,14 +4,20 @@ Positions ``omega`` are in radians per voxel, columns in array order (z, y, x);
 voxel ``floor(n / 2)`` of each axis is the origin.
 """
 
+import logging
 import math
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from mri2qmap_bids.recon.encoding.cuda import load_cuda_libraries
 from mri2qmap_bids.recon.encoding.shared_positions import SharedPositions
+
+logger = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 
 # Samples, or voxels, of all images that are transformed together on several cores. Two cores take half the
 # time for eight small slices together, whose transforms are too short to be shared out one by one.
@@ -87,7 +93,8 @@ class Nufft:
             self._plans[kind, number] = self._plan(kind, sign, number)
         data = data.to(torch.complex64).contiguous()
         if self.omega.is_cuda:
-            return torch.as_tensor(self._plans[kind, number].execute(data))
+            execute = partial(self._plans[kind, number].execute, data)
+            return torch.as_tensor(_with_memory(execute))
         return torch.from_numpy(self._plans[kind, number].execute(data.numpy()))
 
     def _plan(self, kind: int, sign: int, number: int) -> Any:
@@ -107,8 +114,9 @@ class Nufft:
 
             if self.spread_only:
                 settings |= {"gpu_spreadinterponly": 1, "upsampfac": 2.0}
-            plan = cufinufft.Plan(kind, self.shape, **settings)
-            plan.setpts(*columns)
+            settings["gpu_device_id"] = self.omega.device.index or 0
+            plan = _with_memory(partial(cufinufft.Plan, kind, self.shape, **settings))
+            _with_memory(partial(plan.setpts, *columns))
             return plan
         import finufft
 
@@ -124,6 +132,25 @@ class Nufft:
         plan = finufft.Plan(kind, self.shape, nthreads=threads, showwarn=0, **settings)
         plan.setpts(*[_within_one_period(column.numpy()) for column in columns])
         return plan
+
+
+def _with_memory(action: Callable[[], _Result]) -> _Result:
+    """Call cuFINUFFT, which allocates memory beside torch; again without torch's unused blocks if it fails.
+
+    Raises
+    ------
+    torch.OutOfMemoryError
+        If it fails twice: its errors name the step, not the cause.
+    """
+    try:
+        return action()
+    except RuntimeError as error:
+        logger.debug("cuFINUFFT: %s; trying again with torch's unused memory", error)
+    torch.cuda.empty_cache()
+    try:
+        return action()
+    except RuntimeError as error:
+        raise torch.OutOfMemoryError(f"cuFINUFFT, most likely short of memory: {error}") from error
 
 
 def _semicircle_kernel(version: str) -> dict[str, int]:

@@ -68,6 +68,6 @@ def point_spread_widths(response: torch.Tensor) -> tuple[float, ...]:
         spread = np.zeros(len(place))
         for value, f in zip(profile, frequency, strict=True):
             spread += value * np.cos(2 * np.pi * f * place)
-        below = np.flatnonzero(spread < spread[0] / 2)
+        below = np.flatnonzero(spread < spread[:1] / 2)  # no place if there is one voxel
         widths.append(2 * float(place[below[0]]) if len(below) else float(n))
     return tuple(widths)

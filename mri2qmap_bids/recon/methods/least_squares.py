@@ -135,7 +135,8 @@ def least_squares(
         first, problem = _density_compensated(problem, settings.density_steps)
     with record.stage("noise"):
         variance = residual_variance(problem.encoding, problem.kspace, first)
-    for _ in range(_NOISE_ROUNDS):
+    n_rounds = 0
+    while True:
         with record.stage("noise"):
             weights = sample_weights(problem.encoding.omega, variance)
         with record.stage("encoding"):
@@ -144,11 +145,14 @@ def least_squares(
         smooth = _weighted(problem, first, variance.noise, settings, random_seed, record)
         with record.stage("noise"):
             again = residual_variance(problem.encoding, problem.kspace, smooth.image)
-        if again.noise > _LESS_NOISE * variance.noise:
-            break
+        n_rounds += 1
+        if n_rounds == _NOISE_ROUNDS or again.noise > _LESS_NOISE * variance.noise:
+            return smooth
         # Part of the estimated noise was error of an image that had not converged.
         first, variance = smooth.image, again
-    return smooth
+        # Without the kernels of this round, which would stay in memory beside the next one's.
+        del smooth
+        problem = replace(problem)
 
 
 def _density_compensated(

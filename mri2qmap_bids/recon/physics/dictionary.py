@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 # To be increased whenever the same sequence and grid give other fingerprints.
 _PHYSICS_VERSION = 2
+# Values along an axis of the grid: as many as a parabola needs.
+_FEWEST = 3
 B1_STEP = 0.05
 """Step between the transmit fields of a dictionary; atoms are interpolated between them."""
 
@@ -260,5 +262,5 @@ def fingerprint_of(
 
 
 def _log_spaced(limits: tuple[float, float], step: float) -> torch.Tensor:
-    n_values = int(np.ceil(np.log(limits[1] / limits[0]) / np.log1p(step))) + 1
+    n_values = max(int(np.ceil(np.log(limits[1] / limits[0]) / np.log1p(step))) + 1, _FEWEST)
     return torch.from_numpy(np.geomspace(*limits, n_values).astype(np.float32))

@@ -66,14 +66,16 @@ def energies(
     # Initial value from the lowest frequencies, where the noise is negligible.
     low = law > torch.quantile(law.flatten()[:: law.numel() // 1_000_000 + 1], 0.98)
     component_energies = []
+    law = law.double()  # squares of powers leave the range of single precision
     for own, other in zip(power, noise, strict=True):
+        own, other = own.double(), other.double()  # noqa: PLW2901
         energy = (own[low] / law[low]).mean()
         for _ in range(_FIT_STEPS):
             model = energy * law + other
             gain = (law * own / model.square()).sum() / (law / model).sum()
             energy = energy * gain.sqrt()
         component_energies.append(energy)
-    return torch.stack(component_energies)
+    return torch.stack(component_energies).float()
 
 
 def smoothness_penalty(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import sqrt
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -102,16 +103,20 @@ def alternating_directions(
             return cached_split
         return regulariser.prox(summed[:, part], term.weight[part] / penalty[part])
 
-    product = normal(image)
-    correction = torch.zeros_like(image)
-    n_steps, converged = 0, False
-    while n_steps < n_iterations and not converged:
+    def residual_of() -> SubspaceImage:
+        nonlocal cached_split
         residual = target - product
         for part in parts:
             split = split_of(part)
             apart = 2 * split - summed[:, part] - regulariser.analysis(image[part])
             residual[part] += _scaled(penalty[part], regulariser.synthesis(apart))
             cached_split = split if len(parts) == 1 else None
+        return residual
+
+    product = normal(image)
+    n_steps, converged = 0, False
+    while n_steps < n_iterations and not converged:
+        residual = residual_of()
         correction = preconditioner(residual)
         applied = normal(correction)
         curvature = torch.vdot(correction.flatten(), applied.flatten()).real
@@ -135,13 +140,14 @@ def alternating_directions(
             change_square += float(squared_length(following - previous))
             cached_split = following if len(parts) == 1 else None
         n_steps += 1
-        length = step * float(squared_length(correction).sqrt())
-        length /= max(float(squared_length(image).sqrt()), 1e-30)
+        length = step * sqrt(
+            float(squared_length(correction)) / max(float(squared_length(image)), 1e-60)
+        )
         logger.debug("Step %d: step length %.3e relative to the image", n_steps, length)
         if watch is not None:
             watch({"step": length})
         converged = max(apart_square, change_square) <= tolerance**2 * whole
-    return Iterate(image, correction, n_steps, converged)
+    return Iterate(image, preconditioner(residual_of()), n_steps, converged)
 
 
 def _scaled(penalty: torch.Tensor, image: SubspaceImage) -> SubspaceImage:

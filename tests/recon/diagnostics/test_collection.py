@@ -1,9 +1,11 @@
 """What a reconstruction says of itself."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from mri2qmap_bids.dataset.sidecar import read_scan
 from mri2qmap_bids.recon.acquisition.raw import read_samples
@@ -106,3 +108,22 @@ def test_what_is_written_is_read_again(run, tmp_path):
     assert np.array_equal(
         again.part.residual.frames, diagnostics.part.residual.frames, equal_nan=True
     )
+
+
+def test_steps_are_those_of_the_middle_slice(run):
+    """A last slice of noise needs other steps than the middle one."""
+    scan, _, _, diagnostics = run
+    if scan.is_3d:
+        pytest.skip("a volume has no slices")
+    middle = scan.slices[-1]
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(middle.kspace.shape, dtype=torch.complex64, generator=generator)
+    residuals = []
+    for kspace in (middle.kspace, noise * middle.kspace.abs().mean()):
+        slices = (*scan.slices, replace(middle, kspace=kspace))
+        geometry = replace(scan.geometry, matrix=(3, *scan.geometry.matrix[1:]))
+        three = replace(scan, slices=slices, geometry=geometry)
+        options = ReconOptions(method="subspace", device="cpu", grid_step=0.2)
+        found = reconstruct_and_diagnose(three, diagnostics.sequence, options)[1]
+        residuals.append([step["residual"] for step in found.steps["subspace"]])
+    assert residuals[0] == pytest.approx(residuals[1])

@@ -5,7 +5,7 @@ import torch
 from helpers.laws import assert_adjoint, assert_linear, relative_error
 from helpers.threads import torch_threads
 
-from mri2qmap_bids.recon.encoding.nufft import Nufft
+from mri2qmap_bids.recon.encoding.nufft import Nufft, _with_memory
 
 SHAPES = [(8, 9), (5, 6, 7)]
 
@@ -103,3 +103,22 @@ def test_the_spreading_kernel_is_an_exponential_of_a_semicircle():
     semicircle = (1 - (2 * distance / width) ** 2).clamp_min(0).sqrt()
     expected = torch.exp(2.3 * width * (semicircle - 1)) * (distance.abs() < width / 2)
     assert torch.allclose(kernel / kernel.max(), expected, atol=1e-3)
+
+
+def test_cufinufft_short_of_memory_is_called_again_and_then_said(monkeypatch):
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    calls = []
+
+    def fails(times):
+        calls.append(times)
+        if len(calls) <= times:
+            raise RuntimeError("Error creating plan.")
+        return "plan"
+
+    assert _with_memory(lambda: fails(1)) == "plan"
+    assert len(calls) == 2 and len(emptied) == 1
+    calls.clear()
+    with pytest.raises(torch.OutOfMemoryError, match="Error creating plan"):
+        _with_memory(lambda: fails(2))
+    assert len(calls) == 2

@@ -78,3 +78,7 @@ def test_axes_and_strength_are_kept_apart():
     assert first == pytest.approx(2.4, abs=0.1) and second == pytest.approx(1.2, abs=0.04)
     assert point_spread_widths(0.1 * response) == (first, second)
     assert point_spread_widths(response.T) == (second, first)
+
+
+def test_one_voxel_along_an_axis_is_as_wide_as_it_is():
+    assert point_spread_widths(torch.ones(1, 16))[0] == 1.0

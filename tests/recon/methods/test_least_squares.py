@@ -1,6 +1,7 @@
 """The inverse problem and its solution without a learned prior, seen by a dense spiral."""
 
 import logging
+import weakref
 from dataclasses import replace
 from functools import partial
 
@@ -13,10 +14,13 @@ from helpers.scans import disc_brain, raw_scan
 from helpers.trains import train
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
+from mri2qmap_bids.recon.encoding import toeplitz
 from mri2qmap_bids.recon.encoding.circulant import filtered
 from mri2qmap_bids.recon.encoding.forward import Encoding, forward
 from mri2qmap_bids.recon.grid import tissue_grid
+from mri2qmap_bids.recon.methods import least_squares as least_squares_module
 from mri2qmap_bids.recon.methods import regularised
+from mri2qmap_bids.recon.methods.least_squares import LeastSquaresSettings, least_squares
 from mri2qmap_bids.recon.methods.registry import method_named
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
@@ -210,3 +214,24 @@ def test_nothing_is_said_where_it_converges(problem, caplog):
     with caplog.at_level(logging.WARNING, "mri2qmap_bids.recon.problem"):
         assert image_of(problem, "subspace", OPTIONS).converged
     assert not caplog.records
+
+
+def test_one_set_of_kernels_is_in_memory(brain, dictionary, monkeypatch):
+    """Every round that measures the noise anew has kernels of its own."""
+    scan = scan_of(brain, 0.0)
+    problem = inverse_problem(scan.slices[0], scan, scan.geometry, dictionary, OPTIONS)
+    alive, at_once = weakref.WeakSet(), []
+    build = toeplitz.toeplitz_normal
+
+    def counted(*arguments):
+        at_once.append(len(alive))
+        operator = build(*arguments)
+        alive.add(operator)
+        return operator
+
+    monkeypatch.setattr(toeplitz, "toeplitz_normal", counted)
+    monkeypatch.setattr(least_squares_module, "_LESS_NOISE", 10.0)
+    monkeypatch.setattr(least_squares_module, "_NOISE_ROUNDS", 3)
+    least_squares(problem, LeastSquaresSettings())
+    # Of the density-compensated image, and of every round.
+    assert at_once == [0, 0, 0, 0]

@@ -63,6 +63,17 @@ def test_energy_goes_with_the_square_of_the_image():
     assert torch.allclose(scaled, 2500 * energies(image, law, noise), rtol=1e-3)
 
 
+def test_energy_is_told_of_data_in_any_unit():
+    torch.manual_seed(1)
+    image = torch.randn(2, 24, 24, dtype=torch.complex64)
+    law, noise = power_law((24, 24), torch.device("cpu")), torch.full((2, 24, 24), 0.01)
+    expected = energies(image, law, noise)
+    for unit in (1e-15, 1e12):
+        assert (
+            relative_error(energies(image * unit, law, noise * unit**2) / unit**2, expected) < 1e-4
+        )
+
+
 def test_the_penalty_goes_with_noise_squared_and_weight_and_against_energy():
     law = power_law((8, 9), CPU)
     one = smoothness_penalty(ENERGY, law, 1.0, 1.0)

@@ -189,18 +189,11 @@ def test_it_stops_by_its_criterion_and_says_so(minimiser, tolerance):
     assert not cut.converged and cut.n_steps == solution.n_steps - 1
 
 
-def test_the_correction_is_what_the_data_step_still_lacks():
-    """Exactly, with the exact inverse, before the first step changes anything."""
-    whole = torch.linalg.inv(matrix() + torch.eye(len(matrix())))
+def test_the_correction_is_that_of_the_image_returned():
+    """With hardly any penalty it is M (b - N x), whatever z and u are."""
     b = image()
-    solution = solve(
-        mixed,
-        b,
-        Magnitudes(),
-        precondition=lambda x: (whole @ x.flatten()).view_as(x),
-        n_iterations=1,
-    )
-    # From zero, z - u is zero: the data step's minimiser is (N + rho)^-1 b, and one step meets it.
-    expected = (whole @ b.flatten()).view_as(b)
-    assert relative_error(solution.image, expected) < 1e-9
-    assert relative_error(solution.correction, expected) < 1e-9
+    term = SplitTerm(Magnitudes(), torch.zeros(RANK), torch.full((RANK,), 1e-12))
+    solution = alternating_directions(mixed, b, term, lambda x: x / 3, 0 * b, 2, tolerance=0.0)
+    expected = (b - mixed(solution.image)) / 3
+    assert relative_error(solution.correction, expected) < 1e-6
+    assert relative_error(expected, b / 3) > 0.1
