@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from mri2qmap_bids.recon.acquisition.scan import RawScan
-from mri2qmap_bids.recon.arrays import FrameIndex, Trajectory
+from mri2qmap_bids.recon.arrays import FrameIndex, QuantityMap, Trajectory
 from mri2qmap_bids.recon.diagnostics.model import Figures
 from mri2qmap_bids.recon.encoding.forward import forward_by_coil
 from mri2qmap_bids.recon.golden_section import golden_section
@@ -37,6 +37,7 @@ def with_searched_delay(
     dictionary: Dictionary,
     options: ReconOptions,
     whitening: torch.Tensor | None = None,
+    b0: QuantityMap | None = None,
 ) -> Figures:
     """The figures of a slice or volume, with the delay searched for and warned of if the residual tells of one.
 
@@ -44,12 +45,12 @@ def with_searched_delay(
     ----------
     figures
         With the lower bound of :func:`consistency_of`.
-    scan, index, dictionary, options, whitening
+    scan, index, dictionary, options, whitening, b0
         As of :func:`gradient_delay`.
     """
     if figures.delay is None or figures.delay < _SEEN:
         return figures
-    delay = gradient_delay(scan, index, dictionary, options, whitening)
+    delay = gradient_delay(scan, index, dictionary, options, whitening, b0)
     if abs(delay) < _TOLERANCE:
         logger.warning(
             "The samples look as if they lagged the trajectory, but no delay common to all axes explains it: another "
@@ -75,6 +76,7 @@ def gradient_delay(
     dictionary: Dictionary,
     options: ReconOptions,
     whitening: torch.Tensor | None = None,
+    b0: QuantityMap | None = None,
 ) -> float:
     """Delay of the gradients of one slice that leaves the least residual [sample].
 
@@ -95,6 +97,8 @@ def gradient_delay(
         How the scan is reconstructed.
     whitening
         Whitening matrix of the coils; None: the samples are white already.
+    b0
+        Off-resonance frequency of the slice or volume [Hz], shape (*space); None: not corrected.
 
     References
     ----------
@@ -106,10 +110,13 @@ def gradient_delay(
     matrix = tuple(min(_N_CENTRE, n) for n in scan.geometry.matrix[-n_dim:])
     shape = matrix if n_dim == 3 else (scan.geometry.matrix[0], *matrix)
     geometry = resize(scan.geometry, (shape[0], shape[1], shape[2]), scan.is_3d)
+    coarse = b0
+    if b0 is not None:
+        coarse = torch.nn.functional.interpolate(b0[None, None], matrix, mode="area")[0, 0]
 
     def residual(delay: float) -> float:
         late = replace(samples, trajectory=delayed(samples.trajectory, samples.frame, delay))
-        problem = inverse_problem(late, scan, geometry, dictionary, options, whitening)
+        problem = inverse_problem(late, scan, geometry, dictionary, options, whitening, b0=coarse)
         assert callable(problem.normal)
         image = conjugate_gradient(
             problem.normal, problem.projection, _STEPS, preconditioner=problem.preconditioner()

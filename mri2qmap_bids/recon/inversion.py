@@ -18,6 +18,7 @@ from mri2qmap_bids.recon.forecast import plans_with
 from mri2qmap_bids.recon.grid import centre, resize, tissue_grid
 from mri2qmap_bids.recon.methods.registry import resolved
 from mri2qmap_bids.recon.methods.subspace import subspace_image
+from mri2qmap_bids.recon.off_resonance import span_of
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.efficiency_map import (
@@ -74,6 +75,8 @@ def with_estimated_efficiency(
     limits: MemoryLimits | None = None,
     b1: NDArray[np.float32] | None = None,
     field: QuantityMap | None = None,
+    b0: NDArray[np.float32] | None = None,
+    frequency: QuantityMap | None = None,
 ) -> PulseSequence:
     """The pulse sequence with the one inversion efficiency that explains the data best.
 
@@ -83,12 +86,14 @@ def with_estimated_efficiency(
 
     Parameters
     ----------
-    scan, sequence, options, limits, b1
+    scan, sequence, options, limits, b1, b0
         As of :func:`mri2qmap_bids.recon.reconstruct.reconstruct_and_diagnose`.
     dictionary
         Simulated at several efficiencies; None: it is built.
     field
         Transmit field of that slice or volume, on the device; None: nominal.
+    frequency
+        Off-resonance frequency of that slice or volume [Hz], on the device; None: not corrected.
 
     Raises
     ------
@@ -99,8 +104,8 @@ def with_estimated_efficiency(
     if dictionary is None:
         grid = tissue_grid(options, b1)
         dictionary = build_dictionary(sequence, grid, options.rank, options.energy, device)
-    ways = plans_with(dictionary, extent_of(scan), options, limits)
-    work = partial(_estimate, scan, dictionary.to(device), options, field)
+    ways = plans_with(dictionary, extent_of(scan), options, limits, span_of(b0))
+    work = partial(_estimate, scan, dictionary.to(device), options, field, frequency)
     (efficiency, uncertainty, sampling), _ = first_that_fits(work, ways)
     report_estimate(efficiency, uncertainty, sampling)
     return replace(sequence, inversion_efficiency=round(efficiency, 4))
@@ -188,12 +193,15 @@ def _estimate(
     dictionary: Dictionary,
     options: ReconOptions,
     field: QuantityMap | None,
+    frequency: QuantityMap | None,
     plan: Plan,
 ) -> tuple[float, EfficiencyUncertainty, float]:
     """The efficiency, how far it may be off, and the samples per unknown that it is from."""
     geometry = resize(scan.geometry, options.matrix, scan.is_3d)
     middle = scan.slices[len(scan.slices) // 2]
-    problem = inverse_problem(middle, scan, geometry, dictionary, options, whitening_of(scan), plan)
+    problem = inverse_problem(
+        middle, scan, geometry, dictionary, options, whitening_of(scan), plan, frequency
+    )
     white = _white_image(problem, dictionary, options, geometry, scan.is_3d, field, plan)
     b1 = None if field is None else field[white.mask]
     efficiency = best_efficiency(white.image[:, white.mask], white.dictionary, b1)

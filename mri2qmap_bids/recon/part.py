@@ -113,6 +113,7 @@ def reconstruct_part(
                 dictionary,
                 shared.options,
                 shared.whitening,
+                b0,
             )
             diagnostics = diagnose_part(
                 problem.encoding,

@@ -156,7 +156,15 @@ def reconstruct_and_diagnose(
     if options.inversion_efficiency == "estimate":
         with record.stage("inversion efficiency"):
             sequence = with_estimated_efficiency(
-                scan, sequence, options, dictionary, limits, b1, fields[len(fields) // 2]
+                scan,
+                sequence,
+                options,
+                dictionary,
+                limits,
+                b1,
+                fields[len(fields) // 2],
+                b0,
+                frequencies[len(fields) // 2],
             )
         options, dictionary = replace(options, inversion_efficiency="given"), None
     if dictionary is None:

@@ -47,6 +47,17 @@ def test_a_delay_is_found_in_its_true_size(delay, dictionary):
     assert gradient_delay(scan, 0, dictionary, OPTIONS) == pytest.approx(delay, abs=0.15)
 
 
+def test_a_delay_is_told_from_off_resonance(dictionary):
+    scan = scan_with(0.6)
+    (samples,) = scan.slices
+    n_samples = int((samples.frame == 0).sum())
+    time = (torch.arange(len(samples.frame)) % n_samples) * (4e-3 / n_samples)
+    turned = samples.kspace * torch.exp(-2j * torch.pi * 600.0 * time)
+    scan = replace(scan, slices=(replace(samples, kspace=turned, time=time),))
+    b0 = torch.full((N, N), 600.0)
+    assert gradient_delay(scan, 0, dictionary, OPTIONS, b0=b0) == pytest.approx(0.6, abs=0.15)
+
+
 def test_a_delay_is_searched_for_where_the_residual_tells_of_one(dictionary, caplog):
     scan = scan_with(0.6)
     untold = replace(FIGURES, delay=0.01)
