@@ -27,6 +27,7 @@ from mri2qmap_bids.recon.methods.subspace import solution_of
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.planning.size import ProblemSize
 from mri2qmap_bids.recon.planning.work import SplitCost, StageWork, Work
+from mri2qmap_bids.recon.priors.smoothness import smoothness_share
 from mri2qmap_bids.recon.problem import InverseProblem
 from mri2qmap_bids.recon.record import Record
 from mri2qmap_bids.recon.solvers.alternating_directions import SplitTerm, alternating_directions
@@ -62,7 +63,10 @@ def regularised_image(
     random_seed: int = 0,
     record: Record | None = None,
 ) -> PenalisedImage:
-    """Minimise 1/2 |A x - y|_W^2 + weight noise R(x), starting from the least-squares image.
+    """Minimise 1/2 (|A x - y|_W^2 + share x^H L x) + weight noise R(x), starting from the least-squares image.
+
+    L is the smoothness term of the least-squares image, and :func:`smoothness_share` its share: 0 but for noise
+    that hides most of k-space.
 
     ``noise`` is the standard deviation of the noise in A^H y away from the centre of k-space.
     Relative to it, the same weight suits data of any unit, noise level, size and number of samples.
@@ -91,11 +95,12 @@ def regularised_image(
         scaled = weight * start.noise * problem.circulant.level**0.5
         term, spectrum = regularisation.splitting(start, scaled, settings)
         shaped = term.penalty.view(-1, *[1] * (start.image.ndim - 1)) * spectrum
+        smooth = smoothness_share(start.response) * start.smoothness
         solution = alternating_directions(
-            problem.normal,
+            problem.normal_with(smooth),
             problem.projection,
             term,
-            problem.preconditioner(shaped),
+            problem.preconditioner(shaped + smooth),
             start.image,
             n_steps,
             tolerance=settings.tolerance,

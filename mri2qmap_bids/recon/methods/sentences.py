@@ -5,6 +5,7 @@ from pathlib import PurePath
 from typing import Any
 
 from mri2qmap_bids.recon.methods.least_squares import LeastSquaresSettings
+from mri2qmap_bids.recon.priors.smoothness import HIDDEN
 
 ENCODED = (
     "Images were transformed to k-space by non-uniform fast Fourier transforms [@barnett2019]. "
@@ -41,12 +42,13 @@ def error_text(settings: LeastSquaresSettings) -> str:
 
 
 def penalty_text(penalty: str, weight: float, steps: int) -> str:
-    """The regulariser that replaces the smoothness term; empty for weight 0."""
+    """The regulariser that replaces the smoothness term, but for its share in heavy noise; empty for weight 0."""
     if not weight:
         return ""
     return (
-        f" Starting from that image, {penalty} replaced the smoothness term, with weight "
-        f"{weight:g} relative to the noise; the sum was minimised by the alternating direction method of "
+        f" Starting from that image, {penalty} replaced the smoothness term (where the mean of the transfer function "
+        f"was below {100 * HIDDEN[1]:g} %, joined it with a share that rises to 1 at {100 * HIDDEN[0]:g} %), with "
+        f"weight {weight:g} relative to the noise; the sum was minimised by the alternating direction method of "
         f"multipliers [@boyd2011] in at most {steps} steps."
     )
 

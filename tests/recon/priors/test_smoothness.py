@@ -3,7 +3,12 @@ import torch
 from helpers.laws import relative_error
 
 from mri2qmap_bids.recon.encoding.circulant import filtered
-from mri2qmap_bids.recon.priors.smoothness import energies, power_law, smoothness_penalty
+from mri2qmap_bids.recon.priors.smoothness import (
+    energies,
+    power_law,
+    smoothness_penalty,
+    smoothness_share,
+)
 from mri2qmap_bids.recon.solvers.conjugate_gradient import conjugate_gradient
 
 CPU = torch.device("cpu")
@@ -118,3 +123,10 @@ def test_no_other_weight_comes_closer_to_the_truth(shape):
     best = errors(1.0)
     for weight in (0.0, 0.25, 0.5, 2.0, 4.0):
         assert (best < errors(weight)).all()
+
+
+@pytest.mark.parametrize(
+    ("mean", "share"), [(1.0, 0.0), (0.08, 0.0), (0.05, 0.5), (0.02, 1.0), (0.0, 1.0)]
+)
+def test_the_term_remains_where_noise_hides_kspace(mean, share):
+    assert smoothness_share(torch.full((6, 5), mean)) == pytest.approx(share, abs=1e-6)
