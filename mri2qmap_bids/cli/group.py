@@ -29,7 +29,7 @@ def summarise_group(settings: Settings) -> int:
     logger.info("Group tables: %s", ", ".join(str(path) for path in tables.paths))
     from mri2qmap_bids.report.group import write_group_report
 
-    logger.info("Group report: %s", write_group_report(settings.output_dir))
+    logger.info("Group report: %s", write_group_report(settings.output_dir, tables.paths))
     logger.info(
         "%d run(s) in the tables%s", len(tables.verdicts), ratings(tables.verdicts.values())
     )

@@ -120,7 +120,8 @@ def write_group_tables(
 ) -> GroupTables:
     """Summaries of each map per run and region, one table with a JSON dictionary a measure.
 
-    Runs whose files are as they were at an earlier call are not read again.
+    Tables of an earlier call whose measures no selected run has are removed. Runs whose
+    files are as they were at an earlier call are not read again.
 
     Parameters
     ----------
@@ -167,6 +168,7 @@ def write_group_tables(
     table = pd.DataFrame(rows)
     measures = (measure for measure in units() if measure in set(table.measure))
     paths = tuple(_write_table(table, measure, output_dir) for measure in measures)
+    _remove_others(paths, output_dir)
     return GroupTables(paths, verdicts, tuple(problems))
 
 
@@ -194,6 +196,19 @@ def _write_table(rows: pd.DataFrame, measure: str, output_dir: Path) -> Path:
     described["outlier"]["Levels"] = {"true": "Outlier", "false": "Not an outlier"}
     write_json(path.with_suffix(".json"), described)
     return path
+
+
+def _remove_others(paths: Sequence[Path], output_dir: Path) -> None:
+    """Remove tables of an earlier call, which are of other runs or other maps."""
+    for path in set(output_dir.glob("group_*.tsv")) - set(paths):
+        try:
+            header = path.read_text(encoding="utf-8").split("\n", 1)[0].split("\t")
+            # A table that someone else put there has other columns.
+            if {"segmentation", "region"} <= set(header) <= set(COLUMNS):
+                path.unlink()
+                path.with_suffix(".json").unlink(missing_ok=True)
+        except (OSError, ValueError) as error:
+            raise OutputError(f"{path}: must be a table to replace, got: {error}") from error
 
 
 def _rows_or_problem(

@@ -244,6 +244,22 @@ def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
     assert grey["sub-02", "GM"] > 1.05 * grey["sub-01", "GM"]
 
 
+def test_tables_of_measures_that_no_run_has_are_removed(tmp_path):
+    efficiency = np.full(SHAPE, 0.9, np.float32)
+    write(tmp_path, {"sub": "01"}, replace(maps(), inversion_efficiency=efficiency))
+    write(tmp_path, {"sub": "02"})
+    notes = tmp_path / "group_notes.tsv"
+    notes.write_text("participant_id\tnote\n")
+
+    def measures():
+        return {path.stem.removeprefix("group_") for path in tmp_path.glob("group_*.json")}
+
+    for labels, further in ((), {"IEmap"}), (("02",), set()), (("01",), {"IEmap"}):
+        paths = write_group_tables(tmp_path, GroupFilters(participants=labels)).paths
+        assert measures() == {*UNITS, *further}
+        assert set(tmp_path.glob("group_*.tsv")) == {*paths, notes}
+
+
 def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path):
     write(tmp_path / "out", {"sub": "01"})
     (tmp_path / "file").write_text("")
