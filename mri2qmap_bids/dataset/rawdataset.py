@@ -11,6 +11,7 @@ from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.description import BIDS_VERSION
 from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import DatasetError, OutputError
+from mri2qmap_bids.lock import locked
 
 _IGNORED = ("*_MRF.*", "MRF.json")
 
@@ -77,6 +78,8 @@ def merge_participant(
 ) -> None:
     """Set one subject's row of participants.tsv, keeping all others and their columns.
 
+    Processes that do so at the same time wait for one another.
+
     Parameters
     ----------
     dataset
@@ -95,19 +98,20 @@ def merge_participant(
         If it cannot be written.
     """
     path = dataset / "participants.tsv"
-    rows = _read_table(path)
-    descriptions = _read_object(dataset / "participants.json")
-    others = {other["participant_id"]: other for other in rows}
-    name = row["participant_id"]
-    others[name] = {**others.get(name, {}), **row}
-    names = list(dict.fromkeys([*(rows[0] if rows else ()), *row]))
-    lines = [names] + [
-        [other.get(column, "n/a") for column in names] for _, other in sorted(others.items())
-    ]
-    write_text(path, "\n".join("\t".join(line) for line in lines) + "\n")
     described = dataset / "participants.json"
-    if not set(columns) <= set(descriptions):
-        write_json(described, {**columns, **descriptions})
+    with locked(path):
+        rows = _read_table(path)
+        descriptions = _read_object(described)
+        others = {other["participant_id"]: other for other in rows}
+        name = row["participant_id"]
+        others[name] = {**others.get(name, {}), **row}
+        names = list(dict.fromkeys([*(rows[0] if rows else ()), *row]))
+        lines = [names] + [
+            [other.get(column, "n/a") for column in names] for _, other in sorted(others.items())
+        ]
+        write_text(path, "\n".join("\t".join(line) for line in lines) + "\n")
+        if not set(columns) <= set(descriptions):
+            write_json(described, {**columns, **descriptions})
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:
