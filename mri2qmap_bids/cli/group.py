@@ -11,7 +11,8 @@ logger = logging.getLogger(__name__)
 
 def summarise_group(settings: Settings) -> int:
     """Write the group's tables and report; return the exit code."""
-    from mri2qmap_bids.dataset.group import GroupFilters, write_group_tables
+    from mri2qmap_bids.dataset.filters import GroupFilters
+    from mri2qmap_bids.dataset.group import write_group_tables
 
     make_writable(settings.output_dir, "the output directory")
     filters = GroupFilters(

@@ -72,6 +72,21 @@ def test_acquisitions_and_runs_select(dataset):
         find_runs(dataset, Filters(acquisitions=("4d",)))
 
 
+def test_labels_that_select_no_run_are_warned_of(dataset, caplog):
+    (dataset / "sub-03").mkdir()
+    find_runs(dataset, Filters(("01", "02", "03"), ("a", "zz"), runs=("1", "7")))
+    # Session a of sub-02 has no run index.
+    assert [record.getMessage() for record in caplog.records] == [
+        "--participant-label 02: selects no run",
+        "--participant-label 03: selects no run",
+        "--session-label zz: selects no run",
+        "--run-label 7: selects no run",
+    ]
+    caplog.clear()
+    find_runs(dataset, Filters(("01", "02"), ("a",)))
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     ("entities", "expected"),
     [
