@@ -23,13 +23,13 @@ RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
     set -eu; \
     version=$(sed -n 's/^torch==//p' /build/constraints.txt); \
     case "$DEVICE" in \
-      cpu) torch="torch==$version+cpu"; extras="" ;; \
-      cuda) torch="torch===$version"; extras="gpu" ;; \
+      cpu) torch="torch==$version+cpu"; extras="siemens" ;; \
+      cuda) torch="torch===$version"; extras="siemens gpu" ;; \
       *) echo "DEVICE must be cpu or cuda, got $DEVICE" >&2; exit 2 ;; \
     esac; \
     pip install "$torch"; \
-    python3 -c 'import sys, tomllib; p = tomllib.load(open("/build/pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *(r for e in sys.argv[1:] for r in p["optional-dependencies"][e]), sep="\n")' \
-      $extras > /build/requirements.txt; \
+    python3 -c 'import sys, tomllib; p = tomllib.load(open("/build/pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *(r for e in sys.argv[1].split() for r in p["optional-dependencies"][e]), sep="\n")' \
+      "$extras" > /build/requirements.txt; \
     pip install -c /build/constraints.txt -r /build/requirements.txt; \
     rm -rf /opt/venv/lib/python3*/site-packages/torch/include /opt/venv/lib/python3*/site-packages/torch/test
 
@@ -64,7 +64,7 @@ WORKDIR /work
 ENTRYPOINT ["tini", "-g", "--", "mri2qmap"]
 CMD ["--help"]
 ARG BASE_IMAGE=debian:bookworm-slim
-ARG VERSION=unknown
+ARG VERSION=0.1.0
 ARG REVISION=unknown
 # Written into dataset_description.json.
 ENV MRI2QMAP_IMAGE=mri2qmap:${VERSION}

@@ -95,6 +95,21 @@ def test_places_are_filled(pages):
     assert not [name for name, text in pages.items() if "{{" in text]
 
 
+def test_rows_of_a_table_have_as_many_cells_as_its_head():
+    uneven = []
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        n_cells = None
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if not line.startswith("|"):
+                n_cells = None
+                continue
+            n_bars = len(re.findall(r"(?<!\\)\|", line))
+            n_cells = n_cells or n_bars
+            if n_bars != n_cells:
+                uneven.append(f"{page.name}: {line}")
+    assert not uneven
+
+
 def test_every_public_name_is_documented(pages):
     anchors = re.findall(r'id="mri2qmap_bids\.([\w.]+)"', pages["api"])
     assert set(mri2qmap_bids.__all__) <= {anchor.rpartition(".")[2] for anchor in anchors}

@@ -29,6 +29,9 @@ def test_every_file_names_the_version_of_the_project():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == PROJECT["version"]
     assert citation["license"] == PROJECT["license"]
+    # It is part of the container's tag in dataset_description.json.
+    default = re.search(r"^ARG VERSION=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert default[1] == PROJECT["version"]
 
 
 def requirements_of(names, extras=frozenset()):
@@ -59,8 +62,9 @@ def test_every_package_of_an_installation_is_pinned():
         for name, at in requirements_of(PROJECT["dependencies"]).items()
         if name not in pinned
     }
-    gpu = PROJECT["optional-dependencies"]["gpu"]
-    assert {canonicalize_name(Requirement(text).name) for text in gpu} <= pinned
+    extras = PROJECT["optional-dependencies"]
+    for text in (*extras["gpu"], *extras["siemens"]):
+        assert canonicalize_name(Requirement(text).name) in pinned
     assert not missing, "constraints.txt lacks\n" + "\n".join(
         f"{name}=={at.partition('+')[0]}" for name, at in sorted(missing.items())
     )
@@ -77,6 +81,14 @@ def test_an_installation_may_take_any_version_in_a_range_and_the_image_takes_one
         assert all(rule.operator != "==" for rule in requirement.specifier), text
         if requirement.name in pins:
             assert requirement.specifier.contains(pins[requirement.name]), text
+
+
+def test_the_image_converts_siemens_data_and_has_libraries_for_its_device():
+    cases = re.findall(r'^ +(\w+)\) .*extras="([^"]*)"', (ROOT / "Dockerfile").read_text(), re.M)
+    assert {device: set(extras.split()) for device, extras in cases} == {
+        "cpu": {"siemens"},
+        "cuda": {"siemens", "gpu"},
+    }
 
 
 def test_dockerfile_breaks_no_rule_of_hadolint():

@@ -11,7 +11,8 @@ logger = logging.getLogger(__name__)
 
 def summarise_group(settings: Settings) -> int:
     """Write the group's tables and report; return the exit code."""
-    from mri2qmap_bids.dataset.group import GroupFilters, write_group_tables
+    from mri2qmap_bids.dataset.filters import GroupFilters
+    from mri2qmap_bids.dataset.group import write_group_tables
 
     make_writable(settings.output_dir, "the output directory")
     filters = GroupFilters(
@@ -29,7 +30,7 @@ def summarise_group(settings: Settings) -> int:
     logger.info("Group tables: %s", ", ".join(str(path) for path in tables.paths))
     from mri2qmap_bids.report.group import write_group_report
 
-    logger.info("Group report: %s", write_group_report(settings.output_dir))
+    logger.info("Group report: %s", write_group_report(settings.output_dir, tables.paths))
     logger.info(
         "%d run(s) in the tables%s", len(tables.verdicts), ratings(tables.verdicts.values())
     )

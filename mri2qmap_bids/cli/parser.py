@@ -200,8 +200,8 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--n-iterations",
         type=int,
-        help="maximum number of iterations of the solver, which stops earlier once it has converged (default: "
-        "that of the method)",
+        help="maximum number of iterations of the method: solver steps of subspace, lrtv and llr; rounds of denoising "
+        "and data consistency of mri2qmap and pnp (default: that of the method)",
     )
     group.add_argument(
         "--inversion-efficiency",

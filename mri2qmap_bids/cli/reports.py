@@ -24,8 +24,9 @@ def rewrite_reports(settings: Settings) -> int:
     DatasetError
         If the output directory has no maps.
     NothingSelectedError
-        If no run with maps is selected.
+        If a participant has no maps, or no run with maps is selected.
     """
+    from mri2qmap_bids.dataset.filters import check_participants
     from mri2qmap_bids.dataset.verdict import read_verdict
     from mri2qmap_bids.report.contents import pages_of, participants_of
 
@@ -35,18 +36,15 @@ def rewrite_reports(settings: Settings) -> int:
             f"{settings.output_dir}: must hold maps sub-*/[ses-*/]anat/*_T1map.nii.gz for "
             "--reports-only, got none; run without it first"
         )
+    check_participants(settings.output_dir, labels, settings.participants)
     participants = [
         label for label in labels if not settings.participants or label in settings.participants
     ]
-    if not participants:
-        raise NothingSelectedError(
-            f"--participant-label must be among {', '.join(labels)}, got "
-            f"{', '.join(settings.participants)}"
-        )
+    runs = _selected(participants, settings)
     pages = [
         page
         for page in pages_of(settings.output_dir, participants, settings.most_sessions)
-        if any(page.holds(run) for run in _selected(participants, settings))
+        if any(page.holds(run) for run in runs)
     ]
     make_writable(settings.output_dir, "the output directory")
     make_writable(settings.work_dir, "the work directory (-w)")
@@ -58,7 +56,7 @@ def rewrite_reports(settings: Settings) -> int:
         "_".join(f"{key}-{value}" for key, value in run.items()): read_verdict(
             settings.output_dir, run
         )
-        for run in _selected(participants, settings)
+        for run in runs
     }
     logger.info(
         "%d report(s) written, %d failed%s: %s",
@@ -80,11 +78,11 @@ def _selected(participants: Iterable[str], settings: Settings) -> list[dict[str,
     NothingSelectedError
         If there are none.
     """
-    from mri2qmap_bids.dataset.group import GroupFilters
+    from mri2qmap_bids.dataset.filters import GroupFilters, warn_of_unused
     from mri2qmap_bids.report.contents import runs_of
 
     filters = GroupFilters(
-        sessions=settings.sessions, acquisitions=settings.acquisitions, runs=settings.runs
+        settings.participants, settings.sessions, settings.acquisitions, settings.runs
     )
     runs = [run for label in participants for run in runs_of(settings.output_dir, label)]
     selected = [run for run in runs if filters.keep(run)]
@@ -94,6 +92,7 @@ def _selected(participants: Iterable[str], settings: Settings) -> list[dict[str,
             "--session-label, --acquisition-label and --run-label must select a run with maps, got none of "
             f"{names}{' ...' if len(runs) > 5 else ''}"
         )
+    warn_of_unused(filters, selected)
     return selected
 
 

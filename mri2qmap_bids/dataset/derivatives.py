@@ -1,6 +1,6 @@
 """Quantitative maps as a BIDS derivative dataset."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,24 @@ class MapDocument:
     """Sidecar keys of the segmentation and of these, e.g. its limits."""
 
 
-def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
+def write_maps(
+    document: MapDocument, output_dir: Path, on_other_grids: Sequence[MapDocument] = ()
+) -> list[Path]:
     """Write T1, T2 and M0 maps, their uncertainty, masks, synthetic images and tissue classes with sidecars.
 
     Maps are float32 and 0 outside the mask; T1 and T2 in seconds. Every file
     appears whole or not at all, its sidecar after it: what a sidecar says of its image is true.
+    The sidecars of the T1, T2 and M0 maps come after all other files, so that they tell of a
+    complete run; those of an earlier call are removed first.
+
+    Parameters
+    ----------
+    document
+        Maps on the scan's own grid.
+    output_dir
+        Root of the derivative dataset.
+    on_other_grids
+        The same scan's maps on further grids.
 
     Returns
     -------
@@ -74,6 +87,21 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
     OutputError
         If a file cannot be written.
     """
+    documents = (document, *on_other_grids)
+    last: dict[Path, Mapping[str, Any]] = {}
+    for each in documents:
+        for output in QUANTITIES:
+            _remove(output_dir / relative_path(each.entities, output.suffix, ".json"))
+    paths = [path for each in documents for path in _write_images(each, output_dir, last)]
+    for path, sidecar in last.items():
+        write_json(path, sidecar)
+    return paths
+
+
+def _write_images(
+    document: MapDocument, output_dir: Path, last: dict[Path, Mapping[str, Any]]
+) -> list[Path]:
+    """Write all images with sidecars; sidecars of the quantities are added to those to write last."""
     maps = document.maps
     shared = {
         **document.metadata,
@@ -89,7 +117,7 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
             # One of an earlier call with other options is not of this run.
             for extension in (".nii.gz", ".json"):
                 path = relative_path(document.entities, output.suffix, extension, **output.entities)
-                (output_dir / path).unlink(missing_ok=True)
+                _remove(output_dir / path)
             continue
         if np.shape(values) != maps.mask.shape:
             raise OutputError(
@@ -106,9 +134,13 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         if output.source is not None:
             sidecar["Sources"] = ["bids::" + str(relative_path(document.entities, output.source))]
         masked = np.where(maps.mask, values, 0).astype(np.float32)
-        paths.append(
-            _write(document, output_dir, output.suffix, masked, sidecar, **output.entities)
-        )
+        if output in QUANTITIES:
+            paths.append(_write_image(document, output_dir, output.suffix, masked))
+            last[output_dir / relative_path(document.entities, output.suffix, ".json")] = sidecar
+        else:
+            paths.append(
+                _write(document, output_dir, output.suffix, masked, sidecar, **output.entities)
+            )
     for suffix, image in document.synthetic.items():
         sidecar = {
             "Description": f"{suffix} image synthesised from the quantitative maps",
@@ -148,6 +180,14 @@ def write_maps(document: MapDocument, output_dir: Path) -> list[Path]:
         brain = document.brain.astype(np.uint8)
         paths.append(_write(document, output_dir, MASK, brain, brain_sidecar, desc=BRAIN_DESC))
     return [*paths, *_write_tissues(document, output_dir, reference)]
+
+
+def _remove(path: Path) -> None:
+    """Remove a file of an earlier call, if there is one."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: must be removable, got: {error.strerror}") from error
 
 
 def _write_tissues(document: MapDocument, output_dir: Path, reference: str) -> list[Path]:
@@ -245,7 +285,15 @@ def _write(
     **more: str,
 ) -> Path:
     """Write one volume (z, y, x) and its sidecar."""
+    path = _write_image(document, output_dir, suffix, volume, **more)
+    write_json(output_dir / relative_path(document.entities, suffix, ".json", **more), sidecar)
+    return path
+
+
+def _write_image(
+    document: MapDocument, output_dir: Path, suffix: str, volume: NDArray[Any], **more: str
+) -> Path:
+    """Write one volume (z, y, x)."""
     path = output_dir / relative_path(document.entities, suffix, **more)
     write_volume(path, volume, document.maps.affine)
-    write_json(output_dir / relative_path(document.entities, suffix, ".json", **more), sidecar)
     return path

@@ -1,6 +1,7 @@
 """Files that make a directory a BIDS derivative dataset."""
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, metadata
@@ -10,6 +11,11 @@ from urllib.parse import quote
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_json, write_text
+from mri2qmap_bids.encoded_text import read_text
+from mri2qmap_bids.errors import DatasetError
+from mri2qmap_bids.lock import locked
+
+logger = logging.getLogger(__name__)
 
 BIDS_VERSION = "1.11.1"
 IMAGE = "MRI2QMAP_IMAGE"
@@ -31,8 +37,9 @@ def initialise_dataset(
 ) -> None:
     """Write the files that make a directory a BIDS derivative dataset.
 
-    Each file is replaced as a whole, so that processes that share an output directory
-    do not disturb each other; a README that is already there is kept.
+    Processes that share an output directory do not disturb each other. A README that is
+    already there is kept, as are lines of .bidsignore and links, which sidecars of earlier
+    calls may refer to.
 
     Parameters
     ----------
@@ -53,6 +60,8 @@ def initialise_dataset(
     ------
     OutputError
         If the directory cannot be written.
+    DatasetError
+        If .bidsignore is no text.
     """
     description: dict[str, Any] = {
         "Name": name,
@@ -73,11 +82,66 @@ def initialise_dataset(
         others = {name: _uri(root) for name, root in derivatives}
         description["DatasetLinks"] = {"raw": link, **others}
         description["SourceDatasets"] = [{"URL": link}]
-    write_json(output_dir / "dataset_description.json", description)
-    write_text(output_dir / ".bidsignore", "\n".join(_IGNORED) + "\n")
+    path = output_dir / "dataset_description.json"
+    with locked(path):
+        links = _merged(path, description.get("DatasetLinks", {}))
+        write_json(path, {**description, **({"DatasetLinks": links} if links else {})})
+        extend_bidsignore(output_dir, _IGNORED)
     readme = output_dir / "README.md"
     if not readme.exists():
         write_text(readme, _readme(name, generated_by))
+
+
+def extend_bidsignore(dataset: Path, patterns: Sequence[str]) -> None:
+    """Add lines to a dataset's .bidsignore, keeping those there.
+
+    Raises
+    ------
+    DatasetError
+        If the file is no text.
+    OutputError
+        If it cannot be written.
+    """
+    path = dataset / ".bidsignore"
+    lines = read_dataset_text(path).splitlines() if path.exists() else []
+    further = [pattern for pattern in patterns if pattern not in lines]
+    if further:
+        write_text(path, "\n".join([*lines, *further]) + "\n")
+
+
+def read_dataset_text(path: Path) -> str:
+    """A text file of a dataset.
+
+    Raises
+    ------
+    DatasetError
+        If it cannot be read, or is no text.
+    """
+    try:
+        return read_text(path)
+    except OSError as error:
+        raise DatasetError(f"{path}: must be readable, got: {error.strerror}") from error
+    except ValueError as error:
+        raise DatasetError(f"{path}: must be text in UTF-8, got: {error}") from error
+
+
+def _merged(path: Path, links: Mapping[str, str]) -> dict[str, str]:
+    """Links of the description that is there, and these."""
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))["DatasetLinks"]
+        kept = {str(name): str(link) for name, link in earlier.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        kept = {}
+    for name, link in links.items():
+        if kept.get(name, link) != link:
+            logger.warning(
+                "%s: the link %s was %s and is now %s, also for maps of earlier calls",
+                path,
+                name,
+                kept[name],
+                link,
+            )
+    return {**kept, **links}
 
 
 def _program(name: str, variables: Mapping[str, str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What to select of a dataset."""
 
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,15 @@ from typing import Any
 from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import (
     InputError,
+    NothingSelectedError,
     UsageError,
     one_line,
 )
 
+logger = logging.getLogger(__name__)
+
+# Labels that a message lists.
+_MOST_LABELS = 10
 _FILTER_KINDS = ("mrf", "b1", "b0", "t1w")
 _FILTERABLE = frozenset(
     (
@@ -25,8 +31,8 @@ _FILTERABLE = frozenset(
 
 
 @dataclass(frozen=True)
-class Filters:
-    """What to select of a dataset; empty selects all."""
+class GroupFilters:
+    """What to keep of a group; empty keeps all."""
 
     participants: tuple[str, ...] = ()
     """Labels without ``sub-``."""
@@ -36,6 +42,26 @@ class Filters:
     """Labels without ``acq-``."""
     runs: tuple[str, ...] = ()
     """Indices without ``run-``; 1 is 01."""
+
+    @property
+    def options(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+        """Option, entity and labels asked for."""
+        return (
+            ("--participant-label", "sub", self.participants),
+            ("--session-label", "ses", self.sessions),
+            ("--acquisition-label", "acq", self.acquisitions),
+            ("--run-label", "run", self.runs),
+        )
+
+    def keep(self, run: Mapping[str, str]) -> bool:
+        """Whether a run with these entities is asked for."""
+        return all(not labels or _has(run, key, labels) for _, key, labels in self.options)
+
+
+@dataclass(frozen=True)
+class Filters(GroupFilters):
+    """What to select of a dataset; empty selects all."""
+
     entities: Mapping[str, Any] = field(default_factory=dict)
     """pybids entities to match: a value, a list of values, None (must lack it), "*" (any)."""
     b1_entities: Mapping[str, Any] = field(default_factory=dict)
@@ -110,3 +136,55 @@ def among(label: str | None, labels: Sequence[str]) -> bool:
     return label in labels or (
         label.isdigit() and int(label) in {int(word) for word in labels if word.isdigit()}
     )
+
+
+def check_participants(root: Path, labels: Sequence[str], asked: Sequence[str]) -> None:
+    """Refuse participants that a dataset does not have.
+
+    Parameters
+    ----------
+    root
+        The dataset's root, for the message.
+    labels
+        Those that it has, in order.
+    asked
+        Those that are asked for.
+
+    Raises
+    ------
+    NothingSelectedError
+        If one of these is not there.
+    """
+    unknown = sorted(set(asked) - set(labels))
+    if unknown:
+        raise NothingSelectedError(
+            f"{root}: --participant-label must be among {shortened(labels)}, got {', '.join(unknown)}"
+        )
+
+
+def warn_of_unused(filters: GroupFilters, selected: Iterable[Mapping[str, str]]) -> None:
+    """Warn of labels that select nothing while others do.
+
+    Parameters
+    ----------
+    filters
+        What is asked for.
+    selected
+        Entities of the selected runs.
+    """
+    runs = list(selected)
+    for option, key, labels in filters.options:
+        for label in labels:
+            if not any(_has(run, key, (label,)) for run in runs):
+                logger.warning("%s %s: selects no run", option, label)
+
+
+def shortened(labels: Sequence[str]) -> str:
+    """A list of labels for a message."""
+    n_more = len(labels) - _MOST_LABELS
+    return ", ".join(labels[:_MOST_LABELS]) + (f" and {n_more} more" if n_more > 0 else "")
+
+
+def _has(run: Mapping[str, str], key: str, labels: Sequence[str]) -> bool:
+    """Whether a run has one of these labels; names of participants are compared to the letter."""
+    return run.get(key) in labels if key == "sub" else among(run.get(key), labels)

@@ -29,7 +29,7 @@ from mri2qmap_bids.dataset.derivatives import (
     relative_path,
 )
 from mri2qmap_bids.dataset.entities import entities_of, is_plain
-from mri2qmap_bids.dataset.filters import among
+from mri2qmap_bids.dataset.filters import GroupFilters, check_participants, warn_of_unused
 from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
 from mri2qmap_bids.dataset.outputs import QUANTITIES, RATES, further_maps
@@ -80,26 +80,6 @@ COLUMNS = {
 
 
 @dataclass(frozen=True)
-class GroupFilters:
-    """What to keep of a group; empty keeps all."""
-
-    participants: tuple[str, ...] = ()
-    """Labels without ``sub-``."""
-    sessions: tuple[str, ...] = ()
-    """Labels without ``ses-``."""
-    acquisitions: tuple[str, ...] = ()
-    """Labels without ``acq-``."""
-    runs: tuple[str, ...] = ()
-    """Indices without ``run-``; 1 is 01."""
-
-    def keep(self, run: Mapping[str, str]) -> bool:
-        """Whether a run with these entities is asked for."""
-        choices = (self.participants, self.sessions, self.acquisitions, self.runs)
-        pairs = zip(("sub", "ses", "acq", "run"), choices, strict=True)
-        return all(not labels or among(run.get(key), labels) for key, labels in pairs)
-
-
-@dataclass(frozen=True)
 class GroupTables:
     """What the group level wrote, and what it could not do."""
 
@@ -120,7 +100,8 @@ def write_group_tables(
 ) -> GroupTables:
     """Summaries of each map per run and region, one table with a JSON dictionary a measure.
 
-    Runs whose files are as they were at an earlier call are not read again.
+    Tables of an earlier call whose measures no selected run has are removed. Runs whose
+    files are as they were at an earlier call are not read again.
 
     Parameters
     ----------
@@ -140,8 +121,9 @@ def write_group_tables(
     DatasetError
         If the dataset has no maps that can be read.
     NothingSelectedError
-        If the filters leave none.
+        If a participant has no maps, or the filters leave none.
     """
+    filters = filters or GroupFilters()
     files = sorted(output_dir.glob("sub-*/**/anat/*_T1map.nii.gz"))
     runs = [entities_of(path) for path in files if is_plain(path)]
     if not runs:
@@ -149,9 +131,11 @@ def write_group_tables(
             f"{output_dir}: must hold maps sub-*/[ses-*/]anat/*_T1map.nii.gz, got none; "
             "run the participant level first"
         )
-    runs = [run for run in runs if (filters or GroupFilters()).keep(run)]
+    check_participants(output_dir, sorted({run["sub"] for run in runs}), filters.participants)
+    runs = [run for run in runs if filters.keep(run)]
     if not runs:
         raise NothingSelectedError(f"{output_dir}: the filters must select maps, got none")
+    warn_of_unused(filters, runs)
     rows, problems = [], []
     verdicts: dict[str, Verdict | None] = {}
     summarise = partial(_rows_or_problem, output_dir, derivatives, cache_dir)
@@ -167,6 +151,7 @@ def write_group_tables(
     table = pd.DataFrame(rows)
     measures = (measure for measure in units() if measure in set(table.measure))
     paths = tuple(_write_table(table, measure, output_dir) for measure in measures)
+    _remove_others(paths, output_dir)
     return GroupTables(paths, verdicts, tuple(problems))
 
 
@@ -194,6 +179,19 @@ def _write_table(rows: pd.DataFrame, measure: str, output_dir: Path) -> Path:
     described["outlier"]["Levels"] = {"true": "Outlier", "false": "Not an outlier"}
     write_json(path.with_suffix(".json"), described)
     return path
+
+
+def _remove_others(paths: Sequence[Path], output_dir: Path) -> None:
+    """Remove tables of an earlier call, which are of other runs or other maps."""
+    for path in set(output_dir.glob("group_*.tsv")) - set(paths):
+        try:
+            header = path.read_text(encoding="utf-8").split("\n", 1)[0].split("\t")
+            # A table that someone else put there has other columns.
+            if {"segmentation", "region"} <= set(header) <= set(COLUMNS):
+                path.unlink()
+                path.with_suffix(".json").unlink(missing_ok=True)
+        except (OSError, ValueError) as error:
+            raise OutputError(f"{path}: must be a table to replace, got: {error}") from error
 
 
 def _rows_or_problem(

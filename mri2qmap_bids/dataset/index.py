@@ -1,13 +1,16 @@
 """Files of a dataset by their entities (the only module that uses pybids)."""
 
+import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
+
+from mri2qmap_bids.atomic import write_text
 
 SUFFIX = "MRF"
 EXTENSIONS = (".h5", ".mrd")
@@ -44,22 +47,42 @@ def folders_named_as_files(root: Path, label: str) -> list[Path]:
     OSError
         If a folder cannot be listed, which pybids passes over, too.
     """
-
-    def refuse(error: OSError) -> None:
-        raise error
-
     ends = tuple(f"_{SUFFIX}{extension}" for extension in EXTENSIONS)
     folders = []
-    for parent, names, _ in os.walk(root / f"sub-{label}", onerror=refuse):
-        place = Path(parent)
-        inside = f"/{place.relative_to(root).as_posix()}"
-        names[:] = [name for name in names if not re.search(_SKIPPED, f"{inside}/{name}")]
+    for place, names, _ in _walk(root, label):
         folders += [place / name for name in names if name.endswith(ends)]
     return sorted(folders)
 
 
+def _walk(
+    root: Path, label: str, links: bool = False
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Folders of one participant that pybids looks into, each with its folders and files; perhaps those of links."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for parent, names, files in os.walk(root / f"sub-{label}", onerror=refuse, followlinks=links):
+        place = Path(parent)
+        inside = f"/{place.relative_to(root).as_posix()}"
+        names[:] = [name for name in names if not re.search(_SKIPPED, f"{inside}/{name}")]
+        yield place, names, files
+
+
+def _state(root: Path, label: str) -> str:
+    """A hash of what is in pybids' index of one participant: root and names."""
+    digest = hashlib.sha256(str(root.absolute()).encode())
+    for place, names, files in sorted(_walk(root, label, links=True)):
+        folder = place.relative_to(root).as_posix()
+        digest.update(json.dumps([folder, sorted(names), sorted(files)]).encode())
+    return digest.hexdigest()
+
+
 def indexed(root: Path, label: str, database: Path | None, renewed: bool) -> Any:
-    """pybids' index of one participant; only this participant's files are in it."""
+    """pybids' index of one participant; only this participant's files are in it.
+
+    One that is kept is made anew if the dataset is another, or names in it have changed.
+    """
     from bids import BIDSLayout
     from bids.layout import BIDSLayoutIndexer
 
@@ -67,16 +90,19 @@ def indexed(root: Path, label: str, database: Path | None, renewed: bool) -> Any
     indexer = BIDSLayoutIndexer(
         validate=False, ignore=[re.compile(p) for p in (_SKIPPED, others)], index_metadata=False
     )
-    if database is not None:
-        database.parent.mkdir(parents=True, exist_ok=True)
-    return BIDSLayout(
-        str(root),
-        validate=False,
-        config=[_config_below(root)],
-        indexer=indexer,
-        database_path=database,
-        reset_database=renewed,
+    build = partial(
+        BIDSLayout, str(root), validate=False, config=[_config_below(root)], indexer=indexer
     )
+    if database is None:
+        return build()
+    state, file = _state(root, label), database / "state.txt"
+    if not renewed and file.is_file() and file.read_bytes() == state.encode():
+        return build(database_path=database)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)  # If this call is killed, the next one begins again.
+    layout = build(database_path=database, reset_database=True)
+    write_text(file, state)
+    return layout
 
 
 def _config_below(root: Path) -> dict[str, Any]:

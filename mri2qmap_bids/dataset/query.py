@@ -10,7 +10,13 @@ from typing import Any
 from mri2qmap_bids.dataset.anatomical import AnatomicalImage, choose
 from mri2qmap_bids.dataset.entities import entities_in, ordered
 from mri2qmap_bids.dataset.fieldmap import FieldMap, intended_for, nearest
-from mri2qmap_bids.dataset.filters import Filters, among
+from mri2qmap_bids.dataset.filters import (
+    Filters,
+    among,
+    check_participants,
+    shortened,
+    warn_of_unused,
+)
 from mri2qmap_bids.dataset.index import (
     EXTENSIONS,
     SUFFIX,
@@ -30,8 +36,6 @@ from mri2qmap_bids.errors import (
 
 # Sources of mri2qmap-tools convert, by the extensions of their files.
 _CONVERSIONS = {".dat": "siemens", ".mat": "arrays", ".npz": "arrays", ".cfl": "bart"}
-# Labels that a message lists.
-_MOST_LABELS = 10
 _B1, _B0, _T1W = "TB1map", "fieldmap", "T1w"
 _LABEL = re.compile(r"[0-9A-Za-z+]+")
 
@@ -106,11 +110,8 @@ def find_runs(
     filters, index = filters or Filters(), index or Index()
     participants = filters.participants
     labels = _participants(bids_dir)
-    unknown = sorted(set(participants) - set(labels))
-    if unknown and labels:
-        raise NothingSelectedError(
-            f"{bids_dir}: --participant-label must be among {_shortened(labels)}, got {', '.join(unknown)}"
-        )
+    if labels:
+        check_participants(bids_dir, labels, participants)
     runs: list[MRFRun] = []
     problems: list[tuple[str, str]] = []
     sidecars = {root: Sidecars(root) for root in (bids_dir, bids_dir / "sourcedata")}
@@ -133,18 +134,16 @@ def find_runs(
             + _conversion_advice(bids_dir)
         )
     selected = runs
-    for option, key, values in (
-        ("--session-label", "ses", filters.sessions),
-        ("--acquisition-label", "acq", filters.acquisitions),
-        ("--run-label", "run", filters.runs),
-    ):
+    for option, key, values in filters.options[1:]:
         before = selected
         selected = [run for run in selected if not values or among(run.entities.get(key), values)]
         if before and not selected and not problems:
             present = sorted({run.entities.get(key, "none") for run in before})
             raise NothingSelectedError(
-                f"{bids_dir}: {option} must be among {_shortened(present)}, got {', '.join(values)}"
+                f"{bids_dir}: {option} must be among {shortened(present)}, got {', '.join(values)}"
             )
+    failed = [{"sub": name.removeprefix("sub-")} for name, _ in problems]
+    warn_of_unused(filters, [*failed, *(run.entities for run in selected)])
     problems += [(run.name, run.problem) for run in selected if run.problem]
     return Selection(tuple(run for run in selected if not run.problem), tuple(problems))
 
@@ -297,8 +296,3 @@ def _distinct(runs: Sequence[MRFRun]) -> list[MRFRun]:
             first = replace(first, problem=first.problem or problem)
         distinct.append(first)
     return distinct
-
-
-def _shortened(labels: list[str]) -> str:
-    n_more = len(labels) - _MOST_LABELS
-    return ", ".join(labels[:_MOST_LABELS]) + (f" and {n_more} more" if n_more > 0 else "")

@@ -8,9 +8,9 @@ from typing import Any
 from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_json, write_text
 from mri2qmap_bids.dataset.derivatives import relative_path
-from mri2qmap_bids.dataset.description import BIDS_VERSION
-from mri2qmap_bids.encoded_text import read_text
+from mri2qmap_bids.dataset.description import BIDS_VERSION, extend_bidsignore, read_dataset_text
 from mri2qmap_bids.errors import DatasetError, OutputError
+from mri2qmap_bids.lock import locked
 
 _IGNORED = ("*_MRF.*", "MRF.json")
 
@@ -65,17 +65,15 @@ def initialise_raw_dataset(
         write_json(dataset / "dataset_description.json", {**description, **common})
     if not any(dataset.glob("README*")):
         write_text(dataset / "README.md", readme)
-    ignored = dataset / ".bidsignore"
-    lines = _read_text(ignored).splitlines() if ignored.exists() else []
-    further = [line for line in _IGNORED if line not in lines]
-    if further:
-        write_text(ignored, "\n".join([*lines, *further]) + "\n")
+    extend_bidsignore(dataset, _IGNORED)
 
 
 def merge_participant(
     dataset: Path, row: Mapping[str, str], columns: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """Set one subject's row of participants.tsv, keeping all others and their columns.
+
+    Processes that do so at the same time wait for one another.
 
     Parameters
     ----------
@@ -95,26 +93,27 @@ def merge_participant(
         If it cannot be written.
     """
     path = dataset / "participants.tsv"
-    rows = _read_table(path)
-    descriptions = _read_object(dataset / "participants.json")
-    others = {other["participant_id"]: other for other in rows}
-    name = row["participant_id"]
-    others[name] = {**others.get(name, {}), **row}
-    names = list(dict.fromkeys([*(rows[0] if rows else ()), *row]))
-    lines = [names] + [
-        [other.get(column, "n/a") for column in names] for _, other in sorted(others.items())
-    ]
-    write_text(path, "\n".join("\t".join(line) for line in lines) + "\n")
     described = dataset / "participants.json"
-    if not set(columns) <= set(descriptions):
-        write_json(described, {**columns, **descriptions})
+    with locked(path):
+        rows = _read_table(path)
+        descriptions = _read_object(described)
+        others = {other["participant_id"]: other for other in rows}
+        name = row["participant_id"]
+        others[name] = {**others.get(name, {}), **row}
+        names = list(dict.fromkeys([*(rows[0] if rows else ()), *row]))
+        lines = [names] + [
+            [other.get(column, "n/a") for column in names] for _, other in sorted(others.items())
+        ]
+        write_text(path, "\n".join("\t".join(line) for line in lines) + "\n")
+        if not set(columns) <= set(descriptions):
+            write_json(described, {**columns, **descriptions})
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:
     """Rows of a tab-separated table; none if there is no file."""
     if not path.exists():
         return []
-    lines = [line.split("\t") for line in _read_text(path).splitlines() if line.strip()]
+    lines = [line.split("\t") for line in read_dataset_text(path).splitlines() if line.strip()]
     header, *body = lines or [[]]
     if "participant_id" not in header:
         raise DatasetError(f"{path}: must have a column participant_id, got {header}")
@@ -137,18 +136,9 @@ def _read_object(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        content = json.loads(_read_text(path))
+        content = json.loads(read_dataset_text(path))
     except json.JSONDecodeError as error:
         raise DatasetError(f"{path}: must be a JSON file, got: {error}") from error
     if not isinstance(content, dict):
         raise DatasetError(f"{path}: must be a JSON object, got a {type(content).__name__}")
     return content
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return read_text(path)
-    except OSError as error:
-        raise DatasetError(f"{path}: must be readable, got: {error.strerror}") from error
-    except ValueError as error:
-        raise DatasetError(f"{path}: must be text in UTF-8, got: {error}") from error

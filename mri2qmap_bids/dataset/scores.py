@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from mri2qmap_bids.dataset.derivatives import load_derivative, load_image, mask_path, relative_path
-from mri2qmap_bids.dataset.entities import entities_of
+from mri2qmap_bids.dataset.entities import entities_of, is_plain
 from mri2qmap_bids.dataset.outputs import QUANTITIES
 from mri2qmap_bids.dataset.resampling import on_grid
 from mri2qmap_bids.errors import DatasetError
@@ -19,6 +19,7 @@ from mri2qmap_bids.errors import DatasetError
 logger = logging.getLogger(__name__)
 
 TISSUES = {"GM": (1,), "WM": (2,), "CSF": (3,), "GM+WM": (1, 2)}
+_LABELS = sorted({number for numbers in TISSUES.values() for number in numbers})
 
 
 def compare_datasets(estimate_dir: Path, truth_dir: Path) -> pd.DataFrame:
@@ -46,13 +47,15 @@ def compare_datasets(estimate_dir: Path, truth_dir: Path) -> pd.DataFrame:
     Raises
     ------
     DatasetError
-        If the datasets share no run, or a file of a run is missing.
+        If the datasets share no run, a file of a run is missing, or its dseg has no tissue
+        where both have voxels.
 
     References
     ----------
     Wang et al., Image quality assessment (2004), doi:10.1109/TIP.2003.819861.
     """
-    runs = [entities_of(path) for path in sorted(truth_dir.glob("sub-*/**/anat/*_T1map.nii.gz"))]
+    files = sorted(truth_dir.glob("sub-*/**/anat/*_T1map.nii.gz"))
+    runs = [entities_of(path) for path in files if is_plain(path)]
     shared = [run for run in runs if (estimate_dir / relative_path(run, "T1map")).exists()]
     if not shared:
         raise DatasetError(
@@ -89,10 +92,16 @@ def _compare_run(estimate_dir: Path, truth_dir: Path, run: dict[str, str]) -> pd
         name: on_grid(load_derivative(truth_dir, run, name), reference, 1) for name in estimate
     }
     labels = np.rint(on_grid(load_derivative(truth_dir, run, "dseg"), reference, 0)).astype(int)
+    known = (truth["T1map"] > 0) & (truth["T2map"] > 0)
+    if not (known & np.isin(labels, _LABELS)).any():
+        raise DatasetError(
+            f"{truth_dir / relative_path(run, 'dseg')}: must have voxels of {_LABELS} with T1 and T2 "
+            f"inside {reference.get_filename()}, got none"
+        )
     whole = _whole_scores(estimate, truth, labels)
     rows = []
     for tissue, numbers in TISSUES.items():
-        inside = np.isin(labels, numbers) & (truth["T1map"] > 0) & (truth["T2map"] > 0)
+        inside = np.isin(labels, numbers) & known
         if not inside.any():
             continue
         row: dict[str, Any] = {

@@ -192,7 +192,7 @@ TRAJECTORY_RATIO = Bound(
     "else one axis has another unit, or the encoded matrix is not that of the samples",
 )
 TRAJECTORY_ENERGY = Bound(
-    "trajectory: mean of |k|^2 weighted with the signal / mean of |k|^2",
+    "trajectory: mean of k² weighted with the signal / mean of k²",
     "1",
     0.0,
     1.5,

@@ -29,7 +29,8 @@ class ReconOptions:
     method: str = "mri2qmap"
     """Name of the method; ``recon.methods`` has one file per method."""
     n_iterations: int | None = None
-    """Maximum number of iterations of the method's solver; None takes the method's default."""
+    """Maximum number of iterations of the method: steps of the solver, or rounds of denoising and data consistency;
+    None takes the method's default."""
     regularisation: float | None = None
     """Weight of the method's regulariser, relative to the noise; None takes the method's default."""
     rank: int | None = None

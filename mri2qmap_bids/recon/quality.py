@@ -92,7 +92,7 @@ def warn_of_energy_left(convergence: Convergence) -> None:
     part = "outer" if shell >= convergence.energy_left.shape[1] // 2 else "inner"
     logger.warning(
         "%s k-space is not fitted: %.0f %% of the energy remains in the residual at %.0f %% of the extent of "
-        "k-space; use more iterations or another weight",
+        "k-space; try the method subspace with more iterations (those of mri2qmap do not lengthen its solvers)",
         part.capitalize(),
         100 * convergence.worst,
         100 * (shell + 0.5) / convergence.energy_left.shape[1],

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pandas as pd
 from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_text
 from mri2qmap_bids.dataset.derivatives import relative_path
-from mri2qmap_bids.dataset.group import UNITS, units
+from mri2qmap_bids.dataset.group import UNITS
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD
 from mri2qmap_bids.dataset.tissue import TISSUES
 from mri2qmap_bids.report.contents import Page
@@ -61,24 +61,25 @@ class Plot:
     points: tuple[Point, ...]
 
 
-def write_group_report(output_dir: Path) -> Path:
+def write_group_report(output_dir: Path, paths: Sequence[Path]) -> Path:
     """Write ``group.html`` from the group tables.
 
     Parameters
     ----------
     output_dir
-        Root of the derivative dataset, with its tables.
+        Root of the derivative dataset.
+    paths
+        Its tables ``group_MEASURE.tsv``, that of T1map among them.
     """
     tables = {
-        measure: pd.read_csv(
-            output_dir / f"group_{measure}.tsv",
+        path.stem.removeprefix("group_"): pd.read_csv(
+            path,
             sep="\t",
             na_values="n/a",
             keep_default_na=False,
             dtype={**dict.fromkeys((*_KEYS, "quality", "segmentation", "region", "outlier"), str)},
         )
-        for measure in units()
-        if measure in UNITS or (output_dir / f"group_{measure}.tsv").exists()
+        for path in paths
     }
     plots = [
         _plot(output_dir, measure, str(segmentation), rows)

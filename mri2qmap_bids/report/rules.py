@@ -268,7 +268,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "Convergence",
         "Energy of the solver's residual in the worst shell of k-space, relative to that of the image. High: "
-        "use more iterations, or another weight.",
+        "try --recon-method subspace with a larger --n-iterations; with mri2qmap this option does not lengthen the "
+        "solvers.",
         "%", 5, 25, _energy_left, "not converged: {} of the energy of a shell of k-space remains",
     ),
     Rule(

@@ -1,6 +1,6 @@
 """Figures of a run: mosaics of its maps, and what its diagnostics show."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,21 @@ def map_mosaics(run: Run, output_dir: Path) -> Iterable[tuple[str, Picture]]:
         images.append(
             (suffix, suffix, "mosaicsynthetic", image, scales.own_scale(suffix, image[run.mask]))
         )
-    for name, suffix, desc, volume, scale in images:
+    paths = [figure_path(run.entities, suffix, ".png", desc) for _, suffix, desc, _, _ in images]
+    _remove_others(paths, output_dir)
+    for (name, _, _, volume, scale), path in zip(images, paths, strict=True):
         picture = draw(planes_of(volume, run.mask, layout), layout, scale)
-        path = figure_path(run.entities, suffix, ".png", desc)
         yield name, image_picture(picture, output_dir, path, f"{name} map: {scale.label}")
+
+
+def _remove_others(mosaics: Sequence[Path], output_dir: Path) -> None:
+    """Remove a run's mosaics of maps that it has no more."""
+    folder = output_dir / mosaics[0].parent
+    start = mosaics[0].name.partition("_desc-")[0]
+    kept = {path.name for path in mosaics}
+    for path in folder.glob(f"{start}_desc-mosaic*.png"):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
 
 
 def comparisons_of(run: Run, output_dir: Path) -> Iterable[Comparison]:

@@ -13,6 +13,7 @@ from mri2qmap_bids.atomic import write_atomically, write_json
 from mri2qmap_bids.dataset.derivatives import MapDocument, write_maps
 from mri2qmap_bids.dataset.description import initialise_dataset
 from mri2qmap_bids.dataset.rawdataset import initialise_raw_dataset, merge_participant, run_path
+from mri2qmap_bids.errors import OutputError
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.simulate.fields import static_field, transmit_field
 from mri2qmap_bids.simulate.grid import grid_centre, voxel_centres
@@ -23,6 +24,7 @@ from mri2qmap_bids.simulate.tissue import MIXED
 
 TRUTH = Path("derivatives") / "mri2qmap-simulate"
 """Where the known maps lie in the dataset."""
+_B1, _B0 = "TB1map", "fieldmap"
 _FIELD_VOXEL = 6e-3
 _FIELD_SIDECAR = {
     "Description": "Transmit field of the simulation, per cent of the nominal flip angle",
@@ -72,10 +74,14 @@ def write_run(
     """
     initialise_raw_dataset(dataset, "mri2qmap-tools simulate", _DESCRIPTION, _README)
     write_truth(dataset, entities, scan)
-    if scan.b1:
-        write_field_map(dataset, entities, scan)
-    if scan.off_resonance:
-        write_static_field(dataset, entities, scan)
+    for value, suffix, write_field in (
+        (scan.b1, _B1, write_field_map),
+        (scan.off_resonance, _B0, write_static_field),
+    ):
+        if value:
+            write_field(dataset, entities, scan)
+        else:  # One of the scan that this one replaces would be taken for its own.
+            _remove_map(dataset, entities, suffix)
     path = run_path(dataset, entities)
     trajectory = scan.acquired.trajectory
     sidecar = make_sidecar(sequence, trajectory, scan.acquired.kspace.shape[3], options)
@@ -139,7 +145,7 @@ def write_field_map(dataset: Path, entities: Mapping[str, str], scan: Scan) -> P
         dataset,
         entities,
         scan,
-        "TB1map",
+        _B1,
         lambda points, centre: 100 * transmit_field(points, centre, scan.b1),
         _FIELD_SIDECAR,
     )
@@ -162,7 +168,7 @@ def write_static_field(dataset: Path, entities: Mapping[str, str], scan: Scan) -
         dataset,
         entities,
         scan,
-        "fieldmap",
+        _B0,
         lambda points, centre: static_field(points, centre, scan.off_resonance),
         sidecar,
     )
@@ -187,11 +193,26 @@ def _write_map(
     affine_mm = np.diag([1e3, 1e3, 1e3, 1.0]) @ matrix
     image = nib.Nifti1Image(field.reshape(shape).astype(np.float32), affine_mm)
     image.header.set_xyzt_units("mm", "sec")
-    anat = run_path(dataset, entities)
-    path = anat.parents[1] / "fmap" / anat.name.replace("_MRF.h5", f"_{suffix}.nii.gz")
-    write_json(path.with_name(path.name.replace(".nii.gz", ".json")), dict(sidecar))
+    path = _map_path(dataset, entities, suffix, ".nii.gz")
+    write_json(_map_path(dataset, entities, suffix, ".json"), dict(sidecar))
     write_atomically(path, partial(nib.save, image))
     return path
+
+
+def _remove_map(dataset: Path, entities: Mapping[str, str], suffix: str) -> None:
+    """Remove the field map of an earlier scan of this name."""
+    for extension in (".nii.gz", ".json"):
+        path = _map_path(dataset, entities, suffix, extension)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path}: must be removable, got: {error.strerror}") from error
+
+
+def _map_path(dataset: Path, entities: Mapping[str, str], suffix: str, extension: str) -> Path:
+    """Where a field map of a run lies."""
+    anat = run_path(dataset, entities)
+    return anat.parents[1] / "fmap" / anat.name.replace("_MRF.h5", f"_{suffix}{extension}")
 
 
 _DESCRIPTION = {

@@ -187,10 +187,10 @@ class WriteDerivatives(StepOfRun):
         if placement is not None:
             write_transform(placement, document, output_dir)
             write_registered(t1w_on_maps(placement, document.maps), document.entities, output_dir)
-        written = write_maps(document, output_dir)
+        others = []
         if placement is not None and T1W in self.inputs.output_spaces:
-            written += write_maps(on_t1w_grid(document, placement), output_dir)
-        return written
+            others.append(on_t1w_grid(document, placement))
+        return write_maps(document, output_dir, others)
 
     def _placement(self, maps: Any, synthetic: Any, t1w_file: Path | None) -> Any:
         """Where the run lies in the participant's T1w image, if there is one."""

@@ -43,6 +43,16 @@ def test_labels_that_select_no_run_are_refused(copied, tmp_path, capfd):
     assert "got none of sub-01_ses-1_acq-2d" in one_error(capfd)
 
 
+def test_a_participant_without_maps_is_refused(copied, tmp_path, capfd):
+    assert reports_only(copied, tmp_path / "w", "--participant-label", "01", "99") == 18
+    assert "--participant-label must be among 01, 02, got 99" in one_error(capfd)
+
+
+def test_a_label_that_selects_no_run_is_warned_of(copied, tmp_path, capfd):
+    assert reports_only(copied, tmp_path / "w", "--session-label", "1", "zz") == 0
+    assert "WARNING --session-label zz: selects no run" in capfd.readouterr().err
+
+
 def test_a_report_that_fails_costs_no_maps_and_is_said(copied, tmp_path, capfd):
     broken = next((copied / "sub-01" / "ses-1").rglob("*_T2map.nii.gz"))
     broken.write_bytes(b"no image")

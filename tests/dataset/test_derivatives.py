@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 
 from mri2qmap_bids.atomic import write_atomically
+from mri2qmap_bids.dataset import derivatives
 from mri2qmap_bids.dataset.derivatives import MapDocument, relative_path, write_maps
 from mri2qmap_bids.dataset.description import initialise_dataset
+from mri2qmap_bids.dataset.nifti import write_volume
 from mri2qmap_bids.dataset.provenance import (
     describe_contrast,
     describe_maps,
@@ -139,6 +141,34 @@ def test_images_are_the_same_bytes_every_time(tmp_path):
     first = [path.read_bytes() for path in images_written(tmp_path / "a")]
     second = [path.read_bytes() for path in images_written(tmp_path / "b")]
     assert first == second
+
+
+@pytest.mark.parametrize("killed_at", ["label-CSF_probseg", "space-T1w_desc-head_mask"])
+def test_a_run_that_is_killed_has_no_sidecars_of_its_three_maps(tmp_path, monkeypatch, killed_at):
+    def document(**more):
+        maps = some_maps()
+        tissues = {tissue: maps.mask.astype(np.float32) / 3 for tissue in TISSUES}
+        return MapDocument({**ENTITIES, **more}, maps, probabilities=tissues)
+
+    def write(path, *words):
+        if killed_at in path.name:
+            raise KeyboardInterrupt
+        write_volume(path, *words)
+
+    def write_all():
+        write_maps(document(), tmp_path, [replace(document(space="T1w"), probabilities={})])
+
+    def sidecars():
+        # As the tracker of Nipoppy looks for them.
+        quantities = ("T1map", "T2map", "M0map")
+        return [len(list(tmp_path.glob(f"sub-01/ses-a/anat/*_{end}.json"))) for end in quantities]
+
+    write_all()
+    assert sidecars() == [2, 2, 2]
+    monkeypatch.setattr(derivatives, "write_volume", write)
+    with pytest.raises(KeyboardInterrupt):
+        write_all()
+    assert sidecars() == [0, 0, 0]
 
 
 def test_dataset_passes_the_validator_without_a_warning(tmp_path, validator):

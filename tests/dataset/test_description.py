@@ -32,6 +32,27 @@ def test_dataset_inside_the_raw_one_links_to_it_relatively(tmp_path):
     assert keys["GeneratedBy"][0]["Name"] == "mri2qmap"
 
 
+def test_links_and_ignored_names_of_earlier_calls_are_kept(tmp_path, caplog):
+    root, raw, b1 = tmp_path / "out", tmp_path / "raw", tmp_path / "b1"
+    described(root, raw_dataset=raw, derivatives=[("b1", b1)])
+    ignored = (root / ".bidsignore").read_text()
+    (root / ".bidsignore").write_text("notes/\n" + ignored)
+    links = described(root, raw_dataset=raw)["DatasetLinks"]
+    assert links == {"raw": raw.as_uri(), "b1": b1.as_uri()}
+    assert (root / ".bidsignore").read_text() == "notes/\n" + ignored
+    assert described(root)["DatasetLinks"] == links
+    assert not caplog.records
+    links = described(root, raw_dataset=tmp_path / "moved")["DatasetLinks"]
+    assert links == {"raw": (tmp_path / "moved").as_uri(), "b1": b1.as_uri()}
+    assert f"the link raw was {raw.as_uri()} and is now" in caplog.text
+
+
+def test_a_broken_description_is_replaced(tmp_path):
+    for text in ("{", "[]", '{"DatasetLinks": 1}'):
+        (tmp_path / "dataset_description.json").write_text(text)
+        assert described(tmp_path, raw_dataset=tmp_path / "raw")["DatasetLinks"].keys() == {"raw"}
+
+
 def test_a_container_is_named_and_nothing_is_without_one(tmp_path):
     def container(**variables):
         keys = described(tmp_path, variables=variables)

@@ -2,8 +2,14 @@
 
 import pytest
 
-from mri2qmap_bids.dataset.filters import among, read_filter_file
-from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.dataset.filters import (
+    GroupFilters,
+    among,
+    check_participants,
+    read_filter_file,
+    shortened,
+)
+from mri2qmap_bids.errors import NothingSelectedError, UsageError
 
 
 def test_bad_filter_files_are_refused(tmp_path):
@@ -26,3 +32,16 @@ def test_bad_filter_files_are_refused(tmp_path):
 def test_indices_are_compared_as_numbers_and_labels_as_texts():
     assert among("01", ["1"]) and among("1", ["a", "001"]) and among("a", ["a"])
     assert not (among("a1", ["1"]) or among("2", ["1"]) or among(None, ["None"]))
+
+
+def test_participants_are_compared_to_the_letter(tmp_path):
+    check_participants(tmp_path, ["01", "02"], ["02"])
+    check_participants(tmp_path, [], [])
+    with pytest.raises(NothingSelectedError, match="must be among 01, 02, got 1, 3"):
+        check_participants(tmp_path, ["01", "02"], ["3", "01", "1"])
+    assert not GroupFilters(participants=("1",)).keep({"sub": "01"})
+    assert GroupFilters(runs=("1",)).keep({"sub": "01", "run": "01"})
+
+
+def test_long_lists_are_shortened():
+    assert shortened([str(n) for n in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"

@@ -12,7 +12,8 @@ from mri2qmap_bids.cli import main
 from mri2qmap_bids.dataset.atlas import SegmentationFile, find_segmentations, load_segmentation
 from mri2qmap_bids.dataset.derivatives import MapDocument, relative_path, write_maps
 from mri2qmap_bids.dataset.description import initialise_dataset
-from mri2qmap_bids.dataset.group import UNITS, GroupFilters, write_group_tables
+from mri2qmap_bids.dataset.filters import GroupFilters
+from mri2qmap_bids.dataset.group import UNITS, write_group_tables
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
 from mri2qmap_bids.dataset.tissue import literature_t1, tissue_classes
 from mri2qmap_bids.errors import DatasetError, NothingSelectedError
@@ -221,7 +222,26 @@ def test_filters_keep_what_they_name(tmp_path):
     write_group_tables(tmp_path, GroupFilters(participants=("01",), runs=("1",)))
     assert set(table_of(tmp_path).run) == {"01"}
     with pytest.raises(NothingSelectedError, match="must select maps"):
-        write_group_tables(tmp_path, GroupFilters(participants=("09",)))
+        write_group_tables(tmp_path, GroupFilters(sessions=("x",)))
+
+
+@pytest.mark.parametrize("absent", ["9", "1"])
+def test_participants_without_maps_are_refused(tmp_path, absent):
+    for label in ("01", "02"):
+        write(tmp_path, {"sub": label})
+    words = f"--participant-label must be among 01, 02, got {absent}"
+    with pytest.raises(NothingSelectedError, match=words):
+        write_group_tables(tmp_path, GroupFilters(participants=("01", absent)))
+
+
+def test_labels_that_select_no_run_are_warned_of(tmp_path, caplog):
+    for entities in ({"sub": "01", "ses": "a"}, {"sub": "02", "ses": "b"}):
+        write(tmp_path, entities)
+    write_group_tables(tmp_path, GroupFilters(("01", "02"), sessions=("a", "zz")))
+    assert [record.getMessage() for record in caplog.records] == [
+        "--participant-label 02: selects no run",
+        "--session-label zz: selects no run",
+    ]
 
 
 def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
@@ -242,6 +262,22 @@ def test_only_what_changed_is_read_again(tmp_path, monkeypatch):
     assert all(name.startswith("sub-02") for name in read_files)
     grey = table_of(tmp_path / "out").set_index(["participant_id", "region"])["median"]
     assert grey["sub-02", "GM"] > 1.05 * grey["sub-01", "GM"]
+
+
+def test_tables_of_measures_that_no_run_has_are_removed(tmp_path):
+    efficiency = np.full(SHAPE, 0.9, np.float32)
+    write(tmp_path, {"sub": "01"}, replace(maps(), inversion_efficiency=efficiency))
+    write(tmp_path, {"sub": "02"})
+    notes = tmp_path / "group_notes.tsv"
+    notes.write_text("participant_id\tnote\n")
+
+    def measures():
+        return {path.stem.removeprefix("group_") for path in tmp_path.glob("group_*.json")}
+
+    for labels, further in ((), {"IEmap"}), (("02",), set()), (("01",), {"IEmap"}):
+        paths = write_group_tables(tmp_path, GroupFilters(participants=labels)).paths
+        assert measures() == {*UNITS, *further}
+        assert set(tmp_path.glob("group_*.tsv")) == {*paths, notes}
 
 
 def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path):

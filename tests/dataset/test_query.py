@@ -72,6 +72,21 @@ def test_acquisitions_and_runs_select(dataset):
         find_runs(dataset, Filters(acquisitions=("4d",)))
 
 
+def test_labels_that_select_no_run_are_warned_of(dataset, caplog):
+    (dataset / "sub-03").mkdir()
+    find_runs(dataset, Filters(("01", "02", "03"), ("a", "zz"), runs=("1", "7")))
+    # Session a of sub-02 has no run index.
+    assert [record.getMessage() for record in caplog.records] == [
+        "--participant-label 02: selects no run",
+        "--participant-label 03: selects no run",
+        "--session-label zz: selects no run",
+        "--run-label 7: selects no run",
+    ]
+    caplog.clear()
+    find_runs(dataset, Filters(("01", "02"), ("a",)))
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     ("entities", "expected"),
     [
@@ -94,12 +109,44 @@ def test_entities_that_no_run_has_are_refused(dataset):
         find_runs(dataset, Filters(entities={"session": "zz"}))
 
 
-def test_a_kept_index_is_used_until_it_is_renewed(dataset, tmp_path_factory):
+def test_a_kept_index_is_used_until_it_is_renewed_or_names_change(dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("database") / "deep"
     assert len(find_runs(dataset, index=Index(folder)).runs) == 3
+
+    def made(renewed=False):
+        """Participants whose index was made anew."""
+        files = sorted(folder.glob("sub-*/*.sqlite"))
+        before = [file.stat().st_mtime_ns for file in files]
+        n_runs = len(find_runs(dataset, index=Index(folder, renewed)).runs)
+        after = [file.stat().st_mtime_ns for file in files]
+        own = [f.parent.name for f, a, b in zip(files, before, after, strict=True) if a != b]
+        return n_runs, own
+
+    assert made() == (3, [])
+    assert made(renewed=True) == (3, ["sub-01", "sub-02"])
     add_run(dataset, "sub-02_ses-b", {})
-    assert len(find_runs(dataset, index=Index(folder)).runs) == 3
-    assert len(find_runs(dataset, index=Index(folder, renewed=True)).runs) == 4
+    assert made() == (4, ["sub-02"])
+    (dataset / "sub-02/ses-b/anat/sub-02_ses-b_MRF.h5").unlink()
+    assert made() == (3, ["sub-02"])
+    assert made() == (3, [])
+
+
+def test_sessions_behind_links_are_seen_by_a_kept_index(dataset, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("database")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    add_run(elsewhere, "sub-02_ses-c", {})
+    (dataset / "sub-02" / "ses-c").symlink_to(elsewhere / "sub-02" / "ses-c")
+    assert len(find_runs(dataset, index=Index(folder)).runs) == 4
+    add_run(elsewhere, "sub-02_ses-c_run-2", {})
+    assert len(find_runs(dataset, index=Index(folder)).runs) == 5
+
+
+def test_a_kept_index_is_of_one_dataset(dataset, tmp_path_factory):
+    folder, other = tmp_path_factory.mktemp("database"), tmp_path_factory.mktemp("other")
+    add_run(other, "sub-01_acq-x", {})
+    for _ in range(2):
+        assert len(find_runs(dataset, index=Index(folder)).runs) == 3
+        assert names(find_runs(other, index=Index(folder))) == ["sub-01_acq-x"]
 
 
 def test_a_label_does_not_select_those_that_begin_with_it(dataset):

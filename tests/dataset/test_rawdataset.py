@@ -1,9 +1,13 @@
 """A raw dataset that grows run by run, and keeps what is in it."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 
 import pytest
 
+from mri2qmap_bids.atomic import write_text
+from mri2qmap_bids.dataset import rawdataset
 from mri2qmap_bids.dataset.entities import entities_in
 from mri2qmap_bids.dataset.rawdataset import (
     check_free,
@@ -80,6 +84,21 @@ def test_the_order_of_participants_does_not_matter(tmp_path):
     assert files(tmp_path / "a") == files(tmp_path / "b")
     text = (tmp_path / "a" / "participants.tsv").read_text()
     assert text == "participant_id\tage\nsub-1\t1\nsub-2\t2\nsub-3\t3\n"
+
+
+def test_participants_that_are_added_at_once_are_all_kept(tmp_path, monkeypatch):
+    def write_slowly(path, text):
+        sleep(0.01)
+        write_text(path, text)
+
+    monkeypatch.setattr(rawdataset, "write_text", write_slowly)
+    labels = [f"sub-{n}" for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        rows = [{"participant_id": label} for label in labels]
+        list(pool.map(lambda row: merge_participant(tmp_path, row, COLUMNS), rows))
+    lines = (tmp_path / "participants.tsv").read_text().splitlines()
+    assert lines == ["participant_id", *labels]
+    assert {path.name for path in tmp_path.iterdir()} == {"participants.tsv", "participants.json"}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

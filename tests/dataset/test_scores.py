@@ -85,3 +85,21 @@ def test_datasets_without_a_common_run_are_refused(tmp_path):
     write_maps(MapDocument({"sub": "01"}, maps, labels=labels), tmp_path / "truth")
     with pytest.raises(DatasetError, match="got none of them"):
         compare_datasets(tmp_path / "empty", tmp_path / "truth")
+
+
+def test_errors_and_other_grids_are_no_runs(tmp_path):
+    maps, labels = true_maps()
+    document = MapDocument({"sub": "01"}, maps, labels=labels)
+    write_maps(replace(document, maps=replace(maps, t1_std=maps.t1, t2_std=maps.t2)), tmp_path)
+    write_maps(replace(document, entities={"sub": "01", "space": "T1w"}), tmp_path)
+    table = compare_datasets(tmp_path, tmp_path)
+    assert list(table.run) == ["sub-01"] * 4
+
+
+@pytest.mark.parametrize("label", [0, 9])
+def test_known_maps_without_tissue_are_refused(tmp_path, label):
+    maps, labels = true_maps()
+    labels = np.full_like(labels, label)
+    write_maps(MapDocument({"sub": "01"}, maps, labels=labels), tmp_path)
+    with pytest.raises(DatasetError, match=r"sub-01_dseg.nii.gz: must have voxels of \[1, 2, 3\]"):
+        compare_datasets(tmp_path, tmp_path)

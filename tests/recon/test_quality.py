@@ -70,4 +70,6 @@ def test_a_part_of_k_space_that_is_not_fitted_is_named(caplog, shell, part):
         warn_of_energy_left(Convergence(energy / 10, True))
     (message,) = [record.getMessage() for record in caplog.records]
     assert message.startswith(f"{part} k-space is not fitted: 30 %")
+    # The iterations of the default method are not the solver's.
+    assert "try the method subspace with more iterations" in message
     assert f"at {100 * (shell + 0.5) / 8:.0f} %" in message

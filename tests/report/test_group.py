@@ -15,7 +15,8 @@ MEDIANS = {"01": (1.2, 0.8), "02": (1.3, 0.9), "03": (2.6, 0.85)}
 @pytest.fixture
 def page(tmp_path):
     """Its text, for three participants of whom the last has an outlier and the first a report."""
-    for measure, unit in UNITS.items():
+    of_an_earlier_call = {"IEmap": "1"}
+    for measure, unit in (UNITS | of_an_earlier_call).items():
         rows = [
             {
                 **ROW,
@@ -30,7 +31,7 @@ def page(tmp_path):
         pd.DataFrame(rows).to_csv(tmp_path / f"group_{measure}.tsv", sep="\t", index=False)
         (tmp_path / f"group_{measure}.json").write_text(json.dumps({"median": {"Units": unit}}))
     (tmp_path / "sub-01.html").touch()
-    path = write_group_report(tmp_path)
+    path = write_group_report(tmp_path, [tmp_path / f"group_{measure}.tsv" for measure in UNITS])
     assert path == tmp_path / "group.html"
     return path.read_text(encoding="utf-8")
 
@@ -53,3 +54,8 @@ def test_outliers_are_named_with_measure_and_region(page):
 
 def test_every_point_says_its_value(page):
     assert "sub-03, GM: 2600 ms" in page and "sub-02, WM: 900 ms" in page
+
+
+def test_only_the_given_tables_are_shown(page):
+    assert "group_R2map.tsv" in page
+    assert "IEmap" not in page

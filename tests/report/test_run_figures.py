@@ -37,6 +37,15 @@ def test_maps_without_deviations_have_none_drawn(tmp_path):
     assert list(mosaics) == ["T1", "T2", "M0"]
 
 
+def test_mosaics_of_maps_that_are_gone_are_removed(tmp_path):
+    other = replace(some_run(), entities={"sub": "01", "acq": "x"})
+    for run in (some_run(), other, some_run(t1_std=None)):
+        list(map_mosaics(run, tmp_path))
+    files = {path.name for path in (tmp_path / "sub-01" / "figures").iterdir()}
+    assert "sub-01_desc-mosaicstd_T1map.png" not in files
+    assert files >= {"sub-01_desc-mosaicstd_T2map.png", "sub-01_acq-x_desc-mosaicstd_T1map.png"}
+
+
 def test_initial_and_final_maps_are_compared_where_both_are(tmp_path):
     assert list(comparisons_of(some_run(), tmp_path)) == []
     run = some_run(diagnostics=with_start(np.full(SHAPE[1:], 0.9, np.float16)))

@@ -171,6 +171,17 @@ def test_existing_run_is_not_replaced(dataset, capsys):
     assert next(dataset.glob("sub-01/**/*.h5")).stat().st_mtime_ns == before
 
 
+def test_overwritten_scan_leaves_no_field_maps(tmp_path):
+    tiny = ["--matrix", "8", "--frames", "2", "--coils", "1", "--noise", "0"]
+    fields = ["--b1", "0.3", "--off-resonance", "50"]
+    for label in ("01", "02"):
+        assert _simulate(tmp_path, *tiny, *fields, "--sub", label) == 0
+    assert len(list(tmp_path.glob("sub-01/fmap/*"))) == 4
+    assert _simulate(tmp_path, *tiny, "--sub", "01", "--overwrite") == 0
+    assert not list(tmp_path.glob("sub-01/fmap/*"))
+    assert len(list(tmp_path.glob("sub-02/fmap/*"))) == 4
+
+
 def test_foreign_files_are_kept(tmp_path):
     (tmp_path / "participants.tsv").write_text("participant_id\tage\nsub-zz\t40\n")
     (tmp_path / "README").write_text("mine")

@@ -1,10 +1,7 @@
 """The dictionary: a grid of tissues, their fingerprints and the temporal subspace; cached on disk."""
 
-import fcntl
 import hashlib
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from mri2qmap_bids.atomic import write_atomically
+from mri2qmap_bids.lock import locked
 from mri2qmap_bids.recon.arrays import Basis, CompressedFingerprints
 from mri2qmap_bids.recon.physics.epg import N_STATES, simulate
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
@@ -187,7 +185,7 @@ def cached_dictionary(
     one builds it and the others wait.
     """
     path = dictionary_path(sequence, grid, rank, energy, cache_dir)
-    with _alone(path):
+    with locked(path):
         if path.exists():
             logger.info("Dictionary found in the cache: %s", path.name)
             return path
@@ -229,22 +227,6 @@ def load_dictionary(path: Path) -> Dictionary:
     tensors = load_file(path)
     energy = float(tensors.pop("energy"))
     return Dictionary(**tensors, energy=energy)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Lock a file against other processes that make it; released when the process ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.with_suffix(".lock")
-    with lock.open("w") as file:
-        # Without file locks, as on some network file systems, the work is merely done twice.
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            # Waiting processes then find the dictionary; later ones need no lock.
-            lock.unlink(missing_ok=True)
 
 
 def fingerprint_of(
