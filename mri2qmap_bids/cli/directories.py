@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 from mri2qmap_bids.errors import OutputError, UsageError
+from mri2qmap_bids.workflow.folders import WorkFolder
 
-_WORK_FOLDERS = ("crashes", "dictionaries", "group", "mri2qmap_wf", "reports_wf")
 _WORK_FILES = ("graph",)
 _RAW_FOLDERS = re.compile(r"^(sub-[^/]+|sourcedata|code|stimuli|phenotype)(/|$)")
 
@@ -46,12 +46,12 @@ def empty(work_dir: Path) -> None:
     foreign = sorted(
         path.name
         for path in work_dir.iterdir()
-        if path.name not in _WORK_FOLDERS
+        if path.name not in list(WorkFolder)
         and path.name.split(".")[0].split("_")[0] not in _WORK_FILES
     )
     if foreign:
         raise UsageError(
-            f"--clean-workdir: {work_dir} must hold nothing but {', '.join(_WORK_FOLDERS)}, got "
+            f"--clean-workdir: {work_dir} must hold nothing but {', '.join(WorkFolder)}, got "
             f"{', '.join(foreign[:5])}"
         )
     shutil.rmtree(work_dir)

@@ -5,6 +5,7 @@ import logging
 from mri2qmap_bids.cli.directories import make_writable
 from mri2qmap_bids.cli.summary import ratings, require_quality
 from mri2qmap_bids.settings import Settings
+from mri2qmap_bids.workflow.folders import WorkFolder
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ def summarise_group(settings: Settings) -> int:
         settings.output_dir,
         filters,
         settings.derivatives,
-        settings.work_dir / "group",
+        settings.work_dir / WorkFolder.GROUP,
         settings.n_procs,
     )
     for name, reason in tables.problems:
