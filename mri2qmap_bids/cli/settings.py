@@ -174,7 +174,9 @@ def _matrix(values: Sequence[int] | None) -> tuple[int, int, int] | None:
 def _gigabytes(name: str, size: str) -> float:
     """Memory from a size such as 16G, 512M or 16000 (MB)."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", size.strip(), re.IGNORECASE)
-    if not match:
-        raise UsageError(f"{name} must be a size such as 16G, or a number of MB, got {size}")
+    if not match or float(match[1]) == 0:
+        raise UsageError(
+            f"{name} must be a size above 0 such as 16G, or a number of MB, got {size}"
+        )
     factor = {"K": 1e-6, "M": 1e-3, "": 1e-3, "G": 1.0, "T": 1e3}[match[2].upper()]
     return float(match[1]) * factor

@@ -182,7 +182,7 @@ def init_mri2qmap_wf(
     dictionary.inputs.use_gpu = reconstruct.inputs.use_gpu = _uses_gpu(settings.recon.device)
     reconstruct.inputs.memory_gb = settings.memory_gb
     reconstruct.inputs.low_memory = settings.low_memory
-    if settings.gpu_memory_gb:
+    if settings.gpu_memory_gb is not None:
         reconstruct.inputs.gpu_memory_gb = settings.gpu_memory_gb
     weights = weights_file(settings.recon)
     if weights is not None:

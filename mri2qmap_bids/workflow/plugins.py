@@ -27,6 +27,8 @@ _OWN = "mri2qmap_bids.errors."
 _WRAPPER = "NodeExecutionError"
 # Time that a worker has to remove its temporary files [s].
 _GRACE = 2.0
+# Nipype waits for ever with less than 0.01.
+_LEAST_MEMORY_GB = 0.02
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
         super().__init__({"raise_insufficient": False, **arguments, "mp_context": "forkserver"})
         if gpu_slots is not None:
             self.n_gpu_procs = gpu_slots
+        self.memory_gb = max(self.memory_gb, _LEAST_MEMORY_GB)
         self._log_level = log_level
         self._depth: dict[int, int] = {}
         self.pool: WorkerPool | ProcessPoolExecutor

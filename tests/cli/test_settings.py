@@ -37,6 +37,9 @@ def test_matrix_is_given_as_x_y_z_and_kept_as_z_y_x():
     ("words", "text"),
     [
         (["--mem", "lots"], "--mem must be"),
+        (["--mem", "0"], "--mem must be a size above 0 such as 16G, or a number of MB, got 0"),
+        (["--gpu-mem", "0.0G"], "--gpu-mem must be a size above 0"),
+        (["--mem=-1"], "--mem must be a size above 0"),
         (["--matrix", "2"], "--matrix must be"),
         (["--matrix", "8", "8"], "--matrix must be"),
         (["--rank", "0"], "--rank must be at least 1, got 0"),

@@ -51,6 +51,14 @@ def test_a_run_that_has_begun_goes_before_one_that_has_not(tmp_path):
     assert order == ["a1", "a2", "b1", "b2", "c1", "c2"]
 
 
+def test_steps_begin_however_little_memory_they_may_take(tmp_path):
+    """As reports of runs that were refused for it."""
+    workflow, log = Workflow("mri2qmap_wf"), tmp_path / "log"
+    workflow.add_nodes([step("a", log)])
+    run(workflow, tmp_path, n_procs=1, memory_gb=0.001)
+    assert log.read_text().startswith("a ")
+
+
 def intervals(log: Path) -> list[tuple[float, float]]:
     return sorted(tuple(map(float, line.split()[1:])) for line in log.read_text().splitlines())
 
