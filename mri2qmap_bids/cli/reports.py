@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mri2qmap_bids.cli.directories import make_writable
 from mri2qmap_bids.cli.summary import ratings, require_quality
+from mri2qmap_bids.dataset.entities import run_name
 from mri2qmap_bids.errors import DatasetError, NothingSelectedError
 from mri2qmap_bids.logs import configure_logging
 from mri2qmap_bids.settings import Settings
@@ -55,12 +56,7 @@ def rewrite_reports(settings: Settings) -> int:
 
     configure_logging(settings.log_level)
     n_failed = write_reports(pages, settings)
-    verdicts = {
-        "_".join(f"{key}-{value}" for key, value in run.items()): read_verdict(
-            settings.output_dir, run
-        )
-        for run in selected
-    }
+    verdicts = {run_name(run): read_verdict(settings.output_dir, run) for run in selected}
     logger.info(
         "%d report(s) written, %d failed%s: %s",
         len(pages) - n_failed,
@@ -93,7 +89,7 @@ def _selected(
     runs = [run for label in participants for run in runs_of(settings.output_dir, label)]
     selected = [run for run in runs if filters.keep(run)]
     if not selected:
-        names = ", ".join("_".join(f"{k}-{v}" for k, v in run.items()) for run in runs[:5])
+        names = ", ".join(map(run_name, runs[:5]))
         raise NothingSelectedError(
             "--session-label, --acquisition-label and --run-label must select a run with maps, got none of "
             f"{names}{' ...' if len(runs) > 5 else ''}"

@@ -196,9 +196,9 @@ def init_mri2qmap_wf(
         node.inputs.log_dir = str(settings.output_dir)
     if settings.bar_dir is not None and settings.plugin == "MultiProc":
         reconstruct.inputs.bar_dir = str(settings.bar_dir)
-    scan = [(name, name) for name in ("raw_file", "metadata", "b1_file")]
+    scan = [(name, name) for name in ("raw_file", "metadata", "entities", "b1_file")]
     reconstructed = [*scan, ("b0_file", "b0_file")]
-    described = ("entities", "source", "b1_source", "b0_source", "t1w_file", "t1w_source")
+    described = ("source", "b1_source", "b0_source", "t1w_file", "t1w_source")
     documents = [*reconstructed, *((name, name) for name in described)]
     workflow.connect(
         [
