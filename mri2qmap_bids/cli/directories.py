@@ -33,6 +33,22 @@ def check_output(bids_dir: Path, output_dir: Path) -> None:
             )
 
 
+def check_work(bids_dir: Path, output_dir: Path, work_dir: Path) -> None:
+    """Refuse a work directory that would mix intermediate files with derivatives or raw data.
+
+    Raises
+    ------
+    UsageError
+        If it is the output directory, or the raw dataset or a folder in it.
+    """
+    if work_dir == output_dir:
+        raise UsageError(f"--work-dir must be another directory than output_dir, got {work_dir}")
+    if work_dir.is_relative_to(bids_dir):
+        raise UsageError(
+            f"--work-dir must not lie in bids_dir ({bids_dir}), got {work_dir}; try -w /tmp/work"
+        )
+
+
 def empty(work_dir: Path) -> None:
     """Remove a work directory, if it is one of this program's.
 

@@ -14,7 +14,8 @@ def summarise_group(settings: Settings) -> int:
     """Write the group's tables and report; return the exit code."""
     from mri2qmap_bids.dataset.group import GroupFilters, write_group_tables
 
-    make_writable(settings.output_dir, "the output directory")
+    if settings.output_dir.exists():  # else nothing is made: there are no maps in it
+        make_writable(settings.output_dir, "the output directory")
     filters = GroupFilters(
         settings.participants, settings.sessions, settings.acquisitions, settings.runs
     )

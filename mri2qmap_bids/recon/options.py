@@ -19,6 +19,10 @@ _BOUNDS = {
 }
 INVERSION_EFFICIENCIES = ("given", "estimate", "map")
 """Where the efficiency of the inversion comes from."""
+LARGEST_SEED = 2**64 - 1
+"""PyTorch takes no larger one."""
+LEAST_MATRIX = 5
+"""Along an axis that is transformed: twice as many points must hold the kernel of the density compensation."""
 _LEAST = {"n_iterations": 1, "rank": 1, "n_virtual_coils": 1, "random_seed": 0}
 
 
@@ -65,6 +69,10 @@ class ReconOptions:
         for name, least in _LEAST.items():
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, whole(getattr(self, name), name, least))
+        if self.random_seed > LARGEST_SEED:
+            raise ArgumentError(
+                f"random_seed must be at most {LARGEST_SEED}, got {self.random_seed}"
+            )
         for name in ("t1_range", "t2_range"):
             _check_range(name, getattr(self, name))
         if self.matrix is not None:
@@ -89,4 +97,6 @@ def _matrix(matrix: Iterable[int]) -> tuple[int, int, int]:
         raise ArgumentError(f"matrix must be (z, y, x), got {sizes}")
     check(PARTITIONS, sizes[0], "matrix along z")
     check(MATRIX, sizes[1:], "matrix along y, x")
+    if min(sizes[1:]) < LEAST_MATRIX:
+        raise ArgumentError(f"matrix along y, x must be at least {LEAST_MATRIX}, got {sizes[1:]}")
     return sizes

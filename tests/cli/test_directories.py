@@ -13,6 +13,20 @@ def test_output_must_not_be_the_raw_data(tmp_path, capfd):
     assert "must not lie in the raw data" in one_error(capfd)
 
 
+def test_work_must_not_be_among_what_is_kept(tmp_path, capfd):
+    bids, out = tmp_path / "bids", tmp_path / "out"
+    bids.mkdir()
+    (tmp_path / "link").symlink_to(bids)
+    for work, text in (
+        (out, "another directory than output_dir"),
+        (bids / "w", "not lie in bids"),
+        (tmp_path / "link" / "w", "not lie in bids"),
+    ):
+        assert run(bids, out, "participant", "-w", work) == 64
+        assert f"--work-dir must {'be ' * (work == out)}{text}" in one_error(capfd)
+        assert not work.exists()
+
+
 def test_output_must_be_writable(small_dataset, tmp_path, capfd):
     (tmp_path / "file").write_text("")
     assert run(small_dataset, tmp_path / "file" / "out", "participant", "-w", tmp_path / "w") == 73
