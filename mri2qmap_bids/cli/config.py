@@ -1,9 +1,11 @@
 """The options of a call in a TOML file, as a record and to repeat the call."""
 
 import argparse
+import math
 import secrets
 import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ _NOT_KEPT = frozenset(
         "help",
     )
 )
+# A whole number in place of a text: of MB.
+_SIZES = ("mem", "gpu_mem")
 
 
 def write_options(arguments: argparse.Namespace, folder: Path) -> Path:
@@ -109,7 +113,7 @@ def read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
     InputError
         If the file is not there.
     UsageError
-        If it is not YAML, or names an unsupported plugin.
+        If it is not YAML, names an unsupported plugin, or has invalid arguments.
     """
     try:
         content = yaml.safe_load(read_text(path))
@@ -131,7 +135,47 @@ def read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
         raise UsageError(
             f"--use-plugin {path}: plugin_args must be a table, got {_short(arguments)}"
         )
+    for key, value in arguments.items():
+        rule, holds = _PLUGIN_RULES.get(key, ("", _anything))
+        if not holds(value):
+            raise UsageError(
+                f"--use-plugin {path}: {key} of plugin_args must be {rule}, got {_short(value)}"
+            )
     return name, arguments
+
+
+def _anything(_: Any) -> bool:
+    return True
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_COUNT = ("a whole number of at least 1", _is_count)
+_POSITIVE = ("a number above 0", _is_positive)
+_TEXT = ("a text", _is_text)
+# Of Nipype's arguments those that it takes unchecked.
+_PLUGIN_RULES: dict[Any, tuple[str, Callable[[Any], bool]]] = {
+    "n_procs": _COUNT,
+    "n_gpu_procs": _COUNT,
+    "memory_gb": _POSITIVE,
+    "raise_insufficient": ("true or false", lambda value: isinstance(value, bool)),
+    "max_jobs": _COUNT,
+    "max_tries": _COUNT,
+    "retry_timeout": _POSITIVE,
+    "sbatch_args": _TEXT,
+    "template": _TEXT,
+    "jobid_re": _TEXT,
+}
 
 
 def _short(value: Any) -> str:
@@ -141,23 +185,53 @@ def _short(value: Any) -> str:
 
 def _checked(path: Path, action: argparse.Action, value: Any) -> Any:
     """A value as parsed from the command line."""
+    if isinstance(value, int) and not isinstance(value, bool) and action.dest in _SIZES:
+        value = str(value)
     several = action.nargs in ("+", "*")
-    flag = action.nargs == 0
-    right = isinstance(value, list) == several and (not flag or isinstance(value, bool | int))
-    values = value if isinstance(value, list) else [value]
-    try:
-        kind = action.type if callable(action.type) else (lambda word: word)
-        converted = values if flag else [kind(word) for word in values]
-    except (TypeError, ValueError):
-        right = False
-    if right and action.choices is not None:
-        right = all(word in action.choices for word in values)
-    if not right:
-        raise UsageError(
-            f"--config-file {path}: {action.dest} must be a value of --"
-            f"{action.dest.replace('_', '-')}, got {value!r}"
-        )
-    return converted if several else converted[0]
+    if isinstance(value, list) == several:
+        try:
+            values = [_converted(action, word) for word in (value if several else [value])]
+            return values if several else values[0]
+        except (TypeError, ValueError):
+            pass
+    rule = _rule(action)
+    raise UsageError(
+        f"--config-file {path}: {action.dest} must be {f'a list, each of it {rule}' if several else rule}, "
+        f"got {value!r}"
+    )
+
+
+def _converted(action: argparse.Action, value: Any) -> Any:
+    """One value of an option.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no value of that option.
+    """
+    kind = _kind(action)
+    taken: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int, str), float: (float, int, str)}
+    if isinstance(value, bool) != (kind is bool) or not isinstance(value, taken.get(kind, (str,))):
+        raise TypeError(value)
+    converted = kind(value)
+    if action.choices is not None and converted not in action.choices:
+        raise ValueError(value)
+    return converted
+
+
+def _kind(action: argparse.Action) -> Any:
+    """What makes a value of an option."""
+    if action.nargs == 0:
+        return int if isinstance(action.default, int) and action.default is not False else bool
+    return action.type or str
+
+
+def _rule(action: argparse.Action) -> str:
+    """What a value of an option must be."""
+    if action.choices is not None:
+        return f"one of {', '.join(map(str, action.choices))}"
+    words = {bool: "true or false", int: "a whole number", float: "a number"}
+    return words.get(_kind(action), "a text")
 
 
 def _plain(value: Any) -> Any:

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 from mri2qmap_bids.errors import OutputError, UsageError
+from mri2qmap_bids.workflow.folders import WorkFolder
 
-_WORK_FOLDERS = ("crashes", "dictionaries", "group", "mri2qmap_wf", "reports_wf")
 _WORK_FILES = ("graph",)
 _RAW_FOLDERS = re.compile(r"^(sub-[^/]+|sourcedata|code|stimuli|phenotype)(/|$)")
 
@@ -33,6 +33,22 @@ def check_output(bids_dir: Path, output_dir: Path) -> None:
             )
 
 
+def check_work(bids_dir: Path, output_dir: Path, work_dir: Path) -> None:
+    """Refuse a work directory that would mix intermediate files with derivatives or raw data.
+
+    Raises
+    ------
+    UsageError
+        If it is the output directory, or the raw dataset or a folder in it.
+    """
+    if work_dir == output_dir:
+        raise UsageError(f"--work-dir must be another directory than output_dir, got {work_dir}")
+    if work_dir.is_relative_to(bids_dir):
+        raise UsageError(
+            f"--work-dir must not lie in bids_dir ({bids_dir}), got {work_dir}; try -w /tmp/work"
+        )
+
+
 def empty(work_dir: Path) -> None:
     """Remove a work directory, if it is one of this program's.
 
@@ -46,12 +62,12 @@ def empty(work_dir: Path) -> None:
     foreign = sorted(
         path.name
         for path in work_dir.iterdir()
-        if path.name not in _WORK_FOLDERS
+        if path.name not in list(WorkFolder)
         and path.name.split(".")[0].split("_")[0] not in _WORK_FILES
     )
     if foreign:
         raise UsageError(
-            f"--clean-workdir: {work_dir} must hold nothing but {', '.join(_WORK_FOLDERS)}, got "
+            f"--clean-workdir: {work_dir} must hold nothing but {', '.join(WorkFolder)}, got "
             f"{', '.join(foreign[:5])}"
         )
     shutil.rmtree(work_dir)

@@ -5,6 +5,7 @@ import logging
 from mri2qmap_bids.cli.directories import make_writable
 from mri2qmap_bids.cli.summary import ratings, require_quality
 from mri2qmap_bids.settings import Settings
+from mri2qmap_bids.workflow.folders import WorkFolder
 
 logger = logging.getLogger(__name__)
 
@@ -14,7 +15,8 @@ def summarise_group(settings: Settings) -> int:
     from mri2qmap_bids.dataset.filters import GroupFilters
     from mri2qmap_bids.dataset.group import write_group_tables
 
-    make_writable(settings.output_dir, "the output directory")
+    if settings.output_dir.exists():  # else nothing is made: there are no maps in it
+        make_writable(settings.output_dir, "the output directory")
     filters = GroupFilters(
         settings.participants, settings.sessions, settings.acquisitions, settings.runs
     )
@@ -22,7 +24,7 @@ def summarise_group(settings: Settings) -> int:
         settings.output_dir,
         filters,
         settings.derivatives,
-        settings.work_dir / "group",
+        settings.work_dir / WorkFolder.GROUP,
         settings.n_procs,
     )
     for name, reason in tables.problems:

@@ -3,8 +3,8 @@
 import argparse
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mri2qmap_bids.cli.advice import advised
@@ -12,13 +12,14 @@ from mri2qmap_bids.cli.banner import begin_run_logs
 from mri2qmap_bids.cli.config import write_options
 from mri2qmap_bids.cli.directories import empty, make_writable
 from mri2qmap_bids.cli.preview import list_plans, write_planned_methods
-from mri2qmap_bids.cli.reports import write_missing_reports
+from mri2qmap_bids.cli.reports import write_lacking_reports
 from mri2qmap_bids.cli.selection import select, up_to_date
 from mri2qmap_bids.cli.summary import Counts, conclude, log_not_run, log_outcomes, log_skipped
 from mri2qmap_bids.logs import configure_logging
 from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
+    from mri2qmap_bids.dataset.failures import RunFailure
     from mri2qmap_bids.dataset.query import MRFRun, Selection
     from mri2qmap_bids.workflow.planning import Survey
 
@@ -35,6 +36,8 @@ def process_participants(settings: Settings, arguments: argparse.Namespace) -> i
     arguments
         What the settings were made of, to be saved with the derivatives.
     """
+    from mri2qmap_bids.dataset.failures import keep_failures
+
     started = time.perf_counter()
     selection = select(settings)
     selecting = time.perf_counter() - started
@@ -45,28 +48,53 @@ def process_participants(settings: Settings, arguments: argparse.Namespace) -> i
     selection = replace(selection, runs=tuple(r for r in selection.runs if r not in current))
     if arguments.dry_run:
         return list_plans(selection, settings, selecting)
-    counts = Counts(n_failed=len(selection.problems))
-    if selection.runs:
+    changed = keep_failures(settings.output_dir, _tried((r.name for r in current), settings), ())
+    result = _Result(Counts())
+    if selection.runs or selection.problems:
         make_writable(settings.output_dir, "the output directory")
         if settings.clean_work_dir:
             empty(settings.work_dir)
         make_writable(settings.work_dir, "the work directory (-w)")
-        counts = _reconstruct(selection, settings, arguments)
-    n_failed_reports = counts.n_failed_reports + write_missing_reports(current, settings)
+        result = _reconstruct(selection, settings, arguments)
+    touched = [run.entities for run in selection.runs]
+    touched += [failure.entities for failure in (*changed, *result.failures)]
+    present = [*touched, *(run.entities for run in current)]
+    n_failed_reports = write_lacking_reports(present, touched, result.settled, settings)
     counts = replace(
-        counts,
+        result.counts,
         n_skipped=len(current),
-        n_failed_reports=n_failed_reports,
-        verdicts={**verdicts, **counts.verdicts},
+        n_failed_reports=result.counts.n_failed_reports + n_failed_reports,
+        verdicts={**verdicts, **result.counts.verdicts},
     )
     return conclude(counts, settings)
 
 
+@dataclass(frozen=True)
+class _Result:
+    """What became of the runs that were not up to date."""
+
+    counts: Counts
+    """Of them."""
+    failures: "Sequence[RunFailure]" = ()
+    """Those noted, and those forgotten."""
+    settled: frozenset[str] = frozenset()
+    """Steps (see :class:`Page`) of the reports that are written or have failed."""
+
+
+def _tried(names: Iterable[str], settings: Settings) -> list[str]:
+    """The names of runs that are tried, and of their participants if all of their runs are."""
+    tried = list(names)
+    if settings.acquisitions or settings.runs or settings.filter_file:
+        return tried
+    return [*tried, *{name.split("_")[0] for name in tried}]
+
+
 def _reconstruct(
     selection: "Selection", settings: Settings, arguments: argparse.Namespace
-) -> Counts:
+) -> _Result:
     """Reconstruct the runs that their headers allow to."""
     from mri2qmap_bids.dataset.description import initialise_dataset
+    from mri2qmap_bids.dataset.failures import RunFailure, keep_failures
     from mri2qmap_bids.workflow.planning import survey
 
     surveys, refusals = survey(selection.runs, settings)
@@ -75,9 +103,7 @@ def _reconstruct(
         logger.error("%s: failed: %s", name, reason)
     problems += selection.problems
     runs = [run for run in selection.runs if run.name in surveys]
-    if not runs or (problems and settings.stop_on_first_crash):
-        log_not_run(runs)
-        return Counts(n_failed=len(problems), n_not_run=len(runs))
+    begun = [] if problems and settings.stop_on_first_crash else runs
     initialise_dataset(
         settings.output_dir,
         "MR Fingerprinting maps by mri2qmap",
@@ -85,8 +111,19 @@ def _reconstruct(
         derivatives=settings.derivatives,
     )
     write_options(arguments, settings.output_dir / "logs")
-    counts = _execute(runs, surveys, problems, settings)
-    return replace(counts, n_failed=counts.n_failed + len(problems))
+    begin_run_logs(settings, [run.name for run in begun], problems)
+    now = time.strftime("%Y-%m-%d %H:%M")
+    failures = keep_failures(
+        settings.output_dir,
+        _tried([*(run.name for run in begun), *(name for name, _ in problems)], settings),
+        [RunFailure(name, reason, time=now) for name, reason in problems],
+    )
+    if not begun:
+        log_not_run(runs)
+        return _Result(Counts(n_failed=len(problems), n_not_run=len(runs)), failures)
+    result = _execute(begun, surveys, settings)
+    counts = replace(result.counts, n_failed=result.counts.n_failed + len(problems))
+    return replace(result, counts=counts, failures=[*failures, *result.failures])
 
 
 def _device_text(settings: Settings) -> str:
@@ -101,26 +138,15 @@ def _device_text(settings: Settings) -> str:
     return "CPU" if device.type == "cpu" else f"GPU {torch.cuda.get_device_name(device)}"
 
 
-def _execute(
-    runs: "Sequence[MRFRun]",
-    surveys: "dict[str, Survey]",
-    problems: Sequence[tuple[str, str]],
-    settings: Settings,
-) -> Counts:
-    """Run the workflow and write the reports that it leaves out."""
+def _execute(runs: "Sequence[MRFRun]", surveys: "dict[str, Survey]", settings: Settings) -> _Result:
+    """Run the workflow; a page that waits for a run that fails is not written."""
+    from mri2qmap_bids.dataset.failures import keep_failures
     from mri2qmap_bids.report.contents import pages_of
     from mri2qmap_bids.workflow.graph import execute, init_dataset_wf
-    from mri2qmap_bids.workflow.reports import (
-        forget_failures,
-        note_failures,
-        tell_failures,
-        write_reports,
-    )
+    from mri2qmap_bids.workflow.reports import failures_in, tell_failures
 
     configure_logging(settings.log_level)  # again, now that Nipype has set up its loggers
     logger.info("%d run(s) begin on the %s", len(runs), _device_text(settings))
-    forget_failures(runs, settings)
-    begin_run_logs(settings, [run.name for run in runs], problems)
     pages = pages_of(
         settings.output_dir,
         [run.entities["sub"] for run in runs],
@@ -130,11 +156,10 @@ def _execute(
     pages = [page for page in pages if any(page.holds(run.entities) for run in runs)]
     outcome = execute(init_dataset_wf(runs, settings, surveys, pages), settings)
     counts = log_outcomes(runs, outcome, settings.output_dir)
-    n_failed_reports = tell_failures(pages, outcome.failures)
-    participants = note_failures(problems, runs, outcome, settings)
-    # A page waits for all its runs; those with a failed one are written now.
-    late = pages_of(settings.output_dir, participants, settings.most_sessions)
-    late += [page for page in pages if page not in late and page.node not in outcome.reported]
-    crashes = {failure.node.split(".")[-1] for failure in outcome.failures}
-    n_failed_reports += write_reports([p for p in late if p.node not in crashes], settings)
-    return replace(counts, n_failed_reports=n_failed_reports)
+    failures = keep_failures(settings.output_dir, (), failures_in(outcome, runs))
+    crashed = {failure.node.split(".")[-1] for failure in outcome.failures}
+    return _Result(
+        replace(counts, n_failed_reports=tell_failures(pages, outcome.failures)),
+        failures,
+        outcome.reported | crashed,
+    )

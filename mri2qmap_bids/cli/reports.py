@@ -1,17 +1,18 @@
 """Reports that are written without a reconstruction."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mri2qmap_bids.cli.directories import make_writable
 from mri2qmap_bids.cli.summary import ratings, require_quality
+from mri2qmap_bids.dataset.entities import run_name
 from mri2qmap_bids.errors import DatasetError, NothingSelectedError
 from mri2qmap_bids.logs import configure_logging
 from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
-    from mri2qmap_bids.dataset.query import MRFRun
+    from mri2qmap_bids.report.contents import Page
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +41,11 @@ def rewrite_reports(settings: Settings) -> int:
     participants = [
         label for label in labels if not settings.participants or label in settings.participants
     ]
-    runs = _selected(participants, settings)
+    selected, failed = _selected(participants, settings)
     pages = [
         page
         for page in pages_of(settings.output_dir, participants, settings.most_sessions)
-        if any(page.holds(run) for run in runs)
+        if _is_absent(page, settings) or any(page.holds(run) for run in (*selected, *failed))
     ]
     make_writable(settings.output_dir, "the output directory")
     make_writable(settings.work_dir, "the work directory (-w)")
@@ -52,12 +53,7 @@ def rewrite_reports(settings: Settings) -> int:
 
     configure_logging(settings.log_level)
     n_failed = write_reports(pages, settings)
-    verdicts = {
-        "_".join(f"{key}-{value}" for key, value in run.items()): read_verdict(
-            settings.output_dir, run
-        )
-        for run in runs
-    }
+    verdicts = {run_name(run): read_verdict(settings.output_dir, run) for run in selected}
     logger.info(
         "%d report(s) written, %d failed%s: %s",
         len(pages) - n_failed,
@@ -70,14 +66,17 @@ def rewrite_reports(settings: Settings) -> int:
     return 1 if n_failed else 0
 
 
-def _selected(participants: Iterable[str], settings: Settings) -> list[dict[str, str]]:
-    """Entities of the selected runs with maps.
+def _selected(
+    participants: Sequence[str], settings: Settings
+) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Entities of the selected runs with maps, and of those that failed.
 
     Raises
     ------
     NothingSelectedError
-        If there are none.
+        If there are none with maps.
     """
+    from mri2qmap_bids.dataset.failures import read_failures
     from mri2qmap_bids.dataset.filters import GroupFilters, warn_of_unused
     from mri2qmap_bids.report.contents import runs_of
 
@@ -87,26 +86,52 @@ def _selected(participants: Iterable[str], settings: Settings) -> list[dict[str,
     runs = [run for label in participants for run in runs_of(settings.output_dir, label)]
     selected = [run for run in runs if filters.keep(run)]
     if not selected:
-        names = ", ".join("_".join(f"{k}-{v}" for k, v in run.items()) for run in runs[:5])
+        names = ", ".join(map(run_name, runs[:5]))
         raise NothingSelectedError(
             "--session-label, --acquisition-label and --run-label must select a run with maps, got none of "
             f"{names}{' ...' if len(runs) > 5 else ''}"
         )
     warn_of_unused(filters, selected)
-    return selected
+    failures = [f for label in participants for f in read_failures(settings.output_dir, label)]
+    return selected, [f.entities for f in failures if filters.keep(f.entities)]
 
 
-def write_missing_reports(runs: "Iterable[MRFRun]", settings: Settings) -> int:
-    """Write the pages of runs that are up to date where there are none; how many failed."""
+def write_lacking_reports(
+    present: "Iterable[Mapping[str, str]]",
+    touched: "Sequence[Mapping[str, str]]",
+    settled: frozenset[str],
+    settings: Settings,
+) -> int:
+    """Write the pages of participants that are absent or behind; how many failed.
+
+    Parameters
+    ----------
+    present
+        Entities of the participants' runs.
+    touched
+        Entities of runs whose maps or failures have changed.
+    settled
+        Steps (see :class:`Page`) of pages that are not to be written: they are up to date, or have failed.
+    settings
+        Validated.
+    """
     from mri2qmap_bids.report.contents import pages_of
 
-    participants = [run.entities["sub"] for run in runs]
-    pages = pages_of(settings.output_dir, participants, settings.most_sessions)
-    absent = [page for page in pages if not (settings.output_dir / page.file).is_file()]
-    if not absent:
+    participants = [entities["sub"] for entities in present]
+    lacking = [
+        page
+        for page in pages_of(settings.output_dir, participants, settings.most_sessions)
+        if page.node not in settled
+        and (_is_absent(page, settings) or any(page.holds(entities) for entities in touched))
+    ]
+    if not lacking:
         return 0
     from mri2qmap_bids.workflow.reports import write_reports
 
     make_writable(settings.work_dir, "the work directory (-w)")
     configure_logging(settings.log_level)
-    return write_reports(absent, settings)
+    return write_reports(lacking, settings)
+
+
+def _is_absent(page: "Page", settings: Settings) -> bool:
+    return not (settings.output_dir / page.file).is_file()

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mri2qmap_bids.cli.config import read_plugin
-from mri2qmap_bids.cli.directories import check_output
+from mri2qmap_bids.cli.directories import check_output, check_work
 from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import InputError, UsageError
 from mri2qmap_bids.recon.methods.registry import method_named, method_names, resolved, sloppy
-from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.options import LARGEST_SEED, LEAST_MATRIX, ReconOptions
 from mri2qmap_bids.recon.planning.resources import usable_memory_gb
 from mri2qmap_bids.settings import PLUGINS, Settings
 
@@ -27,12 +27,16 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
     """
     bids_dir, output_dir = arguments.bids_dir.absolute(), arguments.output_dir.absolute()
     check_output(bids_dir.resolve(), output_dir.resolve())
+    check_work(bids_dir.resolve(), output_dir.resolve(), arguments.work_dir.resolve())
+    _check_task(arguments)
     for name in ("nprocs", "omp_nthreads", "rank", "n_iterations", "aggregate_session_reports"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
-    if arguments.random_seed < 0:
-        raise UsageError(f"--random-seed must be at least 0, got {arguments.random_seed}")
+    if not 0 <= arguments.random_seed <= LARGEST_SEED:
+        raise UsageError(
+            f"--random-seed must be from 0 to {LARGEST_SEED}, got {arguments.random_seed}"
+        )
     _check_regularisation(arguments.regularisation, arguments.recon_method)
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", arguments.device):
         raise UsageError(f"--device must be auto, cpu, cuda or cuda:N, got {arguments.device}")
@@ -93,6 +97,22 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         low_memory=arguments.low_mem,
         recon=resolved(sloppy(recon) if arguments.sloppy else recon),
     )
+
+
+def _check_task(arguments: argparse.Namespace) -> None:
+    """Refuse options that ask for another task than the level or each other."""
+    only = [
+        f"--{name.replace('_', '-')}"
+        for name in ("dry_run", "reports_only", "boilerplate_only")
+        if getattr(arguments, name)
+    ]
+    if len(only) > 1:
+        raise UsageError(f"{' and '.join(only)} must not be combined")
+    at_group = arguments.analysis_level == "group"
+    if at_group and arguments.bids_filter_file is not None:
+        only.append("--bids-filter-file (but --session-label and the like)")
+    if at_group and only:
+        raise UsageError(f"{only[0]} must not be given at the group level, which cannot follow it")
 
 
 def _spaces(spaces: Sequence[str], ignored: Sequence[str]) -> tuple[str, ...]:
@@ -165,8 +185,10 @@ def _matrix(values: Sequence[int] | None) -> tuple[int, int, int] | None:
     """Voxels along (z, y, x) from N or NX NY NZ."""
     if values is None:
         return None
-    if len(values) not in (1, 3) or min(values) < 4:
-        raise UsageError(f"--matrix must be N or NX NY NZ, each at least 4, got {list(values)}")
+    if len(values) not in (1, 3) or min(values) < LEAST_MATRIX:
+        raise UsageError(
+            f"--matrix must be N or NX NY NZ, each at least {LEAST_MATRIX}, got {list(values)}"
+        )
     x, y, z = values if len(values) == 3 else (values[0],) * 3
     return z, y, x
 
@@ -174,7 +196,9 @@ def _matrix(values: Sequence[int] | None) -> tuple[int, int, int] | None:
 def _gigabytes(name: str, size: str) -> float:
     """Memory from a size such as 16G, 512M or 16000 (MB)."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", size.strip(), re.IGNORECASE)
-    if not match:
-        raise UsageError(f"{name} must be a size such as 16G, or a number of MB, got {size}")
+    if not match or float(match[1]) == 0:
+        raise UsageError(
+            f"{name} must be a size above 0 such as 16G, or a number of MB, got {size}"
+        )
     factor = {"K": 1e-6, "M": 1e-3, "": 1e-3, "G": 1.0, "T": 1e3}[match[2].upper()]
     return float(match[1]) * factor

@@ -1,6 +1,6 @@
 """BIDS entities as file names spell them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ENTITY_ORDER = (
@@ -52,6 +52,15 @@ def entities_of(path: Path) -> dict[str, str]:
     {'sub': '01', 'ses': 'a', 'run': '1'}
     """
     return {key: value for key, value in entities_in(path).items() if key != "desc"}
+
+
+def run_name(entities: Mapping[str, str]) -> str:
+    """The name of a run with these entities.
+
+    >>> run_name({"sub": "01", "ses": "a"})
+    'sub-01_ses-a'
+    """
+    return "_".join(f"{key}-{value}" for key, value in entities.items())
 
 
 def is_plain(path: Path) -> bool:

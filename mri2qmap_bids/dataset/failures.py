@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mri2qmap_bids.atomic import write_json
+from mri2qmap_bids.dataset.entities import entities_in
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class RunFailure:
     """A run that failed."""
 
     run: str
-    """Its name, e.g. ``sub-01_ses-a_acq-x``."""
+    """Its name, e.g. ``sub-01_ses-a_acq-x``; ``sub-01`` also of a participant whose files cannot be listed."""
     reason: str
     """One line."""
     crash_file: str = ""
@@ -22,6 +23,15 @@ class RunFailure:
     """Its last lines."""
     time: str = ""
     """When it happened."""
+
+    @property
+    def entities(self) -> dict[str, str]:
+        """BIDS entities in its name by short key.
+
+        >>> RunFailure("sub-01_ses-a", "why").entities
+        {'sub': '01', 'ses': 'a'}
+        """
+        return entities_in(Path(f"{self.run}_"))
 
 
 def failures_file(output_dir: Path, participant: str) -> Path:
@@ -39,26 +49,43 @@ def read_failures(output_dir: Path, participant: str) -> list[RunFailure]:
 
 
 def keep_failures(
-    output_dir: Path, participant: str, tried: Iterable[str], failed: Sequence[RunFailure]
-) -> None:
-    """Note what became of a participant's runs.
+    output_dir: Path, tried: Iterable[str], failed: Iterable[RunFailure]
+) -> list[RunFailure]:
+    """Note what became of runs.
 
     Parameters
     ----------
     output_dir
         Root of the derivative dataset.
-    participant
-        Label without ``sub-``.
     tried
         Names of the runs that were tried: what was noted of them before is forgotten.
     failed
         Those that failed.
+
+    Returns
+    -------
+    What was forgotten and what was noted.
     """
-    names = set(tried)
-    before = read_failures(output_dir, participant)
-    others = [failure for failure in before if failure.run not in names]
-    path = failures_file(output_dir, participant)
-    if others or failed:
-        write_json(path, {"Failures": [asdict(failure) for failure in (*others, *failed)]})
+    names, noted = set(tried), list(failed)
+    changed: list[RunFailure] = []
+    for participant in sorted({_participant(name) for name in (*names, *(f.run for f in noted))}):
+        own = [failure for failure in noted if _participant(failure.run) == participant]
+        before = read_failures(output_dir, participant)
+        others = [failure for failure in before if failure.run not in names]
+        changed += [failure for failure in before if failure.run in names] + own
+        _write(failures_file(output_dir, participant), before, [*others, *own])
+    return changed
+
+
+def _write(path: Path, before: Sequence[RunFailure], after: Sequence[RunFailure]) -> None:
+    if after == before:
+        return
+    if after:
+        write_json(path, {"Failures": [asdict(failure) for failure in after]})
     else:
         path.unlink(missing_ok=True)
+
+
+def _participant(run: str) -> str:
+    """The participant's label in a run's name."""
+    return run.split("_", maxsplit=1)[0].removeprefix("sub-")

@@ -28,7 +28,7 @@ from mri2qmap_bids.dataset.derivatives import (
     mask_path,
     relative_path,
 )
-from mri2qmap_bids.dataset.entities import entities_of, is_plain
+from mri2qmap_bids.dataset.entities import entities_of, is_plain, run_name
 from mri2qmap_bids.dataset.filters import GroupFilters, check_participants, warn_of_unused
 from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
@@ -143,9 +143,9 @@ def write_group_tables(
         for run, (of_run, problem) in zip(runs, pool.map(summarise, runs), strict=True):
             rows += of_run
             if problem:
-                problems.append((_name(run), problem))
+                problems.append((run_name(run), problem))
             else:
-                verdicts[_name(run)] = read_verdict(output_dir, run)
+                verdicts[run_name(run)] = read_verdict(output_dir, run)
     if not rows:
         raise DatasetError("; ".join(f"{name}: {reason}" for name, reason in problems[:5]))
     table = pd.DataFrame(rows)
@@ -206,7 +206,7 @@ def _rows_or_problem(
             files = [f for name, root in derivatives for f in find_segmentations(name, root, run)]
             if cache_dir is None:
                 return list(_rows(output_dir, run, files)), None
-            path = cache_dir / f"{_name(run)}_{_state(output_dir, run, files)}.json"
+            path = cache_dir / f"{run_name(run)}_{_state(output_dir, run, files)}.json"
             if path.exists():
                 return json.loads(path.read_text(encoding="utf-8")), None
             rows = list(_rows(output_dir, run, files))
@@ -215,7 +215,7 @@ def _rows_or_problem(
     try:
         write_json(path, rows)
     except OutputError as error:
-        logger.debug("%s: the summary is not cached: %s", _name(run), error)
+        logger.debug("%s: the summary is not cached: %s", run_name(run), error)
     return rows, None
 
 
@@ -321,7 +321,3 @@ def _state(output_dir: Path, run: Mapping[str, str], files: Sequence[Segmentatio
             raise DatasetError(f"{path}: must be there, got: {error.strerror}") from error
         digest.update(f"{path} {state.st_size} {state.st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
-
-
-def _name(run: Mapping[str, str]) -> str:
-    return "_".join(f"{key}-{value}" for key, value in run.items())

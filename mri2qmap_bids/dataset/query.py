@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mri2qmap_bids.dataset.anatomical import AnatomicalImage, choose
-from mri2qmap_bids.dataset.entities import entities_in, ordered
+from mri2qmap_bids.dataset.entities import entities_in, ordered, run_name
 from mri2qmap_bids.dataset.fieldmap import FieldMap, intended_for, nearest
 from mri2qmap_bids.dataset.filters import (
     Filters,
@@ -64,7 +64,7 @@ class MRFRun:
     @property
     def name(self) -> str:
         """The entities as in the file name, e.g. ``sub-01_ses-a_run-1``."""
-        return "_".join(f"{key}-{value}" for key, value in self.entities.items())
+        return run_name(self.entities)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,10 @@ _BOUNDS = {
 }
 INVERSION_EFFICIENCIES = ("given", "estimate", "map")
 """Where the efficiency of the inversion comes from."""
+LARGEST_SEED = 2**64 - 1
+"""PyTorch takes no larger one."""
+LEAST_MATRIX = 5
+"""Along an axis that is transformed: twice as many points must hold the kernel of the density compensation."""
 _LEAST = {"n_iterations": 1, "rank": 1, "n_virtual_coils": 1, "random_seed": 0}
 
 
@@ -66,13 +70,11 @@ class ReconOptions:
         for name, least in _LEAST.items():
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, whole(getattr(self, name), name, least))
-        for name in ("t1_range", "t2_range"):
-            _check_range(name, getattr(self, name))
-        if self.t2_range[0] > self.t1_range[1]:
+        if self.random_seed > LARGEST_SEED:
             raise ArgumentError(
-                f"t2_range must begin below the longest T1 (no tissue has T2 above T1), got {self.t2_range} with "
-                f"t1_range {self.t1_range}"
+                f"random_seed must be at most {LARGEST_SEED}, got {self.random_seed}"
             )
+        _check_ranges(self.t1_range, self.t2_range)
         if self.matrix is not None:
             object.__setattr__(self, "matrix", _matrix(self.matrix))
         if self.inversion_efficiency not in INVERSION_EFFICIENCIES:
@@ -84,9 +86,15 @@ class ReconOptions:
             raise ArgumentError(f"device must be auto, cpu, cuda or cuda:N, got {self.device!r}")
 
 
-def _check_range(name: str, limits: tuple[float, float]) -> None:
-    if len(limits) != 2 or not limits[0] < limits[1]:
-        raise ArgumentError(f"{name} must be (shortest, longest) [s], got {limits}")
+def _check_ranges(t1_range: tuple[float, float], t2_range: tuple[float, float]) -> None:
+    for name, limits in (("t1_range", t1_range), ("t2_range", t2_range)):
+        if len(limits) != 2 or not limits[0] < limits[1]:
+            raise ArgumentError(f"{name} must be (shortest, longest) [s], got {limits}")
+    if t2_range[0] > t1_range[1]:
+        raise ArgumentError(
+            f"t2_range must begin below the longest T1 (no tissue has T2 above T1), got {t2_range} with "
+            f"t1_range {t1_range}"
+        )
 
 
 def _matrix(matrix: Iterable[int]) -> tuple[int, int, int]:
@@ -95,4 +103,6 @@ def _matrix(matrix: Iterable[int]) -> tuple[int, int, int]:
         raise ArgumentError(f"matrix must be (z, y, x), got {sizes}")
     check(PARTITIONS, sizes[0], "matrix along z")
     check(MATRIX, sizes[1:], "matrix along y, x")
+    if min(sizes[1:]) < LEAST_MATRIX:
+        raise ArgumentError(f"matrix along y, x must be at least {LEAST_MATRIX}, got {sizes[1:]}")
     return sizes

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mri2qmap_bids.dataset.entities import entities_of, is_plain
+from mri2qmap_bids.dataset.failures import read_failures
 
 
 @dataclass(frozen=True, order=True)
@@ -37,14 +38,29 @@ class Page:
         return "report_" + re.sub(r"\W", "_", self.name)
 
     def holds(self, entities: Mapping[str, str]) -> bool:
-        """Whether a run belongs on it."""
-        return entities["sub"] == self.participant and self.session in (None, entities.get("ses"))
+        """Whether a run belongs on it; what is of the participant as a whole is on all pages.
+
+        >>> [Page("01", "a").holds({"sub": "01", **further}) for further in ({"ses": "b"}, {})]
+        [False, True]
+        """
+        if entities.get("sub") != self.participant:
+            return False
+        return self.session in (None, entities.get("ses")) or len(entities) == 1
+
+    def other_files(self, output_dir: Path) -> list[Path]:
+        """Files of the participant's pages of the other kind: of sessions if it is of all, and the other way round."""
+        if self.session is not None:
+            return [output_dir / Page(self.participant).file]
+        sessions = output_dir.glob(f"{self.name}_ses-*.html")
+        return [path for path in sessions if path.name.count("_") == 1]
 
 
 def pages_of(
     output_dir: Path, participants: Iterable[str], most_sessions: int, *coming: Mapping[str, str]
 ) -> list[Page]:
-    """Pages of participants: one for all sessions, or one each if there are many.
+    """Pages of participants: one for all sessions, or one each if there are many; none without runs.
+
+    Runs that failed count, too.
 
     Parameters
     ----------
@@ -59,10 +75,14 @@ def pages_of(
     """
     pages: list[Page] = []
     for participant in sorted(set(participants)):
-        runs = [*runs_of(output_dir, participant), *coming]
-        sessions = {run.get("ses", "") for run in runs if run["sub"] == participant}
+        runs = [run for run in coming if run["sub"] == participant]
+        runs += runs_of(output_dir, participant)
+        failed = [failure.entities for failure in read_failures(output_dir, participant)]
+        # A participant whose files cannot be listed has failed in no session of its own.
+        runs += [entities for entities in failed if len(entities) > 1 or not runs]
+        sessions = {run.get("ses", "") for run in runs}
         if len(sessions) <= most_sessions or "" in sessions:
-            pages.append(Page(participant))
+            pages += [Page(participant)] if sessions else []
         else:
             pages += [Page(participant, session) for session in sorted(sessions)]
     return pages

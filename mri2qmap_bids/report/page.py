@@ -21,7 +21,7 @@ from mri2qmap_bids.report.section import RunSection, section_of
 
 
 def write_report(output_dir: Path, page: Page, viewer: bool = False) -> Path:
-    """Write the page of a participant, or of one session, and its figures.
+    """Write the page of a participant, or of one session, and its figures, in place of pages of the other kind.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def write_report(output_dir: Path, page: Page, viewer: bool = False) -> Path:
     failures = [
         failure
         for failure in read_failures(output_dir, page.participant)
-        if page.session is None or f"_ses-{page.session}_" in failure.run + "_"
+        if page.holds(failure.entities)
     ]
     text = (
         environment()
@@ -68,9 +68,8 @@ def write_report(output_dir: Path, page: Page, viewer: bool = False) -> Path:
     )
     path = output_dir / page.file
     write_text(path, text)
-    if page.session is not None:
-        # Remove an earlier page of all sessions.
-        (output_dir / Page(page.participant).file).unlink(missing_ok=True)
+    for other in page.other_files(output_dir):
+        other.unlink(missing_ok=True)
     return path
 
 

@@ -18,6 +18,7 @@ from mri2qmap_bids.recon.methods.registry import weights_file
 from mri2qmap_bids.report.contents import Page
 from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.workflow.bar import bar
+from mri2qmap_bids.workflow.folders import WorkFolder
 from mri2qmap_bids.workflow.output import WriteDerivatives, WriteReport
 from mri2qmap_bids.workflow.planning import Survey
 from mri2qmap_bids.workflow.plugins import Failure, ForkserverPlugin
@@ -58,7 +59,7 @@ def init_dataset_wf(
         Reports to write.
     """
     surveys = surveys or {}
-    workflow = Workflow(name="mri2qmap_wf", base_dir=str(settings.work_dir))
+    workflow = Workflow(name=str(WorkFolder.RUNS), base_dir=str(settings.work_dir))
     for run in runs:
         known = surveys.get(run.name)
         memory_gb = _UNKNOWN_MEMORY_GB if known is None else known.memory_gb
@@ -98,7 +99,7 @@ def init_reports_wf(pages: Sequence[Page], settings: Settings) -> Workflow:
     settings
         Directories and resources.
     """
-    workflow = Workflow(name="reports_wf", base_dir=str(settings.work_dir))
+    workflow = Workflow(name=str(WorkFolder.REPORTS), base_dir=str(settings.work_dir))
     workflow.add_nodes([_report_node(page, settings) for page in pages])
     return workflow
 
@@ -172,7 +173,7 @@ def init_mri2qmap_wf(
     inputs = Node(IdentityInterface(fields), name="inputnode")
     outputs = Node(IdentityInterface(["maps_file", *_WRITTEN]), name="outputnode")
     dictionary = Node(BuildDictionary(), name="build_dictionary", n_procs=settings.omp_threads)
-    dictionary.inputs.cache_dir = str(settings.work_dir / "dictionaries")
+    dictionary.inputs.cache_dir = str(settings.work_dir / WorkFolder.DICTIONARIES)
     dictionary.inputs.n_threads = settings.omp_threads
     reconstruct = Node(
         Reconstruct(), name="reconstruct", n_procs=settings.omp_threads, mem_gb=memory_gb
@@ -181,7 +182,7 @@ def init_mri2qmap_wf(
     dictionary.inputs.use_gpu = reconstruct.inputs.use_gpu = _uses_gpu(settings.recon.device)
     reconstruct.inputs.memory_gb = settings.memory_gb
     reconstruct.inputs.low_memory = settings.low_memory
-    if settings.gpu_memory_gb:
+    if settings.gpu_memory_gb is not None:
         reconstruct.inputs.gpu_memory_gb = settings.gpu_memory_gb
     weights = weights_file(settings.recon)
     if weights is not None:
@@ -195,9 +196,9 @@ def init_mri2qmap_wf(
         node.inputs.log_dir = str(settings.output_dir)
     if settings.bar_dir is not None and settings.plugin == "MultiProc":
         reconstruct.inputs.bar_dir = str(settings.bar_dir)
-    scan = [(name, name) for name in ("raw_file", "metadata", "b1_file")]
+    scan = [(name, name) for name in ("raw_file", "metadata", "entities", "b1_file")]
     reconstructed = [*scan, ("b0_file", "b0_file")]
-    described = ("entities", "source", "b1_source", "b0_source", "t1w_file", "t1w_source")
+    described = ("source", "b1_source", "b0_source", "t1w_file", "t1w_source")
     documents = [*reconstructed, *((name, name) for name in described)]
     workflow.connect(
         [
@@ -234,7 +235,7 @@ def execute(workflow: Workflow, settings: Settings) -> Outcome:
     """
     if not workflow.list_node_names():
         return Outcome()
-    crash_dir = settings.work_dir / "crashes"
+    crash_dir = settings.work_dir / WorkFolder.CRASHES
     crash_dir.mkdir(parents=True, exist_ok=True)
     workflow.config["execution"] = {
         **nipype_config._sections["execution"],

@@ -11,6 +11,7 @@ from mri2qmap_bids.errors import Mri2QmapError, OutputError
 from mri2qmap_bids.logs import no_warnings
 from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.settings import Settings
+from mri2qmap_bids.workflow.folders import WorkFolder
 from mri2qmap_bids.workflow.scan import DescribedScan, describe_scan, save_scan
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _survey(run: MRFRun, settings: Settings) -> Survey:
         forecast = forecast_of(run, settings)
         scan, plan = forecast.scan, forecast.ways[0]
         memory_gb = (plan.host or plan.device) / 1e9
-    scan_file = settings.work_dir / "scans" / f"{run.name}.pickle"
+    scan_file = settings.work_dir / WorkFolder.SCANS / f"{run.name}.pickle"
     save_scan(scan, scan_file)
     return Survey(memory_gb, scan_file)
 
@@ -148,7 +149,7 @@ def _forecast(run: MRFRun, settings: Settings) -> Forecast:
     scan, extent, b1, span = _read(run, settings)
     limits = MemoryLimits(settings.memory_gb, settings.gpu_memory_gb, settings.low_memory)
     grid = tissue_grid(options, b1)
-    cache_dir = settings.work_dir / "dictionaries"
+    cache_dir = settings.work_dir / WorkFolder.DICTIONARIES
     cached = dictionary_path(scan.sequence, grid, options.rank, options.energy, cache_dir)
     if cached.exists():
         ways = plans_with(load_dictionary(cached), extent, options, limits, span)

@@ -16,6 +16,7 @@ from typing import Any
 
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
 
+from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.logs import configure_logging
 from mri2qmap_bids.workflow.server import start_server
 
@@ -27,6 +28,8 @@ _OWN = "mri2qmap_bids.errors."
 _WRAPPER = "NodeExecutionError"
 # Time that a worker has to remove its temporary files [s].
 _GRACE = 2.0
+# Nipype waits for ever with less than 0.01.
+_LEAST_MEMORY_GB = 0.02
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
     not, so that its derivatives are there when it is done and not when all are.
     """
 
+    memory_gb: float
+
     def __init__(self, plugin_args: dict[str, Any], log_level: int = logging.WARNING) -> None:
         start_server()
         # Processes of a program that this plugin is a part of.
@@ -88,6 +93,7 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
         super().__init__({"raise_insufficient": False, **arguments, "mp_context": "forkserver"})
         if gpu_slots is not None:
             self.n_gpu_procs = gpu_slots
+        self.memory_gb = max(self.memory_gb, _LEAST_MEMORY_GB)
         self._log_level = log_level
         self._depth: dict[int, int] = {}
         self.pool: WorkerPool | ProcessPoolExecutor
@@ -104,7 +110,13 @@ class ForkserverPlugin(Remembering, MultiProcPlugin):  # type: ignore[misc]
             worker.kill()
 
     def _prerun_check(self, graph: Any) -> None:
-        super()._prerun_check(graph)
+        try:
+            super()._prerun_check(graph)
+        except RuntimeError as error:  # only if the file of the plugin asks for it
+            raise UsageError(
+                "--use-plugin: n_procs and memory_gb must suffice for each step where raise_insufficient is true, got "
+                f"{self.processors} and {self.memory_gb:g}"
+            ) from error
 
         def depth(node: Any) -> int:
             return 1 + max((depth(before) for before in graph.predecessors(node)), default=0)

@@ -17,7 +17,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from mri2qmap_bids.workflow.step import PROGRAM, StepOfRun, run_named
+from mri2qmap_bids.workflow.step import PROGRAM, StepOfRun, run_of
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 class _BuildDictionaryInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file, for its header")
     metadata = traits.Dict(mandatory=True, desc="sidecar, inheritance applied")
+    entities = traits.Dict(nohash=True, desc="BIDS entities of the run, for its name in the log")
     b1_file = File(exists=True, desc="B1 map in per cent")
     # The same raw file and sidecar give the same, which count already.
     scan_file = File(nohash=True, desc="scan whose headers have been read, pickle")
@@ -86,6 +87,7 @@ class BuildDictionary(StepOfRun):
 class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     raw_file = File(exists=True, mandatory=True, desc="ISMRMRD file, for its samples")
     metadata = traits.Dict(mandatory=True, desc="sidecar, so that a change is seen")
+    entities = traits.Dict(nohash=True, desc="BIDS entities of the run, for its name in the log")
     b1_file = File(exists=True, desc="B1 map in per cent")
     b0_file = File(exists=True, desc="B0 map")
     dictionary_file = File(exists=True, mandatory=True, desc="fingerprints and subspace")
@@ -223,7 +225,7 @@ def _shown(progress: Any, inputs: Any) -> Iterator[None]:
         with watched(progress):
             yield
         return
-    folder, run = Path(inputs.bar_dir), run_named(Path(inputs.raw_file))
+    folder, run = Path(inputs.bar_dir), run_of(inputs)
     try:
         with watched(progress, lambda: write_state(folder, RunState(run, *progress.state))):
             yield

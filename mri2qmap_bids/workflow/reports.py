@@ -2,11 +2,11 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mri2qmap_bids.dataset.failures import RunFailure, keep_failures
+from mri2qmap_bids.dataset.failures import RunFailure
 from mri2qmap_bids.dataset.query import MRFRun
 from mri2qmap_bids.report.contents import Page
 from mri2qmap_bids.settings import Settings
@@ -18,48 +18,24 @@ logger = logging.getLogger(__name__)
 _SHOWN_LINES = 60
 
 
-def forget_failures(runs: Iterable[MRFRun], settings: Settings) -> None:
-    """What is noted of runs that are tried now."""
-    for participant, names in _by_participant(run.name for run in runs).items():
-        keep_failures(settings.output_dir, participant, names, ())
-
-
-def note_failures(
-    problems: Iterable[tuple[str, object]],
-    runs: Sequence[MRFRun],
-    outcome: Outcome,
-    settings: Settings,
-) -> set[str]:
-    """Keep every failure for the reports.
+def failures_in(outcome: Outcome, runs: Iterable[MRFRun]) -> list[RunFailure]:
+    """Runs that failed, with the end of their crash file.
 
     Parameters
     ----------
-    problems
-        Name and reason of runs that could not begin.
-    runs
-        Those that did.
     outcome
-        What became of them.
-    settings
-        Directories.
-
-    Returns
-    -------
-    Labels of the participants with failures.
+        What became of the workflow.
+    runs
+        Those that began.
     """
     now = time.strftime("%Y-%m-%d %H:%M")
-    by_run = {name: RunFailure(name, str(reason), time=now) for name, reason in problems}
     crashes = {failure.node.split(".")[1]: failure for failure in outcome.failures}
-    for run in runs:
-        failure = crashes.get(branch_name(run))
-        if failure is not None:
-            by_run[run.name] = RunFailure(
-                run.name, failure.reason, failure.crash_file, _end_of(failure.crash_file), now
-            )
-    by_participant = _by_participant(by_run)
-    for participant, names in by_participant.items():
-        keep_failures(settings.output_dir, participant, names, [by_run[name] for name in names])
-    return set(by_participant)
+    pairs = [(run.name, crashes.get(branch_name(run))) for run in runs]
+    return [
+        RunFailure(name, crash.reason, crash.crash_file, _end_of(crash.crash_file), now)
+        for name, crash in pairs
+        if crash is not None
+    ]
 
 
 def write_reports(pages: Sequence[Page], settings: Settings) -> int:
@@ -90,14 +66,6 @@ def tell_failures(pages: Sequence[Page], failures: Iterable[Failure]) -> int:
             failure.crash_file,
         )
     return len(pairs)
-
-
-def _by_participant(names: Iterable[str]) -> Mapping[str, list[str]]:
-    """Names of runs by their participant's label."""
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(name.split("_")[0].removeprefix("sub-"), []).append(name)
-    return groups
 
 
 def _end_of(crash_file: str) -> str:

@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from nipype.interfaces.base import (
-    SimpleInterface,
-)
+from nipype.interfaces.base import SimpleInterface, isdefined
 
 from mri2qmap_bids import __version__
+from mri2qmap_bids.dataset.entities import run_name
 
 # To be raised when the maps or the outputs of a step change between versions.
 _RESULTS = 4
@@ -23,7 +22,7 @@ class StepOfRun(SimpleInterface):  # type: ignore[misc]
         from mri2qmap_bids.logs import run_log, run_log_file
 
         raw_file, output_dir = Path(self.inputs.raw_file), self.inputs.log_dir
-        run = run_named(raw_file)
+        run = run_of(self.inputs)
         with (
             run_log(run, run_log_file(Path(output_dir), run) if output_dir else None),
             guard(raw_file),
@@ -34,10 +33,11 @@ class StepOfRun(SimpleInterface):  # type: ignore[misc]
         raise NotImplementedError
 
 
-def run_named(raw_file: Path) -> str:
-    """A run's name, from that of its raw file.
+def run_of(inputs: Any) -> str:
+    """A run's name as all else that tells of it has it: from its entities, or else from its raw file.
 
-    >>> run_named(Path("sub-01/anat/sub-01_acq-a_MRF.h5"))
-    'sub-01_acq-a'
+    Entities may be those of folders alone: ``ses-a/anat/sub-01_MRF.h5`` is the run ``sub-01_ses-a``.
     """
-    return raw_file.name.split(".")[0].removesuffix("_MRF")
+    if isdefined(inputs.entities):
+        return run_name(inputs.entities)
+    return Path(inputs.raw_file).name.split(".")[0].removesuffix("_MRF")

@@ -3,7 +3,7 @@
 import pytest
 from helpers.command import run, settings
 
-from mri2qmap_bids.cli.config import write_options
+from mri2qmap_bids.cli.config import read_plugin, write_options
 from mri2qmap_bids.cli.parser import parse
 from mri2qmap_bids.cli.settings import to_settings
 from mri2qmap_bids.errors import UsageError
@@ -42,10 +42,26 @@ def test_calls_of_the_same_second_and_process_id_keep_their_options_apart(tmp_pa
         ("[call]", r"must have a table \[options\]"),
         ("[options]\ncolour = 1", "must be long options with underscores, got colour"),
         ("[options]\nbids_dir = 'x'", "must be long options with underscores, got bids_dir"),
-        ("[options]\nnprocs = 'many'", "nprocs must be a value of --nprocs, got 'many'"),
-        ("[options]\nrecon_method = 'magic'", "recon_method must be a value of --recon-method"),
-        ("[options]\nmatrix = 3", "matrix must be a value of --matrix, got 3"),
-        ("[options]\nnotrack = 'no'", "notrack must be a value of --notrack"),
+        ("[options]\nnprocs = 'many'", "c.toml: nprocs must be a whole number, got 'many'"),
+        (
+            "[options]\nrecon_method = 'magic'",
+            "recon_method must be one of mri2qmap, .*, got 'magic'",
+        ),
+        ("[options]\nmatrix = 3", "matrix must be a list, each of it a whole number, got 3"),
+        ("[options]\nnotrack = 'no'", "notrack must be true or false, got 'no'"),
+        ("[options]\nnotrack = 1", "notrack must be true or false, got 1"),
+        ("[options]\nverbose = true", "verbose must be a whole number, got True"),
+        ("[options]\nnprocs = 1.5", "nprocs must be a whole number, got 1.5"),
+        ("[options]\nnprocs = true", "nprocs must be a whole number, got True"),
+        ("[options]\nregularisation = [1]", r"regularisation must be a number, got \[1\]"),
+        ("[options]\ndevice = 3", "device must be a text, got 3"),
+        ("[options]\nmem = 1.5", "mem must be a text, got 1.5"),
+        ("[options]\nwork_dir = 3", "work_dir must be a text, got 3"),
+        (
+            "[options]\nparticipant_label = [1]",
+            r"participant_label must be a list, .* a text, got \[1",
+        ),
+        ("[options]\nderivatives = [3]", "derivatives must be a list, each of it a text, got"),
     ],
 )
 def test_bad_config_files_are_refused(tmp_path, content, text):
@@ -53,3 +69,35 @@ def test_bad_config_files_are_refused(tmp_path, content, text):
     file.write_text(content)
     with pytest.raises(UsageError, match=text):
         parse(["bids", "out", "participant", "--config-file", str(file)])
+
+
+def test_numbers_are_taken_as_on_the_command_line(tmp_path):
+    file = tmp_path / "c.toml"
+    file.write_text("[options]\nmem = 16000\nregularisation = 1\nmatrix = [16]\nverbose = 1")
+    arguments = parse(["bids", "out", "participant", "--config-file", str(file)])
+    assert (arguments.mem, arguments.regularisation) == ("16000", 1.0)
+    assert (arguments.matrix, arguments.verbose) == ([16], 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("n_procs: '2'", "n_procs of plugin_args must be a whole number of at least 1, got '2'"),
+        ("n_procs: 0", "n_procs of plugin_args must be a whole number of at least 1, got 0"),
+        ("memory_gb: lots", "memory_gb of plugin_args must be a number above 0, got 'lots'"),
+        ("memory_gb: .inf", "memory_gb of plugin_args must be a number above 0, got inf"),
+        ("raise_insufficient: 1", "raise_insufficient of plugin_args must be true or false, got 1"),
+        ("sbatch_args: [1]", r"sbatch_args of plugin_args must be a text, got \[1\]"),
+    ],
+)
+def test_bad_arguments_of_plugins_are_refused(tmp_path, content, text):
+    file = tmp_path / "p.yml"
+    file.write_text(f"plugin: MultiProc\nplugin_args: {{{content}}}")
+    with pytest.raises(UsageError, match=f"--use-plugin .*p.yml: {text}"):
+        read_plugin(file)
+
+
+def test_good_arguments_of_plugins_are_taken(tmp_path):
+    file = tmp_path / "p.yml"
+    file.write_text("plugin: MultiProc\nplugin_args: {n_procs: 2, memory_gb: 4, other: [x]}")
+    assert read_plugin(file) == ("MultiProc", {"n_procs": 2, "memory_gb": 4, "other": ["x"]})

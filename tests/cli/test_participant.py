@@ -98,8 +98,40 @@ def test_the_first_failure_stops_the_others_if_asked(small_dataset, tmp_path, ca
     words += ["--recon-method", "gridding", "--stop-on-first-crash"]
     assert run(*words) == 1
     assert "0 done, 0 skipped, 1 failed, 2 not run" in capfd.readouterr().err
+    # Whoever has not begun has no page that says so in red.
+    assert [path.name for path in (tmp_path / "out").glob("sub-*.html")] == ["sub-01.html"]
     # What the headers tell stops all others before they begin.
     for file in copy.rglob("sub-01_ses-1*_MRF.h5"):
         truncate(file)
     assert run(*words) == 1
     assert "0 done, 0 skipped, 1 failed, 2 not run" in capfd.readouterr().err
+
+
+def test_failures_are_told_until_they_are_mended(small_dataset, tmp_path, capfd):
+    """Also if no run begins: the failures come and go with calls that reconstruct nothing."""
+    copy, out = tmp_path / "bids", tmp_path / "out"
+    shutil.copytree(small_dataset, copy)
+    words = [copy, out, "participant", "-w", tmp_path / "w", "--nprocs", "1", "--recon-method"]
+    words += ["gridding", "--matrix", "16", "--participant-label", "01"]
+    words += ["--aggregate-session-reports", "1", "--session-label"]
+    assert run(*words, "1") == 0
+    page, failed = out / "sub-01.html", out / "logs" / "sub-01_failures.json"
+    assert page.is_file()
+    sidecars = [next(copy.rglob(f"sub-01_ses-{n}_*_MRF.json")) for n in (1, 2)]
+    contents = [sidecar.read_text() for sidecar in sidecars]
+    for sidecar in sidecars:
+        sidecar.write_text("{")
+    assert run(*words, "1") == 1
+    assert "must be JSON" in (out / "logs" / "sub-01_ses-1_acq-2d.log").read_text()
+    assert "must be JSON" in page.read_text() and "must be JSON" in failed.read_text()
+    # Another session, which fails, too: each has its page from now on.
+    assert run(*words, "2") == 1
+    assert not page.exists()
+    pages = [out / f"sub-01_ses-{n}.html" for n in (1, 2)]
+    assert ["must be JSON" in page.read_text() for page in pages] == [True, True]
+    for sidecar, content in zip(sidecars, contents, strict=True):
+        sidecar.write_text(content)
+    assert run(*words, "1") == 0
+    assert "1 skipped, 0 failed" in capfd.readouterr().err
+    assert ["must be JSON" in page.read_text() for page in pages] == [False, True]
+    assert "ses-2" in failed.read_text() and "ses-1" not in failed.read_text()

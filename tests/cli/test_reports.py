@@ -3,12 +3,13 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from helpers.command import one_error, run, settings
 
-from mri2qmap_bids.cli.reports import write_missing_reports
+from mri2qmap_bids.cli.reports import write_lacking_reports
+from mri2qmap_bids.dataset.failures import RunFailure, keep_failures
+from mri2qmap_bids.report.contents import Page
 
 
 @pytest.fixture
@@ -64,16 +65,44 @@ def test_a_report_that_fails_costs_no_maps_and_is_said(copied, tmp_path, capfd):
     assert (copied / "sub-02.html").is_file()
 
 
-def test_no_page_but_the_missing_one_is_written(copied, tmp_path):
+def test_no_page_but_the_lacking_one_is_written(copied, tmp_path):
     options = replace(settings("-w", str(tmp_path / "w")), output_dir=copied)
-    runs = [SimpleNamespace(entities={"sub": label}) for label in ("01", "02")]
-    assert write_missing_reports(runs, options) == 0
+    runs = [{"sub": "01", "ses": "1"}, {"sub": "02", "ses": "1"}]
+
+    def lacking(present, touched=(), settled=frozenset()):
+        return write_lacking_reports(present, touched, settled, options)
+
+    assert lacking(runs) == 0
     assert not (tmp_path / "w").exists()
     (copied / "sub-01.html").write_text("as it was")
     (copied / "sub-02.html").unlink()
     # Whoever is not among the runs has no page written.
-    assert write_missing_reports(runs[:1], options) == 0
+    assert lacking(runs[:1]) == 0
     assert not (copied / "sub-02.html").exists()
-    assert write_missing_reports(runs, options) == 0
+    assert lacking(runs) == 0
     assert (copied / "sub-02.html").is_file()
+    assert lacking(runs, runs[:1], frozenset([Page("01").node])) == 0
     assert (copied / "sub-01.html").read_text() == "as it was"
+    assert lacking(runs, runs[:1]) == 0
+    assert (copied / "sub-01.html").read_text() != "as it was"
+    # Nobody has a page that would hold nothing.
+    assert lacking([{"sub": "03"}], [{"sub": "03"}]) == 0
+    assert not (copied / "sub-03.html").exists()
+
+
+def test_the_layout_changes_for_all_sessions_at_once(copied, tmp_path):
+    """As a call for a session more, or for another number of sessions on a page."""
+    words = ("--session-label", "1", "--aggregate-session-reports")
+    assert reports_only(copied, tmp_path / "w", *words, "1") == 0
+    pages = ["sub-01_ses-1.html", "sub-01_ses-2.html"]
+    assert sorted(path.name for path in copied.glob("sub-01*.html")) == pages
+    assert reports_only(copied, tmp_path / "w", *words, "2") == 0
+    assert [path.name for path in copied.glob("sub-01*.html")] == ["sub-01.html"]
+
+
+def test_sessions_that_failed_have_their_page(copied, tmp_path):
+    keep_failures(copied, (), [RunFailure("sub-01_ses-3_acq-2d", "it is broken")])
+    words = ("--participant-label", "01", "--aggregate-session-reports")
+    assert reports_only(copied, tmp_path / "w", *words, "2") == 0
+    assert "it is broken" in (copied / "sub-01_ses-3.html").read_text()
+    assert "it is broken" not in (copied / "sub-01_ses-1.html").read_text()

@@ -3,6 +3,8 @@
 import pytest
 from helpers.command import settings
 
+from mri2qmap_bids.cli.parser import build_parser
+from mri2qmap_bids.cli.settings import to_settings
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.methods.registry import method_named
 
@@ -37,7 +39,14 @@ def test_matrix_is_given_as_x_y_z_and_kept_as_z_y_x():
     ("words", "text"),
     [
         (["--mem", "lots"], "--mem must be"),
-        (["--matrix", "2"], "--matrix must be"),
+        (["--mem", "0"], "--mem must be a size above 0 such as 16G, or a number of MB, got 0"),
+        (["--gpu-mem", "0.0G"], "--gpu-mem must be a size above 0"),
+        (["--mem=-1"], "--mem must be a size above 0"),
+        (["--matrix", "4"], "--matrix must be N or NX NY NZ, each at least 5"),
+        (["--random-seed", "-1"], "--random-seed must be from 0 to 18446744073709551615, got -1"),
+        (["--random-seed", str(2**64)], "--random-seed must be from 0 to"),
+        (["--dry-run", "--reports-only"], "--dry-run and --reports-only must not be combined"),
+        (["--boilerplate-only", "--dry-run"], "--dry-run and --boilerplate-only must not be comb"),
         (["--matrix", "8", "8"], "--matrix must be"),
         (["--rank", "0"], "--rank must be at least 1, got 0"),
         (["--regularisation", "1"], "--regularisation needs --recon-method of subspace, lrtv"),
@@ -54,6 +63,16 @@ def test_matrix_is_given_as_x_y_z_and_kept_as_z_y_x():
 def test_contradictory_words_are_refused(words, text):
     with pytest.raises(UsageError, match=text):
         settings(*words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--dry-run"], ["--reports-only"], ["--boilerplate-only"], ["--bids-filter-file", "f"]],
+)
+def test_what_the_group_level_cannot_follow_is_refused(words):
+    arguments = build_parser().parse_args(["bids", "out", "group", *words])
+    with pytest.raises(UsageError, match=f"{words[0]}.* must not be given at the group level"):
+        to_settings(arguments)
 
 
 def test_solver_takes_its_methods_defaults():

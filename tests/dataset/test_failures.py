@@ -11,17 +11,31 @@ ONE, TWO = RunFailure("sub-1_run-1", "why", "/log", "trace", "now"), RunFailure(
 
 
 def test_failures_come_back(tmp_path):
-    keep_failures(tmp_path, "1", ["sub-1_run-1", "sub-1_run-2"], [ONE, TWO])
+    keep_failures(tmp_path, ["sub-1_run-1", "sub-1_run-2"], [ONE, TWO])
     assert read_failures(tmp_path, "1") == [ONE, TWO]
     assert read_failures(tmp_path, "2") == []
 
 
 def test_a_run_that_is_tried_again_is_forgotten_and_others_are_not(tmp_path):
-    keep_failures(tmp_path, "1", ["sub-1_run-1", "sub-1_run-2"], [ONE, TWO])
-    keep_failures(tmp_path, "1", ["sub-1_run-1"], [])
+    keep_failures(tmp_path, ["sub-1_run-1", "sub-1_run-2"], [ONE, TWO])
+    keep_failures(tmp_path, ["sub-1_run-1"], [])
     assert read_failures(tmp_path, "1") == [TWO]
-    keep_failures(tmp_path, "1", ["sub-1_run-2"], [])
+    keep_failures(tmp_path, ["sub-1_run-2"], [])
     assert not failures_file(tmp_path, "1").exists()
+
+
+def test_what_has_changed_is_said_for_each_participant(tmp_path):
+    other = RunFailure("sub-2_ses-a", "y")
+    assert keep_failures(tmp_path, [], [ONE, other]) == [ONE, other]
+    assert [read_failures(tmp_path, label) for label in ("1", "2")] == [[ONE], [other]]
+    assert keep_failures(tmp_path, ["sub-1", "sub-2_ses-b"], []) == []
+    assert keep_failures(tmp_path, ["sub-1_run-1", "sub-2_ses-a"], [TWO]) == [ONE, TWO, other]
+    assert [read_failures(tmp_path, label) for label in ("1", "2")] == [[TWO], []]
+
+
+def test_nothing_is_written_where_nothing_has_changed(tmp_path):
+    assert keep_failures(tmp_path / "out", ["sub-1"], []) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_that_is_no_list_of_failures_counts_as_none(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mri2qmap_bids.dataset.failures import RunFailure, keep_failures
 from mri2qmap_bids.report.contents import Page, pages_of, participants_of, runs_of
 
 
@@ -43,6 +44,34 @@ def test_runs_to_come_count(dataset):
     assert pages_of(dataset, ["10"], 1, coming) == [Page("10", "a"), Page("10", "b")]
     # A run without a session belongs to no session's page.
     assert pages_of(dataset, ["10"], 1, coming, {"sub": "10"}) == [Page("10")]
+
+
+def test_sessions_that_failed_count(dataset):
+    keep_failures(dataset, (), [RunFailure("sub-10_ses-b_acq-x", "why")])
+    assert pages_of(dataset, ["10"], 1) == [Page("10", "a"), Page("10", "b")]
+    assert pages_of(dataset, ["10"], 2) == [Page("10")]
+
+
+def test_a_participant_that_failed_as_a_whole_is_on_every_page(dataset):
+    failure = RunFailure("sub-01", "why")
+    keep_failures(dataset, (), [failure])
+    pages = pages_of(dataset, ["01"], 1)
+    assert [page.session for page in pages] == ["a", "b"]
+    assert all(page.holds(failure.entities) for page in pages)
+    keep_failures(dataset, (), [RunFailure("sub-03", "why")])
+    assert pages_of(dataset, ["03"], 1) == [Page("03")]
+
+
+def test_without_maps_and_failures_there_is_no_page(dataset):
+    assert pages_of(dataset, ["11"], 1) == []
+
+
+def test_pages_of_the_other_kind_are_found(dataset):
+    for name in ("sub-01", "sub-01_ses-a", "sub-01_ses-b", "sub-01_ses-b_acq-x", "sub-012_ses-a"):
+        (dataset / f"{name}.html").touch()
+    others = Page("01").other_files(dataset)
+    assert sorted(path.stem for path in others) == ["sub-01_ses-a", "sub-01_ses-b"]
+    assert Page("01", "a").other_files(dataset) == [dataset / "sub-01.html"]
 
 
 def test_names_of_steps_are_those_of_python():

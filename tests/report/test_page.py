@@ -149,19 +149,19 @@ def test_maps_without_diagnostics_have_a_report(copied):
 
 def test_failures_are_on_the_page_until_they_are_mended(copied):
     failure = RunFailure("sub-01_run-9", "a <b> failed", "/crash.txt", "Traceback <x>", "today")
-    keep_failures(copied, "01", ["sub-01_run-9"], [failure])
+    keep_failures(copied, ["sub-01_run-9"], [failure])
     assert read_failures(copied, "01") == [failure]
     text = write_report(copied, Page("01")).read_text()
     html5lib.HTMLParser(strict=True).parse(text)
     for words in ("a &lt;b&gt; failed", "/crash.txt", "Traceback &lt;x&gt;", "1 failed"):
         assert words in text
-    keep_failures(copied, "01", ["sub-01_run-9"], [])
+    keep_failures(copied, ["sub-01_run-9"], [])
     assert read_failures(copied, "01") == []
     assert "/crash.txt" not in write_report(copied, Page("01")).read_text()
 
 
 def test_participants_with_nothing_but_failures_have_a_page(tmp_path):
-    keep_failures(tmp_path, "07", [], [RunFailure("sub-07", "no sidecar")])
+    keep_failures(tmp_path, [], [RunFailure("sub-07", "no sidecar")])
     text = write_report(tmp_path, Page("07")).read_text()
     html5lib.HTMLParser(strict=True).parse(text)
     assert "no sidecar" in text

@@ -32,6 +32,14 @@ def test_other_weights_under_the_same_name_are_seen(tmp_path):
     assert hash_of_reconstruction(tmp_path, weights) != first
 
 
+def test_every_step_of_a_run_knows_its_name(tmp_path):
+    branch = init_mri2qmap_wf(Settings(tmp_path, tmp_path, tmp_path))
+    start = branch.get_node("inputnode")
+    for step in ("build_dictionary", "reconstruct", "write_derivatives"):
+        edge = branch._graph.get_edge_data(start, branch.get_node(step))
+        assert ("entities", "entities") in edge["connect"]
+
+
 def test_the_headers_of_a_run_are_read_once(small_dataset, tmp_path, monkeypatch):
     documents, groups = [], []
     parse_headers, heads = table.parse_headers, table._heads

@@ -10,6 +10,7 @@ from nipype.interfaces.utility import Function
 from nipype.pipeline.engine import Node, Workflow
 from nipype.pipeline.engine.utils import load_resultfile as load_result
 
+from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.workflow.graph import Outcome, execute, init_mri2qmap_wf
@@ -49,6 +50,22 @@ def test_a_run_that_has_begun_goes_before_one_that_has_not(tmp_path):
     run(workflow, tmp_path, n_procs=1)
     order = [line.split()[0] for line in log.read_text().splitlines()]
     assert order == ["a1", "a2", "b1", "b2", "c1", "c2"]
+
+
+def test_steps_begin_however_little_memory_they_may_take(tmp_path):
+    """As reports of runs that were refused for it."""
+    workflow, log = Workflow("mri2qmap_wf"), tmp_path / "log"
+    workflow.add_nodes([step("a", log)])
+    run(workflow, tmp_path, n_procs=1, memory_gb=0.001)
+    assert log.read_text().startswith("a ")
+
+
+def test_too_little_memory_is_one_line_where_it_is_to_be_an_error(tmp_path):
+    workflow = Workflow("mri2qmap_wf")
+    workflow.add_nodes([step("a", tmp_path / "log")])
+    arguments = {"memory_gb": 0.1, "raise_insufficient": True}
+    with pytest.raises(UsageError, match="must suffice for each step .* got 1 and 0.1"):
+        run(workflow, tmp_path, n_procs=1, plugin_args=arguments)
 
 
 def intervals(log: Path) -> list[tuple[float, float]]:

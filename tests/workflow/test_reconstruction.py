@@ -1,5 +1,7 @@
 """Steps of a run as Nipype sees them."""
 
+import logging
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -35,6 +37,27 @@ def test_results_of_another_version_of_the_program_are_not_taken(tmp_path):
 
 def test_memory_and_threads_do_not_make_a_step_anew(tmp_path):
     assert _hash(tmp_path) == _hash(tmp_path, memory_gb=1.0, n_threads=3, low_memory=True)
+
+
+class Said(BuildDictionary):
+    def _step(self, runtime):
+        logging.getLogger("mri2qmap_bids.workflow").warning("it is cold")
+        return runtime
+
+
+def test_lines_go_to_the_log_of_the_run_that_the_folders_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    common = {"metadata": {}, "options": ReconOptions(), "cache_dir": "", "log_dir": str(tmp_path)}
+    for session in ("a", "b"):
+        raw_file = tmp_path / f"ses-{session}" / "sub-01_MRF.h5"
+        raw_file.parent.mkdir()
+        raw_file.touch()
+        entities = {"sub": "01", "ses": session}
+        Said(raw_file=str(raw_file), entities=entities, **common).run()
+    # Without entities it is the name of the file that counts.
+    Said(raw_file=str(raw_file), **common).run()
+    names = ["sub-01.log", "sub-01_ses-a.log", "sub-01_ses-b.log"]
+    assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == names
 
 
 @pytest.mark.parametrize("kind", ["b1", "b0"])

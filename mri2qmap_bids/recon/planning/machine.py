@@ -149,11 +149,12 @@ def machine_of(device: torch.device, shape: tuple[int, ...], limits: MemoryLimit
         Memory that may be used.
     """
     rates = measured_rates(device, shape)
-    host = 1e9 * (limits.host_gb or usable_memory_gb())
+    host = 1e9 * (usable_memory_gb() if limits.host_gb is None else limits.host_gb)
     if device.type != "cuda":
         return Machine(False, host, host, rates)
     free, _ = torch.cuda.mem_get_info(device)
-    return Machine(True, host, 1e9 * limits.gpu_gb if limits.gpu_gb else 0.9 * free, rates)
+    own = 0.9 * free if limits.gpu_gb is None else 1e9 * limits.gpu_gb
+    return Machine(True, host, own, rates)
 
 
 def _quickest(work: Callable[[], object], device: torch.device, repeats: int = 5) -> float:

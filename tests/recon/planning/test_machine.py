@@ -74,7 +74,7 @@ def test_trials_are_as_large_as_the_problem_up_to_a_limit(shape, images, monkeyp
 def test_memory_is_what_is_allowed_or_nine_tenths_of_what_is_there(monkeypatch):
     monkeypatch.setattr(machines, "measured_rates", lambda *_: RATES)
     monkeypatch.setattr("mri2qmap_bids.recon.planning.resources.available_memory_gb", lambda: 20.0)
-    for limits, gigabytes in ((MemoryLimits(3.0), 3), (MemoryLimits(), 18)):
+    for limits, gigabytes in ((MemoryLimits(3.0), 3), (MemoryLimits(), 18), (MemoryLimits(0.0), 0)):
         machine = machine_of(torch.device("cpu"), (96, 96), limits)
         assert machine.host_memory == machine.device_memory == pytest.approx(1e9 * gigabytes)
         assert not machine.is_gpu and machine.rates == RATES
