@@ -7,7 +7,7 @@ from mri2qmap_bids.recon.frequency import frequency_axes
 
 _FIT_STEPS = 50
 
-HIDDEN = (0.02, 0.08)
+HIDDEN = (0.005, 0.02)
 """Mean of the transfer function at which all, and none, of the smoothness term remains beside a regulariser."""
 
 
@@ -114,7 +114,7 @@ def smoothness_share(response: torch.Tensor) -> float:
 
     A regulariser whose weight follows from the noise takes out a part of it. Where noise hides nearly all frequencies,
     the rest is more than the image: least squares with the smoothness term, which suppress these frequencies, are
-    closer to it. 1 if the transfer function of the least-squares image has a mean of at most 2 %, 0 from 8 % on.
+    closer to it. 1 if the transfer function of the least-squares image has a mean of at most 0.5 %, 0 from 2 % on.
 
     Parameters
     ----------
