@@ -56,9 +56,8 @@ def process_participants(settings: Settings, arguments: argparse.Namespace) -> i
             empty(settings.work_dir)
         make_writable(settings.work_dir, "the work directory (-w)")
         result = _reconstruct(selection, settings, arguments)
-    touched = [run.entities for run in selection.runs]
-    touched += [failure.entities for failure in (*changed, *result.failures)]
-    present = [*touched, *(run.entities for run in current)]
+    touched = [failure.entities for failure in (*changed, *result.failures)]
+    present = [*touched, *(run.entities for run in (*selection.runs, *current))]
     n_failed_reports = write_lacking_reports(present, touched, result.settled, settings)
     counts = replace(
         result.counts,
@@ -104,20 +103,21 @@ def _reconstruct(
     problems += selection.problems
     runs = [run for run in selection.runs if run.name in surveys]
     begun = [] if problems and settings.stop_on_first_crash else runs
-    initialise_dataset(
-        settings.output_dir,
-        "MR Fingerprinting maps by mri2qmap",
-        raw_dataset=settings.bids_dir,
-        derivatives=settings.derivatives,
-    )
-    write_options(arguments, settings.output_dir / "logs")
-    begin_run_logs(settings, [run.name for run in begun], problems)
     now = time.strftime("%Y-%m-%d %H:%M")
     failures = keep_failures(
         settings.output_dir,
         _tried([*(run.name for run in begun), *(name for name, _ in problems)], settings),
         [RunFailure(name, reason, time=now) for name, reason in problems],
     )
+    if begun or failures:  # else this call tells nothing that the last one did not
+        initialise_dataset(
+            settings.output_dir,
+            "MR Fingerprinting maps by mri2qmap",
+            raw_dataset=settings.bids_dir,
+            derivatives=settings.derivatives,
+        )
+        write_options(arguments, settings.output_dir / "logs")
+        begin_run_logs(settings, [run.name for run in begun], problems)
     if not begun:
         log_not_run(runs)
         return _Result(Counts(n_failed=len(problems), n_not_run=len(runs)), failures)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mri2qmap_bids.atomic import write_json
@@ -64,17 +64,24 @@ def keep_failures(
 
     Returns
     -------
-    What was forgotten and what was noted.
+    What was forgotten and what was noted anew.
     """
     names, noted = set(tried), list(failed)
     changed: list[RunFailure] = []
     for participant in sorted({_participant(name) for name in (*names, *(f.run for f in noted))}):
         own = [failure for failure in noted if _participant(failure.run) == participant]
         before = read_failures(output_dir, participant)
+        # A run that fails as it did before keeps its note, and the time of the first one.
+        own = [next((old for old in before if _is_same(old, new)), new) for new in own]
         others = [failure for failure in before if failure.run not in names]
-        changed += [failure for failure in before if failure.run in names] + own
+        changed += [failure for failure in before if failure.run in names and failure not in own]
+        changed += [failure for failure in own if failure not in before]
         _write(failures_file(output_dir, participant), before, [*others, *own])
     return changed
+
+
+def _is_same(first: RunFailure, second: RunFailure) -> bool:
+    return replace(first, time="") == replace(second, time="")
 
 
 def _write(path: Path, before: Sequence[RunFailure], after: Sequence[RunFailure]) -> None:

@@ -1,5 +1,7 @@
 """Failures are kept until the run is tried again."""
 
+from dataclasses import replace
+
 from mri2qmap_bids.dataset.failures import (
     RunFailure,
     failures_file,
@@ -31,6 +33,17 @@ def test_what_has_changed_is_said_for_each_participant(tmp_path):
     assert keep_failures(tmp_path, ["sub-1", "sub-2_ses-b"], []) == []
     assert keep_failures(tmp_path, ["sub-1_run-1", "sub-2_ses-a"], [TWO]) == [ONE, TWO, other]
     assert [read_failures(tmp_path, label) for label in ("1", "2")] == [[TWO], []]
+
+
+def test_a_run_that_fails_in_the_same_way_keeps_its_note(tmp_path):
+    first, later = replace(ONE, time="2026-01-01 10:00"), replace(ONE, time="2026-01-02 10:00")
+    assert keep_failures(tmp_path, [ONE.run], [first]) == [first]
+    stamp = failures_file(tmp_path, "1").stat().st_mtime_ns
+    assert keep_failures(tmp_path, [ONE.run], [later]) == []
+    assert failures_file(tmp_path, "1").stat().st_mtime_ns == stamp
+    other = replace(later, reason="another")
+    assert keep_failures(tmp_path, [ONE.run], [other]) == [first, other]
+    assert read_failures(tmp_path, "1") == [other]
 
 
 def test_nothing_is_written_where_nothing_has_changed(tmp_path):

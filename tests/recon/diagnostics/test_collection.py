@@ -126,4 +126,4 @@ def test_steps_are_those_of_the_middle_slice(run):
         options = ReconOptions(method="subspace", device="cpu", grid_step=0.2)
         found = reconstruct_and_diagnose(three, diagnostics.sequence, options)[1]
         residuals.append([step["residual"] for step in found.steps["subspace"]])
-    assert residuals[0] == pytest.approx(residuals[1])
+    assert residuals[0] == pytest.approx(residuals[1], rel=0.01)
