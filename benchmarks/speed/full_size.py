@@ -2,11 +2,13 @@
 
 python -m benchmarks.speed.full_size TABLE [--matrix 220] [--device cuda] [--gpu-mem 80 24 16 12]
 python -m benchmarks.speed.full_size TABLE --matrix 48 64 96 --extrapolate 220 --cores 32
+python -m benchmarks.speed.full_size TABLE --matrix 128 --kept 28 --noise 1.31     # 220^3 at a smaller size
 
 One line for every matrix and memory limit. The scan is simulated in the subspace, on the same device,
 since the independent simulator would take hours at full size; the maps' errors are for orientation only.
-What is not run is extrapolated: the plan's time at that size, times what the largest matrix measured took
-longer than planned; on more cores as if all of it ran in parallel, and as if only the part did that two
+With n / 220 of the arms and sqrt(220 / n) of the noise a smaller matrix n has the samples and the noise in a
+voxel of 220^3. What is not run is extrapolated: the plan's time at that size, times what the largest matrix
+measured took longer than planned; on more cores as if all of it ran in parallel, and as if only the part did that two
 threads sped up here (Amdahl 1967, doi:10.1145/1465482.1465560).
 """
 
@@ -15,7 +17,7 @@ import resource
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
@@ -99,6 +101,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--matrix", nargs="+", type=int, default=[220])
     parser.add_argument("--frames", type=int, default=500)
     parser.add_argument("--arms", type=int, default=48)
+    parser.add_argument("--kept", type=int, help="arms of every frame that are read; default: all")
     parser.add_argument("--coils", type=int, default=8)
     parser.add_argument("--rank", type=int, default=5)
     parser.add_argument("--noise", type=float, default=1.0)
@@ -133,6 +136,8 @@ def simulate(words: argparse.Namespace, n: int, device: torch.device, folder: Pa
     image[:, there] = signal_of(TissueMaps(t1, t2.minimum(t1), m0[there], t1), dictionary)
     watch.say("signal")
     trajectory = whole_trajectory(n, words.frames, words.arms)
+    if words.kept:
+        trajectory = replace(trajectory, positions=trajectory.positions[:, : words.kept].copy())
     shape = trajectory.positions.shape
     omega = torch.from_numpy(trajectory.positions).to(device).reshape(-1, 3).flip(1)
     omega *= 2 * np.pi / n
