@@ -95,9 +95,10 @@ def regularised_image(
         scaled = weight * start.noise * problem.circulant.level**0.5
         term, spectrum = regularisation.splitting(start, scaled, settings)
         shaped = term.penalty.view(-1, *[1] * (start.image.ndim - 1)) * spectrum
-        smooth = smoothness_share(start.response) * start.smoothness
+        share = smoothness_share(start.response)
+        smooth = share * start.smoothness if share else 0.0
         solution = alternating_directions(
-            problem.normal_with(smooth),
+            problem.normal_with(smooth) if share else problem.normal,
             problem.projection,
             term,
             problem.preconditioner(shaped + smooth),

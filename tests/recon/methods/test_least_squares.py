@@ -21,6 +21,7 @@ from mri2qmap_bids.recon.grid import tissue_grid
 from mri2qmap_bids.recon.methods import least_squares as least_squares_module
 from mri2qmap_bids.recon.methods import regularised
 from mri2qmap_bids.recon.methods.least_squares import LeastSquaresSettings, least_squares
+from mri2qmap_bids.recon.methods.lrtv import LRTV_REGULARISATION
 from mri2qmap_bids.recon.methods.registry import method_named
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
@@ -235,3 +236,14 @@ def test_one_set_of_kernels_is_in_memory(brain, dictionary, monkeypatch):
     least_squares(problem, LeastSquaresSettings())
     # Of the density-compensated image, and of every round.
     assert at_once == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_smoothness_term_remains_by_its_share(scan, dictionary, monkeypatch, share):
+    """With all of it and hardly any regulariser the least-squares image is the minimiser."""
+    problem = inverse_problem(scan.slices[0], scan, scan.geometry, dictionary, OPTIONS)
+    start = least_squares(problem, LeastSquaresSettings())
+    monkeypatch.setattr(regularised, "smoothness_share", lambda _: share)
+    image = regularised.regularised_image(problem, LRTV_REGULARISATION, 1e-6, 10).image
+    error = relative_error(image, start.image)
+    assert error < 1e-3 if share else error > 0.05
