@@ -64,7 +64,7 @@ WORKDIR /work
 ENTRYPOINT ["tini", "-g", "--", "mri2qmap"]
 CMD ["--help"]
 ARG BASE_IMAGE=debian:bookworm-slim
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0.dev0
 ARG REVISION=unknown
 # Written into dataset_description.json.
 ENV MRI2QMAP_IMAGE=mri2qmap:${VERSION}

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 # Distance to the minimiser, in every component, at which conjugate gradients stop: relative to the
 # uncertainty of that component, or to the norm of the whole image, whichever gives the larger limit.
 _OF_UNCERTAINTY, _OF_IMAGE = 0.03, 3e-4
+# The image of the first round, of which only the energy is used, may be so many times as far away.
+_FIRST_ROUND = 5.0
 # A warning is logged if the maximum number of steps is reached at a larger relative distance.
 _FAR = 1e-2
 # Steps that most trajectories need; a two-turn spiral in little noise needs 60.
@@ -227,7 +229,7 @@ def _weighted(
                 problem.projection,
                 most if last else max(1, most // 2),
                 image,
-                limit,
+                limit if last else _FIRST_ROUND * limit,
                 approximate,
                 watch,
                 _WINDOW if last else 0,
