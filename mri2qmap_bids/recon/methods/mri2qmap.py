@@ -53,7 +53,7 @@ class Mri2qmapSettings:
 
     start: LrtvSettings = LrtvSettings(tolerance=0.02)
     """Settings of the initial lrtv image, which needs not be the minimiser: at this tolerance it is about a tenth of
-    the uncertainty away from it, and the maps are the same to 0.3 % of their error."""
+    the uncertainty away from it, and errors of the maps are the same to 0.8 %."""
     start_weight: float = 0.5
     """Weight of total variation in that image."""
     start_steps: int = 40

@@ -23,6 +23,7 @@ _CPU_GRID, _GPU_GRID = 1.25, 2.0
 # Arrays that exist at the same time, counted in the code; benchmarks/speed/memory.py checks their sum.
 _IMAGES = 6  # images held while a solver runs: five by itself, and its start
 _CIRCULANTS = 2.5  # circulant matrices of A^H A, of a preconditioner, and scratch
+_PRINCIPAL_COILS = 3  # of the preconditioner, in a typical scan of a head
 _CIRCULANTS_ON_GPU = 1.2  # those of A^H A are in the host's memory
 _DENSITY_PASSES = 20  # spreading and interpolation for the density compensation
 _PRIOR_NUMBERS = 70  # real numbers per voxel of contrasts, covariances and maps
@@ -142,7 +143,16 @@ class _Account:
         """Matrices of every frequency: of A^H A and of a preconditioner; penalties."""
         number = _REAL if self.size.real_basis else _COMPLEX
         n_matrices = _CIRCULANTS_ON_GPU if self.machine.is_gpu else _CIRCULANTS
-        return n_matrices * self.size.n_pairs * self.size.n_voxels * number + self.image
+        coils = 0.0
+        if not self.machine.is_gpu:
+            coils = self.n_preconditioner_coils * self.size.n_voxels * _COMPLEX
+        return n_matrices * self.size.n_pairs * self.size.n_voxels * number + self.image + coils
+
+    @property
+    def n_preconditioner_coils(self) -> int:
+        """The principal ones (on a GPU all), and one of sensitivity 1."""
+        n = self.size.n_coils
+        return 1 + (n if self.machine.is_gpu else min(n, _PRINCIPAL_COILS))
 
     @property
     def state(self) -> float:
@@ -220,8 +230,9 @@ class _Account:
         else:
             space = self.fine_grid + 3 * self.image + 3 * self.one_coil
         split = self.work.split(size) if self.work.split else SplitCost(0.0, 0.0, 0.0)
-        # The preconditioner transforms one grid of every coil, and one more.
-        once *= 1 + (1 + 1 / size.n_coils) / (2**self.dim * size.n_normal_segments)
+        # The preconditioner transforms one grid of its coils.
+        grids = size.n_coils * size.n_normal_segments * 2**self.dim * self.shared_transforms
+        once *= 1 + self.n_preconditioner_coils / grids
         seconds = self.work.n_normal * once + self.work.n_prox * split.moved / rates.stream
         return self.stage("solve", self.state + split.resident + max(space, split.scratch), seconds)
 
@@ -231,6 +242,13 @@ class _Account:
         if self.machine.is_gpu:
             return 3
         return 2 if self.dim == 3 else 1
+
+    @property
+    def shared_transforms(self) -> float:
+        """Transforms along one axis, relative to those of every grid along all axes: on a CPU grids share them."""
+        if self.machine.is_gpu:
+            return 1.0
+        return sum(2.0**k for k in range(1, self.dim + 1)) / (self.dim * 2.0**self.dim)
 
     def normal_seconds(self) -> float:
         """Seconds of A^H A once."""
@@ -245,15 +263,12 @@ class _Account:
             # the sum (read and written) and the matrices. The sensitivities are read twice.
             number /= 2 if self.plan.storage == "half" else 1
             moved = (4 + 3 / at_once) * size.rank * _COMPLEX + 2 * _COMPLEX
-            shared = 1.0
         else:
             # Images of the middle axis are written, read, written and read for half of the grids.
             moved = 3 * size.rank * _COMPLEX
-            # Transforms along one axis, relative to those of every grid along all axes.
-            shared = sum(2**k for k in range(1, self.dim + 1)) / (self.dim * 2**self.dim)
         moved += size.n_pairs * number / at_once
         transforms = 2 * size.rank * size.n_frequencies * math.log2(max(size.n_frequencies, 2))
-        transforms *= shared
+        transforms *= self.shared_transforms
         each = transforms / rates.fft + moved * size.n_frequencies / rates.stream
         batches = float(2**self.dim) * math.ceil(size.n_coils / self.plan.coils_at_once)
         overhead = batches * _OPERATIONS * _OPERATION

@@ -3,6 +3,7 @@ import torch
 from helpers.circulant import apply_circulant
 from helpers.laws import assert_adjoint, assert_linear, relative_error
 
+from mri2qmap_bids.recon.encoding import preconditioner as preconditioners
 from mri2qmap_bids.recon.encoding.circulant import (
     circulant_of,
     filtered,
@@ -10,7 +11,7 @@ from mri2qmap_bids.recon.encoding.circulant import (
     support_penalty,
 )
 from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward
-from mri2qmap_bids.recon.encoding.preconditioner import preconditioner
+from mri2qmap_bids.recon.encoding.preconditioner import preconditioner, principal_coils
 from mri2qmap_bids.recon.encoding.toeplitz import apply, toeplitz_normal
 from mri2qmap_bids.recon.solvers.conjugate_gradient import conjugate_gradient
 from mri2qmap_bids.simulate.arms import SpiralDensity
@@ -119,3 +120,55 @@ def test_it_needs_far_fewer_steps(operator, system):
     slow = conjugate_gradient(normal, target, 3 * n, tolerance=0.0)
     assert quick.n_steps == n and slow.n_steps == 3 * n
     assert relative_error(quick.image, truth) < 0.01 < relative_error(slow.image, truth)
+
+
+def steps_to_one_percent(system, approximate):
+    normal, _, _ = system
+    truth = image_for(3)
+    target = normal(truth)
+    for n in range(1, 60):
+        solution = conjugate_gradient(normal, target, n, tolerance=0.0, preconditioner=approximate)
+        if relative_error(solution.image, truth) < 0.01:
+            return n
+    return 60
+
+
+def test_a_unitary_combination_of_the_coils_changes_nothing(operator, system):
+    _, circulant, penalty = system
+    torch.manual_seed(0)
+    turn = torch.linalg.qr(torch.randn(8, 8, dtype=torch.complex64))[0]
+    turned = (turn @ operator.coils.reshape(8, -1)).view_as(operator.coils)
+    x = image_for(1)
+    one, other = (
+        preconditioner(circulant, coils, penalty)(x) for coils in (operator.coils, turned)
+    )
+    assert relative_error(other, one) < 1e-5
+
+
+def test_coils_that_are_combinations_of_three_count_as_three(system):
+    _, circulant, penalty = system
+    three = birdcage(N, 3)
+    torch.manual_seed(0)
+    isometry = torch.linalg.qr(torch.randn(8, 3, dtype=torch.complex64))[0]
+    eight = (isometry @ three.reshape(3, -1)).view(8, N, N)
+    assert len(principal_coils(eight, 1 - 1e-6)) == 3
+    x = image_for(1)
+    few, many = (preconditioner(circulant, coils, penalty)(x) for coils in (three, eight))
+    assert relative_error(many, few) < 1e-5
+
+
+def test_principal_coils_are_few_and_keep_their_root_sum_of_squares(operator):
+    outside = torch.zeros(N, N)
+    outside[: N // 4] = 1
+    coils = operator.coils * (1 - outside)
+    principal = principal_coils(coils)
+    assert len(principal) < len(coils)
+    assert torch.allclose(torch.linalg.vector_norm(principal, dim=0), 1 - outside, atol=1e-5)
+
+
+def test_fewer_coils_take_as_many_steps(operator, system, monkeypatch):
+    _, circulant, penalty = system
+    few = preconditioner(circulant, operator.coils, penalty)
+    monkeypatch.setattr(preconditioners, "principal_coils", lambda coils: coils)
+    every = preconditioner(circulant, operator.coils, penalty)
+    assert steps_to_one_percent(system, few) <= steps_to_one_percent(system, every) + 1 < 30
