@@ -138,6 +138,9 @@ def test_steps_and_weights_on_the_page_are_the_programs():
     assert f"by {LRTV.settings.start.steps} for the start of the others" in text
     assert LRTV.iterations == LLR.iterations
     assert f"at most {LRTV.iterations} times" in text
+    assert f"both below {100 * LRTV.settings.tolerance:g} % in relative norm" in text
+    assert f"`llr`: {100 * LLR.settings.tolerance:g} %" in text
+    assert f"the start of `mri2qmap`: {100 * MRI2QMAP.settings.start.tolerance:g} %" in text
     assert (MRI2QMAP.iterations == 1) == ("makes one iteration" in text)
     for method in ("subspace", "lrtv", "llr"):
         weight = f"{method_named(method).regularisation:g}"

@@ -9,8 +9,9 @@ from mri2qmap_bids.cli.config import read_plugin
 from mri2qmap_bids.cli.directories import check_output, check_work
 from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import InputError, UsageError
+from mri2qmap_bids.recon.bounds import LEAST_MATRIX
 from mri2qmap_bids.recon.methods.registry import method_named, method_names, resolved, sloppy
-from mri2qmap_bids.recon.options import LARGEST_SEED, LEAST_MATRIX, ReconOptions
+from mri2qmap_bids.recon.options import LARGEST_SEED, ReconOptions
 from mri2qmap_bids.recon.planning.resources import usable_memory_gb
 from mri2qmap_bids.settings import PLUGINS, Settings
 

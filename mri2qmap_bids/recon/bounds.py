@@ -133,13 +133,15 @@ SLAB = Bound(
     LENGTHS,
     "the thinnest slice is 0.1 mm thick, the longest slab 1.5 m long",
 )
+LEAST_MATRIX = 5
+"""Along an axis that is transformed: twice as many points must hold the kernel of the density compensation."""
 MATRIX = Bound(
     "matrixSize x, y",
     "1",
-    4.0,
+    float(LEAST_MATRIX),
     4096.0,
     {"1": 1.0},
-    "below 4 there is no image, above 4096 no scanner",
+    "a smaller grid does not hold the gridding kernel, no scanner has a larger one",
 )
 PARTITIONS = Bound("matrixSize z", "1", 1.0, 4096.0, {"1": 1.0}, "one slice, up to a volume")
 VOXEL_SIZE = Bound(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.bound import check
-from mri2qmap_bids.recon.bounds import B1_MIDDLE
+from mri2qmap_bids.recon.bounds import B1_MIDDLE, LEAST_MATRIX
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, transmit_fields
 from mri2qmap_bids.recon.physics.inversion_efficiency import EFFICIENCIES
@@ -50,11 +50,22 @@ def resized(
 def encoded_support(
     matrix: tuple[int, ...], voxel_size: tuple[float, ...], encoded_fov: tuple[float, ...]
 ) -> tuple[int, ...]:
-    """Matrix that covers the encoded field of view, at the target's voxel size."""
-    return tuple(
+    """Matrix that covers the encoded field of view, at the target's voxel size.
+
+    Raises
+    ------
+    ArgumentError
+        If it is too small for the gridding kernel.
+    """
+    support = tuple(
         max(n, int(np.ceil(fov / size - 0.01)))
         for n, size, fov in zip(matrix, voxel_size, encoded_fov, strict=True)
     )
+    if min(support) < LEAST_MATRIX:
+        raise ArgumentError(
+            f"matrixSize must be at least {LEAST_MATRIX} along every axis that is encoded ((z,) y, x), got {support}"
+        )
+    return support
 
 
 def centre(image: torch.Tensor, matrix: tuple[int, ...]) -> torch.Tensor:

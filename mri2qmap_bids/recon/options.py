@@ -21,8 +21,6 @@ INVERSION_EFFICIENCIES = ("given", "estimate", "map")
 """Where the efficiency of the inversion comes from."""
 LARGEST_SEED = 2**64 - 1
 """PyTorch takes no larger one."""
-LEAST_MATRIX = 5
-"""Along an axis that is transformed: twice as many points must hold the kernel of the density compensation."""
 _LEAST = {"n_iterations": 1, "rank": 1, "n_virtual_coils": 1, "random_seed": 0}
 
 
@@ -103,6 +101,4 @@ def _matrix(matrix: Iterable[int]) -> tuple[int, int, int]:
         raise ArgumentError(f"matrix must be (z, y, x), got {sizes}")
     check(PARTITIONS, sizes[0], "matrix along z")
     check(MATRIX, sizes[1:], "matrix along y, x")
-    if min(sizes[1:]) < LEAST_MATRIX:
-        raise ArgumentError(f"matrix along y, x must be at least {LEAST_MATRIX}, got {sizes[1:]}")
     return sizes

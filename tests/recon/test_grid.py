@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.grid import (
     centre,
@@ -38,6 +39,13 @@ def test_another_matrix_keeps_the_field_of_view_and_the_origin(is_3d):
 
 def test_the_support_covers_the_encoded_field_of_view_and_the_grid():
     assert encoded_support((10, 10), (2e-3, 2e-3), (20e-3, 40e-3)) == (10, 20)
+
+
+def test_a_slab_of_few_partitions_is_refused_unless_more_are_encoded():
+    voxels, span = (5e-3, 4e-3, 4e-3), (20e-3, 40e-3, 40e-3)
+    with pytest.raises(ArgumentError, match=r"matrixSize must be at least 5.*got \(4, 10, 10\)"):
+        encoded_support((4, 10, 10), voxels, span)
+    assert encoded_support((4, 10, 10), voxels, (30e-3, *span[1:])) == (6, 10, 10)
     assert encoded_support((10, 10), (2e-3, 2e-3), (10e-3, 41e-3)) == (10, 21)
     # Rounding of a field of view in a header adds no voxel.
     assert encoded_support((10,), (2e-3,), (20.001e-3,)) == (10,)

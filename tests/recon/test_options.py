@@ -5,8 +5,9 @@ import torch
 
 from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.bound import check
+from mri2qmap_bids.recon.bounds import LEAST_MATRIX
 from mri2qmap_bids.recon.encoding.density import density_compensation
-from mri2qmap_bids.recon.options import _BOUNDS, LARGEST_SEED, LEAST_MATRIX, ReconOptions
+from mri2qmap_bids.recon.options import _BOUNDS, LARGEST_SEED, ReconOptions
 
 
 @pytest.mark.parametrize(

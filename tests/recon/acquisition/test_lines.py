@@ -31,8 +31,8 @@ def twice(counter, n_frames=3, **fields):
 
 
 def two_encodings(tmp_path, second, name="x.h5"):
-    """A file with two encodings, 8 x 8 over 160 mm and 4 x 4 over 320 mm."""
-    one, other = header_xml(), header_xml(matrix=(4, 4, 1), fov=(320.0, 320.0, 5.0))
+    """A file with two encodings, 8 x 8 over 160 mm and 6 x 6 over 320 mm."""
+    one, other = header_xml(), header_xml(matrix=(6, 6, 1), fov=(320.0, 320.0, 5.0))
     tag = "<encoding>"
     part = other[other.index(tag) : other.index("</encoding>") + len("</encoding>")]
     xml = one.replace("</encoding>", "</encoding>" + part)
@@ -178,7 +178,7 @@ def test_lines_of_another_encoding_are_left_out(tmp_path, caplog):
 
 def test_matrix_and_field_of_view_are_those_of_the_lines_encoding(tmp_path):
     scan = read_raw(two_encodings(tmp_path, simple_readouts(encoding_space_ref=1)), THREE)
-    assert scan.geometry.matrix == (1, 4, 4)
+    assert scan.geometry.matrix == (1, 6, 6)
     assert scan.encoded_fov == pytest.approx((0.005, 0.32, 0.32))
 
 
@@ -188,7 +188,7 @@ def test_two_whole_encodings_are_refused_unless_one_is_named(tmp_path):
     with pytest.raises(RawDataError, match="got 2 such encodings.*0: 3 lines, 1: 3 lines"):
         read_raw(path, THREE)
     scan = read_raw(path, ReadLayout(3, encoding=1))
-    assert scan.geometry.matrix == (1, 4, 4)
+    assert scan.geometry.matrix == (1, 6, 6)
     assert np.array_equal(scan.slices[0].kspace[:, :6], readouts[3].data)
     with pytest.raises(RawDataError, match="must be an encoding with image lines, got 2"):
         read_raw(path, ReadLayout(3, encoding=2))

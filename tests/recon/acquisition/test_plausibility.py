@@ -28,10 +28,10 @@ def stack(path, positions, **sizes):
         ({"fov": (2000.0, 160.0, 5.0)}, "fieldOfView_mm x must be 3 to 1500 mm, got 2000"),
         ({"fov": (160.0, 160.0, 0.005)}, r"fieldOfView_mm z must be .*0.005 \(is it in m\?\)"),
         ({"recon_fov": (0.16, 0.16, 5.0)}, "reconSpace fieldOfView_mm x must be"),
-        ({"matrix": (3, 8, 1)}, "matrixSize x must be 4 to 4096, got 3"),
-        ({"matrix": (8, 20000, 1)}, "matrixSize y must be 4 to 4096, got 2e"),
+        ({"matrix": (3, 8, 1)}, "matrixSize x must be 5 to 4096, got 3"),
+        ({"matrix": (8, 20000, 1)}, "matrixSize y must be 5 to 4096, got 2e"),
         ({"matrix": (8, 8, 9000)}, "matrixSize z must be 1 to 4096, got 9000"),
-        ({"matrix": (4, 4, 1), "fov": (500.0, 500.0, 5.0)}, "voxel size x must be 0.02 to 100 mm, got 125"),
+        ({"matrix": (5, 5, 1), "fov": (600.0, 600.0, 5.0)}, "voxel size x must be 0.02 to 100 mm, got 120"),
     ],
 )  # fmt: skip
 def test_sizes_of_no_scan_are_refused_before_samples_are_read(tmp_path, sizes, words):
