@@ -174,7 +174,7 @@ def readme(place: str) -> str:
     match = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     if match is None:
         raise ValueError(f"README.md must have a section {title}, got none")
-    return match[1].strip()
+    return match[1].strip().replace("](docs/", "](")
 
 
 def references(_: str) -> str:

@@ -208,7 +208,7 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
         choices=INVERSION_EFFICIENCIES,
         default=options.inversion_efficiency,
         help="efficiency of the inversion: given: that of the sidecar; estimate: the one value of 0.5 to 1 for the "
-        "whole scan that explains its data best; map: one of every voxel, the same within a window",
+        "whole scan that explains its data best; map: one value per voxel, smoothed over a Gaussian window (12 mm)",
     )
     group.add_argument(
         "--denoiser",

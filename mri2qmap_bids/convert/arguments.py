@@ -107,5 +107,6 @@ def _add_readouts(group: argparse._ArgumentGroup) -> None:
         choices=("auto", "yes", "no"),
         default="auto",
         help="whether k-space positions count against the directions of read, phase and slice encoding in the file; "
-        "auto: for Siemens, unless the sequence was played by Pulseq",
+        "auto: yes for Siemens (in ismrmrd files for Cartesian lines), but no with --pulseq and for Pulseq sequences "
+        "that label no lines",
     )

@@ -51,7 +51,7 @@ class ReconOptions:
     """Largest relative step between neighbouring dictionary values."""
     inversion_efficiency: str = "given"
     """given: that of the pulse sequence; estimate: one value for the whole scan, from its data;
-    map: one of every voxel, the same within a window."""
+    map: one value per voxel, smoothed over a Gaussian window."""
     denoiser: str | None = None
     """Weights of the method's denoiser (.safetensors); None takes those of the package."""
     random_seed: int = 0
