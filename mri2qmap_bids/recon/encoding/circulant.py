@@ -22,6 +22,8 @@ from mri2qmap_bids.recon.encoding.toeplitz import (
 _FREQUENCIES_AT_ONCE = 1 << 18
 # Density relative to the level below which a frequency counts as not sampled.
 _UNSAMPLED = 0.2
+# Part of the samples that lie where density is less than away from the centre.
+_SPARSE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +47,17 @@ class Circulant:
 
     @property
     def level(self) -> float:
-        """Median of C_11 over all frequencies: the sampling density away from the centre of k-space."""
+        """Sampling density away from the centre of k-space.
+
+        The median of C_11 over all frequencies, or if that is less, the density that a twentieth of the samples do not
+        reach: a trajectory that ends before the edges of the grid may leave more than half of the frequencies out.
+        """
         # At least half of the frequencies are in the outer half of k-space.
-        first = self.upper[0].real.flatten()
-        return float(first[:: first.numel() // 1_000_000 + 1].median())
+        density = self.upper[0].real.flatten()
+        density, _ = density[:: density.numel() // 1_000_000 + 1].clamp_min(0).sort()
+        n_samples = density.double().cumsum(0)
+        sparse = int((n_samples < _SPARSE * n_samples[-1]).sum())
+        return float(density[max(sparse, (len(density) - 1) // 2)])
 
 
 def circulant_of(

@@ -150,6 +150,17 @@ def test_the_level_is_that_of_even_sampling():
     assert circulant.rank == 2
 
 
+@pytest.mark.parametrize("radius", [0.95, 0.7, 0.5, 0.3])
+def test_the_level_does_not_depend_on_how_much_of_the_grid_is_left_out(radius):
+    n = 24
+    level = circulant_of(grid_encoding(n, radius * torch.pi)).level
+    assert level == pytest.approx(n * n, rel=0.05)
+
+
+def test_the_level_of_nothing_sampled_is_nothing():
+    assert Circulant(torch.zeros(1, 8, 8)).level == 0
+
+
 def test_a_fully_sampled_grid_has_no_penalty():
     assert not support_penalty(circulant_of(grid_encoding(16))).any()
 
