@@ -53,22 +53,19 @@ def convert_ismrmrd(path: Path, options: ConversionOptions) -> Conversion:
         If the file is unreadable, or its frames, lines, trajectory or slices do not fit.
     """
     table = read_table(path)
-    source, heads = table.headers[_encoding(table)], table.heads
-    is_image, is_noise = table.roles == Role.IMAGE, table.roles == Role.NOISE
+    encoding = _encoding(table)
+    source, heads, is_image = table.headers[encoding], table.heads, table.roles == Role.IMAGE
     with open_file(path) as file:
         group = file[table.group]
         document = ismrmrd.xsd.CreateFromDocument(document_of(path, group))
         samples, stored = _imaging(
             path, group["data"], heads, np.flatnonzero(is_image), options.pulseq is not None
         )
-        noise = [
-            (samples_of(path, n, group["data"][n]), float(heads["sample_time_us"][n]) * 1e-6)
-            for n in np.flatnonzero(is_noise).tolist()
-        ]
+        noise = _noise(file, table)
     labels = _coil_names(document)
     images, n_coils = heads[is_image], samples[0].shape[0]
     readouts = Readouts(samples, _counters(images), [_head(head) for head in images])
-    centres = _centres(document, images, samples)
+    centres = _centres(document.encoding[encoding], images, samples)
     played = None if options.pulseq is None else read_pulseq_scan(options.pulseq, options.n_frames)
     if played is not None:
         part = as_played(played, readouts, path)
@@ -226,6 +223,15 @@ def _imaging(
     return samples, stored if dims != {0} else None
 
 
+def _noise(file: Any, table: AcquisitionTable) -> list[tuple[NDArray[np.complex64], float]]:
+    """Samples and dwell time [s] of the noise scan, which may lie in another group than the image lines."""
+    data, dwell = file[table.noise_group]["data"], table.noise_heads["sample_time_us"].tolist()
+    return [
+        (samples_of(table.path, number, data[number]), time * 1e-6)
+        for number, time in zip(table.noise_numbers.tolist(), dwell, strict=True)
+    ]
+
+
 def _counters(heads: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
     return {name: heads["idx"][name].astype(np.int64) for name in (*COUNTERS, "slice")}
 
@@ -235,12 +241,12 @@ def _head(head: Any) -> dict[str, Any]:
 
 
 def _centres(
-    document: Any, heads: NDArray[Any], samples: Sequence[NDArray[np.complex64]]
+    encoding: Any, heads: NDArray[Any], samples: Sequence[NDArray[np.complex64]]
 ) -> Centres:
     """Centres of lines: of the samples from the readouts, else the middle; of lines from the limits."""
     lengths = np.array([part.shape[1] for part in samples])
     centre = heads["center_sample"].astype(np.int64) - heads["discard_pre"]
-    limits = document.encoding[0].encodingLimits
+    limits = encoding.encodingLimits
     line, partition = (
         limit.center if limit is not None and limit.maximum > 0 else 0
         for limit in (

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import PulseqError
-from mri2qmap_bids.pulseq.shots import Shot, Shots
+from mri2qmap_bids.pulseq.shots import Shot, Shots, echo_of
 from mri2qmap_bids.pulseq.timeline import Pulse, Timeline
 from mri2qmap_bids.recon.physics.event_sequence import EventSequence, event_sequence
 from mri2qmap_bids.recon.physics.events import (
@@ -126,10 +126,7 @@ def _instants(timeline: Timeline, shot: Shot, path: Path) -> list[_Instant]:
         event = Inversion() if inverts else RFPulse(pulse.flip_angle, pulse.axis)
         instants.append(_Instant(pulse.time, event, pulse.moment, pulse.block, pulse.turn))
     for frame in shot.frames:
-        parts = [timeline.readouts[number] for number in frame]
-        radii = [np.linalg.norm(part.trajectory, axis=1) for part in parts]
-        part = parts[int(np.argmin([radius.min() for radius in radii]))]
-        sample = int(np.linalg.norm(part.trajectory, axis=1).argmin())
+        part, sample = echo_of(timeline, frame)
         instants.append(
             _Instant(float(part.time[sample]), Readout(part.phase), part.origin, part.block)
         )

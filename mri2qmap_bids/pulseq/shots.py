@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import PulseqError
-from mri2qmap_bids.pulseq.timeline import Pulse, Timeline
+from mri2qmap_bids.pulseq.timeline import Pulse, Readout, Timeline
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +82,22 @@ def shots_of(timeline: Timeline, path: Path, n_frames: int | None = None) -> Sho
         logger.warning("%s; taken as one shot of %d frames", error, len(frames))
         shots = _divided(timeline, frames, [0])
     return Shots(tuple(shots), noise)
+
+
+def echo_of(timeline: Timeline, frame: tuple[int, ...]) -> tuple[Readout, int]:
+    """The readout of a frame that comes nearest to the centre of k-space, and the number of its sample there.
+
+    Parameters
+    ----------
+    timeline
+        Pulses and readouts.
+    frame
+        Numbers of the frame's readouts.
+    """
+    parts = [timeline.readouts[number] for number in frame]
+    radii = [np.linalg.norm(part.trajectory, axis=1) for part in parts]
+    nearest = int(np.argmin([radius.min() for radius in radii]))
+    return parts[nearest], int(radii[nearest].argmin())
 
 
 def _divided(timeline: Timeline, frames: list[tuple[int, ...]], starts: list[int]) -> list[Shot]:

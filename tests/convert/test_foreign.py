@@ -130,6 +130,35 @@ def test_trajectories_counters_and_noise_of_the_file_are_kept(tmp_path):
     assert np.allclose(scan.noise, known.noise)
 
 
+def test_noise_may_lie_in_a_group_of_its_own(tmp_path):
+    """As converters of Siemens files write it: the noise scan is a measurement before the image."""
+    noise = acquisition(
+        np.ones((2, 50)), None, flags=[ismrmrd.ACQ_IS_NOISE_MEASUREMENT], sample_time_us=1.0
+    )
+    source = write_file(tmp_path / "foreign.h5", [noise], group="dataset_1")
+    write_file(source, simple_readouts(n_frames=3, sample_time_us=4.0), group="dataset_2")
+    assert convert(source, tmp_path / "bids") == 0
+    scan = read_raw(tmp_path / "bids" / f"{RUN}.h5", ReadLayout(3, trajectory_units="cycles/fov"))
+    np.testing.assert_allclose(scan.noise, np.full((2, 50), 0.5))
+
+
+def test_the_centre_of_lines_is_that_of_their_own_encoding(tmp_path):
+    made, known = lines()
+    xsd = ismrmrd.xsd
+    header = xsd.CreateFromDocument(lines_xml())
+    header.encoding = [xsd.CreateFromDocument(lines_xml()).encoding[0] for _ in range(2)]
+    for encoding, centre in zip(header.encoding, (2, 4), strict=True):
+        encoding.encodingLimits.kspace_encoding_step_1 = xsd.limitType(
+            minimum=0, maximum=7, center=centre
+        )
+    for line in made:
+        line.encoding_space_ref = 1
+    source = write_file(tmp_path / "foreign.h5", made, xsd.ToXML(header))
+    assert convert(source, tmp_path / "bids", "--frame-counter", "repetition") == 0
+    scan = read_raw(tmp_path / "bids" / f"{RUN}.h5", ReadLayout(n_frames=2))
+    assert np.allclose(images(scan), known, atol=1e-4)
+
+
 def test_partitions_that_the_header_does_not_have_are_refused(tmp_path, capsys):
     source = write_file(tmp_path / "foreign.h5", simple_readouts(n_frames=3, n_dim=3))
     assert convert(source, tmp_path / "bids") == 1
