@@ -22,7 +22,7 @@ from mri2qmap_bids.recon.encoding.toeplitz import (
 _FREQUENCIES_AT_ONCE = 1 << 18
 # Density relative to the level below which a frequency counts as not sampled.
 _UNSAMPLED = 0.2
-# Part of the samples that lie where density is less than away from the centre.
+# Part of the samples whose density marks the sparsest part of k-space. Coils leak less into what was not sampled.
 _SPARSE = 0.05
 
 
@@ -47,17 +47,16 @@ class Circulant:
 
     @property
     def level(self) -> float:
-        """Sampling density away from the centre of k-space.
+        """Sampling density away from the centre of k-space: the median of C_11 over the frequencies that were sampled.
 
-        The median of C_11 over all frequencies, or if that is less, the density that a twentieth of the samples do not
-        reach: a trajectory that ends before the edges of the grid may leave more than half of the frequencies out.
+        Those are the frequencies with at least half of the density that a twentieth of the samples do not reach. A
+        trajectory leaves a fifth of a 2D grid out, half of a 3D one, and more if it ends before the edges.
         """
-        # At least half of the frequencies are in the outer half of k-space.
         density = self.upper[0].real.flatten()
         density, _ = density[:: density.numel() // 1_000_000 + 1].clamp_min(0).sort()
         n_samples = density.double().cumsum(0)
-        sparse = int((n_samples < _SPARSE * n_samples[-1]).sum())
-        return float(density[max(sparse, (len(density) - 1) // 2)])
+        sparse = density[(n_samples < _SPARSE * n_samples[-1]).sum().clamp_max(len(density) - 1)]
+        return float(density[density >= sparse / 2].median())
 
 
 def circulant_of(
