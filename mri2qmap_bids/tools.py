@@ -5,15 +5,27 @@ a parser and a function that runs it.
 """
 
 import argparse
+import errno
+import io
 import logging
+import os
+import select
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mri2qmap_bids import __version__
-from mri2qmap_bids.errors import Mri2QmapError
+from mri2qmap_bids.errors import Mri2QmapError, OutputError
 from mri2qmap_bids.help_formatter import HelpFormatter
+
+_PROGRAM = "mri2qmap-tools"
+# What a user's file or disk may do; any other answer of the system is a fault of the program.
+_STORAGE_FAULTS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class Command:
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line of mri2qmap-tools."""
     parser = argparse.ArgumentParser(
-        prog="mri2qmap-tools",
+        prog=_PROGRAM,
         description="Convert and simulate MR fingerprinting data, evaluate maps and train denoisers.",
     )
     parser.add_argument("-V", "--version", action="version", version=f"%(prog)s {__version__}")
@@ -58,16 +70,51 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    The exit code (see :mod:`mri2qmap_bids.errors`).
+    Exit code: 0 done, those of :mod:`mri2qmap_bids.errors`, 130 interrupted by Ctrl-C, 141 the reader
+    of the output has closed it.
     """
-    arguments = build_parser().parse_args(argv)
-    level = logging.INFO if arguments.verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr)
+    name = _PROGRAM
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = io.StringIO()
     try:
-        return COMMANDS[arguments.command].run(arguments)
+        try:
+            arguments = build_parser().parse_args(argv)
+            name = f"{_PROGRAM} {arguments.command}"
+            level = logging.INFO if arguments.verbose else logging.WARNING
+            logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr)
+            return COMMANDS[arguments.command].run(arguments)
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe has an answer
     except Mri2QmapError as error:
-        sys.stderr.write(f"mri2qmap-tools {arguments.command}: error: {error}\n")
+        sys.stderr.write(f"{name}: error: {error}\n")
         return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{name}: interrupted\n")
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        if not _output_is_closed():
+            raise
+        # Python flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno not in _STORAGE_FAULTS:
+            raise
+        place = error.filename2 or error.filename or "the output or temporary directory"
+        sys.stderr.write(
+            f"{name}: error: {place}: must be accessible, with space left, got: {error.strerror}\n"
+        )
+        return OutputError.exit_code
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads the standard output any more."""
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout, 0)
+    except ValueError:  # no file of the system
+        return False
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _run_simulate(arguments: argparse.Namespace) -> int:

@@ -1,11 +1,25 @@
 """mri2qmap-tools: its commands, and how they end."""
 
 import argparse
+import errno
+import os
+import subprocess
+import sys
 
 import pytest
 
 from mri2qmap_bids import __version__, tools
 from mri2qmap_bids.errors import RawDataError, UsageError
+
+
+def ending(monkeypatch, error):
+    """Let the demo, without arguments, end so."""
+
+    def fail(arguments):
+        raise error
+
+    command = tools.Command("fails", lambda parser: None, fail)
+    monkeypatch.setitem(tools.COMMANDS, "demo", command)
 
 
 def test_help_names_every_command(capsys):
@@ -27,11 +41,7 @@ def test_every_option_of_a_command_has_its_help(name):
 
 @pytest.mark.parametrize("error", [UsageError("--x: must be y"), RawDataError("x.h5: broken")])
 def test_an_error_is_one_line_and_its_own_exit_code(error, monkeypatch, capsys):
-    def fail(arguments):
-        raise error
-
-    command = tools.Command("fails", lambda parser: None, fail)
-    monkeypatch.setitem(tools.COMMANDS, "demo", command)
+    ending(monkeypatch, error)
     assert tools.main(["demo"]) == error.exit_code != 0
     assert capsys.readouterr().err == f"mri2qmap-tools demo: error: {error}\n"
 
@@ -47,3 +57,50 @@ def test_the_version_is_the_packages(capsys):
     with pytest.raises(SystemExit):
         tools.main(["--version"])
     assert capsys.readouterr().out.split()[-1] == __version__
+
+
+def test_ctrl_c_is_one_line(monkeypatch, capsys):
+    ending(monkeypatch, KeyboardInterrupt())
+    assert tools.main(["demo"]) == 130
+    assert capsys.readouterr().err == "mri2qmap-tools demo: interrupted\n"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC, errno.EEXIST, errno.ENOTDIR])
+def test_what_cannot_be_written_is_one_line(number, monkeypatch, capsys):
+    ending(monkeypatch, OSError(number, "Not so", "/x"))
+    assert tools.main(["demo"]) == 73
+    error = capsys.readouterr().err
+    assert error == (
+        "mri2qmap-tools demo: error: /x: must be accessible, with space left, got: Not so\n"
+    )
+
+
+def test_the_demo_does_not_go_below_a_file(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert tools.main(["demo", str(tmp_path / "file" / "demo")]) == 73
+    assert str(tmp_path / "file") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file", "x"), BrokenPipeError()])
+def test_other_errors_of_the_system_keep_their_traceback(error, monkeypatch):
+    ending(monkeypatch, error)
+    with pytest.raises(type(error)):
+        tools.main(["demo"])
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_closed_pipe_ends_the_program_without_a_word(unbuffered):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    process = subprocess.run(
+        [sys.executable, "-m", "mri2qmap_bids.tools", "--help"],
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        check=False,
+    )
+    os.close(write_end)
+    # argparse itself is silent where it meets the closed pipe.
+    assert process.returncode in ((0, 141) if unbuffered else (141,))
+    assert process.stderr == ""

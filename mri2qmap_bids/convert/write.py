@@ -15,6 +15,7 @@ from mri2qmap_bids.atomic import write_atomically, write_json
 from mri2qmap_bids.convert.conversion import LONGEST_READOUT, Conversion
 from mri2qmap_bids.dataset.rawdataset import initialise_raw_dataset, merge_participant, run_path
 from mri2qmap_bids.dataset.rawheader import EncodingSpace, RawHeader, xml_header
+from mri2qmap_bids.errors import SidecarError
 
 _DESCRIPTION = {"Name": "MR fingerprinting", "License": "n/a", "Authors": ["n/a"]}
 _COLUMNS = {"participant_id": {"Description": "Unique participant identifier"}}
@@ -30,6 +31,8 @@ _AT_ONCE = 512
 _MM, _MICROSECONDS = 1e3, 1e6
 # The header needs some frequency of hydrogen where the source has none: that of 3 T.
 _LARMOR = 42.577478518e6
+# Above those of every magnet [T], [MHz]; below values in mT or Hz.
+_LARGEST_FIELD, _LARGEST_FREQUENCY = 100.0, 5000.0
 
 
 def write_conversion(
@@ -63,8 +66,11 @@ def write_conversion(
         If the dataset cannot be written.
     DatasetError
         If its participants.tsv cannot be read.
+    SidecarError
+        If field strength or frequency in the sidecar breaks its rule.
     """
     path = run_path(dataset, entities)
+    make_header(conversion, sidecar)  # it may refuse the sidecar: before anything is written
 
     def write(temporary: Path) -> None:
         write_raw_file(temporary, conversion, sidecar)
@@ -87,6 +93,11 @@ def write_raw_file(path: Path, conversion: Conversion, sidecar: Mapping[str, Any
         The scan.
     sidecar
         Field strength and frequency for the header.
+
+    Raises
+    ------
+    SidecarError
+        If one of them breaks its rule.
     """
     records = _records(conversion)
     count = sum(len(lengths) for lengths in conversion.readout_lengths)
@@ -108,7 +119,13 @@ def write_raw_file(path: Path, conversion: Conversion, sidecar: Mapping[str, Any
 
 
 def make_header(conversion: Conversion, sidecar: Mapping[str, Any]) -> RawHeader:
-    """Content of the header: grid, coils, field, counters, and the times of the source."""
+    """Content of the header: grid, coils, field, counters, and the times of the source.
+
+    Raises
+    ------
+    SidecarError
+        If field strength or frequency in the sidecar breaks its rule.
+    """
     scan, train = conversion.scan, conversion.train
     size, fov = scan.geometry.matrix, scan.encoded_fov
     voxels = (size[0] if scan.is_3d else 1, size[1], size[2])
@@ -117,9 +134,9 @@ def make_header(conversion: Conversion, sidecar: Mapping[str, Any]) -> RawHeader
         extents[0] = fov[0]
     step = extents / voxels
     encoded = tuple(max(1, round(span / length)) for span, length in zip(fov, step, strict=True))
-    field = sidecar.get("MagneticFieldStrength")
-    frequency = sidecar.get("ImagingFrequency")
-    hertz = frequency * 1e6 if frequency else _LARMOR * float(field or 3.0)
+    field = _number(sidecar, "MagneticFieldStrength", "T", _LARGEST_FIELD)
+    frequency = _number(sidecar, "ImagingFrequency", "MHz", _LARGEST_FREQUENCY)
+    hertz = frequency * 1e6 if frequency else _LARMOR * (field or 3.0)
     return RawHeader(
         encoded=EncodingSpace(encoded, fov),
         recon=EncodingSpace(voxels, tuple(extents.tolist())),
@@ -140,6 +157,20 @@ def make_header(conversion: Conversion, sidecar: Mapping[str, Any]) -> RawHeader
         inversion_time=_listed(train, "InversionTime"),
         flip_angle_deg=_listed(train, "FlipAngle"),
     )
+
+
+def _number(sidecar: Mapping[str, Any], key: str, unit: str, most: float) -> float | None:
+    """A number of the sidecar, which the user writes; None: unknown."""
+    value = sidecar.get(key)
+    if value is None:
+        return None
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    if not real or not 0 <= value <= most:  # NaN is not, either
+        raise SidecarError(
+            f"sidecar of the run (--sidecar): {key} must be a number from 0 to {most:g} [{unit}], "
+            f"got {value!r}"
+        )
+    return float(value)
 
 
 def _listed(train: Mapping[str, Any], key: str) -> list[float]:

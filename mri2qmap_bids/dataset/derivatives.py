@@ -1,5 +1,6 @@
 """Quantitative maps as a BIDS derivative dataset."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -234,8 +235,36 @@ def load_image(path: Path) -> Any:
     """
     try:
         return nib.load(path)
-    except (OSError, ImageFileError) as error:
+    except (OSError, EOFError, zlib.error, ImageFileError) as error:
         raise DatasetError(f"{path}: must be a NIfTI file, got: {error}") from error
+
+
+def read_values(image: Any, reference: Any) -> NDArray[np.float64]:
+    """The values of a run's volume, which are still on disk.
+
+    Parameters
+    ----------
+    image
+        From :func:`load_derivative` or :func:`load_image`.
+    reference
+        The image whose shape it must have: the run's T1map.
+
+    Raises
+    ------
+    DatasetError
+        If it is no volume of that shape, or its file is damaged.
+    """
+    name, shape = image.get_filename(), image.shape
+    if len(shape) != 3:
+        raise DatasetError(f"{name}: must be a volume of 3 dimensions, got the shape {shape}")
+    if shape != reference.shape:
+        raise DatasetError(
+            f"{name}: must have the shape of the run's T1map {reference.shape}, got {shape}"
+        )
+    try:
+        return np.asarray(image.dataobj, np.float64)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DatasetError(f"{name}: must be a whole file, got: {error}") from error
 
 
 def mask_path(root: Path, run: Mapping[str, str]) -> Path:

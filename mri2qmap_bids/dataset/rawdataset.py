@@ -95,12 +95,12 @@ def merge_participant(
     path = dataset / "participants.tsv"
     described = dataset / "participants.json"
     with locked(path):
-        rows = _read_table(path)
+        header, rows = _read_table(path)
         descriptions = _read_object(described)
         others = {other["participant_id"]: other for other in rows}
         name = row["participant_id"]
         others[name] = {**others.get(name, {}), **row}
-        names = list(dict.fromkeys([*(rows[0] if rows else ()), *row]))
+        names = list(dict.fromkeys([*header, *row]))
         lines = [names] + [
             [other.get(column, "n/a") for column in names] for _, other in sorted(others.items())
         ]
@@ -109,10 +109,10 @@ def merge_participant(
             write_json(described, {**columns, **descriptions})
 
 
-def _read_table(path: Path) -> list[dict[str, str]]:
-    """Rows of a tab-separated table; none if there is no file."""
+def _read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and rows of a tab-separated table; none if there is no file."""
     if not path.exists():
-        return []
+        return [], []
     lines = [line.split("\t") for line in read_dataset_text(path).splitlines() if line.strip()]
     header, *body = lines or [[]]
     if "participant_id" not in header:
@@ -128,7 +128,7 @@ def _read_table(path: Path) -> list[dict[str, str]]:
         raise DatasetError(
             f"{path}: participant_id must be unique, got {', '.join(repeated)} again"
         )
-    return [dict(zip(header, line, strict=True)) for line in body]
+    return header, [dict(zip(header, line, strict=True)) for line in body]
 
 
 def _read_object(path: Path) -> dict[str, Any]:

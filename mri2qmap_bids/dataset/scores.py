@@ -5,12 +5,19 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from mri2qmap_bids.dataset.derivatives import load_derivative, load_image, mask_path, relative_path
+from mri2qmap_bids.dataset.derivatives import (
+    load_derivative,
+    load_image,
+    mask_path,
+    read_values,
+    relative_path,
+)
 from mri2qmap_bids.dataset.entities import entities_of, is_plain
 from mri2qmap_bids.dataset.outputs import QUANTITIES
 from mri2qmap_bids.dataset.resampling import on_grid
@@ -47,15 +54,19 @@ def compare_datasets(estimate_dir: Path, truth_dir: Path) -> pd.DataFrame:
     Raises
     ------
     DatasetError
-        If the datasets share no run, a file of a run is missing, or its dseg has no tissue
-        where both have voxels.
+        If the truth has no run, the datasets share none, a file of a run is missing, damaged or
+        of another shape than the run's T1map, or its dseg has no tissue where both have voxels.
 
     References
     ----------
     Wang et al., Image quality assessment (2004), doi:10.1109/TIP.2003.819861.
     """
     files = sorted(truth_dir.glob("sub-*/**/anat/*_T1map.nii.gz"))
-    runs = [entities_of(path) for path in files if is_plain(path)]
+    runs = [run for path in files if is_plain(path) and "sub" in (run := entities_of(path))]
+    if not runs:
+        raise DatasetError(
+            f"{truth_dir}: must hold maps, sub-*/anat/sub-*_T1map.nii.gz, got none of them"
+        )
     shared = [run for run in runs if (estimate_dir / relative_path(run, "T1map")).exists()]
     if not shared:
         raise DatasetError(
@@ -84,14 +95,12 @@ def write_scores(table: pd.DataFrame, path: Path) -> None:
 def _compare_run(estimate_dir: Path, truth_dir: Path, run: dict[str, str]) -> pd.DataFrame:
     reference = load_derivative(estimate_dir, run, "T1map")
     estimate = {
-        name: _array(load_derivative(estimate_dir, run, name))
+        name: read_values(load_derivative(estimate_dir, run, name), reference)
         for name in (output.suffix for output in QUANTITIES)
     }
-    mask = _array(load_image(estimate_dir / mask_path(estimate_dir, run))) > 0
-    truth = {
-        name: on_grid(load_derivative(truth_dir, run, name), reference, 1) for name in estimate
-    }
-    labels = np.rint(on_grid(load_derivative(truth_dir, run, "dseg"), reference, 0)).astype(int)
+    mask = read_values(load_image(estimate_dir / mask_path(estimate_dir, run)), reference) > 0
+    truth = {name: _truth(truth_dir, run, name, reference, 1) for name in estimate}
+    labels = np.rint(_truth(truth_dir, run, "dseg", reference, 0)).astype(int)
     known = (truth["T1map"] > 0) & (truth["T2map"] > 0)
     if not (known & np.isin(labels, _LABELS)).any():
         raise DatasetError(
@@ -156,5 +165,11 @@ def _ssim(
     return total / float(inside.sum())
 
 
-def _array(image: Any) -> NDArray[np.float64]:
-    return np.asarray(image.dataobj, np.float64)
+def _truth(
+    truth_dir: Path, run: dict[str, str], suffix: str, reference: Any, order: int
+) -> NDArray[np.float64]:
+    """A known map on the reference's grid, interpolated by a spline of this order."""
+    image = load_derivative(truth_dir, run, suffix)
+    values = read_values(image, load_derivative(truth_dir, run, "T1map"))
+    in_memory = nib.Nifti1Image(values, image.affine)  # type: ignore[no-untyped-call]
+    return on_grid(in_memory, reference, order)

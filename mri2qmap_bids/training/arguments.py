@@ -9,7 +9,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "output",
         type=Path,
-        help="weights file to write (.safetensors); the model card and the training curve are written beside it",
+        help="weights file to write (.safetensors); the model card and the training curve are written beside it, "
+        "and until then a .checkpoint, from which the same call continues",
     )
     parser.add_argument("--images", type=Path, help="folder of weighted NIfTI volumes, BIDS or not")
     parser.add_argument(

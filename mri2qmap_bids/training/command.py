@@ -1,8 +1,10 @@
 """``mri2qmap-tools train``: images and labels to weights, card and validation curve."""
 
 import argparse
+import hashlib
 import json
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,7 +15,7 @@ import numpy as np
 import torch
 
 from mri2qmap_bids.encoded_text import read_text
-from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.errors import DeviceError, InputError, UsageError
 from mri2qmap_bids.recon.denoisers.base import ANY_CONTRAST
 from mri2qmap_bids.recon.denoisers.registry import load_denoiser, save_denoiser
 from mri2qmap_bids.recon.denoisers.unet import ARCHITECTURE, UNet, UNetShape
@@ -39,6 +41,17 @@ _N_SLICES, _N_BATCHES = 24, 3
 _N_TRAINS, _N_HELD_OUT = 24, 4
 # Noise levels by the dimensions: of added noise, and of the unregularised contrasts.
 _SIGMAS = {2: (0.003, 0.3), 3: (0.005, 1.0)}
+# Least and largest whole number of each option; the network's own rules end where these do.
+_WHOLE: dict[str, tuple[int, float]] = {
+    "steps": (1, math.inf),
+    "batch": (1, math.inf),
+    "patch": (1, math.inf),
+    "validate_every": (1, math.inf),
+    "slices_per_label": (1, math.inf),
+    "width": (1, 4096),
+    "levels": (1, 8),
+    "seed": (0, 2**62),
+}
 
 
 def run_training(arguments: argparse.Namespace) -> Path:
@@ -51,8 +64,15 @@ def run_training(arguments: argparse.Namespace) -> Path:
     Raises
     ------
     UsageError
-        If there is nothing to train on, or nothing to validate on.
+        If a number is out of range, there is nothing to train on or nothing to validate on, or the
+        checkpoint is of another training.
+    InputError
+        If a file or folder to train on is not there.
+    DeviceError
+        If the device is not there.
     """
+    _check_numbers(arguments)
+    _check_inputs(arguments)
     initial: UNet | None = None
     if arguments.initial:
         loaded = load_denoiser(arguments.initial, torch.device("cpu"))
@@ -71,10 +91,16 @@ def run_training(arguments: argparse.Namespace) -> Path:
         if arguments.separate:
             shape = replace(shape, contrasts=ANY_CONTRAST)
     _check_dimensions(shape, arguments)
+    patch = arguments.patch or (64 if shape.n_dims == 2 else 48)
+    if patch % shape.multiple:
+        raise UsageError(
+            f"--patch: must be a multiple of {shape.multiple} for a network of {shape.n_levels} levels "
+            f"(--levels), got {patch}"
+        )
     options = TrainingOptions(
         n_steps=arguments.steps,
         batch=arguments.batch,
-        patch=arguments.patch or (64 if shape.n_dims == 2 else 48),
+        patch=patch,
         rate=arguments.rate,
         sigma_range=_SIGMAS[shape.n_dims],
         shares=tuple(arguments.shares),
@@ -87,13 +113,69 @@ def run_training(arguments: argparse.Namespace) -> Path:
     draw, score, data = prepare(arguments, shape, options)
     output: Path = arguments.output
     checkpoint = output.with_suffix(".checkpoint")
-    network, history = train(draw, score, shape, options, checkpoint, initial)
+    inputs = {**data, **_identity(arguments)}
+    network, history = train(draw, score, shape, options, checkpoint, initial, inputs)
     data["sources"] = _sources(arguments.source)
     if arguments.initial:
         data["initial"] = json.loads(read_text(arguments.initial.with_suffix(".json")))
     save_denoiser(network, card(options, shape, history, data), output)
     draw_curve(history, output.with_suffix(".png"))
+    # It would only stand in the way of another training to the same file.
+    checkpoint.unlink(missing_ok=True)
     return output
+
+
+def _check_numbers(arguments: argparse.Namespace) -> None:
+    """Refuse numbers that would fail in the middle of a training, or after it."""
+    for name, (least, most) in _WHOLE.items():
+        value = getattr(arguments, name)
+        if value is not None and not least <= value <= most:
+            limits = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
+            raise UsageError(
+                f"--{name.replace('_', '-')}: must be a whole number {limits}, got {value}"
+            )
+    for name in ("seconds", "rate"):
+        value = getattr(arguments, name)
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(f"--{name}: must be a number above 0, got {value:g}")
+    if not all(0 <= share < math.inf for share in arguments.shares):
+        raise UsageError(f"--shares: must be numbers of at least 0, got {_shown(arguments.shares)}")
+
+
+def _check_inputs(arguments: argparse.Namespace) -> None:
+    """Refuse a device, a folder or files that are not there."""
+    try:
+        torch.empty(0, device=arguments.device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch has no CUDA
+        raise DeviceError(
+            f"--device: must be cpu or a GPU that is there, got {arguments.device}"
+        ) from error
+    if arguments.images is not None and not arguments.images.is_dir():
+        raise InputError(f"--images: must be a folder, got {arguments.images}")
+    missing = [path for path in arguments.labels if not path.is_file()]
+    if missing:
+        raise InputError(f"--labels: must be files, got {missing[0]}")
+
+
+def _identity(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What tells the data and initial weights of a call from those of another."""
+    images = sorted(arguments.images.rglob("*.nii*")) if arguments.images else []
+    return {
+        "hold_out": list(arguments.hold_out),
+        "slices_per_label": arguments.slices_per_label,
+        # Their order determines what is drawn from each.
+        "labels": _state([(path.name, path) for path in arguments.labels]),
+        "images": _state([(f"{path.relative_to(arguments.images)}", path) for path in images]),
+        "initial": hashlib.sha256(arguments.initial.read_bytes()).hexdigest()
+        if arguments.initial
+        else None,
+    }
+
+
+def _state(files: Sequence[tuple[str, Path]]) -> str:
+    """A hash of names and sizes: of contents it would take minutes."""
+    sizes = [(name, path.stat().st_size) for name, path in files]
+    return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()[:16]
 
 
 def _check_dimensions(shape: UNetShape, arguments: argparse.Namespace) -> None:
@@ -123,10 +205,17 @@ def _prepare_slices(
     held_out += synthesise_slices(test_tissues, contrasts, arguments.seed)
     _check_sources(real, tissues, held_out, prefixes)
     validation = held_out[:: max(len(held_out) // _N_SLICES, 1)]
+    smallest = min(min(item.images.shape[1:]) for item in validation)
+    if smallest < shape.multiple:
+        raise UsageError(
+            f"--levels: must be so few that held-out slices of {smallest} voxels have {shape.multiple}, "
+            f"2 to their power, got {shape.n_levels}"
+        )
     logger.info(
         "%d real, %d anatomical, %d held-out slices", len(real), len(tissues), len(validation)
     )
     sources = Sources(contrasts, real, tissues, noise_tables(contrasts, _N_TRAINS, arguments.seed))
+    _check_shares(options.shares, (tissues, sources.textures, real), "training")
 
     def draw(rng: np.random.Generator) -> Batch:
         limits, shares = options.sigma_range, options.shares
@@ -164,6 +253,8 @@ def _prepare_volumes(
     _check_sources(
         used.textures, used.anatomies, [*held_out.anatomies, *held_out.textures], prefixes
     )
+    for heads, purpose in ((used, "training"), (held_out, "validation")):
+        _check_shares(options.shares, (heads.anatomies, heads.textures), purpose)
     seeds = (arguments.seed, arguments.seed + 1)
     trained, validated = (
         VolumeSources(shape.contrasts, heads, random_dictionaries(n, seed, device))
@@ -204,6 +295,23 @@ def _check_sources(
         raise UsageError("--images and --labels: must give slices to train on, got none")
     if not held_out:
         raise UsageError(f"--hold-out: must name subjects that are there, got {list(prefixes)}")
+
+
+def _check_shares(
+    shares: tuple[float, ...], kinds: Sequence[Sequence[object]], purpose: str
+) -> None:
+    """Refuse shares that leave no patch to draw."""
+    if not any(share for share, items in zip(shares, kinds, strict=False) if items):
+        names = ("ANATOMIES", "TURNED", "IMAGES")
+        there = [name for name, items in zip(names, kinds, strict=False) if items]
+        raise UsageError(
+            f"--shares: must be above 0 for a kind of patches that {purpose} has "
+            f"({', '.join(there) or 'none'}), got {_shown(shares)}"
+        )
+
+
+def _shown(numbers: Sequence[float]) -> str:
+    return " ".join(f"{number:g}" for number in numbers)
 
 
 def draw_curve(history: list[dict[str, Any]], path: Path) -> None:

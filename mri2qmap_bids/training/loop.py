@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ def train(
     options: TrainingOptions,
     checkpoint: Path,
     initial: UNet | None = None,
+    inputs: Mapping[str, Any] | None = None,
 ) -> tuple[UNet, list[dict[str, Any]]]:
     """Minimise :func:`~mri2qmap_bids.training.loss.training_loss` of D(w + n, sigma) over batches.
 
@@ -85,6 +86,8 @@ def train(
         The file to keep the state in.
     initial
         A network of the same shape to start from; None starts from random weights.
+    inputs
+        What identifies data and initial weights, for JSON: a checkpoint of others is refused.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def train(
     Raises
     ------
     UsageError
-        If the checkpoint is of another network or of other options.
+        If the checkpoint is of another network, of other options or of other inputs.
     """
     torch.manual_seed(options.seed)
     # Patches have one size: the fastest algorithm of every convolution is looked for once.
@@ -107,7 +110,7 @@ def train(
     optimiser = torch.optim.Adam(network.parameters(), lr=options.rate, fused=device.type == "cuda")
     history: list[dict[str, Any]] = []
     first, spent = 0, 0.0
-    made_by = json.dumps({"network": asdict(shape), **asdict(options)})
+    made_by = json.dumps({"network": asdict(shape), **asdict(options), "inputs": inputs})
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         if state.get("made_by") != made_by:

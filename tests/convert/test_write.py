@@ -12,7 +12,7 @@ from mri2qmap_bids import RawScan
 from mri2qmap_bids.convert import write as module
 from mri2qmap_bids.convert.conversion import LONGEST_READOUT, Conversion
 from mri2qmap_bids.convert.write import write_conversion, write_raw_file
-from mri2qmap_bids.errors import DatasetError, OutputError
+from mri2qmap_bids.errors import DatasetError, OutputError, SidecarError
 from mri2qmap_bids.recon.acquisition.geometry import affine
 from mri2qmap_bids.recon.acquisition.layout import ReadLayout
 from mri2qmap_bids.recon.acquisition.raw import read_raw
@@ -124,3 +124,22 @@ def test_tables_that_cannot_be_read_stay_and_no_run_is_added(tmp_path):
         write_conversion(tmp_path, ENTITIES, conversion(), {})
     assert (tmp_path / "participants.tsv").read_text() == "name\nx\n"
     assert not list(tmp_path.rglob("*_MRF.*"))
+
+
+@pytest.mark.parametrize("key", ["ImagingFrequency", "MagneticFieldStrength"])
+@pytest.mark.parametrize("value", [[123.25], "123.25", True, -1, 123.25e6, float("nan")], ids=str)
+def test_numbers_of_the_sidecar_are_checked_before_anything_is_written(tmp_path, key, value):
+    dataset = tmp_path / "bids"
+    with pytest.raises(
+        SidecarError, match=rf"--sidecar\): {key} must be a number from 0 to"
+    ) as error:
+        write_conversion(dataset, ENTITIES, conversion(), {key: value})
+    assert str(error.value).endswith(f"got {value!r}")
+    assert not dataset.exists()
+
+
+def test_the_header_has_the_frequency_of_the_sidecar(tmp_path):
+    write_raw_file(tmp_path / "raw.h5", conversion(), {"ImagingFrequency": 123.25})
+    with ismrmrd.Dataset(str(tmp_path / "raw.h5"), mode="r") as file:
+        header = ismrmrd.xsd.CreateFromDocument(file.read_xml_header())
+    assert header.experimentalConditions.H1resonanceFrequency_Hz == 123250000

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,13 @@ import pytest
 
 from mri2qmap_bids.atomic import write_atomically
 from mri2qmap_bids.dataset import derivatives
-from mri2qmap_bids.dataset.derivatives import MapDocument, relative_path, write_maps
+from mri2qmap_bids.dataset.derivatives import (
+    MapDocument,
+    load_image,
+    read_values,
+    relative_path,
+    write_maps,
+)
 from mri2qmap_bids.dataset.description import initialise_dataset
 from mri2qmap_bids.dataset.nifti import write_volume
 from mri2qmap_bids.dataset.provenance import (
@@ -23,7 +30,7 @@ from mri2qmap_bids.dataset.provenance import (
     describe_tissues,
 )
 from mri2qmap_bids.dataset.tissue import TISSUES
-from mri2qmap_bids.errors import OutputError
+from mri2qmap_bids.errors import DatasetError, OutputError
 from mri2qmap_bids.recon.acquisition.header import ScanHeader
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.contrasts import ROUTINE_CONTRASTS, synthesise_all
@@ -206,3 +213,15 @@ def test_a_killed_writer_leaves_no_file_of_the_final_name(tmp_path):
     assert not (tmp_path / "x.json").exists()
     assert all(path.name.startswith(".") for path in tmp_path.iterdir())
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize("whole", [100, 2000])
+def test_a_file_with_damaged_bytes_is_named(tmp_path, whole):
+    path = tmp_path / "a.nii"
+    nib.save(nib.Nifti1Image(np.ones((20, 20, 20), np.float32), np.eye(4)), path)
+    zipped = zlib.compressobj(wbits=31)
+    start = zipped.compress(path.read_bytes()[:whole]) + zipped.flush(zlib.Z_FULL_FLUSH)
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(start + bytes([255] * 100))  # a kind of block that there is not
+    with pytest.raises(DatasetError, match=f"^{path}: must be a "):
+        read_values(load_image(path), load_image(path))

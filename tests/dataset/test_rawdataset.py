@@ -133,3 +133,10 @@ def test_tables_that_would_lose_something_are_refused_and_stay(tmp_path, name, c
     with pytest.raises(DatasetError, match=f"{name}: {words}"):
         merge_participant(tmp_path, {"participant_id": "sub-01"}, COLUMNS)
     assert files(tmp_path) == before
+
+
+def test_columns_of_a_table_without_rows_are_kept(tmp_path):
+    (tmp_path / "participants.tsv").write_text("age\tparticipant_id\tsex\n")
+    merge_participant(tmp_path, {"participant_id": "sub-01"}, COLUMNS)
+    text = (tmp_path / "participants.tsv").read_text()
+    assert text == "age\tparticipant_id\tsex\nn/a\tsub-01\tn/a\n"

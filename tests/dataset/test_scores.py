@@ -1,7 +1,9 @@
 """Scores of maps whose errors are known."""
 
+import shutil
 from dataclasses import replace
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -103,3 +105,56 @@ def test_known_maps_without_tissue_are_refused(tmp_path, label):
     write_maps(MapDocument({"sub": "01"}, maps, labels=labels), tmp_path)
     with pytest.raises(DatasetError, match=r"sub-01_dseg.nii.gz: must have voxels of \[1, 2, 3\]"):
         compare_datasets(tmp_path, tmp_path)
+
+
+def run_in_both(tmp_path):
+    maps, labels = true_maps()
+    for name in ("truth", "estimate"):
+        write_maps(MapDocument({"sub": "01"}, maps, labels=labels), tmp_path / name)
+    return tmp_path / "estimate", tmp_path / "truth"
+
+
+@pytest.mark.parametrize("truth", ["mistyped", "estimate_of_none"])
+def test_a_truth_without_runs_is_named(tmp_path, truth):
+    estimate, _ = run_in_both(tmp_path)
+    (tmp_path / "estimate_of_none").mkdir()
+    with pytest.raises(DatasetError, match=f"^{tmp_path / truth}: must hold maps"):
+        compare_datasets(estimate, tmp_path / truth)
+
+
+def test_files_of_no_subject_are_no_runs(tmp_path):
+    estimate, truth = run_in_both(tmp_path)
+    folder = truth / "sub-01" / "anat"
+    shutil.copy(folder / "sub-01_T1map.nii.gz", folder / "mean_T1map.nii.gz")
+    assert set(compare_datasets(estimate, truth).run) == {"sub-01"}
+
+
+@pytest.mark.parametrize("dataset", ["estimate", "truth"])
+def test_damaged_files_are_named(tmp_path, dataset):
+    estimate, truth = run_in_both(tmp_path)
+    path = tmp_path / dataset / "sub-01" / "anat" / "sub-01_T2map.nii.gz"
+    # Noise, which has no short zip: the header stays whole.
+    noise = np.random.default_rng(0).random(SHAPE[::-1]).astype(np.float32)
+    nib.save(nib.Nifti1Image(noise, nib.load(path).affine), path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DatasetError, match=f"^{path}: must be a whole file, got: "):
+        compare_datasets(estimate, truth)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name"),
+    [("estimate", "T2map"), ("estimate", "desc-head_mask"), ("truth", "T2map"), ("truth", "dseg")],
+)
+def test_files_of_another_shape_than_the_t1_map_are_named(tmp_path, dataset, name):
+    estimate, truth = run_in_both(tmp_path)
+    path = tmp_path / dataset / "sub-01" / "anat" / f"sub-01_{name}.nii.gz"
+    assert path.exists()
+    nib.save(nib.Nifti1Image(np.ones((4, 5, 6), np.float32), np.eye(4)), path)
+    rule = r"must have the shape of the run's T1map \(24, 20, 3\), got \(4, 5, 6\)"
+    with pytest.raises(DatasetError, match=f"^{path}: {rule}"):
+        compare_datasets(estimate, truth)
+    four = nib.Nifti1Image(np.ones((4, 5, 6, 2), np.float32), np.eye(4))
+    nib.save(four, path)
+    with pytest.raises(DatasetError, match=f"^{path}: must be a volume of 3 dimensions"):
+        compare_datasets(estimate, truth)

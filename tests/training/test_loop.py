@@ -78,3 +78,17 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path, sources):
     ):
         with pytest.raises(UsageError, match=f"{path}: must be of the same training"):
             train(draw, score, shape, other, path)
+
+
+def test_a_checkpoint_of_other_inputs_is_refused(tmp_path, sources):
+    options = TrainingOptions(n_steps=1, batch=2, patch=32)
+    path, draw = tmp_path / "c.checkpoint", drawing(sources, options)
+    score = partial(score_slices, slices=some_slices()[:2], device=CPU)
+
+    def run(inputs):
+        return train(draw, score, UNetShape(width=4), options, path, inputs=inputs)
+
+    run({"labels": ["a"]})
+    run({"labels": ["a"]})
+    with pytest.raises(UsageError, match=f"{path}: must be of the same training"):
+        run({"labels": ["b"]})
