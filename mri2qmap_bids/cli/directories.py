@@ -3,12 +3,15 @@
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from mri2qmap_bids.errors import OutputError, UsageError
 from mri2qmap_bids.workflow.folders import WorkFolder
 
-_WORK_FILES = ("graph",)
+_GRAPHS = re.compile(r"graph(_detailed)?(\.(dot|svg|png))+")
+# Of all files in folders whose names are usual ones.
+_SUFFIXES = {WorkFolder.SCANS: ".pickle", WorkFolder.GROUP: ".json"}
 _RAW_FOLDERS = re.compile(r"^(sub-[^/]+|sourcedata|code|stimuli|phenotype)(/|$)")
 
 
@@ -49,28 +52,76 @@ def check_work(bids_dir: Path, output_dir: Path, work_dir: Path) -> None:
         )
 
 
+def check_emptied(work_dir: Path, kept: Mapping[str, Path]) -> None:
+    """Refuse to empty a directory that contains what is to be kept.
+
+    Parameters
+    ----------
+    work_dir
+        To be emptied.
+    kept
+        Directories by the option that names them.
+
+    Raises
+    ------
+    UsageError
+        If it is or contains one of them.
+    """
+    for name, directory in kept.items():
+        if directory.is_relative_to(work_dir):
+            raise UsageError(
+                f"--clean-workdir: --work-dir must not contain {name} ({directory}), got {work_dir}; "
+                "try -w /tmp/work"
+            )
+
+
 def empty(work_dir: Path) -> None:
-    """Remove a work directory, if it is one of this program's.
+    """Remove what is in a work directory, if all of it is this program's.
+
+    The directory itself stays: it may be a link, or where a disk is mounted.
 
     Raises
     ------
     UsageError
         If it holds anything else.
+    OutputError
+        If something in it cannot be removed.
     """
-    if not work_dir.exists():
-        return
-    foreign = sorted(
-        path.name
-        for path in work_dir.iterdir()
-        if path.name not in list(WorkFolder)
-        and path.name.split(".")[0].split("_")[0] not in _WORK_FILES
-    )
-    if foreign:
-        raise UsageError(
-            f"--clean-workdir: {work_dir} must hold nothing but {', '.join(WorkFolder)}, got "
-            f"{', '.join(foreign[:5])}"
-        )
-    shutil.rmtree(work_dir)
+    try:
+        entries = sorted(work_dir.iterdir()) if work_dir.exists() else []
+        foreign = [name for entry in entries for name in _foreign(entry)]
+        if foreign:
+            raise UsageError(
+                f"--clean-workdir: {work_dir} must hold nothing but {', '.join(WorkFolder)}, got "
+                f"{', '.join(foreign[:5])}"
+            )
+        for entry in entries:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"--clean-workdir: what is in {work_dir} must be removable, got: {error.filename or work_dir}: "
+            f"{error.strerror or error}"
+        ) from error
+
+
+def _foreign(entry: Path) -> list[str]:
+    """What of an entry of a work directory is not this program's, by its name."""
+    if _GRAPHS.fullmatch(entry.name):
+        return []
+    if entry.name not in list(WorkFolder):
+        return [entry.name]
+    suffix = _SUFFIXES.get(WorkFolder(entry.name))
+    if suffix is None or not entry.is_dir():
+        return []
+    # Others call folders of their own so, too. Hidden files are locks and unfinished ones.
+    return [
+        f"{entry.name}/{path.name}"
+        for path in sorted(entry.iterdir())
+        if path.suffix != suffix and not path.name.startswith(".")
+    ]
 
 
 def make_writable(directory: Path, name: str) -> None:

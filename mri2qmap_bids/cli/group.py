@@ -2,7 +2,7 @@
 
 import logging
 
-from mri2qmap_bids.cli.directories import make_writable
+from mri2qmap_bids.cli.directories import empty, make_writable
 from mri2qmap_bids.cli.summary import ratings, require_quality
 from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.workflow.folders import WorkFolder
@@ -17,6 +17,8 @@ def summarise_group(settings: Settings) -> int:
 
     if settings.output_dir.exists():  # else nothing is made: there are no maps in it
         make_writable(settings.output_dir, "the output directory")
+    if settings.clean_work_dir:
+        empty(settings.work_dir)
     filters = GroupFilters(
         settings.participants, settings.sessions, settings.acquisitions, settings.runs
     )

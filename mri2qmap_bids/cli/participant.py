@@ -3,7 +3,7 @@
 import argparse
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ from mri2qmap_bids.logs import configure_logging
 from mri2qmap_bids.settings import Settings
 
 if TYPE_CHECKING:
-    from mri2qmap_bids.dataset.failures import RunFailure
     from mri2qmap_bids.dataset.query import MRFRun, Selection
     from mri2qmap_bids.workflow.planning import Survey
 
@@ -45,18 +44,19 @@ def process_participants(settings: Settings, arguments: argparse.Namespace) -> i
         return write_planned_methods(selection, settings)
     current = () if arguments.force else up_to_date(selection.runs, settings)
     verdicts = log_skipped(current, settings.output_dir)
+    listed = _listed(selection, settings)
     selection = replace(selection, runs=tuple(r for r in selection.runs if r not in current))
     if arguments.dry_run:
         return list_plans(selection, settings, selecting)
-    changed = keep_failures(settings.output_dir, _tried((r.name for r in current), settings), ())
+    if settings.clean_work_dir:
+        empty(settings.work_dir)
+    mended = keep_failures(settings.output_dir, [*(run.name for run in current), *listed], ())
     result = _Result(Counts())
     if selection.runs or selection.problems:
         make_writable(settings.output_dir, "the output directory")
-        if settings.clean_work_dir:
-            empty(settings.work_dir)
         make_writable(settings.work_dir, "the work directory (-w)")
         result = _reconstruct(selection, settings, arguments)
-    touched = [failure.entities for failure in (*changed, *result.failures)]
+    touched = [*(failure.entities for failure in mended), *result.touched]
     present = [*touched, *(run.entities for run in (*selection.runs, *current))]
     n_failed_reports = write_lacking_reports(present, touched, result.settled, settings)
     counts = replace(
@@ -74,18 +74,18 @@ class _Result:
 
     counts: Counts
     """Of them."""
-    failures: "Sequence[RunFailure]" = ()
-    """Those noted, and those forgotten."""
+    touched: "Sequence[Mapping[str, str]]" = ()
+    """Entities of runs whose maps or failures have changed."""
     settled: frozenset[str] = frozenset()
     """Steps (see :class:`Page`) of the reports that are written or have failed."""
 
 
-def _tried(names: Iterable[str], settings: Settings) -> list[str]:
-    """The names of runs that are tried, and of their participants if all of their runs are."""
-    tried = list(names)
-    if settings.acquisitions or settings.runs or settings.filter_file:
-        return tried
-    return [*tried, *{name.split("_")[0] for name in tried}]
+def _listed(selection: "Selection", settings: Settings) -> set[str]:
+    """Names of participants whose files can be listed, unless a run has that name, too."""
+    if settings.sessions or settings.acquisitions or settings.runs or settings.filter_file:
+        return set()  # a run of that name may be one that is not selected
+    names = {run.name for run in selection.runs} | {name for name, _ in selection.problems}
+    return {name.split("_")[0] for name in names} - names
 
 
 def _reconstruct(
@@ -104,9 +104,10 @@ def _reconstruct(
     runs = [run for run in selection.runs if run.name in surveys]
     begun = [] if problems and settings.stop_on_first_crash else runs
     now = time.strftime("%Y-%m-%d %H:%M")
+    # Runs that begin keep their notes until it is known what became of them.
     failures = keep_failures(
         settings.output_dir,
-        _tried([*(run.name for run in begun), *(name for name, _ in problems)], settings),
+        [name for name, _ in problems],
         [RunFailure(name, reason, time=now) for name, reason in problems],
     )
     if begun or failures:  # else this call tells nothing that the last one did not
@@ -118,12 +119,13 @@ def _reconstruct(
         )
         write_options(arguments, settings.output_dir / "logs")
         begin_run_logs(settings, [run.name for run in begun], problems)
+    touched = [failure.entities for failure in failures]
     if not begun:
         log_not_run(runs)
-        return _Result(Counts(n_failed=len(problems), n_not_run=len(runs)), failures)
-    result = _execute(begun, surveys, settings)
+        return _Result(Counts(n_failed=len(problems), n_not_run=len(runs)), touched)
+    result = _execute(begun, surveys, settings, arguments.force)
     counts = replace(result.counts, n_failed=result.counts.n_failed + len(problems))
-    return replace(result, counts=counts, failures=[*failures, *result.failures])
+    return replace(result, counts=counts, touched=[*touched, *result.touched])
 
 
 def _device_text(settings: Settings) -> str:
@@ -138,9 +140,11 @@ def _device_text(settings: Settings) -> str:
     return "CPU" if device.type == "cpu" else f"GPU {torch.cuda.get_device_name(device)}"
 
 
-def _execute(runs: "Sequence[MRFRun]", surveys: "dict[str, Survey]", settings: Settings) -> _Result:
-    """Run the workflow; a page that waits for a run that fails is not written."""
-    from mri2qmap_bids.dataset.failures import keep_failures
+def _execute(
+    runs: "Sequence[MRFRun]", surveys: "dict[str, Survey]", settings: Settings, forced: bool
+) -> _Result:
+    """Run the workflow; pages with a run that fails, or that has failed before, are not written."""
+    from mri2qmap_bids.dataset.failures import keep_failures, read_failures
     from mri2qmap_bids.report.contents import pages_of
     from mri2qmap_bids.workflow.graph import execute, init_dataset_wf
     from mri2qmap_bids.workflow.reports import failures_in, tell_failures
@@ -153,13 +157,28 @@ def _execute(runs: "Sequence[MRFRun]", surveys: "dict[str, Survey]", settings: S
         settings.most_sessions,
         *(run.entities for run in runs),
     )
-    pages = [page for page in pages if any(page.holds(run.entities) for run in runs)]
-    outcome = execute(init_dataset_wf(runs, settings, surveys, pages), settings)
+    names = {run.name for run in runs}
+    stale = [
+        failure.entities
+        for label in {run.entities["sub"] for run in runs}
+        for failure in read_failures(settings.output_dir, label)
+        if failure.run in names
+    ]
+    # Notes of these runs change only after the workflow, and so do the pages that show them.
+    pages = [
+        page
+        for page in pages
+        if any(page.holds(run.entities) for run in runs) and not any(map(page.holds, stale))
+    ]
+    outcome = execute(init_dataset_wf(runs, settings, surveys, pages, forced), settings)
     counts = log_outcomes(runs, outcome, settings.output_dir)
-    failures = keep_failures(settings.output_dir, (), failures_in(outcome, runs))
+    failed = failures_in(outcome, runs)
+    tried = [*counts.verdicts, *(failure.run for failure in failed)]
+    changed = keep_failures(settings.output_dir, tried, failed)
+    done = [run.entities for run in runs if run.name in counts.verdicts]
     crashed = {failure.node.split(".")[-1] for failure in outcome.failures}
     return _Result(
         replace(counts, n_failed_reports=tell_failures(pages, outcome.failures)),
-        failures,
+        [*(failure.entities for failure in changed), *done],
         outcome.reported | crashed,
     )

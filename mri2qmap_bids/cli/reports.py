@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mri2qmap_bids.cli.directories import make_writable
+from mri2qmap_bids.cli.directories import empty, make_writable
 from mri2qmap_bids.cli.summary import ratings, require_quality
 from mri2qmap_bids.dataset.entities import run_name
 from mri2qmap_bids.errors import DatasetError, NothingSelectedError
@@ -48,6 +49,8 @@ def rewrite_reports(settings: Settings) -> int:
         if _is_absent(page, settings) or any(page.holds(run) for run in (*selected, *failed))
     ]
     make_writable(settings.output_dir, "the output directory")
+    if settings.clean_work_dir:
+        empty(settings.work_dir)
     make_writable(settings.work_dir, "the work directory (-w)")
     from mri2qmap_bids.workflow.reports import write_reports
 
@@ -130,7 +133,8 @@ def write_lacking_reports(
 
     make_writable(settings.work_dir, "the work directory (-w)")
     configure_logging(settings.log_level)
-    return write_reports(lacking, settings)
+    # The graph that was asked for is that of the runs.
+    return write_reports(lacking, replace(settings, write_graph=False))
 
 
 def _is_absent(page: "Page", settings: Settings) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mri2qmap_bids.cli.config import read_plugin
-from mri2qmap_bids.cli.directories import check_output, check_work
+from mri2qmap_bids.cli.directories import check_emptied, check_output, check_work
 from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import InputError, UsageError
 from mri2qmap_bids.recon.bounds import LEAST_MATRIX
@@ -29,6 +29,15 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
     bids_dir, output_dir = arguments.bids_dir.absolute(), arguments.output_dir.absolute()
     check_output(bids_dir.resolve(), output_dir.resolve())
     check_work(bids_dir.resolve(), output_dir.resolve(), arguments.work_dir.resolve())
+    derivatives = _derivatives(arguments.derivatives)
+    if arguments.clean_workdir:
+        kept = {"bids_dir": bids_dir, "output_dir": output_dir}
+        kept |= {f"--derivatives {name}": root for name, root in derivatives}
+        if arguments.bids_database_dir is not None:
+            kept["--bids-database-dir"] = arguments.bids_database_dir
+        check_emptied(
+            arguments.work_dir.resolve(), {name: path.resolve() for name, path in kept.items()}
+        )
     _check_task(arguments)
     for name in ("nprocs", "omp_nthreads", "rank", "n_iterations", "aggregate_session_reports"):
         value = getattr(arguments, name)
@@ -67,11 +76,11 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         bids_dir=bids_dir,
         output_dir=output_dir,
         work_dir=arguments.work_dir.absolute(),
-        participants=_labels(_with_files(arguments.participant_label), "sub-"),
-        sessions=_labels(arguments.session_label, "ses-"),
-        acquisitions=_labels(arguments.acquisition_label, "acq-"),
-        runs=_labels(arguments.run_label, "run-"),
-        derivatives=_derivatives(arguments.derivatives),
+        participants=_labels("--participant-label", arguments.participant_label, "sub-"),
+        sessions=_labels("--session-label", arguments.session_label, "ses-"),
+        acquisitions=_labels("--acquisition-label", arguments.acquisition_label, "acq-"),
+        runs=_labels("--run-label", arguments.run_label, "run-"),
+        derivatives=derivatives,
         b1_ignored="b1" in arguments.ignore,
         b0_ignored="b0" in arguments.ignore,
         t1w_ignored="t1w" in arguments.ignore,
@@ -110,6 +119,11 @@ def _check_task(arguments: argparse.Namespace) -> None:
     if len(only) > 1:
         raise UsageError(f"{' and '.join(only)} must not be combined")
     at_group = arguments.analysis_level == "group"
+    if arguments.reports_only and arguments.bids_filter_file is not None:
+        raise UsageError(
+            "--reports-only must not be combined with --bids-filter-file, which selects raw files; give "
+            f"--session-label and the like, got {arguments.bids_filter_file}"
+        )
     if at_group and arguments.bids_filter_file is not None:
         only.append("--bids-filter-file (but --session-label and the like)")
     if at_group and only:
@@ -154,13 +168,22 @@ def _with_files(words: Sequence[str]) -> list[str]:
     return labels
 
 
-def _labels(words: Sequence[str], prefix: str) -> tuple[str, ...]:
-    """Labels without prefix, from values that may contain several, separated by commas."""
-    parts = [part.strip() for word in words for part in word.split(",")]
+def _labels(option: str, words: Sequence[str], prefix: str) -> tuple[str, ...]:
+    """Labels without prefix, from values that may contain several, separated by commas.
+
+    Raises
+    ------
+    UsageError
+        If values are given, but no label, which would select all; or labels of other characters.
+    """
+    values = _with_files(words) if option == "--participant-label" else words
+    parts = [part.strip() for value in values for part in value.split(",")]
     labels = tuple(dict.fromkeys(part.removeprefix(prefix) for part in parts if part))
+    if words and not labels:
+        raise UsageError(f"{option} must name at least one label, got none in {', '.join(words)}")
     wrong = [label for label in labels if not re.fullmatch(r"[0-9A-Za-z+]+", label)]
     if wrong:
-        raise UsageError(f"labels must be of letters and digits, got {', '.join(wrong)}")
+        raise UsageError(f"{option}: labels must be of letters and digits, got {', '.join(wrong)}")
     return labels
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from mri2qmap_bids.atomic import write_text
 from mri2qmap_bids.citation.methods import Methods, Work, methods_text
-from mri2qmap_bids.dataset.entities import entities_of, is_plain
 from mri2qmap_bids.dataset.figures import read_conditions, versions_in_use
 from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.map_sidecar import read_map_sidecar
 from mri2qmap_bids.dataset.provenance import describe_maps
 from mri2qmap_bids.dataset.query import MRFRun
+from mri2qmap_bids.dataset.runs import runs_with_maps
 from mri2qmap_bids.recon.options import ReconOptions
 
 _PAGE = """<!DOCTYPE html>
@@ -44,9 +44,7 @@ def work_of(entities: Mapping[str, str], output_dir: Path) -> Work | None:
 
 def works_in(output_dir: Path) -> list[Work]:
     """What was done to every run of a derivative dataset."""
-    maps = sorted(output_dir.glob("sub-*/**/anat/*_T1map.json"))
-    runs = [entities_of(path) for path in maps if is_plain(path)]
-    works = [work_of(run, output_dir) for run in runs]
+    works = [work_of(run, output_dir) for run in runs_with_maps(output_dir, extension=".json")]
     return [work for work in works if work is not None]
 
 

@@ -10,9 +10,11 @@ from typing import Any
 from mri2qmap_bids import __version__
 from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.fieldmap import map_sidecar
+from mri2qmap_bids.dataset.integrity import missing
 from mri2qmap_bids.dataset.map_sidecar import read_map_sidecar
 from mri2qmap_bids.dataset.outputs import EFFICIENCY, file_ends, output_maps
-from mri2qmap_bids.dataset.transform import REGISTRATION, transform_path
+from mri2qmap_bids.dataset.transform import REGISTRATION, T1W, transform_path
+from mri2qmap_bids.errors import SidecarError
 from mri2qmap_bids.recon.methods.registry import method_named, resolved, weights_file
 from mri2qmap_bids.recon.options import ReconOptions
 
@@ -30,7 +32,68 @@ def inputs_checksum(
     t1w_file: Path | None = None,
     output_spaces: Sequence[str] = ("native",),
 ) -> str:
-    """A hash of all that a run's derivatives depend on.
+    """A hash of all that a run's derivatives depend on: the maps, and where they are placed.
+
+    Parameters
+    ----------
+    path, metadata, options, b1_file, b0_file
+        As of :func:`maps_checksum`.
+    t1w_file, output_spaces
+        As of :func:`placed_checksum`.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    SidecarError
+        As :func:`maps_checksum` and :func:`placed_checksum` do.
+    """
+    maps = maps_checksum(path, metadata, options, b1_file, b0_file)
+    return placed_checksum(maps, t1w_file, output_spaces)
+
+
+def placed_checksum(
+    maps: str, t1w_file: Path | None = None, output_spaces: Sequence[str] = ("native",)
+) -> str:
+    """A hash of all that a run's derivatives depend on, from that of its maps.
+
+    Parameters
+    ----------
+    maps
+        From :func:`maps_checksum`.
+    t1w_file
+        The T1w image that the run is registered to; one whose content is elsewhere is not used, and does not
+        count.
+    output_spaces
+        Grids that the maps are written on.
+
+    Raises
+    ------
+    OSError
+        If the image cannot be read.
+    SidecarError
+        If its content is elsewhere although maps are asked for on its grid.
+    """
+    if t1w_file is None:
+        return maps
+    absent = missing(t1w_file)
+    if absent and T1W in output_spaces:
+        raise SidecarError(absent)
+    if absent:
+        return maps
+    digest = hashlib.sha256(maps.encode())
+    digest.update(t1w_file.read_bytes() + repr(sorted(output_spaces)).encode())
+    return digest.hexdigest()[:16]
+
+
+def maps_checksum(
+    path: Path,
+    metadata: Mapping[str, Any],
+    options: ReconOptions,
+    b1_file: Path | None = None,
+    b0_file: Path | None = None,
+) -> str:
+    """A hash of all that a run's maps depend on.
 
     Of the raw file its size and its first and last mebibyte count, so that no terabyte is
     read to find that there is nothing to do.
@@ -46,16 +109,14 @@ def inputs_checksum(
     b1_file
         The B1 map that it is reconstructed with.
     b0_file
-        The B0 map that it is reconstructed with; its sidecar counts, too.
-    t1w_file
-        The T1w image that it is registered to.
-    output_spaces
-        Grids that the maps are written on.
+        The B0 map that it is reconstructed with; its sidecars count, too.
 
     Raises
     ------
     OSError
         If a file cannot be read.
+    SidecarError
+        If a sidecar of the B0 map cannot be read.
     """
     digest = hashlib.sha256(__version__.encode())
     settings = {**asdict(resolved(options)), "device": None, "denoiser": None}
@@ -68,8 +129,6 @@ def inputs_checksum(
         digest.update(b1_file.read_bytes())
     if b0_file is not None:
         digest.update(b"b0" + b0_file.read_bytes() + repr(map_sidecar(b0_file)).encode())
-    if t1w_file is not None:
-        digest.update(b"t1w" + t1w_file.read_bytes() + repr(sorted(output_spaces)).encode())
     size = path.stat().st_size
     digest.update(str(size).encode())
     with path.open("rb") as file:

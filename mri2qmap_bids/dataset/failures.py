@@ -1,12 +1,13 @@
 """Runs that failed, kept until they succeed, so that reports can name them at any time."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mri2qmap_bids.atomic import write_json
 from mri2qmap_bids.dataset.entities import entities_in
+from mri2qmap_bids.lock import locked
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,25 @@ def keep_failures(
     changed: list[RunFailure] = []
     for participant in sorted({_participant(name) for name in (*names, *(f.run for f in noted))}):
         own = [failure for failure in noted if _participant(failure.run) == participant]
-        before = read_failures(output_dir, participant)
-        # A run that fails as it did before keeps its note, and the time of the first one.
-        own = [next((old for old in before if _is_same(old, new)), new) for new in own]
-        others = [failure for failure in before if failure.run not in names]
-        changed += [failure for failure in before if failure.run in names and failure not in own]
-        changed += [failure for failure in own if failure not in before]
-        _write(failures_file(output_dir, participant), before, [*others, *own])
+        path = failures_file(output_dir, participant)
+        if not own and not path.exists():
+            continue  # a lock would make the folder
+        with locked(path):  # calls for other sessions of the participant may run at the same time
+            changed += _keep(output_dir, participant, names, own)
+    return changed
+
+
+def _keep(
+    output_dir: Path, participant: str, names: Container[str], own: Sequence[RunFailure]
+) -> list[RunFailure]:
+    """Note what became of a participant's runs; as :func:`keep_failures`."""
+    before = read_failures(output_dir, participant)
+    # A run that fails as it did before keeps its note, and the time of the first one.
+    own = [next((old for old in before if _is_same(old, new)), new) for new in own]
+    others = [failure for failure in before if failure.run not in names]
+    changed = [failure for failure in before if failure.run in names and failure not in own]
+    changed += [failure for failure in own if failure not in before]
+    _write(failures_file(output_dir, participant), before, [*others, *own])
     return changed
 
 

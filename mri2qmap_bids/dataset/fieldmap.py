@@ -14,7 +14,7 @@ from nibabel.processing import resample_from_to
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from mri2qmap_bids.dataset.integrity import missing, read_object
+from mri2qmap_bids.dataset.integrity import Sidecars, missing, read_object
 from mri2qmap_bids.errors import SidecarError, one_line
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.acquisition.lines import ImageLines
@@ -166,7 +166,7 @@ def read_off_resonance(path: Path, geometry: Geometry) -> NDArray[np.float32]:
     Parameters
     ----------
     path
-        NIfTI file in the ``Units`` of its sidecar: Hz (also without a sidecar), rad/s or T.
+        NIfTI file in the ``Units`` of its sidecars: Hz (also without one), rad/s or T.
     geometry
         The scan's grid.
 
@@ -183,7 +183,7 @@ def read_off_resonance(path: Path, geometry: Geometry) -> NDArray[np.float32]:
     image, values = loaded(path)
     check_placement(path, image)
     units = map_sidecar(path).get("Units", "Hz")
-    if units not in _IN_HZ:
+    if not isinstance(units, str) or units not in _IN_HZ:
         raise SidecarError(
             f"{path}: Units must be {', '.join(_IN_HZ)} in its sidecar, got {units!r}"
         )
@@ -205,19 +205,38 @@ def read_off_resonance(path: Path, geometry: Geometry) -> NDArray[np.float32]:
     return np.ascontiguousarray(field, np.float32)
 
 
-def map_sidecar(path: Path) -> Mapping[str, Any]:
-    """The JSON file beside a field map; empty if there is none.
+def map_sidecar(path: Path, readers: Mapping[Path, Sidecars] | None = None) -> Mapping[str, Any]:
+    """What the sidecars of a field map say, inheritance applied; empty if there are none.
+
+    Of a map outside of a BIDS dataset the JSON file beside it counts alone.
+
+    Parameters
+    ----------
+    path
+        The map.
+    readers
+        Sidecars of datasets that are open already, by their roots.
 
     Raises
     ------
     SidecarError
-        If it is no JSON object.
+        If one is no JSON object.
     """
+    participants = (folder for folder in path.parents if folder.name.startswith("sub-"))
+    participant = next(participants, None)
+    if participant is not None and path.name.startswith(f"{participant.name}_"):
+        root = participant.parent
+        return ((readers or {}).get(root) or Sidecars(root)).metadata(path)
     sidecar = path.with_name(path.name.split(".nii")[0] + ".json")
     return read_object(sidecar) if sidecar.is_file() else {}
 
 
-def intended_for(path: Path, uri: str, metadata: Mapping[str, Any]) -> bool:
+def intended_for(
+    path: Path,
+    uri: str,
+    metadata: Mapping[str, Any],
+    readers: Mapping[Path, Sidecars] | None = None,
+) -> bool:
     """Whether a field map is for a run: by ``IntendedFor``, else by ``B0FieldIdentifier``.
 
     A map that names no run is for all of them, unless the run names another by ``B0FieldSource``.
@@ -230,9 +249,16 @@ def intended_for(path: Path, uri: str, metadata: Mapping[str, Any]) -> bool:
         BIDS URI of the run.
     metadata
         Of the run.
+    readers
+        As of :func:`map_sidecar`.
+
+    Raises
+    ------
+    SidecarError
+        If a sidecar of the map cannot be read, or one of these entries is no text.
     """
-    sidecar = map_sidecar(path)
-    targets = _words(sidecar.get("IntendedFor"))
+    sidecar = map_sidecar(path, readers)
+    targets = _words(path, sidecar, "IntendedFor")
     if targets:
         file = uri.rsplit(":", 1)[-1]
         # A path relative to the dataset or, in older datasets, to the participant.
@@ -240,14 +266,20 @@ def intended_for(path: Path, uri: str, metadata: Mapping[str, Any]) -> bool:
             file == target.rsplit(":", 1)[-1] or file.endswith("/" + target.rsplit(":", 1)[-1])
             for target in targets
         )
-    sources = _words(metadata.get("B0FieldSource"))
-    identifiers = _words(sidecar.get("B0FieldIdentifier"))
+    sources = _words(uri, metadata, "B0FieldSource")
+    identifiers = _words(path, sidecar, "B0FieldIdentifier")
     return not sources or not identifiers or bool(set(sources) & set(identifiers))
 
 
-def _words(value: Any) -> list[str]:
-    """A word or a list of words of a sidecar."""
-    return [value] if isinstance(value, str) else [str(v) for v in value or ()]
+def _words(file: Path | str, sidecar: Mapping[str, Any], key: str) -> list[str]:
+    """A text or a list of texts in the sidecar of a file; empty if it has none."""
+    value = sidecar.get(key)
+    words = [] if value is None else [value] if isinstance(value, str) else value
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise SidecarError(
+            f"{file}: {key} must be a text or a list of texts in its sidecar, got {value!r}"
+        )
+    return words
 
 
 def _on_grid(

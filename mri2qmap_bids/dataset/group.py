@@ -28,11 +28,12 @@ from mri2qmap_bids.dataset.derivatives import (
     mask_path,
     relative_path,
 )
-from mri2qmap_bids.dataset.entities import entities_of, is_plain, run_name
+from mri2qmap_bids.dataset.entities import run_name
 from mri2qmap_bids.dataset.filters import GroupFilters, check_participants, warn_of_unused
 from mri2qmap_bids.dataset.integrity import guard
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
 from mri2qmap_bids.dataset.outputs import QUANTITIES, RATES, further_maps
+from mri2qmap_bids.dataset.runs import runs_with_maps
 from mri2qmap_bids.dataset.tissue import TISSUES, USUAL_FIELD, tissue_classes
 from mri2qmap_bids.dataset.verdict import LEVEL_MEANINGS, Verdict, read_verdict
 from mri2qmap_bids.errors import DatasetError, Mri2QmapError, NothingSelectedError, OutputError
@@ -124,8 +125,7 @@ def write_group_tables(
         If a participant has no maps, or the filters leave none.
     """
     filters = filters or GroupFilters()
-    files = sorted(output_dir.glob("sub-*/**/anat/*_T1map.nii.gz"))
-    runs = [entities_of(path) for path in files if is_plain(path)]
+    runs = runs_with_maps(output_dir)
     if not runs:
         raise DatasetError(
             f"{output_dir}: must hold maps sub-*/[ses-*/]anat/*_T1map.nii.gz, got none; "

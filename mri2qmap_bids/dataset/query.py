@@ -202,7 +202,7 @@ def _runs_of(
         for name, root in filters.derivatives:
             layout = indexed(root, label, None, False)
             maps += _field_maps(layout, label, name, root, _B1, filters.b1_entities)
-    runs = [_with_fields(run, maps, b0_maps) for run in runs]
+    runs = [_with_fields(run, maps, b0_maps, sidecars) for run in runs]
     return [replace(run, t1w=choose(images, run.entities)) for run in runs]
 
 
@@ -217,11 +217,16 @@ def _t1w_images(
     ]
 
 
-def _with_fields(run: MRFRun, maps: list[FieldMap], b0_maps: list[FieldMap]) -> MRFRun:
+def _with_fields(
+    run: MRFRun,
+    maps: list[FieldMap],
+    b0_maps: list[FieldMap],
+    sidecars: Mapping[Path, Sidecars],
+) -> MRFRun:
     b1 = nearest(maps, run.entities)
     problem = run.problem
     try:
-        own = [each for each in b0_maps if intended_for(each.path, run.uri, run.metadata)]
+        own = [each for each in b0_maps if intended_for(each.path, run.uri, run.metadata, sidecars)]
     except Mri2QmapError as error:
         own, problem = [], problem or f"{error}, or --ignore b0"
     b0 = nearest(own, run.entities)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mri2qmap_bids.dataset.entities import entities_of, is_plain
 from mri2qmap_bids.dataset.failures import read_failures
+from mri2qmap_bids.dataset.runs import runs_with_maps
 
 
 @dataclass(frozen=True, order=True)
@@ -90,8 +90,7 @@ def pages_of(
 
 def participants_of(output_dir: Path) -> list[str]:
     """Labels of all participants with maps."""
-    maps = output_dir.glob("sub-*/**/anat/*_T1map.nii.gz")
-    return sorted({entities_of(path)["sub"] for path in maps})
+    return sorted({run["sub"] for run in runs_with_maps(output_dir)})
 
 
 def runs_of(output_dir: Path, participant: str, session: str | None = None) -> list[dict[str, str]]:
@@ -106,6 +105,5 @@ def runs_of(output_dir: Path, participant: str, session: str | None = None) -> l
     session
         Label without ``ses-``; None: all.
     """
-    maps = sorted((output_dir / f"sub-{participant}").glob("**/anat/*_T1map.nii.gz"))
-    runs = [entities_of(path) for path in maps if is_plain(path)]
+    runs = runs_with_maps(output_dir, participant)
     return [run for run in runs if session is None or run.get("ses") == session]

@@ -13,8 +13,11 @@ from nipype import config as nipype_config
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
+from mri2qmap_bids.dataset.checksum import maps_checksum
 from mri2qmap_bids.dataset.query import MRFRun
+from mri2qmap_bids.errors import Mri2QmapError
 from mri2qmap_bids.recon.methods.registry import weights_file
+from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.report.contents import Page
 from mri2qmap_bids.settings import Settings
 from mri2qmap_bids.workflow.bar import bar
@@ -44,6 +47,7 @@ def init_dataset_wf(
     settings: Settings,
     surveys: Mapping[str, Survey] | None = None,
     pages: Sequence[Page] = (),
+    forced: bool = False,
 ) -> Workflow:
     """One branch a run, none waiting for another, and one step a page, waiting for its runs.
 
@@ -57,6 +61,8 @@ def init_dataset_wf(
         Memory and scan of each run, by its name, from its headers; without, every run reads its own headers.
     pages
         Reports to write.
+    forced
+        Whether to reconstruct anew what the work directory has already.
     """
     surveys = surveys or {}
     workflow = Workflow(name=str(WorkFolder.RUNS), base_dir=str(settings.work_dir))
@@ -70,6 +76,7 @@ def init_dataset_wf(
         branch.inputs.inputnode.metadata = dict(run.metadata)
         branch.inputs.inputnode.entities = dict(run.entities)
         branch.inputs.inputnode.source = run.uri
+        branch.inputs.inputnode.checksum = _checksum(run, settings.recon)
         if run.b1 is not None:
             branch.inputs.inputnode.b1_file = str(run.b1.path)
             branch.inputs.inputnode.b1_source = run.b1.uri
@@ -79,6 +86,9 @@ def init_dataset_wf(
         if run.t1w is not None:
             branch.inputs.inputnode.t1w_file = str(run.t1w.path)
             branch.inputs.inputnode.t1w_source = run.t1w.uri
+        if forced:
+            for step in ("build_dictionary", "reconstruct"):
+                branch.get_node(step).overwrite = True
         workflow.add_nodes([branch])
     for page in pages:
         branches = [workflow.get_node(branch_name(r)) for r in runs if page.holds(r.entities)]
@@ -87,6 +97,16 @@ def init_dataset_wf(
             workflow.connect(branch, "outputnode.out_files", gather, f"in{number}")
         workflow.connect(gather, "out", _report_node(page, settings), "written")
     return workflow
+
+
+def _checksum(run: MRFRun, options: ReconOptions) -> str:
+    """Of all that a run's maps depend on; empty if a file cannot be read, which the steps say."""
+    b1, b0 = (None if each is None else each.path for each in (run.b1, run.b0))
+    try:
+        return maps_checksum(run.path, run.metadata, options, b1, b0)
+    except (OSError, Mri2QmapError) as error:
+        logger.debug("%s: no checksum: %s", run.name, error)
+        return ""
 
 
 def init_reports_wf(pages: Sequence[Page], settings: Settings) -> Workflow:
@@ -144,7 +164,7 @@ def init_mri2qmap_wf(
     b1_source
         BIDS URI of it; may be left out.
     b0_file
-        B0 map in Hz, or in the unit of the sidecar beside it (NIfTI); may be left out.
+        B0 map in Hz, or in the unit of its sidecars (NIfTI); may be left out.
     b0_source
         BIDS URI of it; may be left out.
     scan_file
@@ -153,6 +173,9 @@ def init_mri2qmap_wf(
         T1w image of the same head, which the maps are registered to (NIfTI); may be left out.
     t1w_source
         BIDS URI of it; may be left out.
+    checksum
+        Any text that changes with the content of these files; without, a work directory's results are taken
+        again as long as a file has the same size and time.
 
     Outputs
     -------
@@ -169,7 +192,7 @@ def init_mri2qmap_wf(
     """
     workflow = Workflow(name=name)
     fields = ["raw_file", "metadata", "entities", "source", "b1_file", "b1_source"]
-    fields += ["b0_file", "b0_source", "t1w_file", "t1w_source", "scan_file"]
+    fields += ["b0_file", "b0_source", "t1w_file", "t1w_source", "scan_file", "checksum"]
     inputs = Node(IdentityInterface(fields), name="inputnode")
     outputs = Node(IdentityInterface(["maps_file", *_WRITTEN]), name="outputnode")
     dictionary = Node(BuildDictionary(), name="build_dictionary", n_procs=settings.omp_threads)
@@ -196,7 +219,7 @@ def init_mri2qmap_wf(
         node.inputs.log_dir = str(settings.output_dir)
     if settings.bar_dir is not None and settings.plugin == "MultiProc":
         reconstruct.inputs.bar_dir = str(settings.bar_dir)
-    scan = [(name, name) for name in ("raw_file", "metadata", "entities", "b1_file")]
+    scan = [(name, name) for name in ("raw_file", "metadata", "entities", "b1_file", "checksum")]
     reconstructed = [*scan, ("b0_file", "b0_file")]
     described = ("source", "b1_source", "b0_source", "t1w_file", "t1w_source")
     documents = [*reconstructed, *((name, name) for name in described)]

@@ -29,12 +29,18 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     source = traits.Str("", usedefault=True, desc="BIDS URI of the raw file")
     b1_source = traits.Str("", usedefault=True, desc="BIDS URI of the B1 map")
     b0_source = traits.Str("", usedefault=True, desc="BIDS URI of the B0 map")
-    t1w_file = File(exists=True, desc="T1w image to register the maps to")
+    # One that is not there costs the run its place in it, not its maps.
+    t1w_file = File(desc="T1w image to register the maps to")
     t1w_source = traits.Str("", usedefault=True, desc="BIDS URI of the T1w image")
     output_spaces = traits.List(
         traits.Str, ["native"], usedefault=True, desc="grids to write the maps on: native, T1w"
     )
     options = traits.Any(mandatory=True, desc="ReconOptions")
+    checksum = traits.Str(
+        "",
+        usedefault=True,
+        desc="of all that the maps depend on, when the run began; default: as it is now",
+    )
     output_dir = traits.Str(mandatory=True, desc="root of the derivative dataset")
     log_dir = traits.Str(
         "", usedefault=True, nohash=True, desc="output directory whose logs/ gets lines"
@@ -69,7 +75,7 @@ class WriteDerivatives(StepOfRun):
         import numpy as np
 
         from mri2qmap_bids.dataset.brain import BRAIN_METHOD, brain_mask
-        from mri2qmap_bids.dataset.checksum import KEY, inputs_checksum
+        from mri2qmap_bids.dataset.checksum import KEY, maps_checksum, placed_checksum
         from mri2qmap_bids.dataset.derivatives import MapDocument, relative_path
         from mri2qmap_bids.dataset.figures import Conditions, versions_in_use, write_diagnostics
         from mri2qmap_bids.dataset.outputs import MASK, MASK_DESC
@@ -137,12 +143,16 @@ class WriteDerivatives(StepOfRun):
             }
             | describe_placement(placement, self.inputs.entities, spaces),
             every={
-                KEY: inputs_checksum(
-                    Path(self.inputs.raw_file),
-                    self.inputs.metadata,
-                    self.inputs.options,
-                    b1_file,
-                    b0_file,
+                KEY: placed_checksum(
+                    # That of the beginning: a file that has changed since is not what the maps are of.
+                    self.inputs.checksum
+                    or maps_checksum(
+                        Path(self.inputs.raw_file),
+                        self.inputs.metadata,
+                        self.inputs.options,
+                        b1_file,
+                        b0_file,
+                    ),
                     t1w_file,
                     spaces,
                 )

@@ -30,6 +30,11 @@ class _BuildDictionaryInput(BaseInterfaceInputSpec):  # type: ignore[misc]
     # The same raw file and sidecar give the same, which count already.
     scan_file = File(nohash=True, desc="scan whose headers have been read, pickle")
     options = traits.Any(mandatory=True, desc="ReconOptions")
+    checksum = traits.Str(
+        "",
+        usedefault=True,
+        desc="of all that the maps depend on, so that a change is seen that size and time of a file hide",
+    )
     program = traits.Str(PROGRAM, usedefault=True, desc="version of this program")
     cache_dir = traits.Str(mandatory=True, nohash=True, desc="where dictionaries are kept")
     log_dir = traits.Str(
@@ -96,6 +101,11 @@ class _ReconstructInput(BaseInterfaceInputSpec):  # type: ignore[misc]
         exists=True, mandatory=True, nohash=True, desc="pulse sequence and image lines, pickle"
     )
     options = traits.Any(mandatory=True, desc="ReconOptions")
+    checksum = traits.Str(
+        "",
+        usedefault=True,
+        desc="of all that the maps depend on, so that a change is seen that size and time of a file hide",
+    )
     weights_file = File(
         exists=True, desc="weights of the denoiser that the options name, so that a change is seen"
     )

@@ -7,7 +7,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from helpers.command import errors_in, run
+from helpers.command import errors_in, run, settings
+
+from mri2qmap_bids.cli.participant import _listed
+from mri2qmap_bids.dataset.failures import RunFailure, keep_failures, read_failures
+from mri2qmap_bids.dataset.query import MRFRun, Selection
 
 
 def drop_flip_angles(path: Path) -> None:
@@ -135,3 +139,51 @@ def test_failures_are_told_until_they_are_mended(small_dataset, tmp_path, capfd)
     assert "1 skipped, 0 failed" in capfd.readouterr().err
     assert ["must be JSON" in page.read_text() for page in pages] == [False, True]
     assert "ses-2" in failed.read_text() and "ses-1" not in failed.read_text()
+
+
+def test_notes_of_runs_that_do_not_run_are_kept(small_dataset, tmp_path, capfd, monkeypatch):
+    """A failure that stops the others, or an interruption, mends nothing."""
+    copy, out = tmp_path / "bids", tmp_path / "out"
+    shutil.copytree(small_dataset, copy)
+    first, second, third = "sub-01_ses-1_acq-2d", "sub-01_ses-2_acq-2d", "sub-02_ses-1_acq-3d"
+    notes = [RunFailure(name, "why", time="then") for name in (first, second, third)]
+    keep_failures(out, (), notes)
+    put_nan(next(copy.rglob(f"{first}_MRF.h5")))
+    words = [copy, out, "participant", "-w", tmp_path / "w", "--nprocs", "1", "--matrix", "16"]
+    words += ["--recon-method", "gridding"]
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mri2qmap_bids.workflow.graph.Workflow.run", interrupt)
+        assert run(*words) == 130
+    assert [*read_failures(out, "01"), *read_failures(out, "02")] == notes
+    assert run(*words, "--stop-on-first-crash") == 1
+    assert "0 done, 0 skipped, 1 failed, 2 not run" in capfd.readouterr().err
+    kept = {failure.run: failure.reason for failure in read_failures(out, "01")}
+    assert "must be finite" in kept.pop(first) and kept == {second: "why"}
+    assert read_failures(out, "02") == notes[2:]
+    # One is mended beside one that fails: the page says so of both.
+    assert run(*words) == 1
+    assert "2 done, 0 skipped, 1 failed" in capfd.readouterr().err
+    assert [failure.run for failure in read_failures(out, "01")] == [first]
+    assert read_failures(out, "02") == []
+    page = (out / "sub-01.html").read_text()
+    assert "must be finite" in page and "why</" not in page and f"{second}_desc" in page
+    assert "why</" not in (out / "sub-02.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"), [((), False), (("--session-label", "1"), True), (("--run-label", "1"), True)]
+)
+def test_the_note_of_a_participant_is_kept_if_it_may_be_of_a_run_left_out(words, kept):
+    """A run may be named by its participant alone."""
+    selected = MRFRun(Path("x.h5"), {"sub": "01", "ses": "1"})
+    listed = _listed(Selection((selected,), (("sub-02_ses-1", "why"),)), settings(*words))
+    assert listed == (set() if kept else {"sub-01", "sub-02"})
+
+
+def test_a_participant_that_is_a_run_is_not_mended_by_being_listed():
+    runs = (MRFRun(Path("x.h5"), {"sub": "01"}), MRFRun(Path("y.h5"), {"sub": "01", "acq": "a"}))
+    assert _listed(Selection(runs, (("sub-02", "why"),)), settings()) == set()

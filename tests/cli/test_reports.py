@@ -90,6 +90,20 @@ def test_no_page_but_the_lacking_one_is_written(copied, tmp_path):
     assert not (copied / "sub-03.html").exists()
 
 
+def test_lacking_reports_leave_the_graph_of_the_runs(copied, tmp_path):
+    work = tmp_path / "w"
+    work.mkdir()
+    (work / "graph.dot").write_text("of the runs")
+    options = replace(settings("-w", str(work), "--write-graph"), output_dir=copied)
+    (copied / "sub-02.html").unlink()
+    assert write_lacking_reports([{"sub": "02", "ses": "1"}], (), frozenset(), options) == 0
+    assert (copied / "sub-02.html").is_file()
+    assert (work / "graph.dot").read_text() == "of the runs"
+    # A call for reports alone has no other graph.
+    assert reports_only(copied, work, "--participant-label", "02", "--write-graph") == 0
+    assert "report_sub_02" in (work / "graph.dot").read_text()
+
+
 def test_the_layout_changes_for_all_sessions_at_once(copied, tmp_path):
     """As a call for a session more, or for another number of sessions on a page."""
     words = ("--session-label", "1", "--aggregate-session-reports")

@@ -47,6 +47,10 @@ def test_matrix_is_given_as_x_y_z_and_kept_as_z_y_x():
         (["--random-seed", str(2**64)], "--random-seed must be from 0 to"),
         (["--dry-run", "--reports-only"], "--dry-run and --reports-only must not be combined"),
         (["--boilerplate-only", "--dry-run"], "--dry-run and --boilerplate-only must not be comb"),
+        (
+            ["--reports-only", "--bids-filter-file", "f.json"],
+            "--reports-only must not be combined with --bids-filter-file, .* got f.json",
+        ),
         (["--matrix", "8", "8"], "--matrix must be"),
         (["--rank", "0"], "--rank must be at least 1, got 0"),
         (["--regularisation", "1"], "--regularisation needs --recon-method of subspace, lrtv"),
@@ -105,6 +109,32 @@ def test_participants_files_may_begin_with_a_byte_order_mark(tmp_path, encoding)
     assert settings("--participant-label", str(file)).participants == ("03",)
     file.write_text("sub-01\nsub-02\n", encoding=encoding)
     assert settings("--participant-label", str(file)).participants == ("01", "02")
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "participant_id\tage\n"])
+def test_a_list_of_nobody_does_not_select_all(tmp_path, content):
+    file = tmp_path / "todo.txt"
+    file.write_text(content)
+    with pytest.raises(
+        UsageError,
+        match=f"--participant-label must name at least one label, got none in {file}",
+    ):
+        settings("--participant-label", str(file))
+    assert settings("--participant-label", str(file), "01").participants == ("01",)
+
+
+@pytest.mark.parametrize("word", [",", "", " "])
+@pytest.mark.parametrize("kind", ["participant", "session", "acquisition", "run"])
+def test_labels_that_are_none_do_not_select_all(kind, word):
+    with pytest.raises(UsageError, match=f"--{kind}-label must name at least one label"):
+        settings(f"--{kind}-label", word)
+
+
+def test_labels_of_other_characters_are_refused_by_the_options_name():
+    with pytest.raises(
+        UsageError, match="--run-label: labels must be of letters and digits, got _"
+    ):
+        settings("--run-label", "1", "_")
 
 
 def test_derivatives_have_names(tmp_path):

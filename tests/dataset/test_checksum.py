@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from mri2qmap_bids.dataset.checksum import KEY, inputs_checksum, is_up_to_date
+from mri2qmap_bids.dataset.checksum import KEY, inputs_checksum, is_up_to_date, maps_checksum
 from mri2qmap_bids.dataset.derivatives import relative_path
 from mri2qmap_bids.dataset.outputs import file_ends
+from mri2qmap_bids.errors import SidecarError
 from mri2qmap_bids.recon.options import ReconOptions
 
 OPTIONS = ReconOptions(method="lrtv")
@@ -86,3 +87,33 @@ def test_a_run_is_up_to_date_if_every_file_is_there_and_says_so(tmp_path):
     sidecar.write_text(f'{{"{KEY}": "abc"}}')
     image.unlink()
     assert not is_up_to_date(tmp_path, entities, "abc")
+
+
+def test_an_inherited_sidecar_of_the_b0_map_counts(raw, tmp_path):
+    b0 = tmp_path / "sub-1" / "fmap" / "sub-1_fieldmap.nii.gz"
+    b0.parent.mkdir(parents=True)
+    b0.write_bytes(b"field")
+    sums = [maps_checksum(raw, METADATA, OPTIONS, b0_file=b0)]
+    for units in ("rad/s", "Hz"):
+        (tmp_path / "fieldmap.json").write_text(f'{{"Units": "{units}"}}')
+        sums.append(maps_checksum(raw, METADATA, OPTIONS, b0_file=b0))
+    assert len(set(sums)) == 3
+
+
+def test_a_t1w_image_counts_for_the_place_and_not_for_the_maps(raw, tmp_path):
+    t1w, spaces = tmp_path / "t1w.nii.gz", ("native", "T1w")
+    maps = maps_checksum(raw, METADATA, OPTIONS)
+    sums = [inputs_checksum(raw, METADATA, OPTIONS)]
+    assert sums == [maps]
+    for content in (b"one", b"two"):
+        t1w.write_bytes(content)
+        sums += [
+            inputs_checksum(raw, METADATA, OPTIONS, t1w_file=t1w, output_spaces=s)
+            for s in (spaces, spaces[:1])
+        ]
+    assert len(set(sums)) == 5
+    t1w.unlink()
+    t1w.symlink_to("nowhere")
+    assert inputs_checksum(raw, METADATA, OPTIONS, t1w_file=t1w) == maps
+    with pytest.raises(SidecarError, match=f"try: datalad get {t1w}"):
+        inputs_checksum(raw, METADATA, OPTIONS, t1w_file=t1w, output_spaces=spaces)

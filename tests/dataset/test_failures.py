@@ -1,5 +1,6 @@
 """Failures are kept until the run is tried again."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from mri2qmap_bids.dataset.failures import (
@@ -57,3 +58,13 @@ def test_a_file_that_is_no_list_of_failures_counts_as_none(tmp_path):
     for text in ("{", "[]", '{"Failures": [{"colour": 1}]}', '{"Failures": 3}'):
         path.write_text(text)
         assert read_failures(tmp_path, "1") == []
+
+
+def test_calls_for_one_participant_at_the_same_time_lose_no_note(tmp_path):
+    """As jobs for sessions of their own."""
+    failures = [RunFailure(f"sub-1_ses-{n}", "why") for n in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda failure: keep_failures(tmp_path, (), [failure]), failures))
+    kept = read_failures(tmp_path, "1")
+    assert sorted(kept, key=lambda f: f.run) == sorted(failures, key=lambda f: f.run)
+    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["sub-1_failures.json"]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -184,6 +185,32 @@ def test_off_resonance_is_that_of_the_voxels_place_in_hz(tmp_path, values, units
     if units:
         (tmp_path / "f_fieldmap.json").write_text(json.dumps({"Units": units}))
     assert np.allclose(read_off_resonance(path, GEOMETRY), 100 * expected() - 95, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "place", ["fieldmap.json", "sub-1/sub-1_fieldmap.json", "sub-1/fmap/sub-1_fieldmap.json"]
+)
+def test_sidecars_of_a_b0_map_are_inherited(tmp_path, values, place):
+    fmap = tmp_path / "sub-1" / "fmap"
+    fmap.mkdir(parents=True)
+    path = image_file(fmap / "sub-1_acq-x_fieldmap.nii.gz", (values - 95) * 2 * np.pi)
+    said = {"Units": "rad/s", "IntendedFor": "anat/sub-1_run-2_MRF.h5"}
+    (tmp_path / place).write_text(json.dumps(said))
+    assert np.allclose(read_off_resonance(path, GEOMETRY), 100 * expected() - 95, atol=1e-2)
+    assert not intended_for(path, "bids:raw:sub-1/anat/sub-1_MRF.h5", {})
+
+
+@pytest.mark.parametrize("key", ["IntendedFor", "B0FieldIdentifier", "Units"])
+@pytest.mark.parametrize("value", [5, ["Hz", 5], {"a": "b"}])
+def test_an_entry_that_is_no_text_is_said(tmp_path, values, key, value):
+    path = image_file(tmp_path / "f_fieldmap.nii.gz", values)
+    (tmp_path / "f_fieldmap.json").write_text(json.dumps({key: value}))
+    words = re.escape(f"{path}: {key} must be ") + ".*got " + re.escape(repr(value))
+    with pytest.raises(SidecarError, match=words):
+        if key == "Units":
+            read_off_resonance(path, GEOMETRY)
+        else:
+            intended_for(path, "bids:raw:sub-1/anat/sub-1_MRF.h5", {"B0FieldSource": "a"})
 
 
 def test_what_is_no_b0_map_is_refused(tmp_path, values):

@@ -1,7 +1,13 @@
 """The graph: what a step's result depends on."""
 
+import json
+import shutil
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
+
+from mri2qmap_bids.dataset.checksum import KEY
 from mri2qmap_bids.dataset.filters import Filters
 from mri2qmap_bids.dataset.index import Index
 from mri2qmap_bids.dataset.query import find_runs
@@ -59,3 +65,41 @@ def test_the_headers_of_a_run_are_read_once(small_dataset, tmp_path, monkeypatch
     init_dataset_wf([run], settings, surveys).run()
     assert documents == groups == [run.path]
     assert list((tmp_path / "out").rglob("*_T1map.nii.gz"))
+
+
+def test_maps_in_the_work_directory_are_of_these_inputs_or_made_anew(small_dataset, tmp_path):
+    """A new unit of the B0 map makes them anew, and so does force; a T1w image that is not there does not."""
+    root, out = tmp_path / "bids", tmp_path / "out"
+    shutil.copytree(small_dataset, root)
+    fmap = root / "sub-01" / "ses-1" / "fmap"
+    fmap.mkdir()
+    place = np.diag([20.0, 20.0, 20.0, 1.0])
+    place[:3, 3] = -200
+    field = nib.Nifti1Image(np.full((21, 21, 21), 60, np.float32), place)
+    nib.save(field, fmap / "sub-01_ses-1_fieldmap.nii.gz")
+    settings = Settings(
+        bids_dir=root,
+        output_dir=out,
+        work_dir=tmp_path / "work",
+        recon=ReconOptions(method="gridding", device="cpu"),
+    )
+
+    def reconstruct(forced=False):
+        """When the maps were made, and what is written of them."""
+        run = find_runs(root, Filters(participants=("01",))).runs[0]
+        init_dataset_wf([run], settings, forced=forced).run()
+        (made,) = (tmp_path / "work").rglob("reconstruct/maps.npz")
+        (sidecar,) = out.rglob("sub-01_ses-1*2d_T1map.json")
+        written = sidecar.with_name(sidecar.stem + ".nii.gz").read_bytes()
+        return made.stat().st_mtime_ns, written, json.loads(sidecar.read_text())[KEY]
+
+    first = reconstruct()
+    image = root / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_T1w.nii.gz"
+    image.symlink_to("nowhere")
+    assert reconstruct() == first
+    (root / "fieldmap.json").write_text('{"Units": "rad/s"}')
+    second = reconstruct()
+    assert all(new != old for new, old in zip(second, first, strict=True))
+    third = reconstruct(forced=True)
+    assert third[0] != second[0]
+    assert third[2] == second[2]

@@ -35,6 +35,11 @@ def test_results_of_another_version_of_the_program_are_not_taken(tmp_path):
     assert _hash(tmp_path) != _hash(tmp_path, program="0.0.1")
 
 
+def test_other_inputs_of_the_same_size_and_time_are_seen(tmp_path):
+    assert _hash(tmp_path, checksum="a") == _hash(tmp_path, checksum="a")
+    assert _hash(tmp_path, checksum="a") != _hash(tmp_path, checksum="b")
+
+
 def test_memory_and_threads_do_not_make_a_step_anew(tmp_path):
     assert _hash(tmp_path) == _hash(tmp_path, memory_gb=1.0, n_threads=3, low_memory=True)
 
