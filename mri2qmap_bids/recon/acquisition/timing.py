@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 from mri2qmap_bids.errors import RawDataError
 from mri2qmap_bids.recon.acquisition.flags import has_flag
 
+# Samples between two centres in order, above which they are those of different kinds of readouts.
+_APART = 2
+# Of the readouts, at least so many have an origin of their own: fewer are outliers.
+_SHARE = 0.1
+
 
 def sample_times(
     path: Path,
@@ -20,8 +25,9 @@ def sample_times(
 ) -> NDArray[np.float32]:
     """Time of every sample [s], 0 at the centre of k-space.
 
-    That is the sample nearest to the centre; its median over all readouts of one length and one direction
-    (IS_REVERSE), so that they have the same origin. Samples are ``sample_time_us`` apart.
+    That is the sample nearest to the centre; its median over all readouts of one length, one direction
+    (IS_REVERSE) and one kind, so that they have the same origin. Kinds are told by that sample: spirals inwards
+    end where those outwards begin. Samples are ``sample_time_us`` apart.
 
     Parameters
     ----------
@@ -40,18 +46,19 @@ def sample_times(
         If a readout has no time between samples.
     """
     dwell = _dwell_times(path, heads)
-    radius = np.linalg.norm(trajectory, axis=1)
+    # In double precision, in which the samples of a line far from the centre differ in their distance.
     centres = np.array(
-        [radius[end - n : end].argmin() for end, n in zip(ends, lengths, strict=True)]
+        [
+            np.square(trajectory[end - n : end], dtype=np.float64).sum(1).argmin()
+            for end, n in zip(ends, lengths, strict=True)
+        ]
     )
-    time = np.empty(len(radius), np.float32)
+    time = np.empty(len(trajectory), np.float32)
     reverse = has_flag(heads, "IS_REVERSE")
     for length, direction in product(np.unique(lengths), (False, True)):
         lines = np.flatnonzero((lengths == length) & (reverse == direction))
-        if len(lines):
-            centre = float(np.median(centres[lines]))
-        for line in lines:
-            time[ends[line] - length : ends[line]] = (np.arange(length) - centre) * dwell[line]
+        for line, origin in zip(lines, _origins(centres[lines]), strict=True):
+            time[ends[line] - length : ends[line]] = (np.arange(length) - origin) * dwell[line]
     return time
 
 
@@ -93,6 +100,19 @@ def delayed(
                 place - delays[axis] / step, place, trajectory[start:end, axis]
             )
     return result
+
+
+def _origins(centres: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The median of the centres of each readout's kind; an outlier is of the nearest kind."""
+    if not len(centres):
+        return np.empty(0)
+    ordered = np.sort(centres)
+    groups = np.split(ordered, np.flatnonzero(np.diff(ordered) > _APART) + 1)
+    large = [group for group in groups if len(group) >= _SHARE * len(centres)] or [ordered]
+    middles = np.array([np.median(group) for group in large])
+    kind = np.abs(centres[:, None] - middles).argmin(1)
+    medians = np.array([np.median(centres[kind == number]) for number in range(len(large))])
+    return np.asarray(medians[kind], np.float64)
 
 
 def _dwell_times(path: Path, heads: NDArray[Any]) -> NDArray[np.float64]:

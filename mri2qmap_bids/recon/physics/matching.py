@@ -116,6 +116,14 @@ def match(
     return TissueMaps(t1=t1, t2=t2, m0=m0, correlation=correlation, b1=b1)
 
 
+def inside_grid(
+    t1: torch.Tensor, t2: torch.Tensor, dictionary: AtomGrid
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The nearest T1 and T2 [s] inside the grid, with T2 <= T1; T1 is at least the shortest T2."""
+    t1 = t1.clamp(torch.maximum(dictionary.t1[0], dictionary.t2[0]), dictionary.t1[-1])
+    return t1, torch.minimum(t2.clamp(dictionary.t2[0], dictionary.t2[-1]), t1)
+
+
 def signal_of(maps: TissueMaps, dictionary: AtomGrid) -> SubspaceImage:
     """The subspace image predicted from maps, m0 Phi^H d(T1, T2), interpolated as in :func:`match`.
 
@@ -224,10 +232,12 @@ def _refined(
     column = (index % shape[1]).to(dictionary.t1.dtype)
     length = torch.linalg.vector_norm(voxels, dim=1, keepdim=True)
     unit = voxels / length.clamp_min(torch.finfo(length.dtype).tiny)
+    # Below it, T1 is shorter than every T2 of the grid.
+    first_row = grid_position(dictionary.t1, dictionary.t2[0]).clamp(0, shape[0] - 1)
     for _ in range(_REFINEMENT_STEPS):
         stencil, u, v = _stencil_at(row, column, field, dictionary)
         step_row, step_column = _gauss_newton_step(unit, stencil, u, v)
-        row = (row + step_row).clamp(0, shape[0] - 1)
+        row = torch.maximum(row + step_row, first_row).clamp_max(shape[0] - 1)
         column = torch.minimum(column + step_column, _last_physical(row, dictionary)).clamp_min(0)
     stencil, u, v = _stencil_at(row, column, field, dictionary)
     m0, correlation = _project(voxels, _interpolate(stencil, _weights(u), _weights(v)))

@@ -7,7 +7,7 @@ import torch
 
 from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
-from mri2qmap_bids.recon.physics.matching import TissueMaps, signal_of, tangents
+from mri2qmap_bids.recon.physics.matching import TissueMaps, inside_grid, signal_of, tangents
 from mri2qmap_bids.recon.voxelwise import voxelwise
 
 # Standard deviations of the spatial weights [voxel], widest first, and their cut-off in standard deviations.
@@ -199,7 +199,6 @@ def _solved(
 def _moved(maps: TissueMaps, steps: torch.Tensor, dictionary: Dictionary) -> TissueMaps:
     """Maps after steps of (log T1, log T2, log |m0|, phase), kept inside the dictionary."""
     steps = steps.clamp(-_LARGEST_STEP, _LARGEST_STEP)
-    t1 = (maps.t1 * steps[0].exp()).clamp(dictionary.t1[0], dictionary.t1[-1])
-    t2 = (maps.t2 * steps[1].exp()).clamp(dictionary.t2[0], dictionary.t2[-1])
+    t1, t2 = inside_grid(maps.t1 * steps[0].exp(), maps.t2 * steps[1].exp(), dictionary)
     m0 = maps.m0 * torch.polar(steps[2].exp(), steps[3])
-    return replace(maps, t1=t1, t2=torch.minimum(t2, t1), m0=m0)
+    return replace(maps, t1=t1, t2=t2, m0=m0)

@@ -16,7 +16,7 @@ from mri2qmap_bids.recon.physics.contrasts import (
     white_of,
 )
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
-from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
+from mri2qmap_bids.recon.physics.matching import TissueMaps, inside_grid, match, signal_of
 from mri2qmap_bids.recon.physics.uncertainty import noise_factors
 
 _TINY = 1e-30
@@ -113,8 +113,7 @@ def correct_maps(
     denoised_maps = maps_of_contrasts(clean, names, dictionary)
     if min(options.detail) > 0:
         denoised_maps = _fused(first, factors, denoised_maps, options.detail)
-    t1 = denoised_maps[0].clamp(dictionary.t1[0], dictionary.t1[-1])
-    t2 = torch.minimum(denoised_maps[1].clamp(dictionary.t2[0], dictionary.t2[-1]), t1)
+    t1, t2 = inside_grid(denoised_maps[0], denoised_maps[1], dictionary)
     phase = first.m0 / magnitude.clamp_min(_TINY)
     m0 = denoised_maps[2] * phase
     return TissueMaps(t1=t1, t2=t2, m0=m0, correlation=first.correlation, b1=b1)
@@ -139,8 +138,7 @@ def maps_of_contrasts(
     """
     t1 = t1_of_ratio(contrasts[names.index("T1ratio")])
     t2 = t2_of_ratio(contrasts[names.index("T2ratio")])
-    t1 = t1.clamp(dictionary.t1[0], dictionary.t1[-1])
-    t2 = torch.minimum(t2.clamp(dictionary.t2[0], dictionary.t2[-1]), t1)
+    t1, t2 = inside_grid(t1, t2, dictionary)
     unit = synthesise(DENOISED_CONTRASTS["PDw"], torch.ones_like(t1), t1, t2)
     return t1, t2, contrasts[names.index("PDw")] / unit.clamp_min(1e-3)
 

@@ -37,6 +37,47 @@ def test_readouts_of_one_length_have_one_origin():
     np.testing.assert_array_equal(times[0], times[1])
 
 
+def spirals(inwards):
+    """Readouts of 100 samples along a line, to or from the centre."""
+    outward = np.stack([np.arange(100), np.zeros(100)], 1)
+    return np.concatenate([outward[::-1] if inward else outward for inward in inwards])
+
+
+@pytest.mark.parametrize("n_inwards", [6, 10, 13])
+def test_spirals_inwards_and_outwards_have_origins_of_their_own(n_inwards):
+    inwards = np.arange(20) < n_inwards
+    times = times_of(spirals(inwards), [100] * 20, [1] * 20).reshape(20, 100)
+    np.testing.assert_allclose(times[inwards, -1], 0, atol=1e-12)
+    np.testing.assert_allclose(times[~inwards, 0], 0, atol=1e-12)
+
+
+def test_a_lone_readout_takes_the_origin_of_the_others():
+    times = times_of(spirals(np.arange(20) == 7), [100] * 20, [1] * 20).reshape(20, 100)
+    assert (times[:, 0] == 0).all()
+
+
+def test_an_outlier_takes_the_origin_of_its_own_kind():
+    """One of the spirals inwards has its centre ten samples before its end."""
+    positions = spirals(np.arange(40) < 20).reshape(40, 100, 2)
+    positions[3] = np.abs(np.arange(100) - 89)[:, None] * [1, 0]
+    times = times_of(positions, [100] * 40, [1] * 40).reshape(40, 100)
+    np.testing.assert_array_equal(times[3], times[0])
+    assert times[0, -1] == 0 and times[-1, 0] == 0
+
+
+def test_readouts_whose_centres_are_all_apart_have_one_origin():
+    line = np.arange(100) - np.arange(0, 100, 5)[:, None]
+    times = times_of(np.stack([line, np.zeros_like(line)], -1), [100] * 20, [1] * 20)
+    times = times.reshape(20, 100)
+    np.testing.assert_array_equal(times, np.broadcast_to(times[0], times.shape))
+
+
+def test_the_centre_of_a_line_far_from_the_centre_is_found():
+    """Where single precision gives neighbours on the line the same distance."""
+    line = np.stack([(np.arange(9) - 6) * 1e-3, np.full(9, 100.0)], 1)
+    assert times_of(line, [9], [1])[6] == 0
+
+
 @pytest.mark.parametrize("dwell", [0, -1, np.nan])
 def test_a_file_without_dwell_time_is_refused(dwell):
     with pytest.raises(RawDataError, match="x.h5: sample_time_us must be above 0"):

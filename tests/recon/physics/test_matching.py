@@ -5,7 +5,7 @@ from helpers.trains import train
 
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
 from mri2qmap_bids.recon.physics.epg import simulate
-from mri2qmap_bids.recon.physics.matching import match, signal_of
+from mri2qmap_bids.recon.physics.matching import inside_grid, match, signal_of
 
 GRID = TissueGrid(step=0.06)
 
@@ -73,6 +73,38 @@ def test_matched_tissue_is_physical_and_inside_the_grid_whatever_the_signal(dict
     assert (maps.t2 <= 1.001 * maps.t1).all()
     assert torch.isfinite(maps.m0.abs()).all()
     assert maps.m0[0] == 0
+
+
+SHORT_T1 = TissueGrid((0.005, 3.0), (0.01, 2.0), 0.1)
+
+
+@pytest.mark.parametrize("exhaustive", [True, False])
+def test_matched_tissue_is_physical_where_t1_begins_below_t2(exhaustive):
+    """Signals of a T1 shorter than every T2 of the grid, and noise."""
+    sequence = train("FISP", 60)
+    dictionary = build_dictionary(sequence, SHORT_T1, rank=5)
+    short = torch.linspace(0.005, 0.0095, 200)
+    signals = compressed(sequence, dictionary, short, short).to(torch.complex64)
+    noise = torch.randn(5, 500, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    noise[:, 0] = 0
+    maps = match(torch.cat([signals, noise], 1), dictionary, exhaustive=exhaustive)
+    assert maps.t1.min() >= 0.999 * 0.01 and maps.t2.min() >= 0.999 * 0.01
+    assert (maps.t2 <= 1.001 * maps.t1).all()
+    assert torch.isfinite(maps.m0.abs()).all()
+
+
+@pytest.mark.parametrize("grid", [GRID, SHORT_T1])
+def test_inside_the_grid_t1_is_not_below_t2(grid):
+    sequence = train("FISP", 30)
+    dictionary = build_dictionary(sequence, TissueGrid(grid.t1_range, grid.t2_range, 0.3), rank=4)
+    t1, t2 = torch.cartesian_prod(*[torch.logspace(-4, 2, 50)] * 2).T
+    nearest = inside_grid(t1, t2, dictionary)
+    for values, axis in zip(nearest, (dictionary.t1, dictionary.t2), strict=True):
+        assert values.min() >= axis[0] and values.max() <= axis[-1]
+    assert (nearest[1] <= nearest[0]).all()
+    # What lies inside stays as it is.
+    for once, again in zip(nearest, inside_grid(*nearest, dictionary), strict=True):
+        assert torch.equal(once, again)
 
 
 def test_no_atom_with_t2_above_t1_is_ever_the_best(dictionary):

@@ -119,3 +119,19 @@ def test_voxels_without_signal_stay_finite(dictionary):
     corrected = correct(dark, dark, dictionary)
     for name in QUANTITIES:
         assert getattr(corrected, name).isfinite().all()
+
+
+def test_t1_does_not_go_below_the_shortest_t2():
+    """There the dictionary would be extrapolated, by large weights."""
+    dictionary = build_dictionary(
+        train("FISP", n_frames=60), TissueGrid((0.005, 3.0), (0.01, 2.0), 0.1), rank=6
+    )
+    shape = (8, 8)
+    short = torch.full(shape, 0.0105)
+    ones = torch.ones(shape)
+    maps = TissueMaps(short, short, ones.to(torch.complex64), ones)
+    moved = residual_correction._moved(maps, -ones.expand(4, *shape), dictionary)
+    for values in (moved.t1, moved.t2):
+        assert torch.equal(values, dictionary.t2[0].expand(shape))
+    signal = signal_of(moved, dictionary).norm(dim=0) / moved.m0.abs()
+    assert (signal < 2 * dictionary.atoms.norm(dim=1).max()).all()

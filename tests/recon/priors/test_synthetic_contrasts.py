@@ -105,3 +105,24 @@ def test_the_unit_of_the_image_does_not_matter(case):
     small, large = prior.maps(noisy, DEVIATION), prior.maps(1000 * noisy, 1000 * DEVIATION)
     assert torch.allclose(small.t1, large.t1, rtol=1e-3)
     assert torch.allclose(small.t2, large.t2, rtol=1e-3)
+
+
+@pytest.mark.parametrize("detail", [0.0, 0.05])
+def test_t1_does_not_go_below_the_shortest_t2(case, monkeypatch, detail):
+    """Whatever a denoiser returns: there the dictionary would be extrapolated, by large weights."""
+    prior, noisy, *_ = case
+    grid = TissueGrid((0.005, 3.0), (0.01, 2.0), 0.1)
+    wide = build_dictionary(train(n_frames=100), grid, rank=5)
+    names = prior.denoiser.contrasts
+    dark = synthesised(prior, *(torch.full(SHAPE, value) for value in (0.004, 0.004, 1.0)))
+    t1, t2, _ = maps_of_contrasts(dark, names, wide)
+    assert (t1 >= wide.t2[0]).all() and (t2 >= wide.t2[0]).all() and (t2 <= t1).all()
+    # The fusion multiplies both by what the denoised maps changed.
+    monkeypatch.setattr(
+        synthetic_contrasts, "maps_of_contrasts", lambda *_: (0.5 * t1, 0.5 * t2, torch.ones(SHAPE))
+    )
+    monkeypatch.setattr(synthetic_contrasts, "denoise", lambda network, images, *_: images)
+    own = Prior(wide, prior.denoiser, PriorOptions(detail=(detail,) * 3))
+    maps = own.maps(noisy, DEVIATION)
+    assert (maps.t1 >= wide.t2[0]).all() and (maps.t2 >= wide.t2[0]).all()
+    assert (maps.t2 <= maps.t1).all()
