@@ -60,8 +60,9 @@ GRIDDING = Method(
     name="gridding",
     title="Density-compensated adjoint in the temporal subspace",
     solve=solve,
+    # The data, their residual, and the replica of its noise.
     work=lambda options: Work(
-        stages=(StageWork("gridding", n_transforms=1), StageWork("matching", n_match=1))
+        stages=(StageWork("gridding", n_transforms=3), StageWork("matching", n_match=1))
     ),
     text=text,
     explains_samples=False,
