@@ -72,8 +72,9 @@ def keep_failures(
     for participant in sorted({_participant(name) for name in (*names, *(f.run for f in noted))}):
         own = [failure for failure in noted if _participant(failure.run) == participant]
         path = failures_file(output_dir, participant)
-        if not own and not path.exists():
-            continue  # a lock would make the folder
+        before = read_failures(output_dir, participant)
+        if _after(before, names, own)[0] == before:
+            continue  # a lock alone would change the folder
         with locked(path):  # calls for other sessions of the participant may run at the same time
             changed += _keep(output_dir, participant, names, own)
     return changed
@@ -84,13 +85,21 @@ def _keep(
 ) -> list[RunFailure]:
     """Note what became of a participant's runs; as :func:`keep_failures`."""
     before = read_failures(output_dir, participant)
+    after, changed = _after(before, names, own)
+    _write(failures_file(output_dir, participant), before, after)
+    return changed
+
+
+def _after(
+    before: Sequence[RunFailure], names: Container[str], own: Sequence[RunFailure]
+) -> tuple[list[RunFailure], list[RunFailure]]:
+    """The failures of a participant from now on, and those forgotten or noted anew."""
     # A run that fails as it did before keeps its note, and the time of the first one.
     own = [next((old for old in before if _is_same(old, new)), new) for new in own]
     others = [failure for failure in before if failure.run not in names]
     changed = [failure for failure in before if failure.run in names and failure not in own]
     changed += [failure for failure in own if failure not in before]
-    _write(failures_file(output_dir, participant), before, [*others, *own])
-    return changed
+    return [*others, *own], changed
 
 
 def _is_same(first: RunFailure, second: RunFailure) -> bool:

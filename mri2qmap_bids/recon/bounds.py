@@ -138,10 +138,10 @@ LEAST_MATRIX = 5
 MATRIX = Bound(
     "matrixSize x, y",
     "1",
-    float(LEAST_MATRIX),
+    4.0,
     4096.0,
     {"1": 1.0},
-    "a smaller grid does not hold the gridding kernel, no scanner has a larger one",
+    "below 4 there is no image, above 4096 no scanner",
 )
 PARTITIONS = Bound("matrixSize z", "1", 1.0, 4096.0, {"1": 1.0}, "one slice, up to a volume")
 VOXEL_SIZE = Bound(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.arguments import whole
 from mri2qmap_bids.recon.bound import Bound, check
-from mri2qmap_bids.recon.bounds import MATRIX, PARTITIONS
+from mri2qmap_bids.recon.bounds import LEAST_MATRIX, MATRIX, PARTITIONS
 from mri2qmap_bids.recon.units import RATIOS, TIMES
 
 _BOUNDS = {
@@ -101,4 +101,6 @@ def _matrix(matrix: Iterable[int]) -> tuple[int, int, int]:
         raise ArgumentError(f"matrix must be (z, y, x), got {sizes}")
     check(PARTITIONS, sizes[0], "matrix along z")
     check(MATRIX, sizes[1:], "matrix along y, x")
+    if min(sizes[1:]) < LEAST_MATRIX:
+        raise ArgumentError(f"matrix along y, x must be at least {LEAST_MATRIX}, got {sizes[1:]}")
     return sizes
