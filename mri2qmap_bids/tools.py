@@ -6,10 +6,7 @@ a parser and a function that runs it.
 
 import argparse
 import errno
-import io
 import logging
-import os
-import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +16,7 @@ from pathlib import Path
 from mri2qmap_bids import __version__
 from mri2qmap_bids.errors import Mri2QmapError, OutputError
 from mri2qmap_bids.help_formatter import HelpFormatter
+from mri2qmap_bids.standard_output import leave_closed_output, open_standard_output
 
 _PROGRAM = "mri2qmap-tools"
 # What a user's file or disk may do; any other answer of the system is a fault of the program.
@@ -74,8 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     of the output has closed it.
     """
     name = _PROGRAM
-    if sys.stdout is None:  # closed by the caller
-        sys.stdout = io.StringIO()
+    open_standard_output()
     try:
         try:
             arguments = build_parser().parse_args(argv)
@@ -91,12 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"{name}: interrupted\n")
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        if not _output_is_closed():
-            raise
-        # Python flushes once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+    except BrokenPipeError as error:
+        return leave_closed_output(error)
     except OSError as error:
         if error.errno not in _STORAGE_FAULTS:
             raise
@@ -105,16 +98,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{name}: error: {place}: must be accessible, with space left, got: {error.strerror}\n"
         )
         return OutputError.exit_code
-
-
-def _output_is_closed() -> bool:
-    """Whether nobody reads the standard output any more."""
-    poll = select.poll()
-    try:
-        poll.register(sys.stdout, 0)
-    except ValueError:  # no file of the system
-        return False
-    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _run_simulate(arguments: argparse.Namespace) -> int:

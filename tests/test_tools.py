@@ -2,11 +2,10 @@
 
 import argparse
 import errno
-import os
-import subprocess
 import sys
 
 import pytest
+from helpers.closed_pipe import run_into_closed_pipe
 
 from mri2qmap_bids import __version__, tools
 from mri2qmap_bids.errors import RawDataError, UsageError
@@ -90,17 +89,9 @@ def test_other_errors_of_the_system_keep_their_traceback(error, monkeypatch):
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_closed_pipe_ends_the_program_without_a_word(unbuffered):
-    read_end, write_end = os.pipe()
-    os.close(read_end)
-    process = subprocess.run(
-        [sys.executable, "-m", "mri2qmap_bids.tools", "--help"],
-        stdout=write_end,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
-        check=False,
+    process = run_into_closed_pipe(
+        [sys.executable, "-m", "mri2qmap_bids.tools", "--help"], unbuffered
     )
-    os.close(write_end)
     # argparse itself is silent where it meets the closed pipe.
     assert process.returncode in ((0, 141) if unbuffered else (141,))
     assert process.stderr == ""

@@ -2,10 +2,7 @@
 
 import argparse
 import errno
-import io
 import logging
-import os
-import select
 import shlex
 import signal
 import sys
@@ -19,6 +16,7 @@ from mri2qmap_bids.cli.parser import parse
 from mri2qmap_bids.cli.settings import to_settings
 from mri2qmap_bids.errors import Mri2QmapError, OutputError
 from mri2qmap_bids.logs import configure_logging, is_terminal
+from mri2qmap_bids.standard_output import leave_closed_output, open_standard_output
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Ctrl-C, 141 the reader of the output has closed it.
     """
     configure_logging(logging.INFO)
-    if sys.stdout is None:  # closed by the caller
-        sys.stdout = io.StringIO()
+    open_standard_output()
     try:
         try:
             return _run(sys.argv[1:] if argv is None else argv)
@@ -52,28 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         logger.error("interrupted; the next call continues with what is missing")
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        if not _output_is_closed():
-            raise
-        # Python flushes once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+    except BrokenPipeError as error:
+        return leave_closed_output(error)
     except OSError as error:
         if error.errno not in _STORAGE_FAULTS:
             raise
         logger.error("%s", _storage_fault(error))
         logger.debug("", exc_info=error)
         return OutputError.exit_code
-
-
-def _output_is_closed() -> bool:
-    """Whether nobody reads the standard output any more."""
-    poll = select.poll()
-    try:
-        poll.register(sys.stdout, 0)
-    except ValueError:  # no file of the system
-        return False
-    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _storage_fault(error: OSError) -> str:

@@ -26,6 +26,7 @@ from mri2qmap_bids.dataset.derivatives import (
     load_derivative,
     load_image,
     mask_path,
+    read_values,
     relative_path,
 )
 from mri2qmap_bids.dataset.entities import run_name
@@ -278,15 +279,7 @@ def _summary(values: NDArray[np.float64]) -> dict[str, float | int | None]:
 
 
 def _values(image: Any, reference: Any) -> NDArray[np.float32]:
-    if image.shape != reference.shape:
-        raise DatasetError(
-            f"{image.get_filename()}: must have the shape of the run's T1map {reference.shape}, "
-            f"got {image.shape}"
-        )
-    try:
-        return np.asarray(image.dataobj, np.float32)
-    except (OSError, EOFError) as error:
-        raise DatasetError(f"{image.get_filename()}: must be a whole file, got: {error}") from error
+    return read_values(image, reference).astype(np.float32)
 
 
 def _field_strength(output_dir: Path, run: Mapping[str, str]) -> float:

@@ -18,9 +18,9 @@ from mri2qmap_bids.dataset.derivatives import (
     read_values,
     relative_path,
 )
-from mri2qmap_bids.dataset.entities import entities_of, is_plain
 from mri2qmap_bids.dataset.outputs import QUANTITIES
 from mri2qmap_bids.dataset.resampling import on_grid
+from mri2qmap_bids.dataset.runs import runs_with_maps
 from mri2qmap_bids.errors import DatasetError
 
 logger = logging.getLogger(__name__)
@@ -61,8 +61,7 @@ def compare_datasets(estimate_dir: Path, truth_dir: Path) -> pd.DataFrame:
     ----------
     Wang et al., Image quality assessment (2004), doi:10.1109/TIP.2003.819861.
     """
-    files = sorted(truth_dir.glob("sub-*/**/anat/*_T1map.nii.gz"))
-    runs = [run for path in files if is_plain(path) and "sub" in (run := entities_of(path))]
+    runs = runs_with_maps(truth_dir)
     if not runs:
         raise DatasetError(
             f"{truth_dir}: must hold maps, sub-*/anat/sub-*_T1map.nii.gz, got none of them"

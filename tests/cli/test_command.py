@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers.closed_pipe import run_into_closed_pipe
 from helpers.command import one_error, run
 
 PROGRAM = [sys.executable, "-m", "mri2qmap_bids"]
@@ -22,17 +23,9 @@ def words(dataset, folder):
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_has_read_enough_ends_the_program(small_dataset, tmp_path, unbuffered):
     """As ``mri2qmap ... --dry-run | head -1``."""
-    read_end, write_end = os.pipe()
-    os.close(read_end)
-    process = subprocess.run(
-        [*PROGRAM, *words(small_dataset, tmp_path), "--dry-run"],
-        stdout=write_end,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
-        check=False,
+    process = run_into_closed_pipe(
+        [*PROGRAM, *words(small_dataset, tmp_path), "--dry-run"], unbuffered
     )
-    os.close(write_end)
     assert process.returncode == 128 + signal.SIGPIPE
     assert "Traceback" not in process.stderr
     assert "BrokenPipe" not in process.stderr
