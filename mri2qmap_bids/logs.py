@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _FORMAT = "%(asctime)s %(levelname)s %(run)s%(message)s"
@@ -45,11 +45,20 @@ def run_log_file(output_dir: Path, run: str) -> Path:
     return output_dir / "logs" / f"{run}.log"
 
 
+def waiting_log_file(file: Path) -> Path:
+    """Where the first lines of a run's log wait until the run begins: the file keeps its earlier lines so long.
+
+    >>> waiting_log_file(Path("logs/sub-01.log")).name
+    '.sub-01.log.begin'
+    """
+    return file.with_name(f".{file.name}.begin")
+
+
 @contextmanager
 def run_log(run: str, file: Path | None = None) -> Iterator[None]:
     """Begin every line of the block with a run's name, and append those of the package to a file.
 
-    A file that cannot be written takes no lines; the block goes on.
+    First lines that wait take the place of the file. One that cannot be written takes no lines; the block goes on.
 
     Parameters
     ----------
@@ -61,6 +70,9 @@ def run_log(run: str, file: Path | None = None) -> Iterator[None]:
     package, naming = logging.getLogger("mri2qmap_bids"), _Naming(run)
     handlers = list(logging.getLogger().handlers)
     own = [_RunFile(file)] if file is not None else []
+    if file is not None:
+        with suppress(OSError):
+            waiting_log_file(file).replace(file)
     for handler in (*handlers, *own):
         handler.addFilter(naming)
     for handler in own:

@@ -4,10 +4,11 @@ import logging
 import platform
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 
 from mri2qmap_bids import __version__
 from mri2qmap_bids.atomic import write_text
-from mri2qmap_bids.logs import run_log_file
+from mri2qmap_bids.logs import run_log_file, waiting_log_file
 from mri2qmap_bids.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -48,14 +49,16 @@ def banner_lines(settings: Settings, task: str = "") -> list[str]:
 def begin_run_logs(
     settings: Settings, runs: Iterable[str], problems: Iterable[tuple[str, object]]
 ) -> None:
-    """Begin the log files of runs anew; those of runs that cannot begin say why.
+    """Write the first lines of runs' logs, which take the place of the files when the runs begin.
+
+    Logs of runs that cannot begin are written at once, and say why.
 
     Parameters
     ----------
     settings
         Validated.
     runs
-        Names of the runs that begin.
+        Names of the runs that are to begin.
     problems
         Name and reason of runs that cannot.
 
@@ -65,8 +68,28 @@ def begin_run_logs(
         If a file cannot be written.
     """
     now = time.strftime("%Y-%m-%d %H:%M:%S")
-    ends = {run: "" for run in runs}
-    ends |= {run: f"{now} ERROR {run}: failed: {reason}\n" for run, reason in problems}
-    for run, end in ends.items():
-        begin = "".join(f"{now} INFO {run}: {line}\n" for line in banner_lines(settings))
-        write_text(run_log_file(settings.output_dir, run), begin + end)
+    lines = banner_lines(settings)
+
+    def begin(run: str) -> str:
+        return "".join(f"{now} INFO {run}: {line}\n" for line in lines)
+
+    for run in runs:
+        write_text(waiting_log_file(run_log_file(settings.output_dir, run)), begin(run))
+    for run, reason in problems:
+        end = f"{now} ERROR {run}: failed: {reason}\n"
+        write_text(run_log_file(settings.output_dir, run), begin(run) + end)
+
+
+def drop_run_logs(settings: Settings, runs: Iterable[str]) -> None:
+    """Remove first lines that still wait: these runs have not begun, and keep the log of an earlier call.
+
+    Parameters
+    ----------
+    settings
+        Validated.
+    runs
+        Names of runs, whether they have begun or not.
+    """
+    for run in runs:
+        with suppress(OSError):
+            waiting_log_file(run_log_file(settings.output_dir, run)).unlink()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mri2qmap_bids.cli.advice import advised
-from mri2qmap_bids.cli.banner import begin_run_logs
+from mri2qmap_bids.cli.banner import begin_run_logs, drop_run_logs
 from mri2qmap_bids.cli.config import write_options
 from mri2qmap_bids.cli.directories import empty, make_writable
 from mri2qmap_bids.cli.preview import list_plans, write_planned_methods
@@ -146,7 +146,7 @@ def _execute(
     """Run the workflow; pages with a run that fails, or that has failed before, are not written."""
     from mri2qmap_bids.dataset.failures import keep_failures, read_failures
     from mri2qmap_bids.report.contents import pages_of
-    from mri2qmap_bids.workflow.graph import execute, init_dataset_wf
+    from mri2qmap_bids.workflow.graph import branch_name, execute, init_dataset_wf
     from mri2qmap_bids.workflow.reports import failures_in, tell_failures
 
     configure_logging(settings.log_level)  # again, now that Nipype has set up its loggers
@@ -170,7 +170,13 @@ def _execute(
         for page in pages
         if any(page.holds(run.entities) for run in runs) and not any(map(page.holds, stale))
     ]
-    outcome = execute(init_dataset_wf(runs, settings, surveys, pages, forced), settings)
+    try:
+        outcome = execute(init_dataset_wf(runs, settings, surveys, pages, forced), settings)
+    except BaseException:
+        drop_run_logs(settings, names)
+        raise
+    ended = outcome.done | {failure.node.split(".")[1] for failure in outcome.failures}
+    drop_run_logs(settings, [run.name for run in runs if branch_name(run) not in ended])
     counts = log_outcomes(runs, outcome, settings.output_dir)
     failed = failures_in(outcome, runs)
     tried = [*counts.verdicts, *(failure.run for failure in failed)]

@@ -19,24 +19,26 @@ logger = logging.getLogger(__name__)
 
 
 def rewrite_reports(settings: Settings) -> int:
-    """Write the selected participants' pages from their derivatives; return the exit code.
+    """Write the selected participants' pages from their derivatives and failures; return the exit code.
 
     Raises
     ------
     DatasetError
-        If the output directory has no maps.
+        If the output directory has neither maps nor failures.
     NothingSelectedError
-        If a participant has no maps, or no run with maps is selected.
+        If a participant has neither, or no such run is selected.
     """
+    from mri2qmap_bids.dataset.failures import participants_with_failures
     from mri2qmap_bids.dataset.filters import check_participants
     from mri2qmap_bids.dataset.verdict import read_verdict
     from mri2qmap_bids.report.contents import pages_of, participants_of
 
-    labels = participants_of(settings.output_dir)
+    failing = participants_with_failures(settings.output_dir)
+    labels = sorted({*participants_of(settings.output_dir), *failing})
     if not labels:
         raise DatasetError(
-            f"{settings.output_dir}: must hold maps sub-*/[ses-*/]anat/*_T1map.nii.gz for "
-            "--reports-only, got none; run without it first"
+            f"{settings.output_dir}: must hold maps sub-*/[ses-*/]anat/*_T1map.nii.gz, or notes of runs that "
+            "failed, for --reports-only, got none; run without it first"
         )
     check_participants(settings.output_dir, labels, settings.participants)
     participants = [
@@ -77,7 +79,7 @@ def _selected(
     Raises
     ------
     NothingSelectedError
-        If there are none with maps.
+        If there are none of either.
     """
     from mri2qmap_bids.dataset.failures import read_failures
     from mri2qmap_bids.dataset.filters import GroupFilters, warn_of_unused
@@ -87,16 +89,20 @@ def _selected(
         settings.participants, settings.sessions, settings.acquisitions, settings.runs
     )
     runs = [run for label in participants for run in runs_of(settings.output_dir, label)]
-    selected = [run for run in runs if filters.keep(run)]
-    if not selected:
-        names = ", ".join(map(run_name, runs[:5]))
+    failures = [
+        failure.entities
+        for label in participants
+        for failure in read_failures(settings.output_dir, label)
+    ]
+    selected, failed = ([run for run in each if filters.keep(run)] for each in (runs, failures))
+    if not selected and not failed:
+        names = ", ".join(map(run_name, [*runs, *failures][:5]))
         raise NothingSelectedError(
-            "--session-label, --acquisition-label and --run-label must select a run with maps, got none of "
-            f"{names}{' ...' if len(runs) > 5 else ''}"
+            "--session-label, --acquisition-label and --run-label must select a run with maps, or one that failed, "
+            f"got none of {names}{' ...' if len(runs) + len(failures) > 5 else ''}"
         )
-    warn_of_unused(filters, selected)
-    failures = [f for label in participants for f in read_failures(settings.output_dir, label)]
-    return selected, [f.entities for f in failures if filters.keep(f.entities)]
+    warn_of_unused(filters, [*selected, *failed])
+    return selected, failed
 
 
 def write_lacking_reports(
@@ -105,7 +111,7 @@ def write_lacking_reports(
     settled: frozenset[str],
     settings: Settings,
 ) -> int:
-    """Write the pages of participants that are absent or behind; how many failed.
+    """Write the pages of participants that are absent, behind or without the views asked for; how many failed.
 
     Parameters
     ----------
@@ -125,7 +131,11 @@ def write_lacking_reports(
         page
         for page in pages_of(settings.output_dir, participants, settings.most_sessions)
         if page.node not in settled
-        and (_is_absent(page, settings) or any(page.holds(entities) for entities in touched))
+        and (
+            _is_absent(page, settings)
+            or any(page.holds(entities) for entities in touched)
+            or _lacks_views(page, settings)
+        )
     ]
     if not lacking:
         return 0
@@ -139,3 +149,15 @@ def write_lacking_reports(
 
 def _is_absent(page: "Page", settings: Settings) -> bool:
     return not (settings.output_dir / page.file).is_file()
+
+
+def _lacks_views(page: "Page", settings: Settings) -> bool:
+    """Whether views are asked for, and a run on the page has none."""
+    if not settings.viewer:
+        return False
+    from mri2qmap_bids.report.contents import runs_of
+    from mri2qmap_bids.report.viewer import has_viewer
+
+    output_dir = settings.output_dir
+    runs = runs_of(output_dir, page.participant, page.session)
+    return not all(has_viewer(entities, output_dir) for entities in runs)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mri2qmap_bids.dataset.entities import in_counting_order
 from mri2qmap_bids.dataset.fieldmap import check_placement, loaded
 from mri2qmap_bids.dataset.registration import Volume
 from mri2qmap_bids.errors import SidecarError
@@ -50,7 +51,10 @@ def choose(
     own = entities.get("ses")
     return min(
         usable,
-        key=lambda image: (image.entities.get("ses") != own, image.path.name),
+        key=lambda image: (
+            image.entities.get("ses") != own,
+            in_counting_order(image.path.name),
+        ),
         default=None,
     )
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mri2qmap_bids import __version__
-from mri2qmap_bids.dataset.derivatives import relative_path
+from mri2qmap_bids.dataset.derivatives import ABSENT, relative_path
 from mri2qmap_bids.dataset.fieldmap import map_sidecar
 from mri2qmap_bids.dataset.integrity import missing
 from mri2qmap_bids.dataset.map_sidecar import read_map_sidecar
-from mri2qmap_bids.dataset.outputs import EFFICIENCY, file_ends, output_maps
+from mri2qmap_bids.dataset.outputs import file_ends
 from mri2qmap_bids.dataset.transform import REGISTRATION, T1W, transform_path
 from mri2qmap_bids.errors import SidecarError
 from mri2qmap_bids.recon.methods.registry import method_named, resolved, weights_file
@@ -150,24 +150,22 @@ def is_up_to_date(output_dir: Path, entities: Mapping[str, str], checksum: str) 
     checksum
         From :func:`inputs_checksum`.
     """
-    stored_keys = read_map_sidecar(output_dir, entities)
-    ends = [(end.suffix, end.entities) for end in file_ends()]
-    placed = stored_keys.get(REGISTRATION)
-    if placed is not None:
-        if not (output_dir / transform_path(entities)).is_file():
-            return False
-        spaces = placed.get("OutputSpaces", ()) if isinstance(placed, dict) else ()
-        ends += [
-            (output.suffix, {**output.entities, "space": space})
-            for output in output_maps()
-            for space in spaces
-        ]
-    options = stored_keys.get("MRFReconstruction")
-    if not isinstance(options, dict) or options.get("inversion_efficiency") != "map":
-        ends = [end for end in ends if end[0] != EFFICIENCY.suffix]
-    for suffix, more in ends:
-        image = output_dir / relative_path(entities, suffix, **more)
-        sidecar = output_dir / relative_path(entities, suffix, ".json", **more)
+    placed = read_map_sidecar(output_dir, entities).get(REGISTRATION)
+    if placed is not None and not (output_dir / transform_path(entities)).is_file():
+        return False
+    spaces = placed.get("OutputSpaces", ()) if isinstance(placed, dict) else ()
+    grids = [dict(entities), *({**entities, "space": space} for space in spaces)]
+    return all(_is_whole(output_dir, grid, checksum) for grid in grids)
+
+
+def _is_whole(output_dir: Path, entities: Mapping[str, str], checksum: str) -> bool:
+    """Whether the images of a run on one grid are there, but for those that it does not have, and say so."""
+    absent = read_map_sidecar(output_dir, entities).get(ABSENT)
+    for end in file_ends():
+        if isinstance(absent, list) and end.name in absent:
+            continue
+        image = output_dir / relative_path(entities, end.suffix, **end.entities)
+        sidecar = output_dir / relative_path(entities, end.suffix, ".json", **end.entities)
         try:
             stored = json.loads(sidecar.read_text(encoding="utf-8")).get(KEY)
         except (OSError, ValueError, AttributeError):

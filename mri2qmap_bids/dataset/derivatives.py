@@ -1,7 +1,7 @@
 """Quantitative maps as a BIDS derivative dataset."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,15 @@ from mri2qmap_bids.dataset.outputs import (
     MASK_DESC,
     PROBABILITY,
     QUANTITIES,
+    file_ends,
     output_maps,
 )
 from mri2qmap_bids.dataset.tissue import NAMES, TISSUES
 from mri2qmap_bids.errors import DatasetError, OutputError
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
+
+ABSENT = "MRFAbsentImages"
+"""Key of the T1 map's sidecar: ends of the names of images that the run does not have on this grid."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,19 @@ def _write_images(
         }
         brain = document.brain.astype(np.uint8)
         paths.append(_write(document, output_dir, MASK, brain, brain_sidecar, desc=BRAIN_DESC))
-    return [*paths, *_write_tissues(document, output_dir, reference)]
+    paths += _write_tissues(document, output_dir, reference)
+    first = output_dir / relative_path(document.entities, MAPS[0].suffix, ".json")
+    last[first] = {**last[first], ABSENT: _absent(document, output_dir, paths)}
+    return paths
+
+
+def _absent(document: MapDocument, output_dir: Path, written: Container[Path]) -> list[str]:
+    """Ends of the names of a run's images that were not written."""
+    return [
+        end.name
+        for end in file_ends()
+        if output_dir / relative_path(document.entities, end.suffix, **end.entities) not in written
+    ]
 
 
 def _remove(path: Path) -> None:

@@ -1,5 +1,6 @@
 """BIDS entities as file names spell them."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -61,6 +62,16 @@ def run_name(entities: Mapping[str, str]) -> str:
     'sub-01_ses-a'
     """
     return "_".join(f"{key}-{value}" for key, value in entities.items())
+
+
+def in_counting_order(text: str) -> tuple[list[tuple[str, int]], str]:
+    """Key to sort labels or names by, numbers in them by their value.
+
+    >>> sorted(["ses-10", "ses-2", "ses-pre"], key=in_counting_order)
+    ['ses-2', 'ses-10', 'ses-pre']
+    """
+    parts = re.findall(r"([^0-9]*)([0-9]*)", text)
+    return [(word, int(number or -1)) for word, number in parts], text
 
 
 def is_plain(path: Path) -> bool:

@@ -49,6 +49,13 @@ def read_failures(output_dir: Path, participant: str) -> list[RunFailure]:
         return []
 
 
+def participants_with_failures(output_dir: Path) -> list[str]:
+    """Labels of all participants with failures that nothing has mended since."""
+    paths = (output_dir / "logs").glob(failures_file(output_dir, "*").name)
+    labels = (path.name.removeprefix("sub-").removesuffix("_failures.json") for path in paths)
+    return sorted(label for label in labels if read_failures(output_dir, label))
+
+
 def keep_failures(
     output_dir: Path, tried: Iterable[str], failed: Iterable[RunFailure]
 ) -> list[RunFailure]:

@@ -14,6 +14,7 @@ from nibabel.processing import resample_from_to
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from mri2qmap_bids.dataset.entities import in_counting_order
 from mri2qmap_bids.dataset.integrity import Sidecars, missing, read_object
 from mri2qmap_bids.errors import SidecarError, one_line
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
@@ -49,7 +50,7 @@ class FieldMap:
 
 
 def nearest(maps: Sequence[FieldMap], entities: Mapping[str, str]) -> FieldMap | None:
-    """The map for a run: of its session, else of the session next to it in order.
+    """The map for a run: of its session, else of the session next to it in order (2 before 10).
 
     Among several of one session the first by name whose acquisition label is the run's, else
     the first.
@@ -64,11 +65,13 @@ def nearest(maps: Sequence[FieldMap], entities: Mapping[str, str]) -> FieldMap |
     if not maps:
         return None
     own = entities.get("ses", "")
-    sessions = sorted({own, *(field_map.entities.get("ses", "") for field_map in maps)})
+    labels = {own, *(field_map.entities.get("ses", "") for field_map in maps)}
+    sessions = sorted(labels, key=in_counting_order)
 
-    def distance(field_map: FieldMap) -> tuple[int, bool, str]:
+    def distance(field_map: FieldMap) -> tuple[int, bool, tuple[list[tuple[str, int]], str]]:
         steps = abs(sessions.index(field_map.entities.get("ses", "")) - sessions.index(own))
-        return steps, field_map.entities.get("acq") != entities.get("acq"), field_map.path.name
+        is_other = field_map.entities.get("acq") != entities.get("acq")
+        return steps, is_other, in_counting_order(field_map.path.name)
 
     closest = min(maps, key=distance)
     if closest.entities.get("ses", own) != own:

@@ -61,6 +61,15 @@ class FileEnd(NamedTuple):
         pairs = (("label", self.label), ("desc", self.desc))
         return {key: value for key, value in pairs if value is not None}
 
+    @property
+    def name(self) -> str:
+        """As the file name has it.
+
+        >>> FileEnd("T1map", "std").name
+        'desc-std_T1map'
+        """
+        return "_".join([*(f"{key}-{value}" for key, value in self.entities.items()), self.suffix])
+
 
 def _rate(time: NDArray[np.float32]) -> NDArray[np.float32]:
     """1 / T [1/s]; 0 where T is 0."""

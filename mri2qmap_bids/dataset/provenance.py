@@ -28,7 +28,7 @@ _COPIED = (
     "DeviceSerialNumber",
     "InstitutionName",
 )
-# BIDS allows one number here, and the raw train is read from Sources.
+# BIDS allows one number here, above 0, and the raw train is read from Sources.
 _SCALARS = ("RepetitionTimeExcitation", "InversionTime")
 # One number or one for each frame.
 _TRAINS = ("FlipAngle", "EchoTime")
@@ -88,7 +88,7 @@ def describe_maps(
         keys["MagneticFieldStrength"] = header.field_strength
     for key in _SCALARS:
         value = np.atleast_1d(metadata.get(key, []))
-        if value.size and np.ptp(value) == 0:
+        if value.size and np.ptp(value) == 0 and value[0] > 0:
             keys[key] = float(value[0])
     for key in _TRAINS:
         value = np.atleast_1d(metadata.get(key, []))

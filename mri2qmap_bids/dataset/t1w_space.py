@@ -45,6 +45,8 @@ def on_t1w_grid(document: MapDocument, placement: Placement) -> MapDocument:
     t1, t2, m0 = (within(values) for values in (maps.t1, maps.t2, np.abs(maps.m0)))
     assert t1 is not None and t2 is not None and m0 is not None
     sources = [relative_path(document.entities, output.suffix) for output in QUANTITIES]
+    # The resolution is along the axes of the scan, which are not those of the other grid.
+    metadata = {k: v for k, v in document.metadata.items() if k != "EffectiveResolution"}
     return replace(
         document,
         entities={**document.entities, "space": T1W},
@@ -64,7 +66,7 @@ def on_t1w_grid(document: MapDocument, placement: Placement) -> MapDocument:
             placement.uri,
         ),
         metadata={
-            **document.metadata,
+            **metadata,
             "MRFResampling": "linear, between voxels inside the mask; errors of neighbours count as equal",
         },
         spatial_reference=placement.uri,

@@ -60,7 +60,17 @@ def read_verdict(output_dir: Path, entities: Mapping[str, str]) -> Verdict | Non
     entities
         BIDS entities of the run.
     """
-    sidecar = read_map_sidecar(output_dir, entities)
+    return verdict_in(read_map_sidecar(output_dir, entities))
+
+
+def verdict_in(sidecar: Mapping[str, Any]) -> Verdict | None:
+    """The verdict in a sidecar; None if there is none.
+
+    Parameters
+    ----------
+    sidecar
+        Its keys and values.
+    """
     level, reasons = sidecar.get(LEVEL_KEY), sidecar.get(REASONS_KEY)
     if level not in LEVELS or not isinstance(reasons, list):
         return None

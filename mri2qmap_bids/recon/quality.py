@@ -86,9 +86,12 @@ def figures_of(
 
 def warn_of_energy_left(convergence: Convergence) -> None:
     """Warn if a part of k-space is not fitted."""
+    if not np.isfinite(convergence.worst):
+        logger.warning("The solver has diverged: its image has values that are not finite")
+        return
     if convergence.worst < _ENERGY_LEFT:
         return
-    shell = int(np.nanargmax(convergence.energy_left[0]))
+    shell = int(np.argmax(convergence.energy_left[0]))
     part = "outer" if shell >= convergence.energy_left.shape[1] // 2 else "inner"
     logger.warning(
         "%s k-space is not fitted: %.0f %% of the energy remains in the residual at %.0f %% of the extent of "

@@ -74,7 +74,8 @@ def train(sequence: PulseSequence) -> Figure:
     left, right = figure.subplots(1, 2, gridspec_kw=_PAIR)
     left.plot(np.rad2deg(sequence.flip_angle), color=SERIES[0])
     left.set_ylabel("flip angle [°]")
-    left.set_ylim(bottom=0)
+    if (sequence.flip_angle >= 0).all():  # a train may alternate
+        left.set_ylim(bottom=0)
     right.plot(1e3 * sequence.repetition_time, color=SERIES[0], label="repetition time")
     right.plot(1e3 * sequence.echo_time, color=SERIES[1], label="echo time")
     right.set_ylabel("[ms]")

@@ -18,8 +18,10 @@ def facts_of(run: Run) -> Iterable[tuple[str, str]]:
     """
     sidecar = run.sidecar
     yield "Method", str(sidecar.get("ReconMethodName", "not known"))
+    if run.recorded is not None:
+        yield "Rating when it was made", str(run.recorded)
     z, y, x = run.mask.shape
-    sizes = " x ".join(f"{size:.2g}" for size in run.voxel_size[::-1])
+    sizes = " x ".join(f"{size:.3g}" for size in run.voxel_size[::-1])
     kind = "volume" if run.is_3d else "slices"
     yield "Voxels", f"{x} x {y} x {z} ({kind}), {sizes} mm"
     volume = float(np.prod(run.voxel_size)) * int(run.mask.sum()) / 1e3
@@ -46,6 +48,12 @@ def facts_of(run: Run) -> Iterable[tuple[str, str]]:
             f"T2 {diagnostics.t2_range[0]:g}-{diagnostics.t2_range[1]:g} s; rank {diagnostics.basis.shape[1]} "
             f"({100 * diagnostics.energy:.3f} % of the energy)",
         )
+        if not run.is_3d and len(run.mask) > 1:
+            number = diagnostics.part.planes[0].index + 1
+            yield (
+                "Checks and figures of the fit",
+                f"of slice {number} of {len(run.mask)}; T1, T2, their uncertainty and the warnings of all slices",
+            )
         yield "Computed on", diagnostics.device
     if run.conditions is not None:
         spent = sum(run.conditions.seconds.values()) + sum(

@@ -4,12 +4,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.diagnostics.model import Sampling
 from mri2qmap_bids.report.picture import SERIES
 
 _PLANES = (("kx", "ky"), ("kx", "kz"), ("ky", "kz"))
 _SHOWN_READOUTS = 4
+# A step between neighbouring samples this many times the median one leads to another readout of the same frame.
+_JUMP = 4.0
 
 
 def sampling(samples: Sampling) -> Figure:
@@ -56,7 +59,7 @@ def sampling(samples: Sampling) -> Figure:
 
 def _readouts(axes: Axes, samples: Sampling) -> None:
     """The first few readouts, in different colours."""
-    starts = np.flatnonzero(np.diff(samples.readout_frames, prepend=-1))
+    starts = _starts(samples)
     for number, start in enumerate(starts[:_SHOWN_READOUTS]):
         stop = starts[number + 1] if number + 1 < len(starts) else len(samples.readouts)
         part = samples.readouts[start:stop]
@@ -69,3 +72,10 @@ def _readouts(axes: Axes, samples: Sampling) -> None:
     axes.set_xlabel("kx")
     axes.set_ylabel("ky", labelpad=0)
     axes.set_title(f"first {min(len(starts), _SHOWN_READOUTS)} readouts")
+
+
+def _starts(samples: Sampling) -> NDArray[np.intp]:
+    """Index of the first sample of every readout: in another frame than the one before it, or far from it."""
+    steps = np.linalg.norm(np.diff(samples.readouts, axis=0), axis=1)
+    far = steps > _JUMP * np.median(steps) if steps.size else np.zeros(0, bool)
+    return np.flatnonzero(np.append(True, far | (np.diff(samples.readout_frames) != 0)))

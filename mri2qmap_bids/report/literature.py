@@ -1,6 +1,8 @@
 """Relaxation times of healthy tissue from the literature."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,14 @@ class Literature:
 _STANISZ = "10.1002/mrm.20605"
 _WANSAPURA = "10.1002/(SICI)1522-2586(199904)9:4<531::AID-JMRI4>3.0.CO;2-L"
 _MA = "10.1038/nature11971"
+PAPERS: Mapping[str, str] = MappingProxyType(
+    {
+        _STANISZ: "Stanisz et al., T1, T2 relaxation and magnetization transfer in tissue at 3T (2005)",
+        _WANSAPURA: "Wansapura et al., NMR relaxation times in the human brain at 3.0 tesla (1999)",
+        _MA: "Ma et al., Magnetic resonance fingerprinting (2013)",
+    }
+)
+"""Author, title and year of every source, by its DOI."""
 
 _TABLE = (
     Literature(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
@@ -15,6 +16,7 @@ from mri2qmap_bids.dataset.boilerplate import work_of
 from mri2qmap_bids.dataset.failures import RunFailure, read_failures
 from mri2qmap_bids.dataset.verdict import Level, worst
 from mri2qmap_bids.report.contents import Page, runs_of
+from mri2qmap_bids.report.literature import PAPERS
 from mri2qmap_bids.report.rules import RULES
 from mri2qmap_bids.report.run import load_run
 from mri2qmap_bids.report.section import RunSection, section_of
@@ -61,7 +63,7 @@ def write_report(output_dir: Path, page: Page, viewer: bool = False) -> Path:
             written=time.strftime("%Y-%m-%d %H:%M"),
             group="group.html" if (output_dir / "group.html").is_file() else None,
             methods=_methods(sections, output_dir),
-            references=_references(sections),
+            references=references_of(sections),
             stylesheet=page_part("style.css"),
             script=page_part("script.js"),
         )
@@ -103,7 +105,7 @@ def _overall(sections: Sequence[RunSection], failures: Sequence[RunFailure]) -> 
     return worst([section.level for section in sections])
 
 
-def _references(sections: Sequence[RunSection]) -> list[tuple[str, str]]:
+def references_of(sections: Sequence[RunSection]) -> list[tuple[str, str]]:
     """Text and address of the references of the page itself."""
     references = [
         (
@@ -115,17 +117,8 @@ def _references(sections: Sequence[RunSection]) -> list[tuple[str, str]]:
             "https://doi.org/10.1016/j.mri.2016.08.021",
         ),
     ]
-    if any(section.literature for section in sections):
-        references.append(
-            (
-                "Stanisz et al., T1, T2 relaxation and magnetization transfer in tissue at 3T (2005)",
-                "https://doi.org/10.1002/mrm.20605",
-            )
-        )
-        references.append(
-            (
-                "Wansapura et al., NMR relaxation times in the human brain at 3.0 tesla (1999)",
-                "https://doi.org/10.1002/(SICI)1522-2586(199904)9:4%3C531::AID-JMRI4%3E3.0.CO;2-L",
-            )
-        )
+    dois = (doi for section in sections if section.literature for doi in section.literature.doi)
+    references += [
+        (PAPERS[doi], f"https://doi.org/{quote(doi, safe='/:;()')}") for doi in dict.fromkeys(dois)
+    ]
     return references

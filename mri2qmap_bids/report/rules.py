@@ -14,6 +14,8 @@ from mri2qmap_bids.report.run import Run
 _AT_THE_END = 0.01
 # Range of T1 of brain tissue other than fluid at all common field strengths [s].
 _TISSUE_T1 = (0.4, 2.2)
+# Range of T2 of the same, with a margin: iron shortens it, and fingerprinting reads it lower than spin echoes [s].
+_TISSUE_T2 = (0.03, 0.15)
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ def _at_the_ends(run: Run, quantity: Literal["t1", "t2"], end: int) -> float | N
     if run.diagnostics is None or not run.mask.any():
         return None
     values = getattr(run, quantity)[run.mask]
+    if not np.isfinite(values).all():
+        return float("nan")  # which is at neither end, and must not pass for a time between them
     limit = getattr(run.diagnostics, f"{quantity}_range")[end]
     at = values <= limit * (1 + _AT_THE_END) if end == 0 else values >= limit * (1 - _AT_THE_END)
     return float(100 * at.mean())
@@ -186,6 +190,15 @@ def _plausible(run: Run) -> float | None:
     return float(100 * ((t1 > _TISSUE_T1[0]) & (t1 < _TISSUE_T1[1])).mean())
 
 
+def _plausible_t2(run: Run) -> float | None:
+    """Share of the voxels with the T1 of brain tissue that have its T2, too [%]; None: there are no such voxels."""
+    t1, t2 = run.t1[run.mask], run.t2[run.mask]
+    of_tissue = t2[(t1 > _TISSUE_T1[0]) & (t1 < _TISSUE_T1[1])]
+    if not of_tissue.size:
+        return None
+    return float(100 * ((of_tissue > _TISSUE_T2[0]) & (of_tissue < _TISSUE_T2[1])).mean())
+
+
 def _n_warnings(run: Run) -> float | None:
     return None if run.conditions is None else float(len(run.conditions.warnings))
 
@@ -197,6 +210,13 @@ RULES: tuple[Rule, ...] = (
         f"({1e3 * _TISSUE_T1[0]:.0f}-{1e3 * _TISSUE_T1[1]:.0f} ms). Low: a wrong sequence "
         "in the sidecar, a phantom, or a failed scan.",
         "%", 60, 30, _plausible, "T1 of brain tissue in only {} of the mask", falling=True,
+    ),
+    Rule(
+        "T2 of tissue",
+        f"Share of the voxels with such a T1 whose T2 is in the range of brain tissue ({1e3 * _TISSUE_T2[0]:.0f}-"
+        f"{1e3 * _TISSUE_T2[1]:.0f} ms). Low: wrong flip angles in the sidecar or a transmit field far from "
+        "nominal, which hardly change T1 and the misfit.",
+        "%", 60, 30, _plausible_t2, "T2 of brain tissue in only {} of the voxels with its T1", falling=True,
     ),
     Rule(
         "T1 at the grid's lower end",

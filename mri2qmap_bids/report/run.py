@@ -16,6 +16,7 @@ from mri2qmap_bids.dataset.derivatives import mask_path, relative_path
 from mri2qmap_bids.dataset.figures import Conditions, figure_path, read_conditions, read_registered
 from mri2qmap_bids.dataset.map_sidecar import read_map_sidecar
 from mri2qmap_bids.dataset.outputs import SYNTHETIC, further_maps
+from mri2qmap_bids.dataset.verdict import Verdict, verdict_in
 from mri2qmap_bids.errors import DatasetError
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics, load_diagnostics
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
@@ -66,6 +67,11 @@ class Run:
         if self.diagnostics is not None:
             return self.diagnostics.is_3d
         return bool(min(self.mask.shape) >= 16)
+
+    @property
+    def recorded(self) -> Verdict | None:
+        """The rating when the maps were made, if its diagnostics are gone, without which most rules cannot be asked."""
+        return verdict_in(self.sidecar) if self.diagnostics is None else None
 
     @property
     def notes(self) -> list[str]:

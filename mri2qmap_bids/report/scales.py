@@ -65,16 +65,18 @@ RESIDUAL = Scale("residual / noise", "cividis", 0, 4, ticks=(0, 1, 2, 3, 4))
 
 
 def own_scale(label: str, values: NDArray[np.floating], unit: str = "arbitrary") -> Scale:
-    """Grey scale of an image of no usual range; white is the 99th percentile.
+    """Grey scale of an image of no usual range; white is the 99th percentile, black 0 or the 1st one if that is less.
 
     Parameters
     ----------
     label
         The image's name.
     values
-        Those inside the mask.
+        Those inside the mask; what is not finite does not count.
     unit
         Of the values.
     """
-    high = float(np.quantile(values, 0.99)) if values.size else 1.0
-    return Scale(f"{label} [{unit}]", "gray", 0, high or 1.0)
+    finite = values[np.isfinite(values)]
+    low, high = (float(v) for v in np.quantile(finite, (0.01, 0.99))) if finite.size else (0.0, 0.0)
+    low = min(low, 0.0)
+    return Scale(f"{label} [{unit}]", "gray", low, high if high > low else low + 1)

@@ -40,7 +40,7 @@ class RunSection:
     anchor: str
     """Identifier of its heading."""
     level: Level
-    """The worst of its checks."""
+    """The worst of its checks, and of the rating in its sidecar if the checks lack their diagnostics."""
     checks: tuple[Check, ...]
     facts: tuple[tuple[str, str], ...]
     """Parameters of the run, as text."""
@@ -137,7 +137,9 @@ def section_of(run: Run, output_dir: Path, viewer: bool) -> RunSection:
     return RunSection(
         run=run,
         anchor=run.name.replace("_", "-"),
-        level=worst([answer.level for answer in checks]),
+        level=worst(
+            [answer.level for answer in checks] + ([run.recorded.level] if run.recorded else [])
+        ),
         checks=checks,
         facts=tuple(facts_of(run)),
         maps=tuple(map_mosaics(run, output_dir)),

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import nibabel as nib
@@ -16,9 +17,17 @@ from mri2qmap_bids.report.run import Run
 _ICON = re.compile(r"<link[^>]*icon[^>]*>", re.DOTALL)
 
 
-def viewer_path(run: Run, name: str) -> Path:
-    """Where the view of T1 or T2 lies below the dataset's root."""
-    return figure_path(run.entities, f"{name}map", ".html", "viewer")
+_NAMES = ("T1", "T2")
+
+
+def viewer_path(entities: Mapping[str, str], name: str) -> Path:
+    """Where the view of a run's T1 or T2 lies below the dataset's root."""
+    return figure_path(entities, f"{name}map", ".html", "viewer")
+
+
+def has_viewer(entities: Mapping[str, str], output_dir: Path) -> bool:
+    """Whether all views of a run's maps are there; arguments as of :func:`write_viewer`."""
+    return all((output_dir / viewer_path(entities, name)).is_file() for name in _NAMES)
 
 
 def write_viewer(run: Run, output_dir: Path) -> dict[str, Path]:
@@ -43,7 +52,8 @@ def write_viewer(run: Run, output_dir: Path) -> dict[str, Path]:
     from nilearn.plotting import view_img
 
     paths = {}
-    for name, values, scale in (("T1", run.t1, scales.T1), ("T2", run.t2, scales.T2)):
+    values_and_scales = ((run.t1, scales.T1), (run.t2, scales.T2))
+    for name, (values, scale) in zip(_NAMES, values_and_scales, strict=True):
         shown = np.where(run.mask, scale.factor * values, 0).astype(np.float32)
         with warnings.catch_warnings():
             # Of a single slice, whose resampled surroundings have no values.
@@ -62,12 +72,12 @@ def write_viewer(run: Run, output_dir: Path) -> dict[str, Path]:
                 title=scale.label,
                 resampling_interpolation="nearest",
             )
-        paths[name] = viewer_path(run, name)
+        paths[name] = viewer_path(run.entities, name)
         write_text(output_dir / paths[name], _ICON.sub("", view.get_standalone()))
     return paths
 
 
 def remove_viewer(run: Run, output_dir: Path) -> None:
     """Remove views of earlier maps."""
-    for name in ("T1", "T2"):
-        (output_dir / viewer_path(run, name)).unlink(missing_ok=True)
+    for name in _NAMES:
+        (output_dir / viewer_path(run.entities, name)).unlink(missing_ok=True)

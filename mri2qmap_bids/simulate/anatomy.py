@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.errors import UsageError, one_line
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.simulate.fields import smooth_field_on
 from mri2qmap_bids.simulate.grid import offsets_in_voxel, voxel_centres
@@ -75,20 +75,24 @@ def brainweb(path: Path) -> Anatomy:
     digital brain phantom (2006), doi:10.1016/j.neuroimage.2006.03.052.
     """
     import nibabel
-    from nibabel.filebasedimages import ImageFileError
 
     try:
         image = nibabel.load(path)
-        values = np.asarray(image.dataobj)
-    except (OSError, ImageFileError) as error:
-        raise UsageError(f"{path}: must be a readable label volume, got {error}") from error
-    labels = np.rint(values).astype(np.int16)
-    if values.ndim != 3 or labels.min() < 0 or labels.max() >= len(BRAINWEB_TISSUES):
+        values = np.asarray(image.dataobj, np.float32)
+    except Exception as error:  # of compression, header and data, each of its own kind
         raise UsageError(
-            f"{path}: must be a 3D volume of labels 0..{len(BRAINWEB_TISSUES) - 1}, "
-            f"got shape {values.shape}, values {values.min():g}..{values.max():g}"
+            f"{path}: must be a readable label volume, got: {one_line(error)}"
+        ) from error
+    most = len(BRAINWEB_TISSUES) - 1
+    low, high = (values.min(), values.max()) if values.size else (0, 0)
+    # Not a number is in no range.
+    if values.ndim != 3 or not (low >= -0.5 and 0.5 < high < most + 0.5):
+        raise UsageError(
+            f"{path}: must be a 3D volume of labels 0..{most}, at least one of them above 0, "
+            f"got shape {values.shape}, values {low:g}..{high:g}"
         )
-    return Anatomy(labels.astype(np.uint8), _in_metres(image.affine), BRAINWEB_TISSUES)
+    labels = np.rint(values).astype(np.uint8)
+    return Anatomy(labels, _in_metres(image.affine), BRAINWEB_TISSUES)
 
 
 def centre_and_extent(anatomy: Anatomy) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -153,7 +153,8 @@ def _add_readout(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--acceleration",
         type=float,
-        help="undersampling factor, in arms; default 8 (2D) or 48 (3D)",
+        help="undersampling factor: arms of a fully sampled frame over those acquired in each; the number of frames "
+        "stays; default 8 (2D) or 48 (3D)",
     )
     group.add_argument("--coils", type=int, default=8, help="number of receive coils")
     group.add_argument(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.errors import UsageError, one_line
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.simulate.grid import offsets_in_voxel, voxel_centres
 from mri2qmap_bids.simulate.phantom import (
@@ -192,13 +192,12 @@ def _by_windows(t1: NDArray[Any]) -> NDArray[np.uint8]:
 def _volume(path: Path, shape: tuple[int, ...] | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
     """A 3D volume and its affine [mm]."""
     import nibabel
-    from nibabel.filebasedimages import ImageFileError
 
     try:
         image = nibabel.load(path)
         values = np.asarray(image.dataobj)
-    except (OSError, ImageFileError) as error:
-        raise UsageError(f"{path}: must be a readable image, got {error}") from error
+    except Exception as error:  # of compression, header and data, each of its own kind
+        raise UsageError(f"{path}: must be a readable image, got: {one_line(error)}") from error
     if values.ndim == 2:
         values = values[..., None]
     if values.ndim != 3 or (shape is not None and values.shape != shape):

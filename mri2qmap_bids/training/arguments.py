@@ -86,5 +86,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME=LICENCE",
-        help="sources of the training data, for the model card",
+        help="sources of the training data with their licences (NAME=unknown: not known), for the model card",
     )

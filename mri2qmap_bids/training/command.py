@@ -64,8 +64,8 @@ def run_training(arguments: argparse.Namespace) -> Path:
     Raises
     ------
     UsageError
-        If a number is out of range, there is nothing to train on or nothing to validate on, or the
-        checkpoint is of another training.
+        If a number is out of range, a source has no licence, there is nothing to train on or nothing to
+        validate on, or the checkpoint is of another training.
     InputError
         If a file or folder to train on is not there.
     DeviceError
@@ -73,6 +73,7 @@ def run_training(arguments: argparse.Namespace) -> Path:
     """
     _check_numbers(arguments)
     _check_inputs(arguments)
+    sources = _sources(arguments.source)
     initial: UNet | None = None
     if arguments.initial:
         loaded = load_denoiser(arguments.initial, torch.device("cpu"))
@@ -115,7 +116,7 @@ def run_training(arguments: argparse.Namespace) -> Path:
     checkpoint = output.with_suffix(".checkpoint")
     inputs = {**data, **_identity(arguments)}
     network, history = train(draw, score, shape, options, checkpoint, initial, inputs)
-    data["sources"] = _sources(arguments.source)
+    data["sources"] = sources
     if arguments.initial:
         data["initial"] = json.loads(read_text(arguments.initial.with_suffix(".json")))
     save_denoiser(network, card(options, shape, history, data), output)
@@ -340,4 +341,10 @@ def draw_curve(history: list[dict[str, Any]], path: Path) -> None:
 
 def _sources(words: list[str]) -> list[dict[str, str]]:
     """NAME=LICENCE pairs for the card."""
-    return [dict(zip(("name", "licence"), word.split("=", 1), strict=False)) for word in words]
+    pairs = [[part.strip() for part in word.split("=", 1)] for word in words]
+    for word, pair in zip(words, pairs, strict=True):
+        if len(pair) < 2 or not all(pair):
+            raise UsageError(
+                f"--source: must be NAME=LICENCE, or NAME=unknown without a known licence, got {word}"
+            )
+    return [{"name": name, "licence": licence} for name, licence in pairs]

@@ -10,10 +10,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import torch
-from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
+from mri2qmap_bids.errors import one_line
 from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, synthesise, weighted
 from mri2qmap_bids.simulate.anatomy import brainweb, centre_and_extent, fractions
 from mri2qmap_bids.simulate.grid import make_geometry
@@ -183,8 +183,8 @@ def _slices_of(group: str, paths: dict[str, Path], contrasts: Sequence[str]) -> 
             volume = np.asarray(image.dataobj, np.float32)
             if volume.ndim != 3 or not np.isfinite(volume).all() or np.ptp(volume) == 0:
                 raise ValueError(f"must be a finite 3D volume, got shape {volume.shape}")
-        except (OSError, EOFError, ValueError, ImageFileError) as error:
-            logger.warning("%s: skipped: %s", path, error)
+        except Exception as error:  # of compression, header and data, each of its own kind
+            logger.warning("%s: skipped: %s", path, one_line(error))
             continue
         loaded.append((contrast, image, volume))
     slices: list[Slice] = []

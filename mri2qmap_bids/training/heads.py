@@ -10,10 +10,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import torch
-from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
-from mri2qmap_bids.errors import UsageError
+from mri2qmap_bids.errors import UsageError, one_line
 from mri2qmap_bids.simulate.anatomy import brainweb
 from mri2qmap_bids.simulate.tissue import (
     BACKGROUND,
@@ -137,19 +136,32 @@ def load_weighted(folder: Path, device: torch.device) -> list[WeightedVolume]:
         Where to look, at any depth.
     device
         Where to keep them.
+
+    Raises
+    ------
+    UsageError
+        If one cannot be read.
     """
     volumes = []
     for path in sorted(folder.rglob("*.nii*")):
         if contrast_of(path) != "T1w":
             continue
-        image = nib.as_closest_canonical(nib.load(path))  # type: ignore[no-untyped-call]
-        sizes = np.array(image.header.get_zooms()[:3])
-        values = np.asarray(image.dataobj, np.float32)
+        try:
+            image = nib.as_closest_canonical(nib.load(path))  # type: ignore[no-untyped-call]
+            sizes = np.array(image.header.get_zooms()[:3])
+            values = np.asarray(image.dataobj, np.float32)
+        except Exception as error:  # of compression, header and data, each of its own kind
+            raise UsageError(
+                f"{path}: must be a readable volume, got: {one_line(error)}"
+            ) from error
         if values.ndim != 3 or sizes.max() > 1.2 * sizes.min():
             logger.warning("%s: skipped: must be 3D with isotropic voxels, got %s mm", path, sizes)
             continue
         if min(values.shape) < _SMALLEST_VOXEL_COUNT or not np.isfinite(values).all():
             logger.warning("%s: skipped: must be finite and have 48 voxels along every axis", path)
+            continue
+        if values.max() <= 0:
+            logger.warning("%s: skipped: must have values above 0, got none", path)
             continue
         top = np.percentile(values[values > 0], 99.5)
         scaled = torch.from_numpy(np.clip(values / top, 0, 4)).to(device, torch.float16)
@@ -249,13 +261,15 @@ def _labels_of(path: Path) -> _Labels:
         values = np.asarray(image.dataobj)
         labels = values.astype(np.int32)
         sizes = np.array(image.header.get_zooms()[:3])
-    except (OSError, EOFError, ValueError, ImageFileError) as error:
-        raise UsageError(f"{path}: must be a label volume, got: {error}") from error
+    except Exception as error:  # of compression, header and data, each of its own kind
+        raise UsageError(f"{path}: must be a label volume, got: {one_line(error)}") from error
     if labels.ndim != 3 or not (labels == values).all() or np.ptp(sizes) > 0.05:
         raise UsageError(
             f"{path}: must be a 3D label volume of whole numbers and isotropic voxels, got "
             f"{values.dtype} of shape {labels.shape}, voxels of {sizes} mm"
         )
+    if not (labels > 0).any():
+        raise UsageError(f"{path}: must have labels above 0, got none")
     return _Labels(_cut(labels), float(sizes.mean()), ())
 
 

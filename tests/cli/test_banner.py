@@ -4,7 +4,8 @@ import logging
 from pathlib import Path
 
 from mri2qmap_bids import __version__
-from mri2qmap_bids.cli.banner import begin_run_logs, log_banner
+from mri2qmap_bids.cli.banner import begin_run_logs, drop_run_logs, log_banner
+from mri2qmap_bids.logs import run_log
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.settings import Settings
 
@@ -34,11 +35,22 @@ def test_the_banner_names_all_that_a_reader_asks_for(caplog):
         assert words in text
 
 
-def test_logs_of_runs_begin_anew_and_say_why_a_run_cannot(tmp_path):
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "sub-01.log").write_text("of an earlier call\n")
-    begin_run_logs(settings(tmp_path), ["sub-01"], [("sub-02", "x.h5: must be y")])
-    first, second = ((tmp_path / "logs" / f"sub-0{n}.log").read_text() for n in (1, 2))
-    assert "earlier" not in first
-    assert "mri2qmap data out" in first
-    assert second.endswith(" ERROR sub-02: failed: x.h5: must be y\n")
+def test_logs_begin_with_their_runs_and_say_why_a_run_cannot(tmp_path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for name in ("01", "03"):
+        (logs / f"sub-{name}.log").write_text("of an earlier call\n")
+    begin_run_logs(settings(tmp_path), ["sub-01", "sub-03"], [("sub-02", "x.h5: must be y")])
+    assert (logs / "sub-02.log").read_text().endswith(" ERROR sub-02: failed: x.h5: must be y\n")
+    for _ in range(2):  # steps of one run
+        with run_log("sub-01", logs / "sub-01.log"):
+            logging.getLogger("mri2qmap_bids.room").error("a step")
+    begun = (logs / "sub-01.log").read_text()
+    assert "earlier" not in begun
+    assert begun.count("Command: mri2qmap data out") == 1
+    assert begun.count("a step") == 2
+    # A run that does not begin keeps what was said of it.
+    assert (logs / "sub-03.log").read_text() == "of an earlier call\n"
+    drop_run_logs(settings(tmp_path), ["sub-01", "sub-03"])
+    assert sorted(path.name for path in logs.iterdir()) == [f"sub-0{n}.log" for n in (1, 2, 3)]
+    assert (logs / "sub-01.log").read_text() == begun

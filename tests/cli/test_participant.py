@@ -149,6 +149,8 @@ def test_notes_of_runs_that_do_not_run_are_kept(small_dataset, tmp_path, capfd, 
     notes = [RunFailure(name, "why", time="then") for name in (first, second, third)]
     keep_failures(out, (), notes)
     put_nan(next(copy.rglob(f"{first}_MRF.h5")))
+    earlier = out / "logs" / f"{third}.log"
+    earlier.write_text("of an earlier call\n")
     words = [copy, out, "participant", "-w", tmp_path / "w", "--nprocs", "1", "--matrix", "16"]
     words += ["--recon-method", "gridding"]
 
@@ -159,7 +161,12 @@ def test_notes_of_runs_that_do_not_run_are_kept(small_dataset, tmp_path, capfd, 
         patch.setattr("mri2qmap_bids.workflow.graph.Workflow.run", interrupt)
         assert run(*words) == 130
     assert [*read_failures(out, "01"), *read_failures(out, "02")] == notes
+    assert [path.name for path in (out / "logs").glob("*sub-*.log*")] == [earlier.name]
+    assert earlier.read_text() == "of an earlier call\n"
     assert run(*words, "--stop-on-first-crash") == 1
+    assert earlier.read_text().startswith("of an earlier call\n")
+    assert "must be finite" in (out / "logs" / f"{first}.log").read_text()
+    assert not list((out / "logs").glob(".*"))
     assert "0 done, 0 skipped, 1 failed, 2 not run" in capfd.readouterr().err
     kept = {failure.run: failure.reason for failure in read_failures(out, "01")}
     assert "must be finite" in kept.pop(first) and kept == {second: "why"}

@@ -90,6 +90,23 @@ def test_no_page_but_the_lacking_one_is_written(copied, tmp_path):
     assert not (copied / "sub-03.html").exists()
 
 
+def test_views_are_written_for_runs_that_are_up_to_date(copied, tmp_path):
+    options = replace(settings("-w", str(tmp_path / "w"), "--viewer"), output_dir=copied)
+    runs, page = [{"sub": "02", "ses": "1", "acq": "3d"}], copied / "sub-02.html"
+    before = {path: path.read_text() for path in copied.glob("sub-*.html")}
+    assert write_lacking_reports(runs, (), frozenset(), options) == 0
+    views = sorted(path.name for path in copied.rglob("*_desc-viewer_*.html"))
+    assert views == [f"sub-02_ses-1_acq-3d_desc-viewer_T{n}map.html" for n in (1, 2)]
+    assert "desc-viewer_T1map.html" in page.read_text()
+    assert (copied / "sub-01.html").read_text() == before[copied / "sub-01.html"]
+    # Once is enough, and a call without the option takes none away.
+    page.write_text("as it was")
+    for viewer in (True, False):
+        again = replace(options, viewer=viewer)
+        assert write_lacking_reports(runs, (), frozenset(), again) == 0
+    assert page.read_text() == "as it was"
+
+
 def test_lacking_reports_leave_the_graph_of_the_runs(copied, tmp_path):
     work = tmp_path / "w"
     work.mkdir()
@@ -120,3 +137,17 @@ def test_sessions_that_failed_have_their_page(copied, tmp_path):
     assert reports_only(copied, tmp_path / "w", *words, "2") == 0
     assert "it is broken" in (copied / "sub-01_ses-3.html").read_text()
     assert "it is broken" not in (copied / "sub-01_ses-1.html").read_text()
+
+
+def test_participants_who_only_failed_have_their_page(copied, tmp_path):
+    keep_failures(copied, (), [RunFailure("sub-03_ses-1_acq-2d", "it is broken")])
+    before = (copied / "sub-02.html").stat().st_mtime_ns
+    words = ("--participant-label", "03", "--session-label", "1")
+    assert reports_only(copied, tmp_path / "w", *words) == 0
+    assert "it is broken" in (copied / "sub-03.html").read_text()
+    assert (copied / "sub-02.html").stat().st_mtime_ns == before
+    # Also if nobody has maps.
+    empty = tmp_path / "empty"
+    keep_failures(empty, (), [RunFailure("sub-04", "no access")])
+    assert reports_only(empty, tmp_path / "w") == 0
+    assert "no access" in (empty / "sub-04.html").read_text()

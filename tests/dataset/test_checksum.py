@@ -1,14 +1,19 @@
 """The checksum: changed by all that maps depend on, and by nothing else."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from mri2qmap_bids.dataset import outputs
 from mri2qmap_bids.dataset.checksum import KEY, inputs_checksum, is_up_to_date, maps_checksum
-from mri2qmap_bids.dataset.derivatives import relative_path
-from mri2qmap_bids.dataset.outputs import file_ends
+from mri2qmap_bids.dataset.derivatives import ABSENT, MapDocument, relative_path, write_maps
+from mri2qmap_bids.dataset.outputs import OutputMap, file_ends
+from mri2qmap_bids.dataset.transform import REGISTRATION, transform_path
 from mri2qmap_bids.errors import SidecarError
 from mri2qmap_bids.recon.options import ReconOptions
+from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 
 OPTIONS = ReconOptions(method="lrtv")
 METADATA = {"EchoTime": 0.002, "FlipAngle": [1, 2]}
@@ -73,12 +78,10 @@ def test_a_run_is_up_to_date_if_every_file_is_there_and_says_so(tmp_path):
         sidecar.write_text(f'{{"{KEY}": "abc"}}')
     assert is_up_to_date(tmp_path, entities, "abc")
     own = tmp_path / relative_path(entities, "IEmap")
-    own.unlink()  # not every run has one
-    assert is_up_to_date(tmp_path, entities, "abc")
-    first = tmp_path / relative_path(entities, "T1map", ".json")
-    first.write_text(f'{{"{KEY}": "abc", "MRFReconstruction": {{"inversion_efficiency": "map"}}}}')
+    own.unlink()
     assert not is_up_to_date(tmp_path, entities, "abc")
-    own.touch()
+    first = tmp_path / relative_path(entities, "T1map", ".json")
+    first.write_text(f'{{"{KEY}": "abc", "{ABSENT}": ["IEmap"]}}')  # not every run has one
     assert is_up_to_date(tmp_path, entities, "abc")
     assert not is_up_to_date(tmp_path, entities, "abd")
     assert not is_up_to_date(tmp_path, {"sub": "02"}, "abc")
@@ -87,6 +90,44 @@ def test_a_run_is_up_to_date_if_every_file_is_there_and_says_so(tmp_path):
     sidecar.write_text(f'{{"{KEY}": "abc"}}')
     image.unlink()
     assert not is_up_to_date(tmp_path, entities, "abc")
+
+
+def maps_of(maps, **more):
+    """What a run of these maps writes."""
+    return MapDocument(
+        {"sub": "01"},
+        maps,
+        every={KEY: "abc"},
+        brain=maps.mask,
+        labels=maps.mask.astype(np.uint8),
+        **more,
+    )
+
+
+def test_a_run_is_up_to_date_without_the_maps_that_it_does_not_have(tmp_path, monkeypatch):
+    """Neither standard deviations, and so no probabilities, nor the map of another package."""
+    own = OutputMap("PDmap", None, "1", "own", lambda maps: None)
+    entry = SimpleNamespace(name="own", load=lambda: own)
+    monkeypatch.setattr(outputs, "entry_points", lambda group: [entry])
+    outputs.output_maps.cache_clear()
+    try:
+        ones = np.ones((2, 2, 2), np.float32)
+        maps = QuantitativeMaps(ones, ones, ones.astype(np.complex64), ones > 0, np.eye(4))
+        document = maps_of(maps, synthetic={suffix: ones for suffix in outputs.SYNTHETIC})
+        moved = replace(document, entities={"sub": "01", "space": "T1w"}, synthetic={}, labels=None)
+        placed = {REGISTRATION: {"OutputSpaces": ["T1w"]}}
+        write_maps(replace(document, metadata=placed), tmp_path, [moved])
+        (tmp_path / transform_path({"sub": "01"})).touch()
+        assert is_up_to_date(tmp_path, {"sub": "01"}, "abc")
+        for space in ({}, {"space": "T1w"}):
+            for ends in (("M0map", {}), ("mask", {"desc": "head"})):
+                image = tmp_path / relative_path({"sub": "01", **space}, ends[0], **ends[1])
+                image.rename(tmp_path / "away")
+                assert not is_up_to_date(tmp_path, {"sub": "01"}, "abc")
+                (tmp_path / "away").rename(image)
+        assert is_up_to_date(tmp_path, {"sub": "01"}, "abc")
+    finally:
+        outputs.output_maps.cache_clear()
 
 
 def test_an_inherited_sidecar_of_the_b0_map_counts(raw, tmp_path):

@@ -179,6 +179,19 @@ def test_a_run_gets_the_map_of_its_session_or_the_nearest(run, name):
     assert nearest([], named(run).entities) is None
 
 
+@pytest.mark.parametrize(
+    ("run", "name"),
+    [
+        ("sub-1_ses-1", "sub-1_ses-2_run-2"),
+        ("sub-1_ses-20", "sub-1_ses-10"),
+        ("sub-1_ses-2", "sub-1_ses-2_run-2"),
+    ],
+)
+def test_sessions_and_names_are_in_counting_order(run, name):
+    maps = [named(f"sub-1_ses-{end}") for end in ("10", "2_run-10", "2_run-2")]
+    assert nearest(maps, named(run).entities) == named(name)
+
+
 @pytest.mark.parametrize(("units", "factor"), [("Hz", 1), ("rad/s", 2 * np.pi), (None, 1)])
 def test_off_resonance_is_that_of_the_voxels_place_in_hz(tmp_path, values, units, factor):
     path = image_file(tmp_path / "f_fieldmap.nii.gz", (values - 95) * factor)

@@ -98,3 +98,9 @@ def test_flair_of_thick_voxels_says_what_is_wrong_with_it():
     assert "Description" not in thin
     assert "Voxels of 5 mm" in thick["Description"]
     assert "Description" not in describe_contrast(ROUTINE_CONTRASTS["T1w"], 5.0)
+
+
+def test_no_inversion_is_no_inversion_time_of_0():
+    """BIDS has it above 0."""
+    assert "InversionTime" not in described({"InversionTime": 0})
+    assert described({"InversionTime": 0.02})["InversionTime"] == 0.02

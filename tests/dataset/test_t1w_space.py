@@ -1,5 +1,7 @@
 """Maps on the grid of a T1w image: known maps land where they belong."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import heads
@@ -65,3 +67,9 @@ def test_the_t1w_image_comes_to_the_grid_of_the_maps(placement):
     grey = t1w_on_maps(placement, maps).astype(float)
     assert grey.shape == maps.mask.shape
     assert np.corrcoef(grey[maps.mask], scan.values[maps.mask])[0, 1] > 0.8
+
+
+def test_the_resolution_along_the_axes_of_the_scan_stays_with_its_grid(document, placement):
+    described = replace(document, metadata={"EffectiveResolution": [1, 2, 3], "FlipAngle": 10})
+    placed = on_t1w_grid(described, placement).metadata
+    assert "EffectiveResolution" not in placed and placed["FlipAngle"] == 10

@@ -1,5 +1,7 @@
 """Small training data."""
 
+import gzip
+
 import nibabel as nib
 import numpy as np
 
@@ -50,3 +52,19 @@ def write_labels(path, numbers=(2, 3, 24, 507), n=56):
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(nib.Nifti1Image(labels.astype(np.int16), np.eye(4)), path)
     return path
+
+
+DAMAGES = ("truncated", "corrupt", "header", "text", "empty")
+
+
+def damage(path, how):
+    """Spoil a compressed volume."""
+    whole = path.read_bytes()
+    content = {
+        "truncated": whole[: len(whole) // 2],
+        "corrupt": whole[:100] + b"\xff" * 200 + whole[300:],
+        "header": gzip.compress(gzip.decompress(whole)[:40] + b"\xff" * 400),
+        "text": b"nothing",
+        "empty": b"",
+    }
+    path.write_bytes(content[how])

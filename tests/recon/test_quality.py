@@ -73,3 +73,9 @@ def test_a_part_of_k_space_that_is_not_fitted_is_named(caplog, shell, part):
     # The iterations of the default method are not the solver's.
     assert "try the method subspace with more iterations" in message
     assert f"at {100 * (shell + 0.5) / 8:.0f} %" in message
+
+
+def test_a_solution_that_is_no_number_is_told(caplog):
+    with caplog.at_level(logging.WARNING):
+        warn_of_energy_left(Convergence(np.full((2, 8), np.nan, np.float32), True))
+    assert "has diverged" in caplog.text

@@ -1,5 +1,7 @@
 """Curves: what is drawn is what was measured, in the units of the axes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.diagnostics import RANK, some_diagnostics, some_fingerprints
@@ -98,3 +100,13 @@ def test_a_constant_phase_is_taken_out_and_the_sign_of_the_course_stays():
 def test_a_voxel_without_signal_has_phase_one():
     assert curves.phase_of(np.zeros(3, complex)) == 1
     assert curves.phase_of(np.array([0.1, -2j])) == pytest.approx(-1j)
+
+
+def test_flip_angles_below_0_are_seen():
+    sequence = pulse_sequence(n_frames=20)
+    alternating = replace(sequence, flip_angle=sequence.flip_angle * (-1.0) ** np.arange(20))
+    for angles in (alternating, replace(sequence, flip_angle=-sequence.flip_angle)):
+        low, high = curves.train(angles).axes[0].get_ylim()
+        assert low < np.rad2deg(angles.flip_angle.min())
+        assert high > np.rad2deg(angles.flip_angle.max())
+    assert curves.train(sequence).axes[0].get_ylim()[0] == 0

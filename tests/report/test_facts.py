@@ -9,9 +9,9 @@ from mri2qmap_bids.report.facts import facts_of
 
 
 def test_sizes_are_told_as_x_y_z_and_the_volume_in_ml():
-    run = replace(some_run(), affine=np.diag([2.0, 2.5, 5.0, 1.0]))
+    run = replace(some_run(), affine=np.diag([1.6, 3.125, 5.0, 1.0]))
     facts = dict(facts_of(run))
-    assert facts["Voxels"] == "10 x 10 x 2 (slices), 2 x 2.5 x 5 mm"
+    assert facts["Voxels"] == "10 x 10 x 2 (slices), 1.6 x 3.12 x 5 mm"
     assert facts["Mask"] == "200 voxels, 5 ml"  # 200 x 25 mm^3
     assert facts["Method"] == "not known"
 
@@ -33,4 +33,13 @@ def test_what_is_not_known_is_left_out():
     assert (facts["Field strength"], facts["Sources"]) == ("3 T", "a, b")
     assert dict(facts_of(replace(some_run(), sidecar=sidecar)))["Inversion efficiency"].startswith(
         "0.957"
+    )
+
+
+def test_a_stack_says_which_slice_was_diagnosed():
+    facts = dict(facts_of(some_run()))
+    assert facts["Checks and figures of the fit"].startswith("of slice 2 of 2;")
+    diagnostics = replace(some_run().diagnostics, is_3d=True)
+    assert "Checks and figures of the fit" not in dict(
+        facts_of(replace(some_run(), diagnostics=diagnostics))
     )

@@ -37,3 +37,13 @@ def test_a_volume_has_three_projections():
     axes = sampling(solid).axes
     names = [(a.get_xlabel(), a.get_ylabel()) for a in axes[1:4]]
     assert names == [("kx", "ky"), ("kx", "kz"), ("ky", "kz")]
+
+
+def test_readouts_of_one_frame_are_not_joined():
+    """Two spokes of one frame: the step from the end of the first to the beginning of the second is none."""
+    spoke = np.stack([np.linspace(-1, 1, 11), np.zeros(11)], 1)
+    two = np.concatenate([spoke, spoke[:, ::-1]]).astype(np.float32)
+    one_frame = replace(some_sampling(), readouts=two, readout_frames=np.zeros(22, np.int32))
+    axes = sampling(one_frame).axes[0]
+    assert [len(line.get_xdata()) for line in axes.lines] == [11, 11]
+    assert axes.get_title() == "first 2 readouts"

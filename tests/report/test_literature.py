@@ -2,7 +2,7 @@
 
 import pytest
 
-from mri2qmap_bids.report.literature import literature_at
+from mri2qmap_bids.report.literature import PAPERS, literature_at
 
 
 @pytest.mark.parametrize("field", [1.5, 3.0])
@@ -25,3 +25,13 @@ def test_t1_grows_with_the_field_and_t2_does_not():
 def test_there_is_nothing_between_or_beyond_the_fields():
     assert literature_at(None) is literature_at(2.0) is literature_at(7.0) is None
     assert literature_at(1.45) is literature_at(1.5)
+
+
+@pytest.mark.parametrize("field", [1.5, 3.0])
+def test_every_source_has_its_title(field):
+    """Surname and year of the caption are those of the papers that the page lists."""
+    literature = literature_at(field)
+    assert len(literature.doi) == literature.source.count(" et al. ")
+    for doi in literature.doi:
+        assert PAPERS[doi].split()[0] in literature.source
+        assert PAPERS[doi][-5:-1] in literature.source

@@ -3,18 +3,22 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import html5lib
 import nibabel as nib
+import numpy as np
 import pandas as pd
 import pytest
+from helpers.diagnostics import some_run
 
 from mri2qmap_bids.cli import main
 from mri2qmap_bids.dataset.failures import RunFailure, keep_failures, read_failures
 from mri2qmap_bids.report.contents import Page, pages_of
-from mri2qmap_bids.report.page import write_report
+from mri2qmap_bids.report.page import page_part, references_of, write_report
+from mri2qmap_bids.report.section import section_of
 
 PAGES = ("sub-01.html", "sub-02.html")
 PLOTTED = ("T1map", "T2map", "R1map", "R2map")
@@ -232,3 +236,34 @@ def test_group_report_links_every_run_and_marks_those_that_stand_out(many_runs, 
     row = re.search(r"<tr><th scope=\"row\">sub-12.*?</tr>", text, re.DOTALL)
     assert "T1map" in row[0]
     assert validator(many_runs)[0] == 0
+
+
+def test_the_references_are_those_of_the_ranges_that_are_shown(tmp_path):
+    """At 1.5 T other papers than at 3 T."""
+    section = section_of(
+        replace(some_run(), sidecar={"MagneticFieldStrength": 1.5}), tmp_path, False
+    )
+    listed = " ".join(text for text, _ in references_of([section]))
+    assert "Ma et al." in listed and "Stanisz" in listed and "Wansapura" not in listed
+
+
+def test_words_have_enough_contrast_on_their_background():
+    """4.5 to 1, as WCAG 2 asks for text, in both themes."""
+
+    def luminance(colour):
+        channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        linear = np.where(
+            channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4
+        )
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    blocks = [b for b in re.findall(r"\{([^{}]*)\}", page_part("style.css")) if "--good-back:" in b]
+    assert len(blocks) == 3
+    for block in blocks:
+        colour = dict(re.findall(r"--([\w-]+): (#\w{6})", block))
+        pairs = [("text", "page"), ("text", "card"), ("quiet", "page"), ("quiet", "card")]
+        pairs += [(name, f"{name}-back") for name in ("good", "look", "bad")]
+        pairs += [("accent", "card"), *((f"series-{n}", "card") for n in (1, 2, 3, 4))]
+        for pair in pairs:
+            dark, light = sorted(luminance(colour[name]) for name in pair)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, pair

@@ -43,3 +43,13 @@ def test_an_image_without_a_unit_is_white_at_its_brightest_tissue():
     assert own_scale("T2w", 7 * values).high == pytest.approx(7 * 990)
     for empty in (np.zeros(0), np.zeros(5)):
         assert own_scale("T2w", empty).high == 1.0
+
+
+def test_an_image_of_any_sign_with_holes_has_a_scale():
+    values = np.linspace(-100.0, -1.0, 1001)
+    for shown in (values, np.full(5, -3.0), np.append(values, [np.nan, np.inf])):
+        scale = own_scale("x", shown)
+        assert scale.low < scale.high
+        assert float(scale.norm(shown[0])) < 0.02
+    assert own_scale("x", np.append(values, np.nan)).low == pytest.approx(-99, abs=0.1)
+    assert (own_scale("x", np.array([np.nan])).low, own_scale("x", -values).low) == (0, 0)

@@ -13,7 +13,7 @@ def test_a_section_has_the_worst_level_of_its_checks_and_views_only_on_demand(tm
     assert good.level == "good"
     assert {check.level for check in good.checks} <= {"good", None}
     varied = np.random.default_rng(0).uniform(0.05, 1, (2, 10, 10)).astype(np.float32)
-    bad = section_of(some_run(["cold coil"], t1=varied, t2=varied), tmp_path, viewer=True)
+    bad = section_of(some_run(["cold coil"], t1=varied, t2=varied / 10), tmp_path, viewer=True)
     assert bad.level == "look"
     assert set(bad.views) == {"T1", "T2"}
     assert good.views == {}
@@ -65,3 +65,13 @@ def test_flair_has_a_caution_in_thick_voxels(tmp_path):
     thick = replace(some_run(), affine=np.diag([1.0, 1.0, 5.0, 1.0]))
     assert "fluid" in (replace(section, run=thick).caution("FLAIR") or "")
     assert section.caution("FLAIR") is None
+
+
+def test_a_run_whose_diagnostics_are_gone_keeps_its_rating(tmp_path):
+    sidecar = {"QualityVerdict": "bad", "QualityReasons": ["not converged"]}
+    bad = replace(some_run(), diagnostics=None, sidecar=sidecar)
+    section = section_of(bad, tmp_path, viewer=False)
+    assert section.level == "bad"
+    assert dict(section.facts)["Rating when it was made"] == "BAD: not converged"
+    again = section_of(replace(some_run(), sidecar=sidecar), tmp_path, viewer=False)
+    assert again.level == "good"  # by all rules

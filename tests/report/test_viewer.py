@@ -40,7 +40,7 @@ def test_other_maps_give_other_pictures(run, tmp_path):
 def test_the_report_links_to_it_if_it_was_asked_for(derivatives, run, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(derivatives, out)
-    file = viewer_path(run, "T2")
+    file = viewer_path(run.entities, "T2")
     for viewer in (True, False):
         page = write_report(out, Page("02"), viewer).read_text()
         assert (f'href="{file.as_posix()}"' in page) is viewer

@@ -1,8 +1,11 @@
 """Heads as labels: where they lie, and how much of a voxel is which tissue."""
 
+import nibabel as nib
 import numpy as np
 import pytest
+from helpers.training import DAMAGES, damage, write_labels
 
+from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.simulate.anatomy import Anatomy, brainweb, centre_and_extent, fractions
 from mri2qmap_bids.simulate.fields import generator
 from mri2qmap_bids.simulate.grid import make_geometry
@@ -44,9 +47,25 @@ def test_beyond_the_labels_there_is_background():
     assert (fractions(box(), far, 5e-3, generator(0))[0] == 1).all()
 
 
-def test_a_file_that_is_no_image_is_refused(tmp_path):
-    from mri2qmap_bids.errors import UsageError
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_file_that_is_no_whole_image_is_refused(tmp_path, how):
+    path = write_labels(tmp_path / "x.nii.gz", numbers=(1, 2, 3, 4))
+    assert brainweb(path).labels.max() == 4
+    damage(path, how)
+    with pytest.raises(UsageError, match=r"x.nii.gz: must be a readable label volume, got: "):
+        brainweb(path)
 
-    (tmp_path / "x.nii").write_text("no")
-    with pytest.raises(UsageError, match="x.nii: must be a readable label volume"):
-        brainweb(tmp_path / "x.nii")
+
+def test_a_minc_file_that_is_cut_off_is_refused(tmp_path):
+    for content in (b"\x89HDF\r\n\x1a\n" + bytes(200), b"CDF\x01" + bytes(8), b"CDF\x01\x00"):
+        (tmp_path / "x.mnc").write_bytes(content)
+        with pytest.raises(UsageError, match=r"x.mnc: must be a readable label volume, got: "):
+            brainweb(tmp_path / "x.mnc")
+
+
+@pytest.mark.parametrize("value", [np.nan, 0, 12, -1])
+def test_a_volume_of_other_values_is_refused(tmp_path, value):
+    path, values = tmp_path / "x.nii", np.full((3, 4, 5), value, np.float32)
+    nib.save(nib.Nifti1Image(values, np.eye(4)), path)
+    with pytest.raises(UsageError, match=r"x.nii: must be a 3D volume of labels 0\.\.11"):
+        brainweb(path)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.training import DAMAGES, damage, write_labels
 
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.simulate.grid import make_geometry
@@ -68,3 +69,11 @@ def test_maps_of_different_shapes_are_refused(tmp_path):
     nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.float32), np.eye(4)), tmp_path / "t2.nii")
     with pytest.raises(UsageError, match="must have voxels with T1, T2 and M0 above 0"):
         read_maps(MapFiles(tmp_path / "t1.nii", tmp_path / "t2.nii"))
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_map_is_named(tmp_path, how):
+    path = write_labels(tmp_path / "t1.nii.gz")
+    damage(path, how)
+    with pytest.raises(UsageError, match=r"t1.nii.gz: must be a readable image, got: "):
+        read_maps(MapFiles(path, path, path))

@@ -13,6 +13,8 @@ from mri2qmap_bids.recon.denoisers.registry import load_denoiser, save_denoiser
 from mri2qmap_bids.recon.denoisers.unet import UNet, UNetShape
 from mri2qmap_bids.training import command
 
+NO_LICENCE = "--source: must be NAME=LICENCE, or NAME=unknown without a known licence, got"
+
 
 @pytest.mark.slow
 def test_command_writes_weights_card_and_curve(folder, tmp_path, capsys, monkeypatch):
@@ -70,10 +72,13 @@ def call(folder, tmp_path, monkeypatch):
         ("--seed -1", f"--seed: must be a whole number from 0 to {2**62}, got -1"),
         ("--seconds 0", "--seconds: must be a number above 0, got 0"),
         ("--rate nan", "--rate: must be a number above 0, got nan"),
+        ("--source A=CC0 Mine", f"{NO_LICENCE} Mine"),
+        ("--source Mine=", f"{NO_LICENCE} Mine="),
+        ("--source =CC0", f"{NO_LICENCE} =CC0"),
         ("--shares 1 -1 1", "--shares: must be numbers of at least 0, got 1 -1 1"),
     ],
 )  # fmt: skip
-def test_numbers_are_checked_at_the_start(call, capsys, monkeypatch, words, rule):
+def test_words_are_checked_at_the_start(call, capsys, monkeypatch, words, rule):
     monkeypatch.setattr(command, "load_folder", None)  # nothing is read
     assert call(*words.split()) == 64
     assert capsys.readouterr().err == f"mri2qmap-tools train: error: {rule}\n"

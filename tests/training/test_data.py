@@ -2,7 +2,7 @@
 
 import nibabel as nib
 import numpy as np
-from helpers.training import CONTRASTS, write_volume
+from helpers.training import CONTRASTS, damage, write_volume
 
 from mri2qmap_bids.training.data import load_folder
 
@@ -24,10 +24,12 @@ def test_bad_volumes_are_skipped_by_name(folder, caplog):
     write_volume(folder / "sub-04_bold.nii.gz")
     nan = np.full((64, 60, 20), np.nan, np.float32)
     nib.save(nib.Nifti1Image(nan, np.eye(4)), folder / "sub-05_T2w.nii.gz")
+    write_volume(folder / "sub-06_T1w.nii.gz")
+    damage(folder / "sub-06_T1w.nii.gz", "corrupt")
     n_good = len(load_folder(folder / "sub-01", CONTRASTS))
     slices = load_folder(folder, CONTRASTS)
     assert len(slices) > n_good
-    for name in ("sub-03_T1w", "sub-04_bold", "sub-05_T2w"):
+    for name in ("sub-03_T1w", "sub-04_bold", "sub-05_T2w", "sub-06_T1w"):
         assert any(
             name in record.getMessage() and "skipped" in record.getMessage()
             for record in caplog.records

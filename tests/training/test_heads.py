@@ -1,9 +1,10 @@
 """Heads on the training device, and patches of them."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from helpers.training import write_labels, write_volume
+from helpers.training import DAMAGES, damage, write_labels, write_volume
 
 from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.simulate.tissue import CSF, GREY, WHITE
@@ -57,6 +58,8 @@ def test_weighted_volumes_become_maps_of_their_edges(tmp_path):
     write_volume(tmp_path / "a_T1w.nii.gz", 0, (50, 52, 54), (1.0, 1.0, 1.0))
     write_volume(tmp_path / "thick_T1w.nii.gz", 0, (50, 52, 54), (1.0, 1.0, 4.0))
     write_volume(tmp_path / "b_T2w.nii.gz", 0, (50, 52, 54), (1.0, 1.0, 1.0))
+    empty = nib.Nifti1Image(np.zeros((50, 52, 54), np.float32), np.eye(4))
+    nib.save(empty, tmp_path / "empty_T1w.nii.gz")
     volumes = load_weighted(tmp_path, CPU)
     assert [volume.group for volume in volumes] == ["a_T1w"]
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
@@ -71,3 +74,18 @@ def test_labels_that_are_none_are_refused(tmp_path):
     (tmp_path / "y.nii.gz").write_bytes(b"nothing")
     with pytest.raises(UsageError, match=r"y.nii.gz: must be a label volume"):
         load_heads([tmp_path / "y.nii.gz"], CPU, 0)
+    write_labels(tmp_path / "z.nii.gz", numbers=(0, 0, 0, 0))
+    with pytest.raises(UsageError, match=r"z.nii.gz: must have labels above 0, got none"):
+        load_heads([tmp_path / "z.nii.gz"], CPU, 0)
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_file_is_named(tmp_path, how):
+    labels = write_labels(tmp_path / "labels" / "y.nii.gz")
+    write_volume(tmp_path / "images" / "a_T1w.nii.gz", 0, (50, 52, 54), (1.0, 1.0, 1.0))
+    for path in (labels, tmp_path / "images" / "a_T1w.nii.gz"):
+        damage(path, how)
+    with pytest.raises(UsageError, match=r"y.nii.gz: must be a label volume, got: "):
+        load_heads([labels], CPU, 0)
+    with pytest.raises(UsageError, match=r"a_T1w.nii.gz: must be a readable volume, got: "):
+        load_weighted(tmp_path / "images", CPU)

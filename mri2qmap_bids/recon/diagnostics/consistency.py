@@ -74,7 +74,9 @@ def consistency_of(encoding: Encoding, image: SubspaceImage, samples: torch.Tens
     inner = torch.linalg.vector_norm(omega, dim=1) < torch.pi / 4
     fits = [_fit(slopes[m], rest[m]) for m in (inner & (block == b) for b in range(n_blocks))]
     moves, errors = (torch.stack(values) for values in zip(*fits, strict=True))
-    moves = moves - moves.median(0).values
+    # Blocks without samples near the centre say nothing of where the object was.
+    known = errors.isfinite()
+    moves = (moves - moves.where(known, torch.nan).nanmedian(0).values).where(known, 0)
     speed, within = _speed(omega, encoding.frame)
     axes = []
     for axis, n in enumerate(encoding.shape):
@@ -105,12 +107,17 @@ def _significant(values: NDArray[np.float32], errors: NDArray[np.float32]) -> ND
 
 
 def _fit(columns: torch.Tensor, rest: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Real least squares: argmin over d of |rest - columns d|^2, and its standard error, shape (dim,)."""
+    """Real least squares: argmin over d of |rest - columns d|^2, and its standard error, shape (dim,).
+
+    Without samples the error is infinite.
+    """
     matrix = (columns.mH @ columns).real.double()
     target = (columns.mH @ rest).real.double()
     ridge = 1e-9 * matrix.diagonal().sum().clamp_min(1e-30)
     inverse = torch.linalg.inv(matrix + ridge * torch.eye(len(matrix), device=matrix.device))
     solved: torch.Tensor = inverse @ target
+    if not len(rest):
+        return solved, torch.full_like(solved, torch.inf)
     # The real and the imaginary part of a sample are two measurements.
     n_degrees = max(2 * len(rest) - len(matrix), 1)
     remaining = (rest - columns @ solved.to(columns)).abs().square().sum().double()

@@ -95,8 +95,8 @@ class Convergence:
 
     @property
     def worst(self) -> float:
-        """Largest share over shells, all components together: at least 0."""
-        return float(np.nanmax(self.energy_left[0], initial=0.0))
+        """Largest share over shells, all components together: at least 0; NaN: the solution is no number."""
+        return float(np.max(self.energy_left[0], initial=0.0))
 
 
 @dataclass(frozen=True)

@@ -95,3 +95,17 @@ def test_a_delay_is_that_of_the_samples(case, caplog):
     np.testing.assert_allclose(found.delays, [0.2, 0.2], atol=0.03)
     warn_of_inconsistency(found)
     assert not caplog.text
+
+
+def test_blocks_without_samples_near_the_centre_say_nothing_of_motion(case):
+    """All that is known of the object is at one place; the other blocks have no say in where that is."""
+    encoding, image = case
+    shift = torch.tensor([0.8, 0.0])
+    moved = forward(encoding, image)[0] * torch.exp(-1j * (encoding.omega @ shift))
+    near = torch.linalg.vector_norm(encoding.omega, dim=1) < torch.pi / 4
+    kept = ~near | (encoding.frame < 12)
+    fewer = replace(encoding, omega=encoding.omega[kept], frame=encoding.frame[kept])
+    found = consistency_of(fewer, image, moved[kept])
+    assert np.isinf(found.displacement_errors[6:]).all()
+    assert np.isfinite(found.displacement_errors[:6]).all()
+    assert found.moved < 0.01
