@@ -456,22 +456,22 @@ MUTANTS = (
     Mutant(
         SOLVERS,
         "alternating_directions",
-        "apart = 2 * split - summed[:, part] -",
-        "apart = split -",
+        "apart += split - summed[:, part]",
+        "apart += 0",
         "test_alternating_directions",
     ),
     Mutant(
         SOLVERS,
         "alternating_directions",
-        "(1 - _RELAXATION) * previous",
-        "_RELAXATION * previous",
+        "_RELAXATION * (analysed - proximal(part))",
+        "_RELAXATION * analysed - proximal(part)",
         "test_alternating_directions",
     ),
     Mutant(
         SOLVERS,
         "alternating_directions",
-        "term.weight[part] / penalty[part]",
-        "term.weight[part]",
+        "threshold = term.weight / penalty",
+        "threshold = term.weight",
         "test_alternating_directions",
     ),
     Mutant(
@@ -484,8 +484,8 @@ MUTANTS = (
     Mutant(
         SOLVERS,
         "alternating_directions",
-        "<= tolerance**2 * whole",
-        "<= tolerance * whole",
+        "<= tolerance**2 * whole_square",
+        "<= tolerance * whole_square",
         "test_alternating_directions",
     ),
     Mutant(

@@ -92,7 +92,7 @@ def measure(size: Size, device: torch.device, repeats: int) -> dict[str, Timing]
     def variation() -> None:
         for part in regulariser.parts(len(image)):
             split = regulariser.analysis(image[part])
-            regulariser.synthesis(regulariser.prox(split, threshold))
+            regulariser.synthesis(regulariser.proximal(split, threshold)(slice(None)))
 
     def traffic_of_variation() -> None:
         for part in dual:

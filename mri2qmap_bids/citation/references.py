@@ -149,6 +149,11 @@ _ALL = (
         "Proceedings of the Royal Society of Edinburgh", 1936, "10.1017/S0370164600014346",
     ),
     Reference(
+        "bresson2008", "Bresson, Xavier and Chan, Tony F.",
+        "Fast dual minimization of the vectorial total variation norm and applications to color image processing",
+        "Inverse Problems and Imaging", 2008, "10.3934/ipi.2008.2.455",
+    ),
+    Reference(
         "ruderman1997", "Ruderman, Daniel L.", "Origins of scaling in natural images",
         "Vision Research", 1997, "10.1016/S0042-6989(97)00008-4",
     ),

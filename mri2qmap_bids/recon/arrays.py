@@ -6,6 +6,7 @@ Leading axes stack (coil, rank, frame, atom); trailing axes are space, ``z y x``
 seconds, radians, metres; k-space positions are in cycles per metre.
 """
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 from jaxtyping import Complex, Float, Int
@@ -24,3 +25,6 @@ Fingerprints: TypeAlias = Float[Tensor, "atom frame"] | Complex[Tensor, "atom fr
 CompressedFingerprints: TypeAlias = Float[Tensor, "atom rank"] | Complex[Tensor, "atom rank"]
 QuantityMap: TypeAlias = Float[Tensor, "*space"]
 ComplexMap: TypeAlias = Complex[Tensor, "*space"]
+SplitVariable: TypeAlias = Complex[Tensor, "part rank *space"]
+Proximal: TypeAlias = Callable[[slice], SplitVariable]
+"""Proximal map of a split variable: from a group of components to that part of the result."""

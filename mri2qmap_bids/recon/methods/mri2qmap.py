@@ -41,7 +41,7 @@ from mri2qmap_bids.recon.solvers.conjugate_gradient import conjugate_gradient
 from mri2qmap_bids.recon.solvers.half_quadratic_splitting import Schedule, plug_and_play
 
 # Steps after which most initial images meet their criterion.
-_TYPICAL_START_STEPS = 24
+_TYPICAL_START_STEPS = 12
 
 ResidualSolver = Callable[[SubspaceImage], SubspaceImage]
 """From a projected residual to its image."""
@@ -51,10 +51,10 @@ ResidualSolver = Callable[[SubspaceImage], SubspaceImage]
 class Mri2qmapSettings:
     """Parameters of the initial image, the iteration and the residual correction."""
 
-    start: LrtvSettings = LrtvSettings(tolerance=0.02)
-    """Settings of the initial lrtv image, which needs not be the minimiser: at this tolerance it is about a tenth of
-    the uncertainty away from it, and errors of the maps are the same to 0.8 %."""
-    start_weight: float = 0.5
+    start: LrtvSettings = LrtvSettings(tolerance=0.01)
+    """Settings of the initial lrtv image, which needs not be the minimiser: at this tolerance errors of the maps are
+    the same to 1 %."""
+    start_weight: float = 0.8
     """Weight of total variation in that image."""
     start_steps: int = 40
     """Maximum number of ADMM steps of that image."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from mri2qmap_bids.recon.arrays import SubspaceImage
+from mri2qmap_bids.recon.arrays import Proximal, SubspaceImage
 
 
 class LocallyLowRank:
@@ -43,7 +43,7 @@ class LocallyLowRank:
         """z itself, shape (rank, *space)."""
         return split[0]
 
-    def prox(self, split: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
+    def proximal(self, split: torch.Tensor, threshold: torch.Tensor) -> Proximal:
         """Mean of both tilings' proximal maps; the threshold must be the same for all components."""
         image = split[0]
         n_axes = image.ndim - 1
@@ -53,7 +53,8 @@ class LocallyLowRank:
             locally_low_rank_prox(image, weight, self.block, [start] * n_axes)
             for start in (0, self.block // 2)
         ]
-        return (tilings[0] + tilings[1])[None] / 2
+        whole = (tilings[0] + tilings[1])[None] / 2
+        return lambda part: whole[:, part]
 
 
 def locally_low_rank_prox(

@@ -4,24 +4,28 @@ import math
 
 import torch
 
-from mri2qmap_bids.recon.arrays import SubspaceImage
+from mri2qmap_bids.recon.arrays import Proximal, SubspaceImage
 from mri2qmap_bids.recon.frequency import frequency_axes
+
+_TINY = 1e-30
 
 
 class TotalVariation:
-    """TV(x) = sum over rank r and voxels p of sqrt(sum_d |x_r(p + e_d) - x_r(p)|^2) as g(K x).
+    """TV(x) = sum over voxels p of sqrt(sum over rank r and axes d of w_r^2 |x_r(p + e_d) - x_r(p)|^2).
 
-    K takes the differences between neighbours in each component separately; differences across the
-    boundary are 0. g is the sum of their lengths.
+    K takes the differences between neighbours, g sums the lengths of those of all components together; differences
+    across the boundary are 0. An edge in one component makes one in another cost less: weak components
+    keep the edges that they share with strong ones, and lose noise elsewhere.
 
     References
     ----------
     Rudin, Osher and Fatemi, Nonlinear total variation based noise removal algorithms (1992),
-    doi:10.1016/0167-2789(92)90242-F.
+    doi:10.1016/0167-2789(92)90242-F. Bresson and Chan, Fast dual minimization of the vectorial total
+    variation norm and applications to color image processing (2008), doi:10.3934/ipi.2008.2.455.
     """
 
     def parts(self, rank: int) -> list[slice]:
-        """Each component separately."""
+        """Each component separately: differences of all of them would take much memory."""
         return [slice(i, i + 1) for i in range(rank)]
 
     def analysis(self, image: SubspaceImage) -> torch.Tensor:
@@ -32,10 +36,19 @@ class TotalVariation:
         """K^H z, shape (rank, *space)."""
         return _differences_adjoint(split)
 
-    def prox(self, split: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
-        """Soft thresholding of the difference vector of every voxel."""
-        limits = threshold.view(-1, *[1] * (split.ndim - 2))
-        return split * (1 - limits / _lengths(split).clamp_min(1e-30)).clamp_min(0)
+    def proximal(self, split: torch.Tensor, threshold: torch.Tensor) -> Proximal:
+        """Soft thresholding of the differences of every voxel, all components together.
+
+        With v_r / t_r the differences of a voxel over their thresholds, all are multiplied by
+        max(0, 1 - 1 / |v / t|). This is the proximal map if t_r is inversely proportional to w_r:
+        rho_r proportional to w_r^2.
+        """
+        limits = threshold.clamp_min(_TINY)
+        factor = split.new_zeros(split.shape[2:], dtype=limits.dtype)
+        for number, limit in enumerate(limits):
+            factor.add_(_squared_lengths(split[:, number : number + 1])[0] / limit**2)
+        factor = (1 - factor.rsqrt_()).clamp_min_(0)
+        return lambda part: split[:, part] * factor
 
 
 def differences_spectrum(shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
@@ -48,12 +61,31 @@ def differences_spectrum(shape: tuple[int, ...], device: torch.device) -> torch.
 
 def mean_difference(image: SubspaceImage) -> torch.Tensor:
     """Mean length of the differences of every component, shape (rank,)."""
-    return _lengths(_differences(image)).flatten(1).mean(1)
+    return torch.stack(
+        [_squared_lengths(_differences(image[i : i + 1])).sqrt_().mean() for i in range(len(image))]
+    )
 
 
-def total_variation(image: SubspaceImage) -> float:
-    """TV(x) of :class:`TotalVariation`."""
-    return float(_lengths(_differences(image)).sum())
+def mean_joint_difference(image: SubspaceImage, weight: torch.Tensor) -> float:
+    """Mean length of the weighted differences of all components together.
+
+    Parameters
+    ----------
+    image
+        Shape (rank, *space).
+    weight
+        Of every component, shape (rank,).
+    """
+    square = torch.zeros(image.shape[1:], dtype=weight.dtype, device=image.device)
+    for number, each in enumerate(weight):
+        differences = _differences(image[number : number + 1])
+        square.add_(each**2 * _squared_lengths(differences)[0])
+    return float(square.sqrt_().mean())
+
+
+def total_variation(image: SubspaceImage, weight: torch.Tensor) -> float:
+    """TV(x) of :class:`TotalVariation` with a weight for every component."""
+    return mean_joint_difference(image, weight) * image[0].numel()
 
 
 def _differences(image: torch.Tensor) -> torch.Tensor:
@@ -78,12 +110,12 @@ def _differences_adjoint(dual: torch.Tensor) -> torch.Tensor:
     return result
 
 
-def _lengths(dual: torch.Tensor) -> torch.Tensor:
-    """Length of every voxel's vector of differences, shape (rank, *space)."""
+def _squared_lengths(dual: torch.Tensor) -> torch.Tensor:
+    """Squared length of every voxel's vector of differences, shape (rank, *space)."""
     # Term by term: a norm along the first axis (torch.linalg.vector_norm) takes 30 times as long.
     parts = [dual.real, dual.imag] if dual.is_complex() else [dual]
     square = torch.zeros_like(parts[0][0])
     for part in parts:
         for values in part:
             square.addcmul_(values, values)
-    return square.sqrt_()
+    return square

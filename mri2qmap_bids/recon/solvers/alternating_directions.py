@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from mri2qmap_bids.recon.arrays import SubspaceImage
+from mri2qmap_bids.recon.arrays import Proximal, SubspaceImage
 from mri2qmap_bids.recon.record import Watch
 from mri2qmap_bids.recon.solvers.conjugate_gradient import Iterate, squared_length
 
@@ -19,29 +19,37 @@ _RELAXATION = 1.7
 
 @runtime_checkable
 class Regulariser(Protocol):
-    """g(K x) with a linear K and a g whose proximal map is known."""
+    """g(w K x) with a linear K and a norm g whose proximal map is known; w has a weight for every component."""
 
     def parts(self, rank: int) -> list[slice]:
-        """Independent groups of components, which are processed one after the other."""
+        """Groups of components that are processed one after the other."""
 
     def analysis(self, image: SubspaceImage) -> torch.Tensor:
-        """K x."""
+        """K x of a group."""
 
     def synthesis(self, split: torch.Tensor) -> SubspaceImage:
-        """K^H z, shape (rank, *space)."""
+        """K^H z of a group, shape (rank, *space)."""
 
-    def prox(self, split: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
-        """argmin over z of sum_i 1/2 |z_i - v_i|^2 + threshold_i g(z_i)."""
+    def proximal(self, split: torch.Tensor, threshold: torch.Tensor) -> Proximal:
+        """argmin over z of sum_i rho_i / 2 |z_i - v_i|^2 + g(w z), with the thresholds w_i / rho_i.
+
+        Parameters
+        ----------
+        split
+            v of all components.
+        threshold
+            Of every component, shape (rank,).
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class SplitTerm:
-    """sum_i weight_i g(K x_i), with the parameters of the splitting z = K x."""
+    """g(w K x), with the parameters of the splitting z = K x."""
 
     regulariser: Regulariser
     """g and K."""
     weight: torch.Tensor
-    """Weight of every component, at least 0, shape (rank,)."""
+    """w of every component, at least 0, shape (rank,)."""
     penalty: torch.Tensor
     """rho of every component, positive, shape (rank,). It changes the convergence, not the minimiser."""
 
@@ -56,16 +64,16 @@ def alternating_directions(
     tolerance: float = 3e-3,
     watch: Watch | None = None,
 ) -> Iterate:
-    """Minimise 1/2 x^H N x - Re b^H x + sum_i weight_i g(K x_i).
+    """Minimise 1/2 x^H N x - Re b^H x + g(w K x).
 
     With the split variable z = K x, a penalty rho of every component and scaled dual variables u,
 
         x <- x + s M r,  r = b + K^H rho (z - u) - (N + K^H rho K) x,
-        z <- prox(K x + u, weight / rho),  u <- u + K x - z,
+        z <- prox(K x + u),  u <- u + K x - z,
 
     with the step s that minimises the quadratic along M r; K x is over-relaxed. One such step per
     iteration is enough since M is close to the inverse and x changes little. Applies N once per step. Stops when
-    |K x - z| and the change of z are both below the tolerance relative to |K x|.
+    |K x - z| and the change of K x are both below the tolerance relative to |K x|.
 
     Parameters
     ----------
@@ -74,7 +82,7 @@ def alternating_directions(
     target
         b, shape (rank, *space).
     term
-        g, K, the weight and rho.
+        g, K, w and rho.
     preconditioner
         M, an approximation of (N + K^H rho K)^-1.
     start
@@ -92,53 +100,45 @@ def alternating_directions(
     method of multipliers (2011), doi:10.1561/2200000016.
     """
     regulariser, penalty = term.regulariser, term.penalty
+    threshold = term.weight / penalty
     image = start.clone()
     parts = regulariser.parts(len(start))
-    # Only v = z + u is stored: z = prox(v) is cheap if there are many parts.
+    # Only v = z + u is stored, of which z is the proximal map.
     summed = torch.cat([regulariser.analysis(image[part]) for part in parts], 1)
-    cached_split: torch.Tensor | None = None
-
-    def split_of(part: slice) -> torch.Tensor:
-        if cached_split is not None:
-            return cached_split
-        return regulariser.prox(summed[:, part], term.weight[part] / penalty[part])
-
-    def residual_of() -> SubspaceImage:
-        nonlocal cached_split
-        residual = target - product
-        for part in parts:
-            split = split_of(part)
-            apart = 2 * split - summed[:, part] - regulariser.analysis(image[part])
-            residual[part] += _scaled(penalty[part], regulariser.synthesis(apart))
-            cached_split = split if len(parts) == 1 else None
-        return residual
-
+    proximal = regulariser.proximal(summed, threshold)
     product = normal(image)
-    n_steps, converged = 0, False
-    while n_steps < n_iterations and not converged:
-        residual = residual_of()
+    n_steps, change_square = 0, 0.0
+    while True:
+        residual = target - product
+        whole_square = apart_square = 0.0
+        for part in parts:
+            analysed, split = regulariser.analysis(image[part]), proximal(part)
+            whole_square += float(squared_length(analysed))
+            apart = split - analysed
+            apart_square += float(squared_length(apart))
+            apart += split - summed[:, part]
+            residual[part] += _scaled(penalty[part], regulariser.synthesis(apart))
         correction = preconditioner(residual)
+        close = max(apart_square, change_square) <= tolerance**2 * whole_square
+        converged = n_steps > 0 and close
+        if converged or n_steps == n_iterations:
+            return Iterate(image, correction, n_steps, converged)
         applied = normal(correction)
         curvature = torch.vdot(correction.flatten(), applied.flatten()).real
+        moved_square = 0.0
         for part in parts:
             moved = regulariser.analysis(correction[part])
             curvature = curvature + _weighed_square(moved, penalty[part])
+            moved_square += float(squared_length(moved))
         gain = torch.vdot(correction.flatten(), residual.flatten()).real
         step = float(gain / curvature.clamp_min(torch.finfo(torch.float32).tiny))
+        change_square = step**2 * moved_square
         image.add_(correction, alpha=step)
         product.add_(applied, alpha=step)
-        whole = apart_square = change_square = 0.0
         for part in parts:
             analysed = regulariser.analysis(image[part])
-            previous = split_of(part)
-            relaxed = _RELAXATION * analysed + (1 - _RELAXATION) * previous
-            summed[:, part] = relaxed + summed[:, part] - previous
-            cached_split = None
-            following = split_of(part)
-            whole += float(squared_length(analysed))
-            apart_square += float(squared_length(analysed - following))
-            change_square += float(squared_length(following - previous))
-            cached_split = following if len(parts) == 1 else None
+            summed[:, part] += _RELAXATION * (analysed - proximal(part))
+        proximal = regulariser.proximal(summed, threshold)
         n_steps += 1
         length = step * sqrt(
             float(squared_length(correction)) / max(float(squared_length(image)), 1e-60)
@@ -146,8 +146,6 @@ def alternating_directions(
         logger.debug("Step %d: step length %.3e relative to the image", n_steps, length)
         if watch is not None:
             watch({"step": length})
-        converged = max(apart_square, change_square) <= tolerance**2 * whole
-    return Iterate(image, preconditioner(residual_of()), n_steps, converged)
 
 
 def _scaled(penalty: torch.Tensor, image: SubspaceImage) -> SubspaceImage:

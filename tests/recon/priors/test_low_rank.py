@@ -77,7 +77,7 @@ def shortened(u, weight, block=4):
     """The proximal map of the class, one threshold for all components."""
     term = LocallyLowRank(block)
     threshold = torch.full((len(u),), weight, dtype=torch.double)
-    return term.synthesis(term.prox(term.analysis(u), threshold))
+    return term.synthesis(term.proximal(term.analysis(u), threshold)(slice(None)))
 
 
 @pytest.mark.parametrize("space", [(16, 16), (9, 7), (8, 6, 9)])

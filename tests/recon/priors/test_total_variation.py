@@ -9,6 +9,7 @@ from mri2qmap_bids.recon.priors.total_variation import (
     TotalVariation,
     differences_spectrum,
     mean_difference,
+    mean_joint_difference,
     total_variation,
 )
 from mri2qmap_bids.recon.solvers.alternating_directions import SplitTerm, alternating_directions
@@ -21,11 +22,13 @@ def image(space, seed=0, rank=2):
     return torch.randn((rank, *space), dtype=torch.complex128)
 
 
-def solve(u, weight, n_steps, start=None, rho=1.0):
+def solve(u, weight, n_steps, start=None, rho=1.0, relative=None):
     """argmin over x of 1/2 |x - u|^2 + weight TV(x), with the preconditioner of `problem.py`."""
-    penalty = torch.full((len(u),), rho, dtype=torch.double)
-    term = SplitTerm(TotalVariation(), torch.full_like(penalty, weight), penalty)
-    response = 1 / (1 + rho * differences_spectrum(tuple(u.shape[1:]), u.device).double())
+    relative = torch.ones(len(u)) if relative is None else torch.tensor(relative)
+    penalty = rho * relative.double() ** 2
+    term = SplitTerm(TotalVariation(), weight * relative.double(), penalty)
+    spectrum = differences_spectrum(tuple(u.shape[1:]), u.device).double()
+    response = 1 / (1 + penalty.view(-1, *[1] * spectrum.ndim) * spectrum)
     return alternating_directions(
         torch.clone,
         u,
@@ -37,8 +40,8 @@ def solve(u, weight, n_steps, start=None, rho=1.0):
     )
 
 
-def prox(u, weight, n_steps=3000):
-    return solve(u, weight, n_steps).image
+def prox(u, weight, n_steps=3000, relative=None):
+    return solve(u, weight, n_steps, relative=relative).image
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -95,11 +98,11 @@ def test_agrees_with_an_independent_solver(space, weight):
 
 @pytest.mark.parametrize("space", SPACES)
 def test_no_perturbation_lowers_the_objective(space):
-    u, weight = image(space), 0.3
-    minimiser = prox(u, weight, 3000)
+    u, weight, relative = image(space), 0.3, torch.tensor([0.7, 1.6]).double()
+    minimiser = prox(u, weight, 3000, relative.tolist())
 
     def objective(x):
-        return 0.5 * float((x - u).norm()) ** 2 + weight * total_variation(x)
+        return 0.5 * float((x - u).norm()) ** 2 + weight * total_variation(x, relative)
 
     least = objective(minimiser)
     for seed in range(20):
@@ -107,16 +110,46 @@ def test_no_perturbation_lowers_the_objective(space):
             assert objective(minimiser + size * image(space, seed)) > least
 
 
-def test_components_do_not_see_each_other():
-    u = image((9, 7), rank=3)
-    together = prox(u, 0.3, 50)
-    assert torch.allclose(together[1:2], prox(u[1:2], 0.3, 50))
+@pytest.mark.parametrize("space", SPACES)
+def test_components_of_one_shape_are_one_image(space):
+    """x_r = c_r u: TV(x) = |c| TV(u), and the minimiser has that shape, too."""
+    u, factors = image(space, rank=1), torch.tensor([3.0, -4.0j]).to(torch.complex128)
+    factors = factors.view(-1, *[1] * len(space))
+    expected = factors * prox(u, 0.5 / 5)
+    assert torch.allclose(prox(factors * u, 0.5), expected, atol=1e-6)
+
+
+def test_a_turn_of_equally_weighted_components_passes_through():
+    u = image((9, 7))
+    turn = torch.linalg.qr(image((2,), 4))[0]
+
+    def turned(x):
+        return torch.einsum("ij,jyx->iyx", turn, x)
+
+    assert torch.allclose(prox(turned(u), 0.5, 300), turned(prox(u, 0.5, 300)))
+
+
+def test_a_weak_component_keeps_an_edge_that_a_strong_one_has():
+    """And loses one that it has alone."""
+    u = torch.zeros((2, 16, 16), dtype=torch.complex128)
+    u[0, :, 8:], u[1, :, 8:], u[1, :, 3:5] = 10, 1, 1
+    alone, together = (prox(each, 2.0)[-1].real for each in (u[1:], u))
+    assert float(alone[:, 12].max()) < 0.8
+    assert float(together[:, 12].min()) > 0.95
+    assert float((together[:, 3:5].mean() - together[:, 1].mean()).abs()) < 0.01
+
+
+def test_weights_are_a_change_of_unit_of_the_components():
+    """TV(x) with weights w is TV(w x) without."""
+    u, weight = image((9, 7)), torch.tensor([0.5, 3.0], dtype=torch.double)
+    scaled = weight.view(-1, 1, 1) * u
+    assert total_variation(u, weight) == pytest.approx(total_variation(scaled, torch.ones(2)))
 
 
 def test_total_variation_of_a_step_is_its_height_times_its_length():
-    u = torch.zeros((1, 6, 5), dtype=torch.complex128)
-    u[0, 3:] = 2j
-    assert total_variation(u) == pytest.approx(10)
+    u = torch.zeros((2, 6, 5), dtype=torch.complex128)
+    u[0, 3:], u[1, 3:] = 3j, 4
+    assert total_variation(u, torch.ones(2)) == pytest.approx(25)
 
 
 @pytest.mark.parametrize("rho", [0.3, 10.0])
@@ -154,18 +187,23 @@ def test_the_spectrum_is_that_of_differences_away_from_the_boundary():
     assert torch.allclose(term.synthesis(term.analysis(inside)), expected, atol=1e-6)
 
 
-def test_lengths_of_differences_are_shortened_by_the_threshold_of_their_component():
-    split = torch.stack([image((9, 7), seed) for seed in (1, 2)])
-    threshold = torch.tensor([0.5, 2.0], dtype=torch.double)
-    shorter = TotalVariation().prox(split, threshold)
-    before, after = (values.abs().square().sum(0).sqrt() for values in (split, shorter))
-    assert torch.allclose(after, (before - threshold.view(-1, 1, 1)).clamp_min(0))
-    assert torch.allclose(shorter * before, split * after)
-    assert (after == 0).any() and (after > 0).any()
+def test_differences_of_all_components_are_shortened_together():
+    """In units of their thresholds: of length 5 (4 and 3), 2 and 0.5, to lengths of 4, 1 and 0."""
+    split = torch.zeros((2, 3, 1, 3), dtype=torch.complex128)
+    threshold = torch.tensor([0.5, 2.0, 1.0], dtype=torch.double)
+    split[0, 0, 0], split[1, 1, 0], split[1, 2, 0] = (
+        torch.tensor(values) for values in ([2.0, 0.0, 0.25], [-6.0j, 0, 0], [0, 2.0, 0])
+    )
+    proximal = TotalVariation().proximal(split, threshold)
+    shorter = torch.cat([proximal(part) for part in TotalVariation().parts(3)], 1)
+    factors = torch.tensor([1 - 1 / 5, 1 - 1 / 2, 0], dtype=torch.double)
+    assert torch.allclose(shorter, split * factors)
 
 
-def test_mean_difference_is_total_variation_by_voxel():
+def test_mean_differences():
     u = image((9, 7))
     means = mean_difference(u)
-    assert float(means.sum()) * 63 == pytest.approx(total_variation(u))
-    assert torch.allclose(mean_difference(torch.cat([u, 3 * u])), torch.cat([means, 3 * means]))
+    for mean, part in zip(means, (u[:1], u[1:]), strict=True):
+        assert float(mean) * 63 == pytest.approx(total_variation(part, torch.ones(1)))
+    weight = torch.tensor([0.5, 3.0], dtype=torch.double)
+    assert mean_joint_difference(u, weight) * 63 == pytest.approx(total_variation(u, weight))

@@ -25,9 +25,10 @@ class Magnitudes:
     def synthesis(self, split):
         return split[0]
 
-    def prox(self, split, threshold):
+    def proximal(self, split, threshold):
         limits = threshold.view(-1, *[1] * (split.ndim - 2))
-        return split * (1 - limits / split.abs().clamp_min(1e-30)).clamp_min(0)
+        whole = split * (1 - limits / split.abs().clamp_min(1e-30)).clamp_min(0)
+        return lambda part: whole[:, part]
 
 
 class Scaled(Magnitudes):
@@ -39,8 +40,9 @@ class Scaled(Magnitudes):
     def synthesis(self, split):
         return -2j * split[0]
 
-    def prox(self, split, threshold):
-        return split / (1 + threshold.view(-1, *[1] * (split.ndim - 2)))
+    def proximal(self, split, threshold):
+        whole = split / (1 + threshold.view(-1, *[1] * (split.ndim - 2)))
+        return lambda part: whole[:, part]
 
 
 def image(seed=0):
