@@ -85,7 +85,10 @@ def test_solver_takes_its_methods_defaults():
         settings("--recon-method", "subspace").recon.n_iterations
         == method_named("subspace").iterations
     )
-    assert settings("--recon-method", "lrtv").recon.regularisation == method_named("lrtv").regularisation
+    assert (
+        settings("--recon-method", "lrtv").recon.regularisation
+        == method_named("lrtv").regularisation
+    )
     assert settings("--recon-method", "lrtv", "--n-iterations", "7").recon.n_iterations == 7
 
 
