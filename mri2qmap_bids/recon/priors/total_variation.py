@@ -1,6 +1,8 @@
 """Total variation and its proximal map."""
 
 import math
+from collections.abc import Iterable
+from functools import reduce
 
 import torch
 
@@ -43,11 +45,9 @@ class TotalVariation:
         max(0, 1 - 1 / |v / t|). This is the proximal map if t_r is inversely proportional to w_r:
         rho_r proportional to w_r^2.
         """
-        limits = threshold.clamp_min(_TINY)
-        factor = split.new_zeros(split.shape[2:], dtype=limits.dtype)
-        for number, limit in enumerate(limits):
-            factor.add_(_squared_lengths(split[:, number : number + 1])[0] / limit**2)
-        factor = (1 - factor.rsqrt_()).clamp_min_(0)
+        components = (split[:, part] for part in self.parts(len(threshold)))
+        square = _joint_square(components, 1 / threshold.clamp_min(_TINY))
+        factor = (1 - square.rsqrt_()).clamp_min_(0)
         return lambda part: split[:, part] * factor
 
 
@@ -61,9 +61,8 @@ def differences_spectrum(shape: tuple[int, ...], device: torch.device) -> torch.
 
 def mean_difference(image: SubspaceImage) -> torch.Tensor:
     """Mean length of the differences of every component, shape (rank,)."""
-    return torch.stack(
-        [_squared_lengths(_differences(image[i : i + 1])).sqrt_().mean() for i in range(len(image))]
-    )
+    alone = image.real.new_ones(1)
+    return torch.stack([_mean_length(part[None], alone) for part in image])
 
 
 def mean_joint_difference(image: SubspaceImage, weight: torch.Tensor) -> float:
@@ -76,11 +75,7 @@ def mean_joint_difference(image: SubspaceImage, weight: torch.Tensor) -> float:
     weight
         Of every component, shape (rank,).
     """
-    square = torch.zeros(image.shape[1:], dtype=weight.dtype, device=image.device)
-    for number, each in enumerate(weight):
-        differences = _differences(image[number : number + 1])
-        square.add_(each**2 * _squared_lengths(differences)[0])
-    return float(square.sqrt_().mean())
+    return float(_mean_length(image, weight))
 
 
 def total_variation(image: SubspaceImage, weight: torch.Tensor) -> float:
@@ -110,12 +105,25 @@ def _differences_adjoint(dual: torch.Tensor) -> torch.Tensor:
     return result
 
 
-def _squared_lengths(dual: torch.Tensor) -> torch.Tensor:
-    """Squared length of every voxel's vector of differences, shape (rank, *space)."""
+def _mean_length(image: SubspaceImage, weight: torch.Tensor) -> torch.Tensor:
+    """Mean length of the weighted differences of all components together, differenced one by one."""
+    components = (_differences(part[None]) for part in image)
+    return _joint_square(components, weight).sqrt_().mean()
+
+
+def _joint_square(components: Iterable[torch.Tensor], weight: torch.Tensor) -> torch.Tensor:
+    """Squared length of every voxel's weighted differences in all components together, shape (*space)."""
+    squares = (_squared_length(part) * w**2 for w, part in zip(weight, components, strict=True))
+    total: torch.Tensor = reduce(torch.Tensor.add_, squares)
+    return total
+
+
+def _squared_length(dual: torch.Tensor) -> torch.Tensor:
+    """Squared length of every voxel's differences in one component, shape (*space)."""
     # Term by term: a norm along the first axis (torch.linalg.vector_norm) takes 30 times as long.
     parts = [dual.real, dual.imag] if dual.is_complex() else [dual]
-    square = torch.zeros_like(parts[0][0])
+    square = torch.zeros_like(parts[0][0, 0])
     for part in parts:
-        for values in part:
+        for values in part[:, 0]:
             square.addcmul_(values, values)
     return square

@@ -128,8 +128,9 @@ def alternating_directions(
         moved_square = 0.0
         for part in parts:
             moved = regulariser.analysis(correction[part])
-            curvature = curvature + _weighed_square(moved, penalty[part])
-            moved_square += float(squared_length(moved))
+            squares = _squares(moved)
+            curvature = curvature + (squares * penalty[part]).sum()
+            moved_square += float(squares.sum())
         gain = torch.vdot(correction.flatten(), residual.flatten()).real
         step = float(gain / curvature.clamp_min(torch.finfo(torch.float32).tiny))
         change_square = step**2 * moved_square
@@ -153,7 +154,6 @@ def _scaled(penalty: torch.Tensor, image: SubspaceImage) -> SubspaceImage:
     return penalty.view(-1, *[1] * (image.ndim - 1)) * image
 
 
-def _weighed_square(split: torch.Tensor, penalty: torch.Tensor) -> torch.Tensor:
-    """sum_i rho_i |z_i|^2; the rank axis is the second, behind that of directions."""
-    parts = [squared_length(split[:, i]) for i in range(len(penalty))]
-    return (torch.stack(parts) * penalty).sum()
+def _squares(split: torch.Tensor) -> torch.Tensor:
+    """|z_i|^2 of every component, shape (rank,); the rank axis is the second, behind that of directions."""
+    return torch.stack([squared_length(part) for part in split.unbind(1)])
