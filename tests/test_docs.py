@@ -145,7 +145,10 @@ def test_steps_and_weights_on_the_page_are_the_programs():
     for method in ("subspace", "lrtv", "llr"):
         weight = f"{method_named(method).regularisation:g}"
         assert f"`--regularisation` of `{method}` ({weight})" in text
-    assert f"w = {LRTV.regularisation:g} by default (`llr`: w = {LLR.regularisation:g})" in text
+    assert (
+        f"w = {LRTV.regularisation:g} by default (`llr`: w = {LLR.regularisation:g}; option" in text
+    )
+    assert f"lambda = {LRTV.settings.strength:g} L s^2 / d" in text
 
 
 def test_every_type_of_pulse_sequence_is_on_its_page_with_its_diagram(pages):

@@ -14,7 +14,6 @@ BY_THE_WHOLE = {
     "pulseq/rows.py": "pulseq/test_reader.py",
     "recon/methods/gridding.py": "recon/test_reconstruct.py",
     "recon/methods/llr.py": "recon/methods/test_penalised.py",
-    "recon/methods/lrtv.py": "recon/methods/test_penalised.py",
     "recon/methods/regularised.py": "recon/methods/test_penalised.py",
     "recon/methods/subspace.py": "recon/methods/test_least_squares.py",
     "recon/part.py": "recon/test_reconstruct.py",

@@ -31,7 +31,7 @@ DENSE_CENTRE = ((8, 0.1), (8, 0.3), (4, 0.3))
 their root mean square a third of the noise is about as much in the image."""
 DENSITY = Readout(SpiralDensity(0.3, 2.5, 4))
 WEIGHTS: dict[str, tuple[float | str | None, ...]] = {
-    "lrtv": (0.5, 0.8, 1.2),
+    "lrtv": (0.5, 1.0, 1.5),
     "llr": (0.25, 0.5, 1.0),
     "pnp": (1.0,),
 }

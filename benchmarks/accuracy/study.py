@@ -99,8 +99,8 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "start": [
         {"start": "subspace", "start_noise": 1.0},
         {"start": "llr"},
-        {"start_weight": 0.25},
-        {"start_weight": 1.0},
+        {"start_weight": 0.5},
+        {"start_weight": 2.0},
     ],
     "noise believed in the start": [{"start_noise": f} for f in (0.4, 0.8, 1.0)],
     "iterations": [{"n_iterations": n} for n in (0, 2, 4)],

@@ -154,6 +154,11 @@ _ALL = (
         "Inverse Problems and Imaging", 2008, "10.3934/ipi.2008.2.455",
     ),
     Reference(
+        "chang2000", "Chang, S. Grace and Yu, Bin and Vetterli, Martin",
+        "Adaptive wavelet thresholding for image denoising and compression",
+        "IEEE Transactions on Image Processing", 2000, "10.1109/83.862633",
+    ),
+    Reference(
         "ruderman1997", "Ruderman, Daniel L.", "Origins of scaling in natural images",
         "Vision Research", 1997, "10.1016/S0042-6989(97)00008-4",
     ),

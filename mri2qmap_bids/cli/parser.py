@@ -231,8 +231,8 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
         type=float,
         metavar="WEIGHT",
         help="weight of the regulariser (subspace: of the smoothness term; lrtv, llr: of total variation "
-        "or low rank; pnp: noise level given to the denoiser), relative to the noise "
-        "(default: that of the method)",
+        "or low rank; pnp: noise level given to the denoiser), relative to the noise (lrtv: to the weight that "
+        "follows from noise and image) (default: that of the method)",
     )
 
 

@@ -34,7 +34,8 @@ class ReconOptions:
     """Maximum number of iterations of the method: steps of the solver, or rounds of denoising and data consistency;
     None takes the method's default."""
     regularisation: float | None = None
-    """Weight of the method's regulariser, relative to the noise; None takes the method's default."""
+    """Weight of the method's regulariser, relative to that which follows from the data; None takes
+    the method's default."""
     rank: int | None = None
     """Dimension of the temporal subspace; None takes the smallest that contains ``energy``."""
     energy: float = 0.9999

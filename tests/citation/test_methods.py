@@ -117,7 +117,7 @@ DATA_STEP = "data-consistency step (at most {} preconditioned"
                 "start.start.steps": ROUNDS,
                 "start.start.replica_steps": DRAWN,
                 "start_steps": "] in at most {} steps.",
-                "start_weight": "weight {} relative to the noise",
+                "start_weight": "weight {} relative to the variance of its error",
                 "data_steps": DATA_STEP,
                 "residual_weight": "the same smoothness term (weight {})",
                 "residual_level": "of {} times the median sampling density",

@@ -33,8 +33,9 @@ class LlrSettings:
 
 
 def _splitting(start: PenalisedImage, weight: float, settings: LlrSettings) -> Splitting:
+    """Low rank, weighted relative to the noise in A^H y, whose deviation is that of a sample times L^(1/2)."""
     level = start.problem.circulant.level
-    weights = torch.full_like(start.deviation, weight)
+    weights = torch.full_like(start.deviation, weight * start.noise * level**0.5)
     penalty = torch.full_like(start.deviation, settings.penalty * level)
     spectrum = torch.ones((), device=start.image.device)
     return SplitTerm(LocallyLowRank(), weights, penalty), spectrum
@@ -49,6 +50,7 @@ def _cost(size: ProblemSize) -> SplitCost:
 LLR_REGULARISATION = Regularisation(
     name="llr",
     penalty="a penalty for locally low rank of the subspace images [@zhang2015]",
+    scale="the noise",
     settings=LlrSettings(),
     splitting=_splitting,
     cost=_cost,

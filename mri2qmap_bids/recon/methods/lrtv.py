@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import torch
+
+from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
 from mri2qmap_bids.recon.methods.base import Curve
 from mri2qmap_bids.recon.methods.least_squares import LeastSquaresSettings, PenalisedImage
 from mri2qmap_bids.recon.methods.regularised import (
@@ -31,7 +34,9 @@ class LrtvSettings:
     """Settings of the least-squares image."""
     tolerance: float = 3e-3
     """Tolerance of ADMM."""
-    mean_differences: float = 2.0
+    strength: float = 12.0
+    """kappa of :func:`component_weights` (chosen on eleven development scans)."""
+    mean_differences: float = 1.4
     """ADMM penalty, set so that the threshold of the proximal map is this many mean differences of the
     initial image (chosen for the fewest steps on development scans)."""
     difference_power: float = 0.5
@@ -39,15 +44,50 @@ class LrtvSettings:
     equally, 1 makes the mean difference of all components the same."""
 
 
-def _splitting(start: PenalisedImage, weight: float, settings: LrtvSettings) -> Splitting:
-    """Total variation with larger weights w_i for weaker components; the penalty is proportional to w_i^2."""
-    steps = mean_difference(start.image)
+def component_weights(
+    image: SubspaceImage, deviation: NoiseDeviation, level: float, settings: LrtvSettings
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight of total variation in every component, and the ADMM penalty that suits it; each of shape (rank,).
+
+    Weak components have the larger weights, (D_max / D_i)^p times
+
+        lambda = kappa L s^2 / d,
+
+    in 1/2 |A x - y|_W^2 + lambda TV(x), with D_i a component's mean difference between neighbours, d the mean
+    joint difference, L the level of A^H W A, s the deviation of the noisiest component and kappa and p of the
+    settings. As in the maximum-a-posteriori estimate for differences with an exponential distribution, lambda is a
+    variance over the size of the differences: images of much texture or little noise are smoothed less. The penalty
+    is proportional to the square of the weight.
+
+    Parameters
+    ----------
+    image, deviation
+        The least-squares image and its deviation.
+    level
+        L.
+    settings
+        Strength kappa, power p and threshold of the proximal map.
+
+    References
+    ----------
+    Chang, Yu and Vetterli, Adaptive wavelet thresholding for image denoising and compression (2000),
+    doi:10.1109/83.862633. Oliveira, Bioucas-Dias and Figueiredo, Adaptive total variation image deblurring (2009),
+    doi:10.1016/j.sigpro.2009.03.018.
+    """
+    steps = mean_difference(image)
     steps = steps.clamp_min(1e-6 * float(steps.max()))
     relative = (steps.max() / steps) ** settings.difference_power
-    mean = max(mean_joint_difference(start.image, relative), _TINY)
-    penalty = weight / (settings.mean_differences * mean) * relative**2
+    mean = max(mean_joint_difference(image, relative), _TINY)
+    strength = settings.strength * level * float(deviation.max()) ** 2 / mean
+    return strength * relative, strength / (settings.mean_differences * mean) * relative**2
+
+
+def _splitting(start: PenalisedImage, weight: float, settings: LrtvSettings) -> Splitting:
+    """Total variation with :func:`component_weights`."""
+    level = start.problem.circulant.level
+    weights, penalty = component_weights(start.image, start.deviation, level, settings)
     spectrum = differences_spectrum(start.problem.encoding.shape, start.image.device)
-    return SplitTerm(TotalVariation(), weight * relative, penalty), spectrum
+    return SplitTerm(TotalVariation(), weight * weights, weight * penalty), spectrum
 
 
 def _cost(size: ProblemSize) -> SplitCost:
@@ -64,6 +104,7 @@ def _cost(size: ProblemSize) -> SplitCost:
 LRTV_REGULARISATION = Regularisation(
     name="lrtv",
     penalty="total variation [@rudin1992] of all subspace images jointly [@bresson2008]",
+    scale="the variance of its error over its mean difference between neighbours [@chang2000]",
     settings=LrtvSettings(),
     splitting=_splitting,
     cost=_cost,
@@ -74,5 +115,5 @@ LRTV = regularised_method(
     "method of multipliers",
     curve=Curve("total variation: step", "step"),
     iterations=40,
-    weight=0.8,
+    weight=1.0,
 )

@@ -54,7 +54,7 @@ class Mri2qmapSettings:
     start: LrtvSettings = LrtvSettings(tolerance=0.01)
     """Settings of the initial lrtv image, which needs not be the minimiser: at this tolerance errors of the maps are
     the same to 1 %."""
-    start_weight: float = 0.8
+    start_weight: float = 1.0
     """Weight of total variation in that image."""
     start_steps: int = 40
     """Maximum number of ADMM steps of that image."""
@@ -294,7 +294,12 @@ def text(options: Mapping[str, Any]) -> MethodText:
     image = (
         ENCODED
         + least_squares_text(least_squares)
-        + penalty_text(LRTV_REGULARISATION.penalty, settings.start_weight, settings.start_steps)
+        + penalty_text(
+            LRTV_REGULARISATION.penalty,
+            settings.start_weight,
+            LRTV_REGULARISATION.scale,
+            settings.start_steps,
+        )
         + " Starting from this image, plug-and-play reconstruction [@venkatakrishnan2013] after MRI2Qmap "
         f"[@golbabaee2026] with half-quadratic splitting [@zhang2022] made {iterations_text(steps)} of "
         "matching, synthesis of weighted images, their denoising by a learned denoiser "

@@ -46,10 +46,12 @@ class Regularisation:
     """Of the method."""
     penalty: str
     """The regulariser in the words of a paper."""
+    scale: str
+    """What its weight is relative to, in the words of a paper."""
     settings: Any
     """A frozen dataclass with ``start`` (:class:`LeastSquaresSettings`) and ``tolerance`` of ADMM."""
     splitting: Callable[[PenalisedImage, float, Any], Splitting]
-    """The regulariser and its splitting, from the least-squares image, weight times noise and the
+    """The regulariser and its splitting, from the least-squares image, the weight relative to ``scale`` and the
     settings."""
     cost: Callable[[ProblemSize], SplitCost]
     """Of one ADMM step's split variables."""
@@ -63,13 +65,11 @@ def regularised_image(
     random_seed: int = 0,
     record: Record | None = None,
 ) -> PenalisedImage:
-    """Minimise 1/2 (|A x - y|_W^2 + share x^H L x) + weight noise R(x), starting from the least-squares image.
+    """Minimise 1/2 (|A x - y|_W^2 + share x^H L x) + weight scale R(x), starting from the least-squares image.
 
     L is the smoothness term of the least-squares image, and :func:`smoothness_share` its share: 0 but for noise
-    that hides most of k-space.
-
-    ``noise`` is the standard deviation of the noise in A^H y away from the centre of k-space.
-    Relative to it, the same weight suits data of any unit, noise level, size and number of samples.
+    that hides most of k-space. ``scale`` is the regulariser's own and follows from the data: relative to it, the
+    same weight suits data of any unit, noise level, size and number of samples.
 
     Parameters
     ----------
@@ -92,8 +92,7 @@ def regularised_image(
         return start
     with record.stage(name):
         problem = start.problem
-        scaled = weight * start.noise * problem.circulant.level**0.5
-        term, spectrum = regularisation.splitting(start, scaled, settings)
+        term, spectrum = regularisation.splitting(start, weight, settings)
         shaped = term.penalty.view(-1, *[1] * (start.image.ndim - 1)) * spectrum
         share = smoothness_share(start.response)
         smooth = share * start.smoothness if share else 0.0
@@ -155,7 +154,7 @@ def regularised_method(
     def text(options: Mapping[str, Any]) -> MethodText:
         start = restored(settings, options.get("settings")).start
         weight, n_steps = float(options["regularisation"]), int(options["n_iterations"])
-        penalty = penalty_text(regularisation.penalty, weight, n_steps)
+        penalty = penalty_text(regularisation.penalty, weight, regularisation.scale, n_steps)
         return MethodText(ENCODED + least_squares_text(start) + penalty, error_text(start))
 
     method = Method(

@@ -41,14 +41,14 @@ def error_text(settings: LeastSquaresSettings) -> str:
     )
 
 
-def penalty_text(penalty: str, weight: float, steps: int) -> str:
+def penalty_text(penalty: str, weight: float, scale: str, steps: int) -> str:
     """The regulariser that replaces the smoothness term, but for its share in heavy noise; empty for weight 0."""
     if not weight:
         return ""
     return (
         f" Starting from that image, {penalty} replaced the smoothness term (where the mean of the transfer function "
         f"was below {100 * HIDDEN[1]:g} %, joined it with a share that rises to 1 at {100 * HIDDEN[0]:g} %), with "
-        f"weight {weight:g} relative to the noise; the sum was minimised by the alternating direction method of "
+        f"weight {weight:g} relative to {scale}; the sum was minimised by the alternating direction method of "
         f"multipliers [@boyd2011] in at most {steps} steps."
     )
 

@@ -62,11 +62,14 @@ def differences_spectrum(shape: tuple[int, ...], device: torch.device) -> torch.
 def mean_difference(image: SubspaceImage) -> torch.Tensor:
     """Mean length of the differences of every component, shape (rank,)."""
     alone = image.real.new_ones(1)
-    return torch.stack([_mean_length(part[None], alone) for part in image])
+    return torch.stack([_joint_lengths(part[None], alone).mean() for part in image])
 
 
 def mean_joint_difference(image: SubspaceImage, weight: torch.Tensor) -> float:
-    """Mean length of the weighted differences of all components together.
+    """Mean length of the weighted differences of all components together, in the object.
+
+    sum_p |x(p)| d(p) / sum_p |x(p)|, with d the summands of TV: an empty background does not count. 0 for an
+    image of zeros.
 
     Parameters
     ----------
@@ -75,12 +78,15 @@ def mean_joint_difference(image: SubspaceImage, weight: torch.Tensor) -> float:
     weight
         Of every component, shape (rank,).
     """
-    return float(_mean_length(image, weight))
+    alone = (part[None, None] for part in image)
+    magnitude = _joint_square(alone, torch.ones_like(weight)).sqrt_()
+    products = _joint_lengths(image, weight).mul_(magnitude)
+    return float(products.sum() / magnitude.sum().clamp_min(_TINY))
 
 
 def total_variation(image: SubspaceImage, weight: torch.Tensor) -> float:
     """TV(x) of :class:`TotalVariation` with a weight for every component."""
-    return mean_joint_difference(image, weight) * image[0].numel()
+    return float(_joint_lengths(image, weight).sum())
 
 
 def _differences(image: torch.Tensor) -> torch.Tensor:
@@ -105,14 +111,17 @@ def _differences_adjoint(dual: torch.Tensor) -> torch.Tensor:
     return result
 
 
-def _mean_length(image: SubspaceImage, weight: torch.Tensor) -> torch.Tensor:
-    """Mean length of the weighted differences of all components together, differenced one by one."""
+def _joint_lengths(image: SubspaceImage, weight: torch.Tensor) -> torch.Tensor:
+    """Length of every voxel's weighted differences in all components together, shape (*space).
+
+    The components are differenced one by one.
+    """
     components = (_differences(part[None]) for part in image)
-    return _joint_square(components, weight).sqrt_().mean()
+    return _joint_square(components, weight).sqrt_()
 
 
 def _joint_square(components: Iterable[torch.Tensor], weight: torch.Tensor) -> torch.Tensor:
-    """Squared length of every voxel's weighted differences in all components together, shape (*space)."""
+    """Squared length of every voxel's weighted values in all components together, shape (*space)."""
     squares = (_squared_length(part) * w**2 for w, part in zip(weight, components, strict=True))
     total: torch.Tensor = reduce(torch.Tensor.add_, squares)
     return total

@@ -18,8 +18,9 @@ def test_numbers_are_those_that_are_given():
 
 
 def test_what_has_no_weight_is_not_told():
-    assert penalty_text("total variation", 0.0, 40) == ""
-    assert "total variation replaced" in penalty_text("total variation", 0.5, 40)
+    assert penalty_text("total variation", 0.0, "the noise", 40) == ""
+    text = penalty_text("total variation", 0.5, "the noise", 40)
+    assert "total variation replaced" in text and "weight 0.5 relative to the noise" in text
     assert "no smoothness term" in least_squares_text(LeastSquaresSettings(weight=0.0))
 
 

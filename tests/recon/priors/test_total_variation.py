@@ -205,5 +205,18 @@ def test_mean_differences():
     means = mean_difference(u)
     for mean, part in zip(means, (u[:1], u[1:]), strict=True):
         assert float(mean) * 63 == pytest.approx(total_variation(part, torch.ones(1)))
+
+
+def test_the_mean_joint_difference_is_that_of_the_object():
+    """An edge beside more or less background, and the definition."""
     weight = torch.tensor([0.5, 3.0], dtype=torch.double)
-    assert mean_joint_difference(u, weight) * 63 == pytest.approx(total_variation(u, weight))
+    u = image((9, 7))
+    lengths = TotalVariation().analysis(weight.view(2, 1, 1) * u).abs().square().sum((0, 1)).sqrt()
+    magnitude = u.abs().square().sum(0).sqrt()
+    expected = float((lengths * magnitude).sum() / magnitude.sum())
+    assert mean_joint_difference(u, weight) == pytest.approx(expected)
+    small, large = (torch.nn.functional.pad(u, [n] * 4) for n in (1, 9))
+    assert mean_joint_difference(small, weight) == pytest.approx(
+        mean_joint_difference(large, weight)
+    )
+    assert mean_joint_difference(torch.zeros_like(u), weight) == 0
