@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from mri2qmap_bids.dataset.entities import in_counting_order
-from mri2qmap_bids.dataset.fieldmap import check_placement, loaded
+from mri2qmap_bids.dataset.fieldmap import check_placement
 from mri2qmap_bids.dataset.registration import Volume
+from mri2qmap_bids.dataset.volume_file import read_volume
 from mri2qmap_bids.errors import SidecarError
 
 # Of every axis of a scan: below these a rigid motion is not told reliably from the images.
@@ -74,7 +75,7 @@ def read_t1w(path: Path) -> Volume:
     SidecarError
         If it is no complete NIfTI file of one volume, does not say where it lies, or shows nothing.
     """
-    image, values = loaded(path)
+    image, values = read_volume(path, SidecarError, np.float64)
     if values.ndim != 3 or min(values.shape) < 4:
         raise SidecarError(
             f"{path}: must be one volume of at least 4 voxels along each axis, got shape {image.shape}"

@@ -8,10 +8,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pandas as pd
-from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from mri2qmap_bids.dataset.resampling import on_grid
+from mri2qmap_bids.dataset.volume_file import read_volume
 from mri2qmap_bids.errors import DatasetError
 
 # Spaces whose world coordinates are the participant's own.
@@ -95,13 +95,14 @@ def load_segmentation(file: SegmentationFile, reference: Any) -> Segmentation:
     DatasetError
         If the image or the table of its labels is unusable.
     """
-    try:
-        image = nib.load(file.path)
-        if len(image.shape) != 3:
-            raise DatasetError(f"{file.path}: must have three axes, got shape {image.shape}")
-        labels = np.rint(on_grid(image, reference, 0)).astype(int)
-    except (OSError, EOFError, ImageFileError) as error:
-        raise DatasetError(f"{file.path}: must be a NIfTI file, got: {error}") from error
+    image, values = read_volume(file.path, DatasetError, np.float64)
+    if values.ndim != 3 or not np.isfinite(values).all():
+        raise DatasetError(
+            f"{file.path}: must have three axes and finite values, got shape {values.shape}, "
+            f"values {values.min():g}..{values.max():g}"
+        )
+    in_memory = nib.Nifti1Image(values, image.affine)
+    labels = np.rint(on_grid(in_memory, reference, 0)).astype(int)
     present = [int(label) for label in np.unique(labels) if label]
     return Segmentation(file.name, labels, _names(file.table, present))
 

@@ -1,14 +1,11 @@
 """Quantitative maps as a BIDS derivative dataset."""
 
-import zlib
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from mri2qmap_bids.atomic import write_json, write_text
@@ -26,6 +23,7 @@ from mri2qmap_bids.dataset.outputs import (
     output_maps,
 )
 from mri2qmap_bids.dataset.tissue import NAMES, TISSUES
+from mri2qmap_bids.dataset.volume_file import open_volume, values_of
 from mri2qmap_bids.errors import DatasetError, OutputError
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 
@@ -236,7 +234,7 @@ def load_derivative(root: Path, run: Mapping[str, str], suffix: str, **more: str
     Raises
     ------
     DatasetError
-        If it is not there, or no NIfTI file.
+        If it is not there, or no volume.
     """
     return load_image(root / relative_path(run, suffix, **more))
 
@@ -247,12 +245,9 @@ def load_image(path: Path) -> Any:
     Raises
     ------
     DatasetError
-        If it is not there, or no NIfTI file.
+        If it is not there, or no volume.
     """
-    try:
-        return nib.load(path)
-    except (OSError, EOFError, zlib.error, ImageFileError) as error:
-        raise DatasetError(f"{path}: must be a NIfTI file, got: {error}") from error
+    return open_volume(path, DatasetError)
 
 
 def read_values(image: Any, reference: Any) -> NDArray[np.float64]:
@@ -277,10 +272,7 @@ def read_values(image: Any, reference: Any) -> NDArray[np.float64]:
         raise DatasetError(
             f"{name}: must have the shape of the run's T1map {reference.shape}, got {shape}"
         )
-    try:
-        return np.asarray(image.dataobj, np.float64)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DatasetError(f"{name}: must be a whole file, got: {error}") from error
+    return values_of(image, name, DatasetError, np.float64)
 
 
 def mask_path(root: Path, run: Mapping[str, str]) -> Path:

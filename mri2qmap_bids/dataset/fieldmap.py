@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from mri2qmap_bids.dataset.entities import in_counting_order
-from mri2qmap_bids.dataset.integrity import Sidecars, missing, read_object
-from mri2qmap_bids.errors import SidecarError, one_line
+from mri2qmap_bids.dataset.integrity import Sidecars, read_object
+from mri2qmap_bids.dataset.volume_file import read_volume
+from mri2qmap_bids.errors import SidecarError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.acquisition.lines import ImageLines
 from mri2qmap_bids.recon.acquisition.placement import place
@@ -146,7 +147,7 @@ def read_transmit_field(path: Path, geometry: Geometry) -> NDArray[np.float32]:
     SidecarError
         If it is no NIfTI file, does not say where it lies, is not in per cent, or lies elsewhere.
     """
-    image, values = loaded(path)
+    image, values = read_volume(path, SidecarError, np.float64)
     check_placement(path, image)
     is_known = np.isfinite(values) & (values > 0)
     middle = float(np.median(values[is_known])) if is_known.any() else 0.0
@@ -183,7 +184,7 @@ def read_off_resonance(path: Path, geometry: Geometry) -> NDArray[np.float32]:
         If it is no NIfTI file of one volume, does not say where it lies, lies elsewhere, or its unit or
         values are not those of a field map.
     """
-    image, values = loaded(path)
+    image, values = read_volume(path, SidecarError, np.float64)
     check_placement(path, image)
     units = map_sidecar(path).get("Units", "Hz")
     if not isinstance(units, str) or units not in _IN_HZ:
@@ -303,42 +304,19 @@ def _on_grid(
     return np.asarray(field.dataobj, np.float64).transpose(2, 1, 0)
 
 
-def loaded(path: Path) -> tuple[Any, NDArray[np.float64]]:
-    """An image and its values, without axes of length 1 beyond the third."""
-    absent = missing(path)
-    if absent:
-        raise SidecarError(absent)
-    try:
-        image = nib.load(path)
-        if not isinstance(image, nib.Nifti1Pair):  # also the class of NIfTI-2
-            raise SidecarError(f"{path}: must be a NIfTI file, got {type(image).__name__}")
-        values = np.asarray(image.dataobj, np.float64)
-    except SidecarError:
-        raise
-    except Exception as error:  # of compression, header, extension and data, each of its own kind
-        raise SidecarError(
-            f"{path}: must be a complete NIfTI file, got: {one_line(error)}"
-        ) from error
-    volume = values.shape[:3]
-    return image, values.reshape(volume) if values.size == np.prod(volume) else values
-
-
 def check_placement(path: Path, image: Any) -> None:
-    """A map must say where it lies; nibabel takes the sform before the qform.
+    """A map must be a NIfTI file that says where it lies; nibabel takes the sform before the qform.
 
     Raises
     ------
     SidecarError
-        If neither sform nor qform is set, or what is set is no placement.
+        If it is of another format, or neither sform nor qform is set.
     """
+    if not isinstance(image, nib.Nifti1Pair):  # also the class of NIfTI-2
+        raise SidecarError(f"{path}: must be a NIfTI file, got {type(image).__name__}")
     if not (image.header["sform_code"] > 0 or image.header["qform_code"] > 0):
         raise SidecarError(
             f"{path}: must say where it lies (sform or qform with a code above 0), got neither"
-        )
-    volume = np.linalg.det(image.affine[:3, :3])
-    if not np.isfinite(image.affine).all() or abs(volume) < 1e-9:
-        raise SidecarError(
-            f"{path}: sform or qform must place voxels in space, got a voxel of {volume:g} mm3"
         )
     if not (image.header["sform_code"] > 0 and image.header["qform_code"] > 0):
         return

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from mri2qmap_bids.dataset.derivatives import mask_path, relative_path
@@ -17,6 +15,7 @@ from mri2qmap_bids.dataset.figures import Conditions, figure_path, read_conditio
 from mri2qmap_bids.dataset.map_sidecar import read_map_sidecar
 from mri2qmap_bids.dataset.outputs import SYNTHETIC, further_maps
 from mri2qmap_bids.dataset.verdict import Verdict, verdict_in
+from mri2qmap_bids.dataset.volume_file import read_volume
 from mri2qmap_bids.errors import DatasetError
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics, load_diagnostics
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
@@ -143,11 +142,10 @@ def load_run(output_dir: Path, entities: Mapping[str, str]) -> Run:
 
     def image_at(below: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         path = output_dir / below
-        try:
-            image = nib.load(path)
-            return np.asarray(image.dataobj, np.float32).transpose(2, 1, 0), image.affine
-        except (OSError, ValueError, ImageFileError) as error:
-            raise DatasetError(f"{path}: must be a map for the report, got: {error}") from error
+        image, values = read_volume(path, DatasetError, np.float32)
+        if values.ndim != 3:
+            raise DatasetError(f"{path}: must be a map of three axes, got shape {values.shape}")
+        return values.transpose(2, 1, 0), image.affine
 
     def if_there(suffix: str, **more: str) -> NDArray[np.float32] | None:
         there = (output_dir / relative_path(entities, suffix, **more)).is_file()

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mri2qmap_bids.errors import UsageError, one_line
+from mri2qmap_bids.dataset.volume_file import read_volume
+from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.simulate.fields import smooth_field_on
 from mri2qmap_bids.simulate.grid import offsets_in_voxel, voxel_centres
@@ -74,17 +75,8 @@ def brainweb(path: Path) -> Anatomy:
     Aubert-Broche, Evans, Collins, A new improved version of the realistic
     digital brain phantom (2006), doi:10.1016/j.neuroimage.2006.03.052.
     """
-    import nibabel
-
-    try:
-        image = nibabel.load(path)
-        values = np.asarray(image.dataobj, np.float32)
-    except Exception as error:  # of compression, header and data, each of its own kind
-        raise UsageError(
-            f"{path}: must be a readable label volume, got: {one_line(error)}"
-        ) from error
-    most = len(BRAINWEB_TISSUES) - 1
-    low, high = (values.min(), values.max()) if values.size else (0, 0)
+    image, values = read_volume(path, UsageError, np.float32)
+    most, low, high = len(BRAINWEB_TISSUES) - 1, values.min(), values.max()
     # Not a number is in no range.
     if values.ndim != 3 or not (low >= -0.5 and 0.5 < high < most + 0.5):
         raise UsageError(

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from mri2qmap_bids.errors import UsageError, one_line
+from mri2qmap_bids.dataset.volume_file import read_volume
+from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.simulate.grid import offsets_in_voxel, voxel_centres
 from mri2qmap_bids.simulate.phantom import (
@@ -104,7 +105,7 @@ def read_maps(files: MapFiles) -> MeasuredMaps:
     if files.labels is None:
         labels = _by_windows(t1_seconds)
     else:
-        labels = np.rint(_volume(files.labels, t1.shape)[0].real).astype(np.int16)
+        labels = np.rint(_volume(files.labels, t1.shape)[0].real)
         labels = np.where((labels >= 1) & (labels <= FLUID), labels, MIXED).astype(np.uint8)
     return MeasuredMaps(
         t1=t1_seconds.astype(np.float32),
@@ -191,13 +192,7 @@ def _by_windows(t1: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _volume(path: Path, shape: tuple[int, ...] | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
     """A 3D volume and its affine [mm]."""
-    import nibabel
-
-    try:
-        image = nibabel.load(path)
-        values = np.asarray(image.dataobj)
-    except Exception as error:  # of compression, header and data, each of its own kind
-        raise UsageError(f"{path}: must be a readable image, got: {one_line(error)}") from error
+    image, values = read_volume(path, UsageError)
     if values.ndim == 2:
         values = values[..., None]
     if values.ndim != 3 or (shape is not None and values.shape != shape):

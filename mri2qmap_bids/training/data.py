@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
-from mri2qmap_bids.errors import one_line
+from mri2qmap_bids.dataset.volume_file import read_volume
+from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.recon.physics.contrasts import DENOISED_CONTRASTS, synthesise, weighted
 from mri2qmap_bids.simulate.anatomy import brainweb, centre_and_extent, fractions
 from mri2qmap_bids.simulate.grid import make_geometry
@@ -179,25 +179,27 @@ def _slices_of(group: str, paths: dict[str, Path], contrasts: Sequence[str]) -> 
     loaded: list[tuple[str, Any, NDArray[np.float32]]] = []
     for contrast, path in paths.items():
         try:
-            image = nib.as_closest_canonical(nib.load(path))
-            volume = np.asarray(image.dataobj, np.float32)
+            image, volume = read_volume(path, UsageError, np.float32, canonical=True)
             if volume.ndim != 3 or not np.isfinite(volume).all() or np.ptp(volume) == 0:
-                raise ValueError(f"must be a finite 3D volume, got shape {volume.shape}")
-        except Exception as error:  # of compression, header and data, each of its own kind
-            logger.warning("%s: skipped: %s", path, one_line(error))
+                raise UsageError(
+                    f"{path}: must be a finite 3D volume that shows something, got shape {volume.shape}, "
+                    f"values {volume.min():g}..{volume.max():g}"
+                )
+        except UsageError as error:
+            logger.warning("skipped: %s", error)
             continue
         loaded.append((contrast, image, volume))
     slices: list[Slice] = []
     while loaded:
-        first = loaded[0][1]
+        _, first, values = loaded[0]
         same = [
             entry
             for entry in loaded
-            if entry[2].shape == first.shape
+            if entry[2].shape == values.shape
             and np.allclose(entry[1].affine, first.affine, atol=1e-2)
         ]
         loaded = [entry for entry in loaded if entry not in same]
-        stack = np.zeros((len(contrasts), *first.shape), np.float32)
+        stack = np.zeros((len(contrasts), *values.shape), np.float32)
         present = np.zeros(len(contrasts), bool)
         for contrast, _, volume in same:
             channel = list(contrasts).index(contrast)

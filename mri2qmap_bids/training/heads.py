@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mri2qmap_bids.errors import UsageError, one_line
+from mri2qmap_bids.dataset.volume_file import read_volume
+from mri2qmap_bids.errors import UsageError
 from mri2qmap_bids.simulate.anatomy import brainweb
 from mri2qmap_bids.simulate.tissue import (
     BACKGROUND,
@@ -146,14 +146,8 @@ def load_weighted(folder: Path, device: torch.device) -> list[WeightedVolume]:
     for path in sorted(folder.rglob("*.nii*")):
         if contrast_of(path) != "T1w":
             continue
-        try:
-            image = nib.as_closest_canonical(nib.load(path))  # type: ignore[no-untyped-call]
-            sizes = np.array(image.header.get_zooms()[:3])
-            values = np.asarray(image.dataobj, np.float32)
-        except Exception as error:  # of compression, header and data, each of its own kind
-            raise UsageError(
-                f"{path}: must be a readable volume, got: {one_line(error)}"
-            ) from error
+        image, values = read_volume(path, UsageError, np.float32, canonical=True)
+        sizes = np.array(image.header.get_zooms()[:3])
         if values.ndim != 3 or sizes.max() > 1.2 * sizes.min():
             logger.warning("%s: skipped: must be 3D with isotropic voxels, got %s mm", path, sizes)
             continue
@@ -256,13 +250,10 @@ def _labels_of(path: Path) -> _Labels:
         anatomy = brainweb(path)
         size = float(np.linalg.norm(anatomy.affine[:3, 0])) * 1e3
         return _Labels(_cut(anatomy.labels), size, anatomy.tissues)
-    try:
-        image = nib.as_closest_canonical(nib.load(path))  # type: ignore[no-untyped-call]
-        values = np.asarray(image.dataobj)
+    image, values = read_volume(path, UsageError, canonical=True)
+    with np.errstate(invalid="ignore"):  # what is not finite is told by the comparison
         labels = values.astype(np.int32)
-        sizes = np.array(image.header.get_zooms()[:3])
-    except Exception as error:  # of compression, header and data, each of its own kind
-        raise UsageError(f"{path}: must be a label volume, got: {one_line(error)}") from error
+    sizes = np.array(image.header.get_zooms()[:3])
     if labels.ndim != 3 or not (labels == values).all() or np.ptp(sizes) > 0.05:
         raise UsageError(
             f"{path}: must be a 3D label volume of whole numbers and isotropic voxels, got "

@@ -68,7 +68,7 @@ def test_what_cannot_be_used_is_refused(tmp_path, values, code, rule):
 def test_what_is_no_image_is_refused(tmp_path):
     path = tmp_path / "x_T1w.nii.gz"
     path.write_bytes(b"no image")
-    with pytest.raises(SidecarError, match="must be a complete NIfTI file"):
+    with pytest.raises(SidecarError, match="must be a complete image file"):
         read_t1w(path)
 
 

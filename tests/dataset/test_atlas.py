@@ -60,3 +60,18 @@ def test_an_image_of_four_axes_is_refused(tmp_path):
     path = save(tmp_path / "a_dseg.nii.gz", np.zeros((2, 2, 2, 2)))
     with pytest.raises(DatasetError, match="a_dseg.nii.gz: must have three axes"):
         load_segmentation(SegmentationFile("d", path, None), nib.load(path))
+
+
+def test_labels_that_are_not_finite_are_refused(tmp_path):
+    path = tmp_path / "a_dseg.nii.gz"
+    nib.save(nib.Nifti1Image(np.full((2, 2, 2), np.nan, np.float32), np.eye(4)), path)
+    with pytest.raises(DatasetError, match=r"a_dseg.nii.gz: must .* finite values, got .* nan"):
+        load_segmentation(SegmentationFile("d", path, None), nib.load(path))
+
+
+def test_a_fourth_axis_of_length_one_counts_as_none(tmp_path):
+    labels = np.array([[[0, 1], [2, 3]]])
+    reference = nib.load(save(tmp_path / "a_dseg.nii.gz", labels))
+    path = save(tmp_path / "b_dseg.nii.gz", labels[..., None])
+    found = load_segmentation(SegmentationFile("d", path, None), reference)
+    assert np.array_equal(found.labels, labels)

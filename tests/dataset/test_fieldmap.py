@@ -82,12 +82,15 @@ def test_what_is_no_b1_map_is_refused(tmp_path, values):
     elsewhere[:3, 3] += 1000
     text = tmp_path / "t.nii.gz"
     text.write_text("nothing")
+    other = tmp_path / "m.mgz"
+    nib.save(nib.MGHImage(values.astype(np.float32), OBLIQUE), other)
     for path, words in (
         (image_file(tmp_path / "r.nii.gz", values / 100), "must be one volume in per cent"),
         (image_file(tmp_path / "z.nii.gz", 0 * values), "got 3 axes with a median of 0"),
         (image_file(tmp_path / "4.nii.gz", np.stack([values] * 2, -1)), "got 4 axes"),
         (image_file(tmp_path / "e.nii.gz", values, elsewhere), "must cover the scan"),
-        (text, "must be a complete NIfTI file"),
+        (text, "must be a complete image file"),
+        (other, "must be a NIfTI file, got MGHImage"),
     ):
         with pytest.raises(SidecarError, match=words) as caught:
             read_transmit_field(path, GEOMETRY)
@@ -152,7 +155,7 @@ def test_a_map_that_cannot_be_read_is_named(tmp_path, values, damage):
                 "header": header,
             }[damage]
         )
-    with pytest.raises(SidecarError, match="must be a complete NIfTI file|datalad get") as caught:
+    with pytest.raises(SidecarError, match="must be a complete image file|datalad get") as caught:
         read_transmit_field(path, GEOMETRY)
     assert str(path) in str(caught.value)
 

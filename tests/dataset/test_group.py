@@ -196,7 +196,7 @@ def test_bad_segmentations_are_said(tmp_path):
     with pytest.raises(DatasetError, match=r"dseg.tsv: must be a table with the columns index"):
         load_segmentation(SegmentationFile("d", file.path, table), reference)
     file.path.write_bytes(file.path.read_bytes()[:80])
-    with pytest.raises(DatasetError, match="must be a NIfTI file"):
+    with pytest.raises(DatasetError, match="must be a complete image file"):
         load_segmentation(file, reference)
 
 
@@ -212,7 +212,7 @@ def test_one_broken_run_does_not_stop_the_others(tmp_path, capfd):
     assert "sub-02: failed:" in errors[0]
     assert "T2map.nii.gz: must be there" in errors[0]
     assert "sub-03: failed:" in errors[1]
-    assert "M0map.nii.gz: must be a whole file" in errors[1]
+    assert "M0map.nii.gz: must be a complete image file" in errors[1]
     assert set(table_of(tmp_path / "out").participant_id) == {"sub-01"}
 
 

@@ -138,7 +138,7 @@ def test_damaged_files_are_named(tmp_path, dataset):
     nib.save(nib.Nifti1Image(noise, nib.load(path).affine), path)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(DatasetError, match=f"^{path}: must be a whole file, got: "):
+    with pytest.raises(DatasetError, match=f"^{path}: must be a complete image file, got: "):
         compare_datasets(estimate, truth)
 
 

@@ -59,7 +59,7 @@ def test_a_map_that_cannot_be_read_is_named(tmp_path, maps):
     write_maps(MapDocument(ENTITIES, maps), tmp_path)
     path = next(tmp_path.rglob("*_T2map.nii.gz"))
     path.write_bytes(b"no image")
-    with pytest.raises(DatasetError, match="T2map.nii.gz: must be a map"):
+    with pytest.raises(DatasetError, match="T2map.nii.gz: must be a complete image file"):
         load_run(tmp_path, ENTITIES)
     nib.save(nib.Nifti1Image(np.zeros((2, 2)), np.eye(4)), path)
     with pytest.raises(DatasetError, match="T2map.nii.gz: must be a map"):

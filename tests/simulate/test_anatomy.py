@@ -52,14 +52,14 @@ def test_a_file_that_is_no_whole_image_is_refused(tmp_path, how):
     path = write_labels(tmp_path / "x.nii.gz", numbers=(1, 2, 3, 4))
     assert brainweb(path).labels.max() == 4
     damage(path, how)
-    with pytest.raises(UsageError, match=r"x.nii.gz: must be a readable label volume, got: "):
+    with pytest.raises(UsageError, match=r"x.nii.gz: must be a complete image file, got: "):
         brainweb(path)
 
 
 def test_a_minc_file_that_is_cut_off_is_refused(tmp_path):
     for content in (b"\x89HDF\r\n\x1a\n" + bytes(200), b"CDF\x01" + bytes(8), b"CDF\x01\x00"):
         (tmp_path / "x.mnc").write_bytes(content)
-        with pytest.raises(UsageError, match=r"x.mnc: must be a readable label volume, got: "):
+        with pytest.raises(UsageError, match=r"x.mnc: must be a complete image file, got: "):
             brainweb(tmp_path / "x.mnc")
 
 

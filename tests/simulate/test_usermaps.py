@@ -75,5 +75,17 @@ def test_maps_of_different_shapes_are_refused(tmp_path):
 def test_a_damaged_map_is_named(tmp_path, how):
     path = write_labels(tmp_path / "t1.nii.gz")
     damage(path, how)
-    with pytest.raises(UsageError, match=r"t1.nii.gz: must be a readable image, got: "):
+    with pytest.raises(UsageError, match=r"t1.nii.gz: must be a complete image file, got: "):
         read_maps(MapFiles(path, path, path))
+
+
+def test_labels_that_are_not_finite_are_mixed(tmp_path):
+    import nibabel as nib
+
+    labels = np.full((4, 4, 4), 2, np.float32)
+    labels[0], labels[1] = np.nan, np.inf
+    for name, values in (("t1", np.ones_like(labels)), ("labels", labels)):
+        nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / f"{name}.nii")
+    t1 = tmp_path / "t1.nii"
+    found = read_maps(MapFiles(t1, t1, labels=tmp_path / "labels.nii")).labels
+    assert (found[:2] == 4).all() and (found[2:] == 2).all()

@@ -34,3 +34,16 @@ def test_bad_volumes_are_skipped_by_name(folder, caplog):
             name in record.getMessage() and "skipped" in record.getMessage()
             for record in caplog.records
         )
+
+
+def test_a_fourth_axis_of_length_one_counts_as_none(tmp_path):
+    for name in ("T1w", "T2w"):
+        write_volume(tmp_path / f"sub-01_{name}.nii.gz")
+    expected = load_folder(tmp_path, CONTRASTS)
+    image = nib.load(tmp_path / "sub-01_T1w.nii.gz")
+    longer = nib.Nifti1Image(np.asarray(image.dataobj)[..., None], image.affine)
+    nib.save(longer, tmp_path / "sub-01_T1w.nii.gz")
+    slices = load_folder(tmp_path, CONTRASTS)
+    assert len(slices) == len(expected) > 0
+    for found, known in zip(slices, expected, strict=True):
+        assert np.array_equal(found.images, known.images)

@@ -72,8 +72,12 @@ def test_labels_that_are_none_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"x.nii.gz: must be a 3D label volume .* got float"):
         load_heads([tmp_path / "x.nii.gz"], CPU, 0)
     (tmp_path / "y.nii.gz").write_bytes(b"nothing")
-    with pytest.raises(UsageError, match=r"y.nii.gz: must be a label volume"):
+    with pytest.raises(UsageError, match=r"y.nii.gz: must be a complete image file"):
         load_heads([tmp_path / "y.nii.gz"], CPU, 0)
+    unknown = nib.Nifti1Image(np.full((20, 20, 20), np.nan, np.float32), np.eye(4))
+    nib.save(unknown, tmp_path / "n.nii.gz")
+    with pytest.raises(UsageError, match=r"n.nii.gz: must be a 3D label volume of whole numbers"):
+        load_heads([tmp_path / "n.nii.gz"], CPU, 0)
     write_labels(tmp_path / "z.nii.gz", numbers=(0, 0, 0, 0))
     with pytest.raises(UsageError, match=r"z.nii.gz: must have labels above 0, got none"):
         load_heads([tmp_path / "z.nii.gz"], CPU, 0)
@@ -85,7 +89,7 @@ def test_a_damaged_file_is_named(tmp_path, how):
     write_volume(tmp_path / "images" / "a_T1w.nii.gz", 0, (50, 52, 54), (1.0, 1.0, 1.0))
     for path in (labels, tmp_path / "images" / "a_T1w.nii.gz"):
         damage(path, how)
-    with pytest.raises(UsageError, match=r"y.nii.gz: must be a label volume, got: "):
+    with pytest.raises(UsageError, match=r"y.nii.gz: must be a complete image file, got: "):
         load_heads([labels], CPU, 0)
-    with pytest.raises(UsageError, match=r"a_T1w.nii.gz: must be a readable volume, got: "):
+    with pytest.raises(UsageError, match=r"a_T1w.nii.gz: must be a complete image file, got: "):
         load_weighted(tmp_path / "images", CPU)
