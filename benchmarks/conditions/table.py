@@ -44,7 +44,7 @@ def main() -> None:
             cells.append(f"{row['T1']:.2f} / {row['T2']:.2f}{weight}" if row else "")
         row = rows.get("mri2qmap")
         cells.append(f"{row['T1_even']:.2f} / {row['T2_even']:.2f}" if row else "")
-        distances = [rows.get(m, {}).get("distance") for m in ("subspace", "lrtv:0.5")]
+        distances = [rows.get(m, {}).get("distance") for m in ("subspace", "lrtv:1")]
         cells.append(", ".join("" if v is None else f"{100 * v:.2f}" for v in distances))
         lines.append("| " + " | ".join(cells) + " |")
     head = words.table.read_text().partition("<!-- table -->")[0] if words.table.exists() else ""
