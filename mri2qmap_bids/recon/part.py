@@ -107,7 +107,7 @@ def reconstruct_part(
     if index == len(scan.slices) // 2:
         with record.stage("diagnostics"):
             figures = with_searched_delay(
-                figures_of(solution, problem, method.explains_samples),
+                figures_of(solution, problem, dictionary, method.explains_samples),
                 scan,
                 index,
                 dictionary,

@@ -11,9 +11,15 @@ from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.arrays import QuantityMap
 from mri2qmap_bids.recon.diagnostics.consistency import consistency_of, warn_of_inconsistency
 from mri2qmap_bids.recon.diagnostics.convergence import convergence_of
-from mri2qmap_bids.recon.diagnostics.figures import acceleration, condition, signal_to_noise
+from mri2qmap_bids.recon.diagnostics.figures import (
+    acceleration,
+    condition,
+    mean_misfit,
+    signal_to_noise,
+)
 from mri2qmap_bids.recon.diagnostics.model import Convergence, Figures
 from mri2qmap_bids.recon.encoding.resolution import point_spread_widths
+from mri2qmap_bids.recon.grid import centre
 from mri2qmap_bids.recon.methods.base import Solution
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.uncertainty import time_deviations
@@ -50,9 +56,12 @@ def resolution_of(solution: Solution, geometry: Geometry) -> NDArray[np.float64]
 
 
 def figures_of(
-    solution: Solution, problem: InverseProblem, explains_samples: bool = True
+    solution: Solution,
+    problem: InverseProblem,
+    dictionary: Dictionary,
+    explains_samples: bool = True,
 ) -> Figures:
-    """Signal-to-noise ratio, acceleration, condition and consistency of a solved slice or volume.
+    """Signal-to-noise ratio, acceleration, condition, consistency and misfit of a solved slice or volume.
 
     Parameters
     ----------
@@ -60,6 +69,8 @@ def figures_of(
         Of a method.
     problem
         What it has solved.
+    dictionary
+        The fingerprints.
     explains_samples
         Whether A x is close to the samples; if not, nothing is said of motion and delay.
     """
@@ -81,6 +92,9 @@ def figures_of(
         condition=number,
         displacement=None if consistency is None else consistency.moved,
         delay=None if consistency is None else consistency.delay,
+        misfit=mean_misfit(
+            centre(solution.image, tuple(solution.maps.t1.shape)), solution.maps, dictionary
+        ),
     )
 
 

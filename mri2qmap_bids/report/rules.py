@@ -127,7 +127,7 @@ def _coverage(run: Run) -> float | None:
 
 
 def _figure(
-    run: Run, name: Literal["snr", "acceleration", "condition", "displacement", "delay"]
+    run: Run, name: Literal["snr", "acceleration", "condition", "displacement", "delay", "misfit"]
 ) -> float | None:
     if run.diagnostics is None or run.diagnostics.part.figures is None:
         return None
@@ -172,15 +172,9 @@ def _uncertainty(run: Run) -> float | None:
 
 
 def _misfit(run: Run) -> float | None:
-    """Median misfit over the shown planes' tissue [%]."""
-    if run.diagnostics is None:
-        return None
-    parts = [
-        plane.misfit[run.mask.take(plane.index, plane.axis)].astype(np.float32)
-        for plane in run.diagnostics.part.planes
-    ]
-    values = np.concatenate(parts)
-    return float(100 * np.median(values)) if values.size else None
+    """Mean misfit of the fingerprints [%]."""
+    share = _figure(run, "misfit")
+    return None if share is None else 100 * share
 
 
 def _plausible(run: Run) -> float | None:
@@ -281,9 +275,10 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "Misfit of the fingerprints",
-        "Median norm of the difference between a voxel's fingerprint in the subspace and the one predicted from "
-        "its maps, relative to the norm of the fingerprint.",
-        "%", 25, 60, _misfit, "fingerprints misfit by {} (median)",
+        "Mean over the tissue of the difference between a voxel's fingerprint in the subspace and the one predicted "
+        "from its maps, relative to the mean fingerprint: noise averages out of it. High: a sequence that differs from "
+        "the sidecar's (flip angles, their order, inversion), slice profile, transmit field.",
+        "%", 2, 15, _misfit, "fingerprints misfit by {} on average",
     ),
     Rule(
         "Convergence",

@@ -48,7 +48,7 @@ def some_sampling(coverage=1.0):
 
 
 def some_diagnostics(
-    noise=1.0, coverage=1.0, energy_left=1e-4, misfit=0.05, white=True, steps=None
+    noise=1.0, coverage=1.0, energy_left=1e-4, misfit=0.01, white=True, steps=None
 ):
     """Of a 2D run; ``energy_left`` None: no linear problem."""
     basis = np.linalg.qr(np.random.default_rng(1).standard_normal((N_FRAMES, RANK)))[0]
@@ -69,7 +69,7 @@ def some_diagnostics(
         residual=Residual(noise, full(noise, N_FRAMES), full(noise, 4)),
         sampling=some_sampling(coverage),
         convergence=None if energy_left is None else Convergence(shells, True),
-        figures=Figures(50.0, 12.0, 30.0, 0.02, 0.001),
+        figures=Figures(50.0, 12.0, 30.0, 0.02, 0.001, misfit),
     )
     deviation = np.ones(2, np.float32)
     return Diagnostics(

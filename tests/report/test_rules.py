@@ -48,6 +48,7 @@ def share(value, other, percent):
             None,
         ),
         ("Misfit of the fingerprints", {"diagnostics": some_diagnostics(misfit=0.7)}, "bad"),
+        ("Misfit of the fingerprints", {"diagnostics": some_diagnostics(misfit=0.05)}, "look"),
         ("Convergence", {"diagnostics": some_diagnostics(energy_left=0.06)}, "look"),
         ("Convergence", {"diagnostics": some_diagnostics(energy_left=0.3)}, "bad"),
         ("Convergence", {"diagnostics": some_diagnostics(energy_left=None)}, None),

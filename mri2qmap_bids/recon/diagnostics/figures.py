@@ -6,10 +6,13 @@ from collections.abc import Iterator
 import torch
 
 from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
+from mri2qmap_bids.recon.diagnostics.planes import tissue_of
 from mri2qmap_bids.recon.encoding.circulant import Circulant
 from mri2qmap_bids.recon.encoding.forward import Encoding
 from mri2qmap_bids.recon.encoding.frequency_matrices import full_matrices
 from mri2qmap_bids.recon.frequency import frequency_axes
+from mri2qmap_bids.recon.physics.dictionary import Dictionary
+from mri2qmap_bids.recon.physics.matching import TissueMaps, signal_of
 
 # Beyond this single precision tells no difference.
 _WORST = 1e4
@@ -35,6 +38,27 @@ def signal_to_noise(image: SubspaceImage, deviation: NoiseDeviation) -> float:
     if not len(bright):
         return 0.0
     return float(bright.median() / deviation[0].clamp_min(torch.finfo(torch.float32).tiny))
+
+
+def mean_misfit(image: SubspaceImage, maps: TissueMaps, dictionary: Dictionary) -> float:
+    """|sum_v u_v^* (x_v - z_v)| / |sum_v u_v^* z_v|, the fingerprints' mean difference from those predicted.
+
+    z = m0 Phi^H d(theta) and the phase u = m0 / |m0|; the sums are over tissue. Noise averages out of it; what
+    all voxels share stays, as of a wrong sequence. 0 if there is no tissue.
+
+    Parameters
+    ----------
+    image
+        x, shape (rank, *space).
+    maps
+        theta and m0, of the same voxels.
+    dictionary
+        The fingerprints.
+    """
+    predicted, phase = signal_of(maps, dictionary), maps.m0.sgn().conj()
+    phase = torch.where(tissue_of(maps.m0), phase, 0).flatten()
+    rest, whole = ((part.flatten(1) @ phase).norm() for part in (image - predicted, predicted))
+    return float(rest / whole) if whole else 0.0
 
 
 def acceleration(encoding: Encoding) -> float:

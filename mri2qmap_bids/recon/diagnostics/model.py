@@ -113,6 +113,9 @@ class Figures:
     """Motion between blocks of frames, estimated from the residual [voxel]; None: as above."""
     delay: float | None = None
     """Delay of the samples against the trajectory, estimated from the residual [sample]; None: as above."""
+    misfit: float | None = None
+    """Mean difference between measured and predicted fingerprints, see :func:`mean_misfit`; None: written by a
+    version without it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,15 +4,19 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers.trains import train
 
 from mri2qmap_bids.recon.diagnostics.figures import (
     acceleration,
     condition,
+    mean_misfit,
     samples_per_unknown,
     signal_to_noise,
 )
 from mri2qmap_bids.recon.encoding.circulant import Circulant
 from mri2qmap_bids.recon.encoding.forward import Encoding
+from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
+from mri2qmap_bids.recon.physics.matching import TissueMaps, signal_of
 
 
 def lines_of(every, n=32, n_frames=3):
@@ -74,3 +78,45 @@ def test_the_signal_to_noise_ratio_is_of_bright_voxels():
     image[0, 5:15, 5:15] = 30j
     assert signal_to_noise(image, torch.tensor([0.5, 9.0])) == pytest.approx(60)
     assert signal_to_noise(torch.zeros_like(image), torch.tensor([0.5, 9.0])) == 0
+
+
+@pytest.fixture(scope="module")
+def dictionary():
+    return build_dictionary(train(n_frames=40), TissueGrid(step=0.2), rank=4)
+
+
+@pytest.fixture
+def maps():
+    """Tissue of any T1, T2 and phase, with background around it."""
+    generator = torch.Generator().manual_seed(0)
+    t1, t2, size, phase = torch.rand((4, 40, 50), generator=generator)
+    m0 = torch.polar(1 + size, 6.3 * phase)
+    m0[:10] = 0
+    return TissueMaps(t1=0.5 + 2 * t1, t2=0.05 + 0.2 * t2, m0=m0, correlation=torch.ones_like(t1))
+
+
+def test_mean_misfit_is_the_share_that_all_voxels_have_in_common(maps, dictionary):
+    predicted = signal_of(maps, dictionary)
+    assert mean_misfit(predicted, maps, dictionary) == 0
+    assert mean_misfit(1.05 * predicted, maps, dictionary) == pytest.approx(0.05, rel=1e-4)
+    # Whatever the phase of a voxel is.
+    turned = replace(maps, m0=maps.m0 * 1j)
+    assert mean_misfit(1.05j * predicted, turned, dictionary) == pytest.approx(0.05, rel=1e-4)
+
+
+def test_noise_and_background_hardly_count_in_the_mean_misfit(maps, dictionary):
+    predicted = signal_of(maps, dictionary)
+    generator = torch.Generator().manual_seed(1)
+    noise = torch.randn(predicted.shape, dtype=predicted.dtype, generator=generator)
+    size = 0.3 * predicted.norm() / noise.norm()
+    misfit = mean_misfit(predicted + size * noise, maps, dictionary)
+    # 30 % in a voxel, averaged over 1500 of them.
+    assert 0.3 * 1500**-0.5 / 3 < misfit < 3 * 0.3 * 1500**-0.5
+    outside = predicted.clone()
+    outside[:, :10] = 100 * predicted.abs().max()
+    assert mean_misfit(outside, maps, dictionary) == 0
+
+
+def test_mean_misfit_without_tissue_is_zero(maps, dictionary):
+    empty = replace(maps, m0=torch.zeros_like(maps.m0))
+    assert mean_misfit(signal_of(empty, dictionary), empty, dictionary) == 0
