@@ -277,7 +277,7 @@ RULES: tuple[Rule, ...] = (
         "Misfit of the fingerprints",
         "Mean over the tissue of the difference between a voxel's fingerprint in the subspace and the one predicted "
         "from its maps, relative to the mean fingerprint: noise averages out of it. High: a sequence that differs from "
-        "the sidecar's (flip angles, their order, inversion), slice profile, transmit field.",
+        "the sidecar's (flip angles, their order, inversion), slice profile, transmit field; with gridding, aliasing.",
         "%", 2, 15, _misfit, "fingerprints misfit by {} on average",
     ),
     Rule(
