@@ -38,6 +38,7 @@ LIBRARIES += ("scipy.ndimage", "scipy.interpolate", "skimage.filters")
 TIME_LIMIT = 600  # s; a mutant that never ends is seen, too
 PHYSICS, ENCODING = "recon/physics", "recon/encoding"
 SOLVERS, ACQUISITION = "recon/solvers", "recon/acquisition"
+PRIORS, METHODS, DIAGNOSTICS = "recon/priors", "recon/methods", "recon/diagnostics"
 
 
 @dataclass(frozen=True)
@@ -603,6 +604,198 @@ MUTANTS = (
         'values("TE", 1.0)',
         "test_header test_raw",
     ),
+    # Priors.
+    Mutant(
+        PRIORS,
+        "total_variation",
+        "result.narrow(axis, 0, n).sub_(inner)",
+        "result.narrow(axis, 0, n).add_(inner)",
+        "test_total_variation",
+    ),
+    Mutant(
+        PRIORS,
+        "total_variation",
+        "(components, 1 / threshold.clamp_min(_TINY))",
+        "(components, threshold.clamp_min(_TINY))",
+        "test_total_variation",
+    ),
+    Mutant(
+        PRIORS, "total_variation", "(part) * w**2 for", "(part) * w for", "test_total_variation"
+    ),
+    Mutant(
+        PRIORS,
+        "total_variation",
+        "_joint_lengths(image, weight).mul_(magnitude)",
+        "_joint_lengths(image, weight)",
+        "test_total_variation",
+    ),
+    Mutant(
+        PRIORS,
+        "residual_correction",
+        "(image - signal_of(maps, dictionary))",
+        "(image + signal_of(maps, dictionary))",
+        "test_residual_correction",
+    ),
+    Mutant(
+        PRIORS,
+        "residual_correction",
+        "slopes.conj(), values[:, part].T",
+        "slopes, values[:, part].T",
+        "test_residual_correction",
+    ),
+    Mutant(
+        PRIORS,
+        "residual_correction",
+        ".T / deviation).real",
+        ".T / deviation.mean()).real",
+        "test_residual_correction",
+    ),
+    Mutant(
+        PRIORS,
+        "residual_correction",
+        "guides / guides.new_tensor(_ALIKE)",
+        "guides * guides.new_tensor(_ALIKE)",
+        "test_residual_correction",
+    ),
+    Mutant(
+        PRIORS,
+        "residual_correction",
+        "excess ** (1 + number)",
+        "excess",
+        "test_residual_correction",
+    ),
+    Mutant(
+        PRIORS,
+        "residual_correction",
+        "(away / scale**2 + apart)",
+        "(away / scale + apart)",
+        "test_residual_correction",
+    ),
+    Mutant(
+        PRIORS,
+        "residual_correction",
+        "squares[own] += weight.square()",
+        "squares[own] += weight",
+        "test_residual_correction",
+    ),
+    Mutant(
+        PRIORS,
+        "residual_correction",
+        "(steps[2].exp(), steps[3])",
+        "(steps[2].exp(), -steps[3])",
+        "test_residual_correction",
+    ),
+    Mutant(
+        PRIORS,
+        "synthetic_contrasts",
+        "slopes[..., None]).sum(-2)",
+        "slopes[..., None]).sum(-1)",
+        "test_synthetic_contrasts",
+    ),
+    Mutant(
+        PRIORS,
+        "synthetic_contrasts",
+        "level / magnitude if",
+        "level * magnitude if",
+        "test_synthetic_contrasts",
+    ),
+    Mutant(
+        PRIORS,
+        "synthetic_contrasts",
+        "options.noise_scale * sigma / white",
+        "options.noise_scale * sigma",
+        "test_synthetic_contrasts",
+    ),
+    Mutant(
+        PRIORS,
+        "synthetic_contrasts",
+        "denoised_maps[2] * phase",
+        "denoised_maps[2] * phase.conj()",
+        "test_synthetic_contrasts",
+    ),
+    Mutant(
+        PRIORS,
+        "synthetic_contrasts",
+        "scaled @ scaled.mT",
+        "scaled.mT @ scaled",
+        "test_synthetic_contrasts",
+    ),
+    Mutant(
+        PRIORS,
+        "synthetic_contrasts",
+        "device=noise.device).square()",
+        "device=noise.device)",
+        "test_synthetic_contrasts",
+    ),
+    Mutant(
+        PRIORS, "smoothness", "(frequency * n).square()", "frequency.square()", "test_smoothness"
+    ),
+    Mutant(
+        PRIORS,
+        "smoothness",
+        "model = energy * law + other",
+        "model = energy * law",
+        "test_smoothness",
+    ),
+    Mutant(
+        PRIORS,
+        "smoothness",
+        "weight * noise**2 * inverse",
+        "weight * noise * inverse",
+        "test_smoothness",
+    ),
+    Mutant(PRIORS, "low_rank", "(1 - weight / values)", "(1 - weight / powers)", "test_low_rank"),
+    Mutant(
+        PRIORS,
+        "low_rank",
+        "gain[:, None, :]) @ vectors.mH",
+        "gain[:, None, :]) @ vectors.mT",
+        "test_low_rank",
+    ),
+    Mutant(PRIORS, "low_rank", "[-start % block for", "[start % block for", "test_low_rank"),
+    # Weights of total variation.
+    Mutant(
+        METHODS,
+        "lrtv",
+        "(steps.max() / steps) ** settings.difference_power",
+        "(steps.max() / steps)",
+        "test_lrtv",
+    ),
+    Mutant(
+        METHODS, "lrtv", "float(deviation.max()) ** 2", "float(deviation.mean()) ** 2", "test_lrtv"
+    ),
+    Mutant(
+        METHODS,
+        "lrtv",
+        "strength / (settings.mean_differences * mean)",
+        "strength * settings.mean_differences / mean",
+        "test_lrtv",
+    ),
+    Mutant(METHODS, "lrtv", "* mean) * relative**2", "* mean) * relative", "test_lrtv"),
+    # Figures of quality.
+    Mutant(DIAGNOSTICS, "figures", "maps.m0.sgn().conj()", "maps.m0.sgn()", "test_figures"),
+    Mutant(
+        DIAGNOSTICS,
+        "figures",
+        "(image - predicted, predicted)",
+        "(image - predicted, image)",
+        "test_figures",
+    ),
+    Mutant(
+        DIAGNOSTICS,
+        "figures",
+        "bright.median() / deviation[0]",
+        "bright.median() / deviation.max()",
+        "test_figures",
+    ),
+    Mutant(
+        DIAGNOSTICS,
+        "figures",
+        "torch.quantile(sample, 0.98)",
+        "torch.quantile(sample, 0.5)",
+        "test_figures",
+    ),
+    Mutant(DIAGNOSTICS, "figures", "float(bright.median()", "float(bright.max()", "test_figures"),
 )
 
 

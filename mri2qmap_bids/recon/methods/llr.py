@@ -50,7 +50,7 @@ def _cost(size: ProblemSize) -> SplitCost:
 LLR_REGULARISATION = Regularisation(
     name="llr",
     penalty="a penalty for locally low rank of the subspace images [@zhang2015]",
-    scale="the noise",
+    scale=lambda settings: "the noise",
     settings=LlrSettings(),
     splitting=_splitting,
     cost=_cost,

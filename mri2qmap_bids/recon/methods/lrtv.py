@@ -90,6 +90,14 @@ def _splitting(start: PenalisedImage, weight: float, settings: LrtvSettings) -> 
     return SplitTerm(TotalVariation(), weight * weights, weight * penalty), spectrum
 
 
+def _scale(settings: LrtvSettings) -> str:
+    """In words, the weight of :func:`component_weights`."""
+    return (
+        f"{settings.strength:g} times the sampling density times the variance of its error over its mean difference "
+        "between neighbours [@chang2000]"
+    )
+
+
 def _cost(size: ProblemSize) -> SplitCost:
     """Split variables are kept between steps; components are processed one by one."""
     dim = len(size.shape)
@@ -104,7 +112,7 @@ def _cost(size: ProblemSize) -> SplitCost:
 LRTV_REGULARISATION = Regularisation(
     name="lrtv",
     penalty="total variation [@rudin1992] of all subspace images jointly [@bresson2008]",
-    scale="the variance of its error over its mean difference between neighbours [@chang2000]",
+    scale=_scale,
     settings=LrtvSettings(),
     splitting=_splitting,
     cost=_cost,

@@ -297,7 +297,7 @@ def text(options: Mapping[str, Any]) -> MethodText:
         + penalty_text(
             LRTV_REGULARISATION.penalty,
             settings.start_weight,
-            LRTV_REGULARISATION.scale,
+            LRTV_REGULARISATION.scale(settings.start),
             settings.start_steps,
         )
         + " Starting from this image, plug-and-play reconstruction [@venkatakrishnan2013] after MRI2Qmap "

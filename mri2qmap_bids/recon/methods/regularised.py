@@ -46,8 +46,8 @@ class Regularisation:
     """Of the method."""
     penalty: str
     """The regulariser in the words of a paper."""
-    scale: str
-    """What its weight is relative to, in the words of a paper."""
+    scale: Callable[[Any], str]
+    """What its weight is relative to, in the words of a paper, from the settings."""
     settings: Any
     """A frozen dataclass with ``start`` (:class:`LeastSquaresSettings`) and ``tolerance`` of ADMM."""
     splitting: Callable[[PenalisedImage, float, Any], Splitting]
@@ -152,10 +152,11 @@ def regularised_method(
         return regularised_work(regularisation, method.n_iterations(options))
 
     def text(options: Mapping[str, Any]) -> MethodText:
-        start = restored(settings, options.get("settings")).start
+        used = restored(settings, options.get("settings"))
         weight, n_steps = float(options["regularisation"]), int(options["n_iterations"])
-        penalty = penalty_text(regularisation.penalty, weight, regularisation.scale, n_steps)
-        return MethodText(ENCODED + least_squares_text(start) + penalty, error_text(start))
+        penalty = penalty_text(regularisation.penalty, weight, regularisation.scale(used), n_steps)
+        image = ENCODED + least_squares_text(used.start) + penalty
+        return MethodText(image, error_text(used.start))
 
     method = Method(
         name=regularisation.name,
