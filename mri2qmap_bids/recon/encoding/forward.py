@@ -53,13 +53,15 @@ def rows_of(encoding: Encoding, index: torch.Tensor) -> Encoding:
     index
         Which samples, shape (chosen,).
     """
-    field = encoding.field
+    field, shared = encoding.field, encoding.shared
+    # Positions of samples that were not chosen would be transformed, too.
+    keeps = shared is not None and len(shared.omega) <= len(index)
     return replace(
         encoding,
         omega=encoding.omega[index],
         frame=encoding.frame[index],
         field=None if field is None else replace(field, index=field.index[index]),
-        shared=None,
+        shared=replace(shared, index=shared.index[index]) if shared and keeps else None,
     )
 
 

@@ -11,9 +11,9 @@ from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil, rows
 _N_SHELLS = 16
 # Shells whose variance is within this factor of the noise variance are assumed to have noise alone.
 _ALIKE = 1.2
-# Samples of a coil from which the variance is measured: of a shell as small as the innermost of a uniformly
-# sampled volume, a thousand.
-_ENOUGH = 1 << 22
+# Samples of a coil from which the variance of a shell is measured, of one as small as the innermost of uniform
+# sampling.
+_ENOUGH = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,8 @@ def residual_variance(
 
     The noise is the same everywhere; model errors (coil sensitivities, partial volumes, signal
     outside the subspace) are proportional to the signal, and therefore largest at the centre.
-    Of more than four million samples, that many are chosen at random, always the same.
+    Of more than 1024 samples for each innermost shell's share, 16^dim, that many are chosen at random, always the
+    same: 262 144 in a slice, four million in a volume.
 
     Parameters
     ----------
@@ -45,10 +46,11 @@ def residual_variance(
     image
         x.
     """
-    n_samples = len(encoding.omega)
-    if n_samples > _ENOUGH:
+    n_samples, dim = encoding.omega.shape
+    enough = _ENOUGH * _N_SHELLS**dim
+    if n_samples > enough:
         generator = torch.Generator().manual_seed(0)
-        chosen = torch.randint(n_samples, (_ENOUGH,), generator=generator).to(kspace.device)
+        chosen = torch.randint(n_samples, (enough,), generator=generator).to(kspace.device)
         encoding, kspace = rows_of(encoding, chosen), kspace[:, chosen]
     shell = _shell(encoding.omega).long().clamp(0, _N_SHELLS - 1)
     number = torch.bincount(shell, minlength=_N_SHELLS)
