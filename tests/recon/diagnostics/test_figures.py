@@ -80,6 +80,12 @@ def test_the_signal_to_noise_ratio_is_of_bright_voxels():
     assert signal_to_noise(torch.zeros_like(image), torch.tensor([0.5, 9.0])) == 0
 
 
+def test_the_signal_to_noise_ratio_is_the_median_whatever_the_background():
+    image = torch.ones(1, 40, 40, dtype=torch.complex64)
+    image[0, 10:30, 10:30] = torch.linspace(20, 40, 400).view(20, 20)
+    assert signal_to_noise(image, torch.tensor([0.5])) == pytest.approx(60, rel=0.01)
+
+
 @pytest.fixture(scope="module")
 def dictionary():
     return build_dictionary(train(n_frames=40), TissueGrid(step=0.2), rank=4)

@@ -1,10 +1,12 @@
 """The weight of total variation follows from noise and image."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from mri2qmap_bids.recon.methods.lrtv import LrtvSettings, component_weights
-from mri2qmap_bids.recon.priors.total_variation import mean_joint_difference
+from mri2qmap_bids.recon.priors.total_variation import mean_difference, mean_joint_difference
 
 SETTINGS = LrtvSettings()
 DEVIATION = torch.tensor([0.3, 0.5, 0.2])
@@ -36,3 +38,20 @@ def test_the_weight_follows_units_noise_and_sampling(image, unit, noise, density
     after = component_weights(unit * image, unit * noise * DEVIATION, 3.0 * density, SETTINGS)
     assert torch.allclose(after[0], before[0] * unit * noise**2 * density)
     assert torch.allclose(after[0] / after[1], unit * before[0] / before[1])
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_weak_components_weigh_more_by_the_power_that_is_set(image, power):
+    settings = replace(SETTINGS, difference_power=power)
+    weights, _ = component_weights(image, DEVIATION, 3.0, settings)
+    differences = mean_difference(image)
+    assert torch.allclose(weights / weights.min(), (differences.max() / differences) ** power)
+
+
+@pytest.mark.parametrize("number", [0.5, 1.4])
+def test_the_threshold_is_the_set_number_of_mean_differences(image, number):
+    settings = replace(SETTINGS, mean_differences=number)
+    weights, penalty = component_weights(image, DEVIATION, 3.0, settings)
+    relative = weights / weights.min()
+    expected = number * mean_joint_difference(image, relative)
+    assert torch.allclose(relative * weights / penalty, torch.full((3,), expected))

@@ -1,5 +1,7 @@
 """The Cramer-Rao bound against what noise really does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from helpers.trains import train
 
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
 from mri2qmap_bids.recon.physics.epg import simulate
-from mri2qmap_bids.recon.physics.matching import match, tangents
+from mri2qmap_bids.recon.physics.matching import TissueMaps, match, tangents
 from mri2qmap_bids.recon.physics.uncertainty import noise_factors, time_deviations
 
 
@@ -100,3 +102,17 @@ def test_slopes_are_per_unit_of_their_own_logarithm():
         up, down = (tangents(dictionary, *tissue)[0] for tissue in (high, low))
         expected = (up - down) / (2 * np.log(factor))
         assert (slope - expected).norm() < 0.005 * expected.norm()
+
+
+def test_a_phase_that_goes_with_t1_makes_no_difference():
+    """The phase of M0 is unknown, and takes up that of the fingerprints."""
+    dictionary = build_dictionary(train(n_frames=120), TissueGrid(step=0.05), rank=6)
+    phase = torch.polar(torch.ones_like(dictionary.t1), dictionary.t1.log() / 2)
+    atoms = dictionary.atoms.view(len(dictionary.t1), -1) * phase[:, None]
+    turned = replace(dictionary, atoms=atoms.view(dictionary.atoms.shape))
+    t1, t2 = torch.tensor([0.85, 1.4]), torch.tensor([0.06, 0.09])
+    maps = TissueMaps(t1, t2, torch.ones(2, dtype=torch.complex64), torch.ones(2))
+    plain, other = (
+        noise_factors(maps, own, torch.full((6,), 0.004)) for own in (dictionary, turned)
+    )
+    assert torch.allclose(other, plain, rtol=5e-3, atol=5e-3 * float(plain.abs().max()))

@@ -1,5 +1,7 @@
 """Corrections by the residual: noise moves nothing, a common error of neighbours is undone."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from helpers.trains import train
@@ -95,6 +97,97 @@ def test_an_error_that_neighbours_share_is_undone(dictionary, shape, name):
     assert float(change(corrected, truth, name)[inside].mean().abs()) < 0.1
     for other in set(QUANTITIES) - {name}:
         assert float(change(corrected, truth, other)[inside].mean().abs()) < 0.06
+
+
+def test_a_phase_error_that_neighbours_share_is_undone(dictionary):
+    truth = tissue((40, 48))
+    phase = torch.zeros(40, 48)
+    phase[4:14, 4:14] = 0.3
+    wrong = replace(truth, m0=truth.m0 * torch.polar(torch.ones_like(phase), phase))
+    corrected = correct(wrong, truth, dictionary)
+    assert float((corrected.m0 / truth.m0).angle()[6:12, 6:12].mean().abs()) < 0.03
+
+
+@pytest.mark.parametrize("name", QUANTITIES)
+def test_a_component_of_noise_alone_does_not_keep_an_error_from_being_undone(dictionary, name):
+    """Components are weighted by their own noise."""
+    truth = tissue((40, 48))
+    wrong = replace(truth, **{name: 1.3 * getattr(truth, name)})
+    deviation = LEVEL * torch.tensor([1.0, 1, 1, 1, 1, 1000])
+    image = signal_of(truth, dictionary)
+    draws = [white(image.shape, seed) * deviation.view(6, 1, 1) / LEVEL for seed in (0, 1)]
+    corrected = corrected_by_residual(wrong, image + draws[0], draws[1], dictionary, deviation)
+    assert float(change(corrected, truth, name).mean().abs()) < 0.1
+
+
+@pytest.mark.parametrize("length", [1.4, 1.6, 2.0, 3.0, 10.0])
+def test_a_step_is_shortened_by_the_square_of_its_threshold_over_its_length(
+    dictionary, monkeypatch, length
+):
+    """Of one voxel whose |m0| is 10 % too large: the length is that of the residual, squared."""
+    monkeypatch.setattr(residual_correction, "_SCALES", (3.0,))
+    truth = tissue((1, 1))
+    wrong = replace(truth, m0=1.1 * truth.m0)
+    image = signal_of(truth, dictionary)
+    deviation = (0.1 * image.norm() / length**0.5).expand(6)
+    corrected = corrected_by_residual(wrong, image, torch.zeros_like(image), dictionary, deviation)
+    gain = max(0, 1 - (residual_correction._NOISE / length) ** 2)
+    step = float((corrected.m0 / wrong.m0).abs().log())
+    assert step == pytest.approx(-gain / 11, rel=1e-3, abs=1e-6)
+    assert float(change(corrected, truth, "t1").abs()) < 1e-4
+
+
+@pytest.mark.parametrize("scale", residual_correction._SCALES)
+def test_neighbours_weigh_by_a_gaussian_of_distance_and_likeness(scale):
+    """All weights of one voxel, from impulses at its neighbours; the guide differs from row to row."""
+    reach, n = int(2 * scale), 4 * int(scale) + 1
+    guide = torch.linspace(0, 3, n)[None, :, None].expand(1, n, n)
+    y, x = torch.meshgrid(*[torch.arange(n) - reach] * 2, indexing="ij")
+    weight = torch.exp(-(y**2 + x**2) / (2 * scale**2) - (guide[0] - 1.5) ** 2 / 2)
+    weight[y**2 + x**2 > reach**2] = 0
+    impulses = torch.eye(n * n).view(n * n, n, n)
+    mean, shrinkage = residual_correction._over_alike(impulses, guide, scale)
+    middle = mean[:, reach, reach].view(n, n)
+    assert torch.allclose(middle, weight / weight.sum(), atol=1e-6)
+    assert float(shrinkage[reach, reach]) == pytest.approx(float(middle.square().sum()), rel=1e-4)
+
+
+def test_a_phase_of_fingerprints_that_goes_with_t1_makes_no_difference(dictionary):
+    """That of m0 takes it up: the phase counts as unknown."""
+    truth = tissue((24, 24))
+    wrong = replace(truth, t1=1.1 * truth.t1)
+    image = signal_of(truth, dictionary)
+    noise, sample = (white(image.shape, seed) for seed in (0, 1))
+
+    def turn(t1):
+        return torch.polar(torch.ones_like(t1), t1.log() / 2)
+
+    atoms = dictionary.atoms.view(len(dictionary.t1), -1) * turn(dictionary.t1)[:, None]
+    turned = replace(dictionary, atoms=atoms.view(dictionary.atoms.shape))
+    plain, other = (
+        corrected_by_residual(maps, image + noise, sample, own, torch.full((6,), LEVEL))
+        for maps, own in (
+            (wrong, dictionary),
+            (replace(wrong, m0=wrong.m0 / turn(wrong.t1)), turned),
+        )
+    )
+    for name in QUANTITIES:
+        expected = getattr(plain, name).abs()
+        assert torch.allclose(getattr(other, name).abs(), expected, rtol=2e-3)
+
+
+def test_maps_of_a_transmit_field_are_corrected_by_the_fingerprints_of_that_field():
+    fields = (0.6, 0.7, 0.8, 0.9, 1.0)
+    dictionary = build_dictionary(train(n_frames=120), TissueGrid(step=0.1, b1=fields), rank=6)
+    alone = replace(dictionary, atoms=dictionary.atoms.chunk(5)[1], b1=torch.ones(1))
+    truth = tissue((24, 24))
+    wrong = replace(truth, t2=1.2 * truth.t2)
+    field = torch.full((24, 24), 0.7)
+    expected = correct(wrong, truth, alone)
+    corrected = correct(replace(wrong, b1=field), replace(truth, b1=field), dictionary)
+    for name in QUANTITIES:
+        values = getattr(corrected, name)
+        assert torch.allclose(values, getattr(expected, name), rtol=1e-3)
 
 
 def test_maps_that_fit_stay_and_units_do_not_matter(dictionary):

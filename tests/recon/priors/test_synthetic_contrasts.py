@@ -1,5 +1,7 @@
 """The prior's correction, with denoisers that know the answer or nothing in the network's place."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from helpers.trains import train
@@ -92,6 +94,23 @@ def test_fusion_lies_between_both_and_nearer_to_the_surer(case, monkeypatch):
     assert medians[1] < 0.97 * medians[0]
 
 
+def test_fusion_is_the_mean_weighted_by_precisions():
+    """Of correlated errors, and of details small and large beside them."""
+    generator = torch.Generator().manual_seed(0)
+    own, other = torch.rand((2, 3, 20), generator=generator) + 0.5
+    factors = own[2][:, None, None] * torch.randn((20, 3, 3), generator=generator)
+    detail = (0.3, 1.0, 3.0)
+    fused = synthetic_contrasts._fused_part(own, other, factors, 1e-6, detail)
+    error = factors / own[2][:, None, None]
+    covariance = (error @ error.mT).double()
+    noise = covariance.diagonal(dim1=1, dim2=2)
+    square = torch.tensor(detail).double().square()
+    precision, assumed = torch.linalg.inv(covariance), torch.diag_embed(1 / noise + 1 / square)
+    p, q = (values.T.double().log()[..., None] for values in (own, other))
+    expected = torch.linalg.solve(precision + assumed, precision @ p + assumed @ q)[..., 0]
+    assert torch.allclose(fused.log(), expected.T.float(), atol=1e-3)
+
+
 def test_maps_come_back_from_their_contrasts(case):
     prior, _, _, t1, t2, m0 = case
     names = prior.denoiser.contrasts
@@ -105,6 +124,19 @@ def test_the_unit_of_the_image_does_not_matter(case):
     small, large = prior.maps(noisy, DEVIATION), prior.maps(1000 * noisy, 1000 * DEVIATION)
     assert torch.allclose(small.t1, large.t1, rtol=1e-3)
     assert torch.allclose(small.t2, large.t2, rtol=1e-3)
+
+
+def test_a_transmit_field_is_told_to_the_match_and_to_the_prediction(case, monkeypatch):
+    """As if there were the fingerprints of that field only."""
+    fields = (0.6, 0.7, 0.8, 0.9, 1.0)
+    dictionary = build_dictionary(train(n_frames=100), TissueGrid(step=0.1, b1=fields), rank=5)
+    alone = replace(dictionary, atoms=dictionary.atoms.chunk(5)[1], b1=torch.ones(1))
+    prior, noisy, *_ = case
+    monkeypatch.setattr(synthetic_contrasts, "denoise", lambda network, images, *_: images)
+    expected = Prior(alone, prior.denoiser).correct(noisy, DEVIATION)
+    prior = Prior(dictionary, prior.denoiser, b1=torch.full(SHAPE, 0.7))
+    corrected = prior.correct(noisy, DEVIATION)
+    assert (corrected - expected).norm() < 1e-3 * expected.norm()
 
 
 @pytest.mark.parametrize("detail", [0.0, 0.05])
