@@ -826,8 +826,8 @@ MUTANTS = (
     Mutant(
         DIAGNOSTICS,
         "figures",
-        "(image - predicted, predicted)",
-        "(image - predicted, image)",
+        "(measured - own).norm() / own.norm()",
+        "(measured - own).norm() / measured.norm()",
         "test_figures",
     ),
     Mutant(

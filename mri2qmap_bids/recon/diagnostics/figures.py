@@ -57,8 +57,8 @@ def mean_misfit(image: SubspaceImage, maps: TissueMaps, dictionary: Dictionary) 
     """
     predicted, phase = signal_of(maps, dictionary), maps.m0.sgn().conj()
     phase = torch.where(tissue_of(maps.m0), phase, 0).flatten()
-    rest, whole = ((part.flatten(1) @ phase).norm() for part in (image - predicted, predicted))
-    return float(rest / whole) if whole else 0.0
+    measured, own = (part.flatten(1) @ phase for part in (image, predicted))
+    return float((measured - own).norm() / own.norm()) if own.any() else 0.0
 
 
 def acceleration(encoding: Encoding) -> float:
