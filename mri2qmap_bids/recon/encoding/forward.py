@@ -54,14 +54,16 @@ def rows_of(encoding: Encoding, index: torch.Tensor) -> Encoding:
         Which samples, shape (chosen,).
     """
     field, shared = encoding.field, encoding.shared
-    # Positions of samples that were not chosen would be transformed, too.
-    keeps = shared is not None and len(shared.omega) <= len(index)
+    if shared is not None:
+        # Positions of samples that were not chosen would be transformed, too.
+        few = len(shared.omega) <= len(index)
+        shared = replace(shared, index=shared.index[index]) if few else None
     return replace(
         encoding,
         omega=encoding.omega[index],
         frame=encoding.frame[index],
         field=None if field is None else replace(field, index=field.index[index]),
-        shared=replace(shared, index=shared.index[index]) if shared and keeps else None,
+        shared=shared,
     )
 
 

@@ -93,8 +93,8 @@ def _splitting(start: PenalisedImage, weight: float, settings: LrtvSettings) -> 
 def _scale(settings: LrtvSettings) -> str:
     """In words, the weight of :func:`component_weights`."""
     return (
-        f"{settings.strength:g} times the sampling density times the variance of its error over its mean difference "
-        "between neighbours [@chang2000]"
+        f"{settings.strength:g} times the sampling density times the variance of that image's error over its mean "
+        "difference between neighbours [@chang2000]"
     )
 
 

@@ -155,8 +155,8 @@ def regularised_method(
         used = restored(settings, options.get("settings"))
         weight, n_steps = float(options["regularisation"]), int(options["n_iterations"])
         penalty = penalty_text(regularisation.penalty, weight, regularisation.scale(used), n_steps)
-        image = ENCODED + least_squares_text(used.start) + penalty
-        return MethodText(image, error_text(used.start))
+        sentences = ENCODED + least_squares_text(used.start) + penalty
+        return MethodText(sentences, error_text(used.start))
 
     method = Method(
         name=regularisation.name,

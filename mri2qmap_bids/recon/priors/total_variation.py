@@ -128,7 +128,7 @@ def _joint_square(components: Iterable[torch.Tensor], weight: torch.Tensor) -> t
 
 
 def _squared_length(dual: torch.Tensor) -> torch.Tensor:
-    """Squared length of every voxel's differences in one component, shape (*space)."""
+    """Squared length of every voxel's values in one component, shape (*space)."""
     # Term by term: a norm along the first axis (torch.linalg.vector_norm) takes 30 times as long.
     parts = [dual.real, dual.imag] if dual.is_complex() else [dual]
     square = torch.zeros_like(parts[0][0, 0])
