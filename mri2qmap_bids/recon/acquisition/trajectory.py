@@ -38,6 +38,13 @@ _OFF = (0.95, 1.1)
 _DOUBTFUL = 0.87
 # A unit of this extent is that of the trajectory; of the other extent it may be.
 _EXACT, _GOOD = (0.97, 1.03), (0.8, 1.2)
+# Sums over reversed readouts that differ by this part tell the order of their samples.
+_CLEAR = 0.02
+# Middle of a readout relative to the centre of k-space from which on they tell it, too [sample]. Of an even number of
+# positions around the centre it is half a sample.
+_OFF_CENTRE = 0.25
+# Product of two mean directions.
+_OPPOSITE = -0.8
 
 
 def cycles_per_metre(
@@ -273,8 +280,9 @@ def flip_is_needed(
 
     Conventions differ: some programs store the samples of a reversed readout last to first with the
     trajectory of a forward one, others store both as sampled. The signal's energy is concentrated at
-    the centre of k-space, so the order with the smaller sum of |s|^2 |k|^2 is used; if
-    both are equally good (symmetric readouts) the samples are flipped, as by most programs.
+    the centre of k-space, so the order with the smaller sum of |s|^2 |k|^2 is used. Readouts whose middle is within
+    a quarter of a sample of the centre do not tell by it: they are as sampled if their positions run against those
+    of the forward readouts; if neither tells, the samples are flipped, as by most programs.
 
     Parameters
     ----------
@@ -294,8 +302,36 @@ def flip_is_needed(
         radius = (trajectory[span].astype(np.float64) ** 2).sum(1)
         as_stored += float(energy @ radius)
         flipped += float(energy[::-1] @ radius)
-    needed = flipped <= 1.02 * as_stored
+    first = trajectory[ends - lengths].astype(np.float64)
+    last = trajectory[ends - 1].astype(np.float64)
+    if abs(flipped - as_stored) > _CLEAR * as_stored or _is_off_centre(
+        first[reverse], last[reverse], lengths[reverse]
+    ):
+        needed = flipped <= as_stored
+    else:
+        needed = not _run_against(last[~reverse] - first[~reverse], last[reverse] - first[reverse])
     logger.info(
         "%d reversed readouts: samples %s", reverse.sum(), "flipped" if needed else "kept as stored"
     )
     return needed
+
+
+def _is_off_centre(
+    first: NDArray[np.float64], last: NDArray[np.float64], lengths: NDArray[np.int64]
+) -> bool:
+    """Whether the middle of readouts lies beside the centre of k-space along them; ends of shape (readout, dim)."""
+    along = last - first
+    length = np.linalg.norm(along, axis=1)
+    middle = np.abs(((first + last) / 2 * along).sum(1))
+    return bool(np.median(middle * (lengths - 1) - _OFF_CENTRE * length**2) >= 0)
+
+
+def _run_against(forward: NDArray[np.float64], reverse: NDArray[np.float64]) -> bool:
+    """Whether readouts, each from its first to its last position, have one direction, and others the opposite one."""
+    if not len(forward):
+        return False
+    means = []
+    for steps in (forward, reverse):
+        length = np.linalg.norm(steps, axis=1, keepdims=True)
+        means.append((steps / np.maximum(length, np.finfo(np.float64).tiny)).mean(0))
+    return bool(means[0] @ means[1] < _OPPOSITE)

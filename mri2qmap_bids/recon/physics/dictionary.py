@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from mri2qmap_bids.atomic import write_atomically
+from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.lock import locked
 from mri2qmap_bids.recon.arrays import Basis, CompressedFingerprints
 from mri2qmap_bids.recon.physics.epg import N_STATES, simulate
@@ -21,9 +22,11 @@ from mri2qmap_bids.recon.physics.subspace import temporal_basis
 logger = logging.getLogger(__name__)
 
 # To be increased whenever the same sequence and grid give other fingerprints.
-_PHYSICS_VERSION = 2
+_PHYSICS_VERSION = 3
 # Values along an axis of the grid: as many as a parabola needs.
 _FEWEST = 3
+# Difference between steps of evenly spaced values.
+_UNEVEN = 1e-5
 B1_STEP = 0.05
 """Step between the transmit fields of a dictionary; atoms are interpolated between them."""
 
@@ -42,6 +45,15 @@ class TissueGrid:
     """Transmit fields relative to nominal, evenly spaced: one, or at least three."""
     efficiencies: tuple[float, ...] = ()
     """Inversion efficiencies to simulate; empty: that of the pulse sequence."""
+
+    def __post_init__(self) -> None:
+        for name in ("b1", "efficiencies"):
+            values = np.array(getattr(self, name))
+            steps = np.diff(values)
+            if len(values) == 2 or (np.abs(steps - steps[:1]) > _UNEVEN).any():
+                raise ArgumentError(
+                    f"{name} must be evenly spaced, one value or at least {_FEWEST}, got {values.tolist()}"
+                )
 
     @property
     def n_fields(self) -> int:

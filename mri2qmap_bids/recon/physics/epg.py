@@ -4,6 +4,10 @@ The simulation with its kernels for CPU and GPU is that of torchsim; this module
 events of a :class:`PulseSequence` into its operators, and is the only one that depends on torchsim.
 """
 
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -26,9 +30,15 @@ from mri2qmap_bids.recon.physics.sequences.registry import events_of
 
 # With fewer than 100 configuration orders, long sequences have errors of per cents where T2 is near T1.
 N_STATES = 100
-# Largest change of the signal from one shot to the next, for the slowest tissue, relative to its maximum.
+# Largest distance of the signal from the steady state, for the slowest tissue, relative to its maximum.
 STEADY_STATE_TOLERANCE = 1e-4
-_MAX_SHOTS = 64
+_SLOWEST = 5.0, 2.0
+"""T1 and T2 of that tissue [s]."""
+# Ten of its T1: the steady state to 5e-5 [s].
+_SETTLING_TIME = 50.0
+_SHORTEST_SHOT = 1e-3
+# Mean dephasing above a multiple of the least that a few stronger gradients make, which need no more states.
+_RARE = 0.1
 
 
 class _FingerprintTrain(Simulator):  # type: ignore[misc]
@@ -86,7 +96,7 @@ def simulate(
     b1
         Transmit field relative to nominal, scalar or shape (atom,).
     n_states
-        Number of configuration orders.
+        Number of configuration orders; more where dephasings are on average multiples of the least.
     efficiency
         Inversion efficiency, shape (atom,); None: that of the pulse sequence.
 
@@ -123,9 +133,7 @@ def _play(
     efficiency: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The echoes of the last of ``n_shots`` shots, shape (atom, frame)."""
-    events = events_of(sequence)
-    # A balanced sequence does not dephase: order zero is its whole state.
-    states = n_states if any(isinstance(event, Spoiling) for event in events) else 1
+    events, states = _in_least_cycles(events_of(sequence), n_states)
     if sequence.preparation_time is not None:
         events = (*events, Delay(sequence.preparation_time - sequence.duration))
     train = _FingerprintTrain(events=events, position=position, states=states, repetitions=n_shots)
@@ -139,18 +147,38 @@ def _play(
     return torch.as_tensor(signal)[..., -sequence.n_frames :]
 
 
+def _in_least_cycles(events: Sequence[Event], n_states: int) -> tuple[tuple[Event, ...], int]:
+    """Events whose dephasings are in units of their greatest common divisor, and the number of states.
+
+    Configuration orders are multiples of that unit. The mean dephasing, in these units, raises the order at each
+    gradient: as many times more states keep coherences over as many gradients.
+    """
+    cycles = [int(event.cycles) for event in events if isinstance(event, Spoiling)]
+    if not cycles:  # A balanced sequence: order zero is its whole state.
+        return tuple(events), 1
+    unit = math.gcd(*cycles)
+    reduced = tuple(
+        replace(event, cycles=int(event.cycles) // unit) if isinstance(event, Spoiling) else event
+        for event in events
+    )
+    mean = sum(cycles) / (unit * len(cycles))
+    return reduced, n_states * math.ceil(mean - _RARE)
+
+
 def _shots_to_steady_state(sequence: PulseSequence, n_states: int) -> int:
-    """Number of shots until the slowest tissue is in the periodic steady state."""
+    """Number of shots until the slowest tissue is in the periodic steady state, and one more."""
     if sequence.preparation_time is None:
         return 1
-    slowest = (torch.tensor([5.0]), torch.tensor([2.0]))
-    previous = _play(sequence, *slowest, 1.0, n_states, 1)
-    for n_shots in range(2, _MAX_SHOTS):
-        current = _play(sequence, *slowest, 1.0, n_states, n_shots)
-        if (current - previous).abs().max() < STEADY_STATE_TOLERANCE * current.abs().max():
-            return n_shots
-        previous = current
-    return _MAX_SHOTS
+    t1, t2 = (torch.tensor([time]) for time in _SLOWEST)
+    most = 2 + math.ceil(_SETTLING_TIME / max(sequence.preparation_time, _SHORTEST_SHOT))
+    steady = _play(sequence, t1, t2, 1.0, n_states, most)
+    tolerance = STEADY_STATE_TOLERANCE * float(steady.abs().max())
+
+    def is_steady(n_shots: int) -> bool:
+        signal = _play(sequence, t1, t2, 1.0, n_states, n_shots)
+        return float((signal - steady).abs().max()) < tolerance
+
+    return 2 + bisect_left(range(1, most - 1), True, key=is_steady)
 
 
 def _real_if_possible(signal: torch.Tensor) -> torch.Tensor:

@@ -13,6 +13,7 @@ from mri2qmap_bids.recon.acquisition.trajectory import (
     TrajectoryUnits,
     check_energy,
     cycles_per_metre,
+    flip_is_needed,
 )
 
 PATH = Path("x.h5")
@@ -138,3 +139,34 @@ def test_energy_must_lie_at_the_centre():
     check_energy(PATH, np.ones_like(signal), positions)
     with pytest.raises(RawDataError, match="signal's energy at the centre"):
         check_energy(PATH, np.ascontiguousarray(signal[:, ::-1]), positions)
+
+
+def echo_planar_lines(n, half_a_sample):
+    """Lines of a disc and their positions, every other one reversed and both in order of time, shape (line, sample)."""
+    k = np.arange(n) - n // 2 + half_a_sample
+    kx, ky = np.meshgrid(k, np.arange(n) - n // 2)
+    place = (np.arange(n) - n // 2) / n
+    disc = np.hypot(place[:, None] - 0.05, place) < 0.35
+    rows = np.exp(-2j * np.pi * np.outer(np.arange(n) - n // 2, place))
+    rng = np.random.default_rng(0)
+    samples = rows @ disc @ np.exp(-2j * np.pi * np.outer(k, place)).T
+    samples += 10 * (rng.normal(size=(2, n, n)) * [[[1]], [[1j]]]).sum(0)
+    reverse = np.arange(n) % 2 == 1
+    samples[reverse] = samples[reverse, ::-1]
+    positions = np.stack([kx, ky], -1).astype(np.float32)
+    return samples.astype(np.complex64), positions, reverse
+
+
+@pytest.mark.parametrize("n", [64, 192])
+@pytest.mark.parametrize("half_a_sample", [0.0, 0.5])
+@pytest.mark.parametrize("as_sampled", [True, False])
+def test_lines_of_an_even_number_of_samples_are_told_as_sampled_or_not(
+    n, half_a_sample, as_sampled
+):
+    """The two orders differ by a sample, or by nothing but the direction of the positions."""
+    samples, positions, reverse = echo_planar_lines(n, half_a_sample)
+    if as_sampled:
+        positions[reverse] = positions[reverse, ::-1]
+    lengths = np.full(n, n)
+    flat = samples.reshape(1, -1), positions.reshape(-1, 2)
+    assert flip_is_needed(*flat, np.cumsum(lengths), lengths, reverse) is not as_sampled

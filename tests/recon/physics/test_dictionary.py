@@ -2,9 +2,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import pytest
 import torch
 from helpers.trains import train
 
+from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.physics.dictionary import (
     AtomGrid,
     TissueGrid,
@@ -95,3 +97,11 @@ def test_those_who_want_the_same_dictionary_at_a_time_build_it_once(tmp_path, mo
 def test_nothing_temporary_is_left_in_the_cache(tmp_path):
     cached_dictionary(train(n_frames=10), GRID, 3, 0.9999, tmp_path)
     assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
+
+
+@pytest.mark.parametrize("name", ["b1", "efficiencies"])
+@pytest.mark.parametrize("values", [(0.8, 1.2), (0.8, 0.9, 1.2)])
+def test_fields_between_which_a_parabola_cannot_be_drawn_are_refused(name, values):
+    with pytest.raises(ArgumentError, match=f"{name} must be evenly spaced"):
+        TissueGrid(**{name: values})
+    TissueGrid(**{name: (0.8, 1.0, 1.2)})

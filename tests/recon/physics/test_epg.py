@@ -1,5 +1,7 @@
 """Fingerprints against the Bloch equations of isochromats and against closed forms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from helpers.bloch import bloch_fingerprint
 from helpers.trains import train
 
 from mri2qmap_bids.recon.physics.epg import simulate
+from mri2qmap_bids.recon.physics.sequences.qti import qti
 
 TISSUES = [(0.85, 0.06), (1.4, 0.09), (4.0, 1.5), (0.35, 0.12), (0.3, 0.29)]
 
@@ -67,6 +70,30 @@ def test_repeated_shots_reach_the_periodic_steady_state(kind, t1, t2):
     once = bloch_fingerprint(sequence, t1, t2, n_isochromats, n_shots=1)
     assert difference(one(sequence, t1, t2, n_states=200), reference) < 1e-3
     assert difference(torch.from_numpy(once), reference) > 1e-2  # the shots do matter
+
+
+@pytest.mark.parametrize(("kind", "n_frames", "flip"), [("FISP", 4, 20), ("bSSFP", 10, 30)])
+def test_short_shots_are_repeated_to_the_steady_state_of_fluid(kind, n_frames, flip):
+    """Sixty shots of a few frames are far from it."""
+    flips = np.deg2rad(flip) * np.where(np.arange(n_frames) % 2, 1.0, 0.7)
+    sequence = train(kind, n_frames, flip_angle=flips, inversion_time=None)
+    sequence = replace(sequence, preparation_time=sequence.duration)
+    n_shots = round(30 / sequence.duration)
+    n_isochromats = 128 if kind == "FISP" else 1
+    reference = bloch_fingerprint(sequence, 4.0, 2.0, n_isochromats, n_shots=n_shots)
+    # Isochromats that are not many, and not many states, differ by some per mille.
+    assert difference(one(sequence, 4.0, 2.0), reference) < 5e-3
+
+
+@pytest.mark.parametrize("cycles", [4, 16, (1, 4)])
+def test_cycles_of_spoiling_need_no_other_number_of_states(cycles):
+    """Orders that are multiples of the spoiling: four cycles in every frame are one."""
+    n = 300
+    flips = np.deg2rad(10 + 50 * np.abs(np.sin(np.arange(n) / 60)))
+    sequence = qti(flips, 0.01, 0.003, spoiling_cycles=np.resize(cycles, n))
+    assert (
+        difference(one(sequence, 4.0, 2.0), one(sequence, 4.0, 2.0, n_states=1500).numpy()) < 5e-3
+    )
 
 
 def test_one_excitation_after_inversion_is_inversion_recovery():
