@@ -1,5 +1,6 @@
 """Arrays in ``.npz`` and ``.mat`` files."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,27 @@ import scipy.io
 from numpy.typing import NDArray
 
 from mri2qmap_bids.convert.conversion import LONGEST_READOUT, Conversion, ConversionOptions
-from mri2qmap_bids.errors import InputError, RawDataError
+from mri2qmap_bids.errors import ArgumentError, InputError, RawDataError
+from mri2qmap_bids.recon.acquisition.elements import REAL, check_elements
 from mri2qmap_bids.recon.acquisition.scan import RawScan
 
+logger = logging.getLogger(__name__)
+
 REQUIRED = ("kspace", "trajectory")
+# The longest time between samples of a scanner [s]; a larger number is in ms or us.
+_LONGEST_DWELL = 1e-3
+
+
+_NAMES = (
+    *REQUIRED,
+    "frames",
+    "fov",
+    "matrix",
+    "trajectory_units",
+    "noise",
+    "affine",
+    "dwell_time",
+)
 
 
 def convert_arrays(path: Path, options: ConversionOptions) -> Conversion:
@@ -54,6 +72,14 @@ def convert_arrays(path: Path, options: ConversionOptions) -> Conversion:
             raise RawDataError(
                 f"{path}: must have an array named {name}{option}, got {', '.join(sorted(arrays)) or 'none'}"
             )
+    unused = sorted(set(arrays) - set(_NAMES))
+    if unused:
+        logger.warning(
+            "%s: arrays of other names than %s are not used: %s",
+            path,
+            ", ".join(_NAMES),
+            ", ".join(unused),
+        )
     return conversion_of(path, values)
 
 
@@ -63,26 +89,25 @@ def conversion_of(path: Path, values: Mapping[str, Any]) -> Conversion:
     Raises
     ------
     RawDataError
-        If the arrays do not fit each other.
+        If an array has elements of another kind, or the arrays do not fit each other.
     """
     kspace = np.asarray(values["kspace"])
-    frames, dwell = values.get("frames"), values.get("dwell_time")
-    affine, noise = values.get("affine"), values.get("noise")
+    frames, affine, noise = (values.get(name) for name in ("frames", "affine", "noise"))
     try:
+        dwell_time = _dwell_time(values.get("dwell_time"))
         scan = RawScan.from_arrays(
             kspace,
             values["trajectory"],
-            frames if frames is None or kspace.ndim == 2 else _number(frames),
-            _sequence(values["fov"], float),
-            _sequence(values["matrix"], int),
-            trajectory_units=str(np.asarray(values["trajectory_units"]).reshape(-1)[0]),
+            frames if frames is None else _frames(frames, kspace.ndim),
+            np.asarray(values["fov"]).reshape(-1),
+            np.asarray(values["matrix"]).reshape(-1),
+            trajectory_units=_units(values["trajectory_units"]),
             noise=noise,
             affine=affine,
         )
     except (TypeError, ValueError) as error:
         raise RawDataError(f"{path}: {error}") from error
     length = min(kspace.shape[-1] if kspace.ndim > 2 else LONGEST_READOUT, LONGEST_READOUT)
-    dwell_time = 0.0 if dwell is None else float(np.asarray(dwell).reshape(-1)[0])
     return Conversion(
         scan=scan,
         readout_lengths=tuple(_lengths(part.frame.numpy(), length) for part in scan.slices),
@@ -169,14 +194,36 @@ def _of_matlab(node: h5py.Dataset) -> NDArray[Any]:
     return array.T
 
 
-def _number(frames: Any) -> Any:
-    """The only value of an array, as MATLAB keeps a number."""
+def _dwell_time(value: Any) -> float:
+    """Time between samples [s]; 0: unknown."""
+    if value is None:
+        return 0.0
+    numbers = np.asarray(value).reshape(-1)
+    check_elements("dwell_time", numbers, REAL)
+    if len(numbers) != 1 or not 0 <= numbers[0] <= _LONGEST_DWELL:
+        raise ArgumentError(
+            f"dwell_time must be one number from 0 to {_LONGEST_DWELL:g} s, got "
+            f"{numbers[0] if len(numbers) == 1 else f'{len(numbers)} numbers'}"
+        )
+    return float(numbers[0])
+
+
+def _units(value: Any) -> str:
+    """The only word of an array."""
+    words = np.asarray(value).reshape(-1)
+    if len(words) != 1 or words.dtype.kind not in "US":
+        raise ArgumentError(
+            f"trajectory_units must be a text, got {words.dtype} of shape {words.shape}"
+        )
+    return str(words[0])
+
+
+def _frames(frames: Any, n_axes: int) -> Any:
+    """One number, or of flat samples (coil, sample) one for each, which MATLAB keeps as a row or a column."""
     array = np.asarray(frames)
-    return int(array.reshape(-1)[0]) if array.size == 1 else array
-
-
-def _sequence(values: Any, kind: type) -> Any:
-    return [kind(value) for value in np.asarray(values).reshape(-1)]
+    if n_axes == 2:
+        return array.reshape(-1) if array.size == max(array.shape, default=1) else array
+    return array.item() if array.size == 1 else array
 
 
 def _lengths(frame: NDArray[np.int64], longest: int) -> NDArray[np.int64]:

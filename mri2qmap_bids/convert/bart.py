@@ -72,9 +72,13 @@ def convert_bart(
         "trajectory_units": options.trajectory_units or "cycles/fov",
     }
     if noise is not None:
-        values["noise"] = np.moveaxis(_padded(read_cfl(noise)), _COIL, 0).reshape(
-            samples.shape[_COIL], -1
-        )
+        coils = np.moveaxis(_padded(read_cfl(noise)), _COIL, 0)
+        if len(coils) != samples.shape[_COIL]:
+            raise RawDataError(
+                f"{noise}: noise must have the {samples.shape[_COIL]} coils of the k-space along BART's axis "
+                f"{_COIL}, got {len(coils)}"
+            )
+        values["noise"] = coils.reshape(len(coils), -1)
     return conversion_of(kspace, values)
 
 

@@ -128,6 +128,10 @@ def trapezoid_of(words: list[str]) -> Waveform:
 
 
 def adc_of(words: list[str], version: tuple[int, int]) -> ADC:
+    if version >= (1, 5) and int(words[8]):
+        raise ValueError(
+            f"the phase of readout {words[0]} must not be modulated, got the shape {words[8]}"
+        )
     phase = float(words[7] if version >= (1, 5) else words[5])
     return ADC(int(words[1]), float(words[2]) * _NS, float(words[3]) * _US, phase)
 

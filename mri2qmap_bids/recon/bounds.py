@@ -263,7 +263,7 @@ SHOT_TIME = Bound(
 )
 DELAY = Bound("Duration of a Delay", "s", 0.0, 60.0, TIMES, "60 s are 12 times the longest T1")
 SPOILING_CYCLES = Bound(
-    "SpoilingCycles", "1", 0.0, 16.0, {"1": 1.0}, "more need more states than are simulated"
+    "SpoilingCycles", "1", 0.0, 16.0, {"1": 1.0}, "more are refused as a probable mistake"
 )
 DUMMIES = Bound(
     "NumberDummies", "1", 0.0, 100.0, {"1": 1.0}, "the steady state is reached in fewer"

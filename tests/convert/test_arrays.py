@@ -89,13 +89,15 @@ def test_what_is_read_back_went_in(tmp_path, sidecar, name):
     assert written["DwellTime"] == 4e-6
 
 
-def test_flat_samples_keep_their_frames(tmp_path, sidecar):
+@pytest.mark.parametrize("name", ["scan.npz", "v5.mat", "v73.mat"])
+def test_flat_samples_keep_their_frames(tmp_path, sidecar, name):
     flat = {
         "kspace": ARRAYS["kspace"].reshape(3, -1),
         "trajectory": ARRAYS["trajectory"].reshape(-1, 2),
         "frames": np.repeat(np.arange(N_FRAMES), 12),
     }
-    source = write(tmp_path / "flat.npz", **flat)
+    rows = flat if name == "scan.npz" else flat | {"frames": flat["frames"][None]}  # as of MATLAB
+    source = write(tmp_path / name, **rows)
     assert convert(source, tmp_path / "bids", "--sidecar", str(sidecar)) == 0
     read = read_raw(tmp_path / "bids/sub-01/anat/sub-01_MRF.h5", ReadLayout(n_frames=N_FRAMES))
     assert np.array_equal(read.slices[0].frame, flat["frames"])
@@ -121,6 +123,20 @@ def test_the_dataset_is_valid_and_grows(tmp_path, sidecar, validator):
         ({"frames": 5}, (), "frames must be the number of frames in kspace, 4"),
         ({"trajectory_units": "rad/pixel"}, (), "cycles/fov would fit"),
         ({"fov": [240, 240, 5]}, (), "is it in mm"),
+        ({"fov": [np.nan, 0.24, 0.005]}, (), "fov must be finite, got 1 NaN"),
+        ({"matrix": [16.5, 16]}, (), "matrix must be whole numbers, got 16.5"),
+        ({"matrix": [np.nan, 16]}, (), "matrix must be finite, got 1 NaN"),
+        ({"frames": 4.4}, (), "frames must be whole numbers, got 4.4"),
+        ({"kspace": abs(ARRAYS["kspace"])}, (), "kspace must be complex numbers, got float64"),
+        ({"noise": ARRAYS["noise"] * np.nan}, (), "noise must be finite, got 210 NaN"),
+        ({"noise": ARRAYS["noise"].real}, (), "noise must be complex numbers, got float64"),
+        ({"affine": np.full((4, 4), np.nan)}, (), "affine must be finite, got 16 NaN"),
+        ({"trajectory_units": []}, (), "trajectory_units must be a text, got float64"),
+        ({"dwell_time": []}, (), "dwell_time must be real numbers, got float64 of shape (0,)"),
+        ({"dwell_time": np.nan}, (), "dwell_time must be finite"),
+        ({"dwell_time": -4e-6}, (), "dwell_time must be one number from 0 to 0.001 s, got -4e-06"),
+        ({"dwell_time": 4.0}, (), "dwell_time must be one number from 0 to 0.001 s, got 4.0"),
+        ({"dwell_time": [4e-6] * 2}, (), "dwell_time must be one number from 0 to 0.001 s, got 2"),
         ({}, ("--run", "x"), "--run must be digits, got 'x'"),
         ({}, ("--sidecar", "absent.json"), "absent.json: must be a file"),
     ],
@@ -132,6 +148,13 @@ def test_what_does_not_fit_leaves_nothing_behind(tmp_path, capsys, changes, word
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "bids").exists()
+
+
+def test_an_array_that_is_not_used_is_named(tmp_path, sidecar, caplog):
+    source = write(tmp_path / "scan.npz", noise=None, Noise=ARRAYS["noise"])
+    assert convert(source, tmp_path / "bids", "--sidecar", str(sidecar)) == 0
+    (record,) = caplog.records
+    assert "dwell_time are not used: Noise" in record.getMessage()
 
 
 @pytest.mark.parametrize("name", ["scan.npz", "v5.mat", "v73.mat"])

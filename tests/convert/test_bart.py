@@ -66,6 +66,16 @@ def test_what_does_not_fit_leaves_nothing_behind(tmp_path, capsys):
     assert not (tmp_path / "bids").exists()
 
 
+@pytest.mark.parametrize("coils", [1, 2 * COILS])
+def test_noise_of_other_coils_is_refused(tmp_path, capsys, coils):
+    names, target = trio(tmp_path), str(tmp_path / "bids")
+    write(tmp_path / "noise", RNG.standard_normal((1, 50, 1, coils)))
+    assert tools.main(["convert", "bart", *names, target, *WORDS]) == 1
+    rule = f"noise: noise must have the 2 coils of the k-space along BART's axis 3, got {coils}"
+    assert rule in capsys.readouterr().err
+    assert not (tmp_path / "bids").exists()
+
+
 def test_numbers_are_in_the_order_of_fortran(tmp_path):
     array = np.arange(6, dtype=np.complex64).reshape(2, 3)
     write(tmp_path / "a", array)

@@ -40,6 +40,11 @@ def test_versions_tell_the_same(tmp_path: Path) -> None:
         ("[VERSION]", "[VERS]", "with a [VERSION]"),
         ("[ADC]", "[AD]", "section [ADC]"),
         ("1 20 100000 100 0 0 0 0 0", "1 20 100000 100", "rows of [ADC] must have 9 values"),
+        (
+            "1 20 100000 100 0 0 0 0 0",
+            "1 20 100000 100 0 0 0 0 3",
+            "phase of readout 1 must not be",
+        ),
         ("num_samples 1000", "num_samples 999", "a shape of 999 samples has 1000"),
         ("1 100 2 0", "1 100 9 0", "refers to RF event 9"),
         ("major 1", "major one", "must be a complete Pulseq file"),

@@ -8,6 +8,14 @@ import torch
 from numpy.typing import NDArray
 
 from mri2qmap_bids.errors import ArgumentError
+from mri2qmap_bids.recon.acquisition.elements import (
+    COMPLEX,
+    NUMBERS,
+    REAL,
+    WHOLE,
+    Elements,
+    check_elements,
+)
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.scan import RawScan, SliceSamples
 from mri2qmap_bids.recon.acquisition.trajectory import (
@@ -71,10 +79,10 @@ def scan_from_arrays(
     Raises
     ------
     ArgumentError
-        If shapes do not fit each other, a value is not finite, or positions lie beyond k-space or fill
-        less than a tenth of it, as they do in another unit.
+        If elements are of another kind, shapes do not fit each other, a value is not finite, or positions lie
+        beyond k-space or fill less than a tenth of it, as they do in another unit.
     """
-    samples, positions = _numbers(kspace, np.complex64), _positions(trajectory)
+    samples, positions = _samples(kspace, "kspace"), _positions(trajectory)
     n_dim = positions.shape[-1]
     samples, frame, n_frames = _in_frames(samples, frames)
     positions = _for_all_samples(positions, samples, frame)
@@ -104,24 +112,29 @@ def scan_from_arrays(
     )
 
 
-def _numbers(values: Array, kind: Any) -> NDArray[Any]:
-    """An array of finite numbers, in the host's memory."""
-    array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values
-    name = "kspace" if kind is np.complex64 else "trajectory"
-    numbers = np.ascontiguousarray(array, dtype=kind)
-    if not np.isfinite(numbers).all():
-        bad = int((~np.isfinite(numbers)).sum())
-        raise ArgumentError(f"{name} must be finite, got {bad} NaN or infinite values")
-    return numbers
+def _elements(values: Array, name: str, elements: Elements) -> NDArray[Any]:
+    """An array in the host's memory, whose elements are checked."""
+    own = values.numpy(force=True) if isinstance(values, torch.Tensor) else values
+    array = np.asarray(own)
+    check_elements(name, array, elements)
+    return array
+
+
+def _samples(values: Array, name: str) -> NDArray[np.complex64]:
+    array = _elements(values, name, COMPLEX)
+    with np.errstate(over="ignore"):
+        samples = np.ascontiguousarray(array, dtype=np.complex64)
+    if samples.dtype != array.dtype:
+        check_elements(f"{name} in single precision", samples, COMPLEX)
+    return samples
 
 
 def _positions(trajectory: Array) -> NDArray[np.float32]:
     """Positions with their components on the last axis."""
-    array = trajectory.numpy(force=True) if isinstance(trajectory, torch.Tensor) else trajectory
-    array = np.asarray(array)
+    array = _elements(trajectory, "trajectory", NUMBERS)
     if np.iscomplexobj(array):
         array = np.stack([array.real, array.imag], axis=-1)
-    positions = _numbers(array, np.float32)
+    positions = np.ascontiguousarray(array, dtype=np.float32)
     if positions.ndim < 2 or positions.shape[-1] not in (2, 3):
         raise ArgumentError(
             f"trajectory must have 2 or 3 components on its last axis, got shape {positions.shape}"
@@ -140,19 +153,19 @@ def _in_frames(
         )
     slices = kspace if kspace.ndim == 5 else kspace[None]
     shape = slices.shape[2:]
+    frame = None if frames is None else _elements(frames, "frames", WHOLE)
     if kspace.ndim > 2:
-        if frames is not None and (np.ndim(frames) != 0 or int(np.asarray(frames)) != shape[0]):
+        if frame is not None and (frame.ndim != 0 or int(frame) != shape[0]):
             raise ArgumentError(
                 f"frames must be the number of frames in kspace, {shape[0]} of shape {kspace.shape}, "
-                f"got {frames if np.ndim(frames) == 0 else f'an array of shape {np.shape(frames)}'}"
+                f"got {frame if frame.ndim == 0 else f'an array of shape {frame.shape}'}"
             )
         column = np.arange(shape[0]).reshape(-1, *(1,) * (len(shape) - 1))
         return slices, np.broadcast_to(column, shape), shape[0]
-    frame = np.asarray(frames if not isinstance(frames, torch.Tensor) else frames.numpy(force=True))
-    if frames is None or frame.shape != shape:
+    if frame is None or frame.shape != shape:
         raise ArgumentError(
             f"frames must hold the frame of each of the {shape[0]} samples of kspace (coil, sample), "
-            f"got {'none' if frames is None else f'shape {frame.shape}'}"
+            f"got {'none' if frame is None else f'shape {frame.shape}'}"
         )
     numbers = np.unique(frame)
     if not np.array_equal(numbers, np.arange(len(numbers))):
@@ -190,8 +203,8 @@ def _grid(
     affine: Array | None,
 ) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
     """Voxels, and field of view [m], along (x, y, z); of one slice in 2D."""
-    sizes = [int(n) for n in np.atleast_1d(np.asarray(matrix))]
-    spans = [float(span) for span in np.atleast_1d(np.asarray(fov))]
+    sizes = [int(n) for n in np.atleast_1d(_elements(matrix, "matrix", WHOLE))]
+    spans = [float(span) for span in np.atleast_1d(_elements(fov, "fov", REAL))]
     sizes = sizes * n_dim if len(sizes) == 1 else sizes
     spans = spans * n_dim if len(spans) == 1 else spans
     if len(sizes) == 2 and n_dim == 2:
@@ -201,7 +214,7 @@ def _grid(
             f"matrix must be one or {n_dim} numbers of voxels along x, y[, z], got {matrix}"
         )
     if len(spans) == 2 and n_dim == 2 and affine is not None:
-        spans.append(float(np.linalg.norm(np.asarray(affine)[:3, 2])))
+        spans.append(float(np.linalg.norm(_elements(affine, "affine", REAL)[:3, 2])))
     if len(spans) != 3:
         rule = "x, y and the thickness of a slice" if n_dim == 2 else "x, y and z"
         raise ArgumentError(f"fov must be given along {rule} [m], got {fov}")
@@ -243,7 +256,7 @@ def _largest(positions: NDArray[np.float32]) -> NDArray[np.float64]:
 def _noise(noise: Array | None, n_coils: int) -> torch.Tensor | None:
     if noise is None:
         return None
-    samples = _numbers(noise, np.complex64)
+    samples = _samples(noise, "noise")
     if samples.ndim < 2 or len(samples) != n_coils:
         raise ArgumentError(
             f"noise must have the shape (coil, sample) with {n_coils} coils as kspace, got {samples.shape}"
@@ -258,7 +271,7 @@ def _geometry(
     if affine is None:
         columns, position = np.diag([-1.0, -1.0, 1.0]) * voxel_size, np.zeros(3)
     else:
-        world = np.asarray(affine, np.float64)
+        world = _elements(affine, "affine", REAL).astype(np.float64)
         if world.shape != (4, 4):
             raise ArgumentError(f"affine must have the shape (4, 4), got {world.shape}")
         columns = world[:3, :3]

@@ -44,7 +44,9 @@ COUNTERS = (
         "store kz as the third component of the trajectory",
     ),
     Counter(
-        "average", CounterUse.SAMPLES, "the same train once more, averaged by the least squares"
+        "average",
+        CounterUse.SAMPLES,
+        "a repetition of the same train, averaged by the least-squares reconstruction",
     ),
     Counter("slice", CounterUse.SLICES, "2D slice", "one run a slab"),
     Counter(

@@ -106,7 +106,17 @@ def test_slices_and_a_volume():
         ({"affine": np.eye(3)}, "shape (4, 4)"),
         ({"matrix": (16, 16, 3)}, "as many slices as kspace"),
         ({"matrix": 0}, "matrix must be"),
-        ({"noise": np.ones((2, 9))}, "3 coils as kspace"),
+        ({"noise": np.ones((2, 9), complex)}, "3 coils as kspace"),
+        ({"noise": np.full((3, 9), np.nan + 0j)}, "noise must be finite"),
+        ({"noise": np.ones((3, 9))}, "noise must be complex numbers"),
+        ({"kspace": np.abs(KSPACE)}, "kspace must be complex numbers, got float32"),
+        (
+            {"kspace": KSPACE.astype(np.complex128) * 1e60},
+            "kspace in single precision must be finite",
+        ),
+        ({"matrix": 16.5}, "matrix must be whole numbers, got 16.5"),
+        ({"frames": FRAMES + 0.4}, "frames must be whole numbers"),
+        ({"affine": np.full((4, 4), np.nan)}, "affine must be finite"),
         ({"kspace": np.full_like(KSPACE, np.nan)}, "kspace must be finite"),
         (
             {"kspace": KSPACE.reshape(COILS, -1), "trajectory": TRAJECTORY.reshape(-1, 2)},
