@@ -72,8 +72,7 @@ def methods_text(works: Sequence[Work]) -> Methods:
     paragraphs = [
         " ".join(_sentences(group, first=index == 0)) for index, group in enumerate(groups.values())
     ]
-    versions = {name: version for work in works for name, version in work.versions.items()}
-    paragraphs.append(_software(versions))
+    paragraphs.append(_software([work.versions for work in works]))
     text, cited = _numbered("\n\n".join(paragraphs))
     listed = "\n".join(f"{n}. {reference.markdown}" for n, reference in enumerate(cited, 1))
     return Methods(f"{text}\n\n{listed}\n", to_bibtex(cited))
@@ -215,8 +214,13 @@ def _registered(sidecar: Mapping[str, Any]) -> tuple[str, bool] | None:
     return content.get("Software", "SimpleITK"), bool(content.get("OutputSpaces"))
 
 
-def _software(versions: Mapping[str, str]) -> str:
-    listed = ", ".join(f"{n} {v}" for n, v in versions.items() if n != "mri2qmap_bids")
+def _software(versions: Sequence[Mapping[str, str]]) -> str:
+    """Each library with the versions that runs were made with."""
+    names = dict.fromkeys(name for each in versions for name in each if name != "mri2qmap_bids")
+    listed = ", ".join(
+        f"{name} {' or '.join(dict.fromkeys(each[name] for each in versions if name in each))}"
+        for name in names
+    )
     return (
         "Runs were scheduled by Nipype [@gorgolewski2011] and computed with PyTorch [@paszke2019]"
         + (f" ({listed})." if listed else ".")

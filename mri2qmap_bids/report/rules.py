@@ -63,8 +63,13 @@ class Check:
 
     @property
     def text(self) -> str:
-        """The value with its unit."""
-        return "not known" if self.value is None else _number(self.value, self.rule.unit)
+        """The value with its unit, rounded so that it stays on its side of the limits."""
+        if self.value is None:
+            return "not known"
+        for digits in range(2, 17):
+            if level_of(self.rule, float(f"{self.value:.{digits}g}")) == self.level:
+                return _number(self.value, self.rule.unit, digits)
+        return _number(self.value, self.rule.unit)
 
     @property
     def reason(self) -> str:
@@ -105,9 +110,9 @@ def _answer(rule: Rule, run: Run) -> Check:
     return Check(rule, None if value is None else level_of(rule, value), value)
 
 
-def _number(value: float, unit: str) -> str:
-    digits = "0.01" if 0 < value < 0.01 else f"{value:.0f}" if value >= 99.5 else f"{value:.2g}"
-    return f"{'< ' if 0 < value < 0.01 else ''}{digits}{' %' if unit == '%' else unit}"
+def _number(value: float, unit: str, digits: int = 2) -> str:
+    rounded = f"{value:.0f}" if value >= 99.5 else f"{value:.{digits}g}"
+    return f"{'< 0.01' if 0 < value < 0.01 else rounded}{' %' if unit == '%' else unit}"
 
 
 def _at_the_ends(run: Run, quantity: Literal["t1", "t2"], end: int) -> float | None:

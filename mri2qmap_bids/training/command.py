@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -64,8 +64,9 @@ def run_training(arguments: argparse.Namespace) -> Path:
     Raises
     ------
     UsageError
-        If a number is out of range, a source has no licence, there is nothing to train on or nothing to
-        validate on, or the checkpoint is of another training.
+        If a number is out of range, the output is no .safetensors file, a source has no licence, there is
+        nothing to train on or nothing to validate on, the checkpoint is of another training, or training
+        diverges.
     InputError
         If a file or folder to train on is not there.
     DeviceError
@@ -144,7 +145,9 @@ def _check_numbers(arguments: argparse.Namespace) -> None:
 
 
 def _check_inputs(arguments: argparse.Namespace) -> None:
-    """Refuse a device, a folder or files that are not there."""
+    """Refuse another kind of output, and a device, a folder or files that are not there."""
+    if arguments.output.suffix != ".safetensors":  # the other files have its name, too
+        raise UsageError(f"output: must be a .safetensors file, got {arguments.output}")
     try:
         torch.empty(0, device=arguments.device)
     except (RuntimeError, AssertionError) as error:  # the latter where torch has no CUDA
@@ -199,12 +202,13 @@ def _prepare_slices(
     real = load_folder(arguments.images, contrasts) if arguments.images else []
     tissues = tissue_slices(arguments.labels, arguments.slices_per_label, arguments.seed)
     prefixes = tuple(arguments.hold_out)
-    test_tissues = [item for item in tissues if item.group.startswith(prefixes)]
+    groups = {item.group for item in real} | {item.group for item in tissues}
+    test_tissues = [item for item in tissues if _begins(item.group, prefixes)]
     tissues = [item for item in tissues if item not in test_tissues]
-    held_out = [item for item in real if item.group.startswith(prefixes)]
+    held_out = [item for item in real if _begins(item.group, prefixes)]
     real = [item for item in real if item not in held_out]
     held_out += synthesise_slices(test_tissues, contrasts, arguments.seed)
-    _check_sources(real, tissues, held_out, prefixes)
+    _check_sources(real, tissues, held_out, groups, prefixes)
     validation = held_out[:: max(len(held_out) // _N_SLICES, 1)]
     smallest = min(min(item.images.shape[1:]) for item in validation)
     if smallest < shape.multiple:
@@ -245,14 +249,15 @@ def _prepare_volumes(
     prefixes = tuple(arguments.hold_out)
     used, held_out = (
         Heads(
-            [head for head in anatomies if head.group.startswith(prefixes) == held],
-            [volume for volume in textures if volume.group.startswith(prefixes) == held],
+            [head for head in anatomies if _begins(head.group, prefixes) == held],
+            [volume for volume in textures if _begins(volume.group, prefixes) == held],
             device,
         )
         for held in (False, True)
     )
+    groups = {head.group for head in anatomies} | {volume.group for volume in textures}
     _check_sources(
-        used.textures, used.anatomies, [*held_out.anatomies, *held_out.textures], prefixes
+        used.textures, used.anatomies, [*held_out.anatomies, *held_out.textures], groups, prefixes
     )
     for heads, purpose in ((used, "training"), (held_out, "validation")):
         _check_shares(options.shares, (heads.anatomies, heads.textures), purpose)
@@ -290,12 +295,22 @@ def _check_sources(
     real: Sequence[object],
     anatomies: Sequence[object],
     held_out: Sequence[object],
+    groups: Collection[str],
     prefixes: tuple[str, ...],
 ) -> None:
     if not real and not anatomies:
         raise UsageError("--images and --labels: must give slices to train on, got none")
-    if not held_out:
-        raise UsageError(f"--hold-out: must name subjects that are there, got {list(prefixes)}")
+    absent = [word for word in prefixes if not any(_begins(group, (word,)) for group in groups)]
+    if absent or not held_out:
+        raise UsageError(
+            f"--hold-out: must name subjects that are there, got {absent or list(prefixes)}"
+        )
+
+
+def _begins(group: str, prefixes: tuple[str, ...]) -> bool:
+    """Whether the name of a subject begins with a prefix; in it blanks may stand for underscores."""
+    words = tuple(prefix.replace("_", " ") for prefix in prefixes)
+    return group.replace("_", " ").startswith(words)
 
 
 def _check_shares(

@@ -204,9 +204,20 @@ def _slices_of(group: str, paths: dict[str, Path], contrasts: Sequence[str]) -> 
         for contrast, _, volume in same:
             channel = list(contrasts).index(contrast)
             stack[channel], present[channel] = np.maximum(volume, 0), True
-        slices += _usable_slices(
+        usable = _usable_slices(
             _planes(stack, np.array(first.header.get_zooms()[:3])), present, group
         )
+        if not usable:
+            logger.warning(
+                "skipped: %s: must have a slice of at least %d x %d pixels with values above 0 in every "
+                "contrast, got shape %s, largest value %g",
+                ", ".join(str(paths[contrast]) for contrast, _, _ in same),
+                _SMALLEST,
+                _SMALLEST,
+                values.shape,
+                max(float(volume.max()) for _, _, volume in same),
+            )
+        slices += usable
     return slices
 
 

@@ -225,6 +225,16 @@ def _head(labels: _Labels, path: Path, rng: np.random.Generator, device: torch.d
         tissues = [tissue for tissue, _ in _STRUCTURES]
         tissues += [_OUTSIDE[int(rng.integers(len(_OUTSIDE)))] for _ in outside]
         numbers = [those for _, those in _STRUCTURES] + [(n,) for n in outside]
+        known = {0, *(n for those in numbers for n in those)}
+        unknown = [int(n) for n in np.unique(labels.values) if int(n) not in known]
+        if unknown:
+            logger.warning(
+                "%s: labels that are none of the known structures of FreeSurfer are taken as air: %s (%.1f %% of "
+                "the labelled voxels)",
+                path,
+                ", ".join(map(str, unknown)),
+                100 * np.isin(labels.values, unknown).sum() / (labels.values != 0).sum(),
+            )
     if len(tissues) > CHANNELS:
         raise UsageError(
             f"{path}: must have at most {CHANNELS} tissues, got {len(tissues)} classes of labels"

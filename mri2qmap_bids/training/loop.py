@@ -96,7 +96,7 @@ def train(
     Raises
     ------
     UsageError
-        If the checkpoint is of another network, of other options or of other inputs.
+        If the checkpoint is of another network, of other options or of other inputs, or the training diverges.
     """
     torch.manual_seed(options.seed)
     # Patches have one size: the fastest algorithm of every convolution is looked for once.
@@ -141,6 +141,7 @@ def train(
         mean.update_parameters(network)
         last = step + 1 == options.n_steps or progress >= 1
         if (step + 1) % options.validate_every == 0 or last:
+            _check_converging(network, loss, step + 1, options)
             scores = score(mean.module)  # type: ignore[arg-type]
             history.append(
                 {"step": step + 1, "loss": loss.item(), "seconds": time.monotonic() - start}
@@ -152,6 +153,18 @@ def train(
             break
     averaged: UNet = mean.module  # type: ignore[assignment]
     return averaged, history
+
+
+def _check_converging(
+    network: torch.nn.Module, loss: torch.Tensor, step: int, options: TrainingOptions
+) -> None:
+    """Refuse weights that half precision, in which they are stored, cannot hold."""
+    finite = all(bool(torch.isfinite(value.half()).all()) for value in network.parameters())
+    if not finite or not math.isfinite(loss.item()):
+        raise UsageError(
+            f"--rate: must be so low that training does not diverge, got {options.rate:g}, with a loss of "
+            f"{loss.item():g} and weights that are {'' if finite else 'not '}finite at step {step}"
+        )
 
 
 def _save_state(

@@ -46,6 +46,13 @@ def test_a_registration_is_described_if_there_was_one():
     assert "onto the grid" in text(work(registration={"OutputSpaces": ["T1w"]}))
 
 
+def test_libraries_of_several_versions_are_listed_with_each():
+    first, again = work(), work()
+    later = Work(first.sidecar, {"mri2qmap_bids": "1", "torch": "2.14.0", "numpy": "2.4"})
+    assert "(torch 2.13.0 or 2.14.0, numpy 2.4)." in text(first, later, again)
+    assert "(torch 2.13.0)." in text(first, again)
+
+
 @pytest.mark.parametrize("method", SUMMARIES)
 def test_references_are_those_that_are_cited_and_no_more(method):
     section = methods_text([work(method)])

@@ -6,7 +6,7 @@ from helpers.diagnostics import SHAPE, full, some_diagnostics
 from helpers.diagnostics import some_run as run
 
 from mri2qmap_bids.dataset.verdict import worst
-from mri2qmap_bids.report.rules import RULES, check, level_of, verdict
+from mri2qmap_bids.report.rules import RULES, Check, check, level_of, verdict
 
 
 def levels(of):
@@ -71,6 +71,25 @@ def test_each_rule_sees_its_own_fault(name, spoilt, level):
         limit = f"{getattr(answer.rule, level):g}"
         assert answer.text in reason
         assert f"({level} {'below' if answer.rule.falling else 'from'} {limit}" in reason
+
+
+def test_a_value_beside_a_limit_is_not_rounded_to_it():
+    for rule in RULES:
+        for limit in {rule.look, rule.bad} - {float("inf")}:
+            for value in (0.996 * limit, limit, 1.004 * limit, 1.3 * limit):
+                answer = Check(rule, level_of(rule, value), value)
+                shown = float(answer.text.removesuffix(" %"))
+                assert level_of(rule, shown) == answer.level, (rule.name, value, answer.text)
+    tissue = RULES[0]
+    assert (
+        Check(tissue, "look", 59.76).reason
+        == "T1 of brain tissue in only 59.8 % of the mask (look below 60 %)"
+    )
+    assert [Check(tissue, "good", value).text for value in (60.24, 61.24, 99.7)] == [
+        "60 %",
+        "61 %",
+        "100 %",
+    ]
 
 
 def test_the_verdict_gives_the_reasons_of_the_worst_level_alone():

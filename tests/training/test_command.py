@@ -97,6 +97,29 @@ def test_what_is_not_there_is_named(call, capsys, words, code, rule):
     assert capsys.readouterr().err == f"mri2qmap-tools train: error: {rule}\n"
 
 
+@pytest.mark.parametrize("name", ["w.json", "w.png", "w.checkpoint", "w"])
+def test_an_output_that_the_other_files_would_overwrite_is_refused(folder, tmp_path, capsys, name):
+    words = ["train", str(tmp_path / name), "--images", str(folder), "--hold-out", "sub-02"]
+    assert tools.main([*words, "--steps", "1", "--width", "4"]) == 64
+    assert f"output: must be a .safetensors file, got {tmp_path / name}" in capsys.readouterr().err
+
+
+def test_every_subject_to_hold_out_must_be_there(call, capsys):
+    assert call("--hold-out", "sub-02", "sub-O1") == 64
+    assert (
+        "--hold-out: must name subjects that are there, got ['sub-O1']" in capsys.readouterr().err
+    )
+
+
+def test_the_beginning_of_a_file_name_is_held_out(folder, tmp_path, call):
+    for contrast in ("T1w", "FLAIR"):
+        write_volume(folder / f"sub-03_ses-1_{contrast}.nii.gz", 3)
+    assert call("--hold-out", "sub-03_ses-1") == 0
+    data = json.loads(call.output.with_suffix(".json").read_text())["data"]
+    assert data["held_out_subjects"] == ["sub-03 ses-1"]
+    assert "sub-03 ses-1" not in data["real_subjects"]
+
+
 def test_what_does_not_fit_the_images_is_said_before_training(call, capsys):
     assert call("--shares", "1", "0", "0") == 64
     rule = "--shares: must be above 0 for a kind of patches that training has (TURNED, IMAGES), got 1 0 0"

@@ -26,10 +26,20 @@ def test_bad_volumes_are_skipped_by_name(folder, caplog):
     nib.save(nib.Nifti1Image(nan, np.eye(4)), folder / "sub-05_T2w.nii.gz")
     write_volume(folder / "sub-06_T1w.nii.gz")
     damage(folder / "sub-06_T1w.nii.gz", "corrupt")
+    write_volume(folder / "sub-07_T1w.nii.gz", shape=(40, 40, 20))
+    below = nib.Nifti1Image(-np.arange(76800.0, dtype="f4").reshape(64, 60, 20), np.eye(4))
+    nib.save(below, folder / "sub-08_T1w.nii.gz")
     n_good = len(load_folder(folder / "sub-01", CONTRASTS))
     slices = load_folder(folder, CONTRASTS)
     assert len(slices) > n_good
-    for name in ("sub-03_T1w", "sub-04_bold", "sub-05_T2w", "sub-06_T1w"):
+    for name in (
+        "sub-03_T1w",
+        "sub-04_bold",
+        "sub-05_T2w",
+        "sub-06_T1w",
+        "sub-07_T1w",
+        "sub-08_T1w",
+    ):
         assert any(
             name in record.getMessage() and "skipped" in record.getMessage()
             for record in caplog.records

@@ -83,6 +83,15 @@ def test_labels_that_are_none_are_refused(tmp_path):
         load_heads([tmp_path / "z.nii.gz"], CPU, 0)
 
 
+def test_unknown_labels_are_named(tmp_path, caplog):
+    load_heads([write_labels(tmp_path / "known.nii.gz")], CPU, 0)
+    assert not caplog.records
+    load_heads([write_labels(tmp_path / "other.nii.gz", numbers=(2, 77, 24, 200))], CPU, 0)
+    (record,) = caplog.records
+    assert "other.nii.gz: labels that are none of the known structures" in record.getMessage()
+    assert "air: 77, 200 (" in record.getMessage()
+
+
 @pytest.mark.parametrize("how", DAMAGES)
 def test_a_damaged_file_is_named(tmp_path, how):
     labels = write_labels(tmp_path / "labels" / "y.nii.gz")

@@ -67,6 +67,16 @@ def test_training_goes_on_where_it_was_killed(tmp_path, sources):
         assert torch.allclose(value, again.state_dict()[name], atol=1e-5)
 
 
+@pytest.mark.parametrize("rate", [1e30, 1e6])
+def test_a_training_that_diverges_leaves_no_weights(tmp_path, sources, rate):
+    options = TrainingOptions(n_steps=4, batch=1, patch=32, validate_every=2, rate=rate)
+    score = partial(score_slices, slices=some_slices()[:1], device=CPU)
+    rule = r"--rate: must be so low that training does not diverge, got 1e\+"
+    with pytest.raises(UsageError, match=rule):
+        train(drawing(sources, options), score, UNetShape(width=4), options, tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
 def test_a_checkpoint_of_another_training_is_refused(tmp_path, sources):
     options = TrainingOptions(n_steps=1, batch=2, patch=32)
     path, draw = tmp_path / "c.checkpoint", drawing(sources, options)

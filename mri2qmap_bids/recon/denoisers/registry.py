@@ -99,7 +99,7 @@ def load_denoiser(path: Path, device: torch.device) -> Denoiser:
     Raises
     ------
     WeightsError
-        If the file or its card is missing, damaged, or does not fit the network.
+        If the file or its card is missing, damaged, or does not fit the network, or a weight is not finite.
     """
     architecture, shape, expected = _card(path)
     try:
@@ -120,6 +120,12 @@ def load_denoiser(path: Path, device: torch.device) -> Denoiser:
     except (RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise WeightsError(f"{path}: must fit the network of its card, got: {reason}") from error
+    broken = [name for name, values in weights.items() if not bool(torch.isfinite(values).all())]
+    if broken:
+        raise WeightsError(
+            f"{path}: must have finite weights, got NaN or infinite values in {len(broken)} of "
+            f"{len(weights)} arrays ({broken[0]})"
+        )
     order = memory_format(dimensions(shape))
     network.to(device).to(memory_format=order)  # type: ignore[call-overload]
     network.eval().requires_grad_(False)

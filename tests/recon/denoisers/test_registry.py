@@ -96,6 +96,16 @@ def test_damaged_weights_are_refused(network, tmp_path, damage, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [float("nan"), 1e30])
+def test_weights_that_are_not_finite_are_refused(network, tmp_path, value):
+    with torch.no_grad():
+        next(network.parameters())[0] = value  # half precision has no 1e30
+    save_denoiser(network, {}, tmp_path / "w.safetensors")
+    words = r"w.safetensors: must have finite weights, got NaN or infinite values in 1 of"
+    with pytest.raises(WeightsError, match=words):
+        load_denoiser(tmp_path / "w.safetensors", CPU)
+
+
 def test_the_cost_follows_from_the_card_alone(network, tmp_path):
     path = tmp_path / "w.safetensors"
     save_denoiser(network, {}, path)
