@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 import secrets
 import time
 import tomllib
@@ -52,7 +53,7 @@ def write_options(arguments: argparse.Namespace, folder: Path) -> Path:
     The file, named by time and a random token: process ids are not unique across containers.
     """
     options = {
-        key: _plain(value)
+        key: _lasting(key, value)
         for key, value in sorted(vars(arguments).items())
         if key not in _NOT_KEPT and value is not None
     }
@@ -234,7 +235,20 @@ def _rule(action: argparse.Action) -> str:
     return words.get(_kind(action), "a text")
 
 
-def _plain(value: Any) -> Any:
+def _lasting(key: str, value: Any) -> Any:
+    """An option's value as TOML has it, the same from every current folder."""
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return str(value) if isinstance(value, Path) else value
+        return [_lasting(key, part) for part in value]
+    if isinstance(value, Path) or key == "denoiser":
+        return str(Path(value).absolute())
+    if key == "derivatives":
+        name, sign, place = value.rpartition("=")
+        return f"{name}{sign}{Path(place).absolute()}"
+    if key == "participant_label" and is_label_file(value):
+        return str(Path(value).absolute())
+    return value
+
+
+def is_label_file(word: str) -> bool:
+    """Whether a value of ``--participant-label`` is a file with labels."""
+    return bool(re.search(r"[./]", word))

@@ -73,12 +73,9 @@ def initialise_dataset(
     }
     if raw_dataset is not None:
         # Inside the raw dataset a relative link survives that dataset's being moved.
-        nested = output_dir.is_relative_to(raw_dataset)
-        link = (
-            quote(Path(os.path.relpath(raw_dataset, output_dir)).as_posix())
-            if nested
-            else _uri(raw_dataset)
-        )
+        raw, own = raw_dataset.resolve(), output_dir.resolve()
+        nested = own.is_relative_to(raw)
+        link = quote(Path(os.path.relpath(raw, own)).as_posix()) if nested else _uri(raw_dataset)
         others = {name: _uri(root) for name, root in derivatives}
         description["DatasetLinks"] = {"raw": link, **others}
         description["SourceDatasets"] = [{"URL": link}]
@@ -171,8 +168,8 @@ def _code_address() -> str | None:
 
 
 def _uri(root: Path) -> str:
-    """Address of a folder; a relative path is of the current folder."""
-    return root.absolute().as_uri()
+    """Address of a folder, the same from every current folder."""
+    return (root.resolve() if ".." in root.parts else root.absolute()).as_uri()
 
 
 def _authors(raw_dataset: Path | None) -> list[str]:

@@ -31,7 +31,7 @@ from mri2qmap_bids.dataset.derivatives import (
 )
 from mri2qmap_bids.dataset.entities import run_name
 from mri2qmap_bids.dataset.filters import GroupFilters, check_participants, warn_of_unused
-from mri2qmap_bids.dataset.integrity import guard
+from mri2qmap_bids.dataset.integrity import guard, read_object
 from mri2qmap_bids.dataset.outliers import FEWEST_RUNS, THRESHOLD, flags, robust_z
 from mri2qmap_bids.dataset.outputs import QUANTITIES, RATES, further_maps
 from mri2qmap_bids.dataset.runs import runs_with_maps
@@ -208,8 +208,9 @@ def _rows_or_problem(
             if cache_dir is None:
                 return list(_rows(output_dir, run, files)), None
             path = cache_dir / f"{run_name(run)}_{_state(output_dir, run, files)}.json"
-            if path.exists():
-                return json.loads(path.read_text(encoding="utf-8")), None
+            cached = _cached(path)
+            if cached is not None:
+                return cached, None
             rows = list(_rows(output_dir, run, files))
     except Mri2QmapError as error:
         return [], str(error)
@@ -218,6 +219,15 @@ def _rows_or_problem(
     except OutputError as error:
         logger.debug("%s: the summary is not cached: %s", run_name(run), error)
     return rows, None
+
+
+def _cached(path: Path) -> list[dict[str, Any]] | None:
+    """Rows that an earlier call has kept; None: there are none, or the file is damaged."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return rows if isinstance(rows, list) and rows else None
 
 
 def _rows(
@@ -284,11 +294,8 @@ def _values(image: Any, reference: Any) -> NDArray[np.float32]:
 
 def _field_strength(output_dir: Path, run: Mapping[str, str]) -> float:
     """Of the run's sidecar [T]; the usual one if it names none."""
-    path = output_dir / relative_path(run, "T1map", ".json")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8")).get("MagneticFieldStrength")
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: must be a JSON file, got: {error}") from error
+    sidecar = read_object(output_dir / relative_path(run, "T1map", ".json"))
+    value = sidecar.get("MagneticFieldStrength")
     return float(value) if isinstance(value, int | float) and value > 0 else USUAL_FIELD
 
 

@@ -283,6 +283,11 @@ def _misnamed(path: Path, folders: Mapping[str, str], entities: Mapping[str, str
     for key in ("desc", "space"):
         if key in entities:
             return f"{path}: {key} must be left to derivatives, got {entities[key]}"
+    words = path.name.split("_")[:-1]
+    keys = [word.partition("-")[0] for word in words]
+    lost = [w for w, key in zip(words, keys, strict=True) if "-" not in w or keys.count(key) > 1]
+    if lost:
+        return f"{path}: the name must be of entities key-label, each once, got {', '.join(lost)}"
     odd = [value for value in entities.values() if not _LABEL.fullmatch(value)]
     return f"{path}: labels must be of letters and digits, got {', '.join(odd)}" if odd else None
 

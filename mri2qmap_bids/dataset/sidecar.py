@@ -57,6 +57,7 @@ _KEYS = {
     "slice_profile": _Key("SliceProfile", "1"),
     "time_bandwidth_product": _Key("RFTimeBandwidthProduct", "1"),
 }
+_DESCRIBED = ("flip_angle", "repetition_time", "echo_time", "inversion_time")
 _FACTORS = {"1": 1.0, "s": TIMES["s"], "deg": ANGLES["deg"]}
 
 
@@ -104,9 +105,15 @@ def read_sequence(
     """
     if made_of_events(metadata):
         try:
-            return read_event_sequence(metadata, header)
+            event_sequence = read_event_sequence(metadata, header)
         except ValueError as error:
             raise SidecarError(f"{sidecar_name(path)}: {error}") from error
+        # Keys that these sequences need not have, but that the maps' sidecars take over.
+        for field in _DESCRIBED:
+            if metadata.get(_KEYS[field].name) is not None:
+                _values(metadata, field, header, path)
+        field_strength(metadata, header, path)
+        return event_sequence
     kind = _kind(metadata, path)
     flip_angle = _values(metadata, "flip_angle", header, path)
     n_frames = len(flip_angle)

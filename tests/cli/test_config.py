@@ -27,6 +27,39 @@ def test_options_are_kept_and_can_be_given_back(small_dataset, tmp_path, capfd):
     assert later.sessions == ("2",)
 
 
+def test_files_of_a_saved_call_are_found_from_another_folder(tmp_path, monkeypatch):
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (here / "b1", elsewhere):
+        folder.mkdir(parents=True)
+    for name in ("own.safetensors", "filter.json"):
+        (here / name).touch()
+    (here / "labels.txt").write_text("sub-02")
+    monkeypatch.chdir(here)
+    call = ["bids", "out", "participant"]
+    words = [
+        "--participant-label",
+        "01",
+        "labels.txt",
+        "--denoiser",
+        "own.safetensors",
+        "-d",
+        "b1",
+        "x=b1",
+    ]
+    words += ["--bids-filter-file", "filter.json", "--bids-database-dir", "index"]
+    first = parse([*call, *words])
+    expected = to_settings(first)
+    file = write_options(first, tmp_path)
+    monkeypatch.chdir(elsewhere)
+    call[:2] = [str(here / word) for word in call[:2]]
+    again = to_settings(parse([*call, "--config-file", str(file)]))
+    assert again.participants == expected.participants == ("01", "02")
+    assert again.derivatives == (("b1", here / "b1"), ("x", here / "b1"))
+    assert again.recon == expected.recon
+    assert again.work_dir == here / "work"
+    assert (again.filter_file, again.database_dir) == (here / "filter.json", here / "index")
+
+
 def test_calls_of_the_same_second_and_process_id_keep_their_options_apart(tmp_path, monkeypatch):
     """As in containers, whose programs all have the same id."""
     monkeypatch.setattr("time.strftime", lambda _: "20260101-000000")

@@ -32,6 +32,21 @@ def test_dataset_inside_the_raw_one_links_to_it_relatively(tmp_path):
     assert keys["GeneratedBy"][0]["Name"] == "mri2qmap"
 
 
+def test_links_do_not_depend_on_how_a_folder_is_spelt(tmp_path, monkeypatch, caplog):
+    raw, elsewhere = tmp_path / "raw", tmp_path / "elsewhere"
+    for folder in (raw, elsewhere):
+        folder.mkdir()
+    (tmp_path / "link").symlink_to(raw)
+    monkeypatch.chdir(elsewhere)
+    for spelt in (raw, Path("../raw").absolute()):
+        keys = described(tmp_path / "out", raw_dataset=spelt, derivatives=[("b1", spelt)])
+        assert keys["DatasetLinks"] == {"raw": raw.as_uri(), "b1": raw.as_uri()}
+    for spelt, root in (("../raw", raw), ("../raw", tmp_path / "link"), ("../link", raw)):
+        keys = described(root / "derivatives" / "x", raw_dataset=Path(spelt).absolute())
+        assert keys["DatasetLinks"] == {"raw": "../.."}
+    assert not caplog.records
+
+
 def test_links_and_ignored_names_of_earlier_calls_are_kept(tmp_path, caplog):
     root, raw, b1 = tmp_path / "out", tmp_path / "raw", tmp_path / "b1"
     described(root, raw_dataset=raw, derivatives=[("b1", b1)])

@@ -1,6 +1,7 @@
 """Tables over a group whose regions and outliers are known."""
 
 import json
+import re
 from dataclasses import replace
 
 import nibabel as nib
@@ -284,6 +285,27 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path):
     write(tmp_path / "out", {"sub": "01"})
     (tmp_path / "file").write_text("")
     assert write_group_tables(tmp_path / "out", cache_dir=tmp_path / "file" / "group").paths
+
+
+@pytest.mark.parametrize("content", [b"", b'[{"a": 1', b"\xff", b"[]", b"{}"])
+def test_a_damaged_cache_is_made_anew(tmp_path, content):
+    write(tmp_path / "out", {"sub": "01"})
+    cache = tmp_path / "group"
+    write_group_tables(tmp_path / "out", cache_dir=cache)
+    first = table_of(tmp_path / "out")
+    (file,) = cache.glob("*.json")
+    file.write_bytes(content)
+    assert not write_group_tables(tmp_path / "out", cache_dir=cache).problems
+    pd.testing.assert_frame_equal(table_of(tmp_path / "out"), first)
+    assert json.loads(file.read_text())
+
+
+def test_a_sidecar_that_is_no_object_is_said(tmp_path):
+    for label in ("01", "02"):
+        write(tmp_path, {"sub": label})
+    (tmp_path / relative_path({"sub": "02"}, "T1map", ".json")).write_text("[]")
+    ((_, reason),) = write_group_tables(tmp_path).problems
+    assert re.search("T1map.json: must be a JSON object, got list", reason)
 
 
 def test_the_dataset_with_tables_passes_the_validator(tmp_path, validator):

@@ -264,6 +264,8 @@ def test_folders_above_the_dataset_are_no_entities(dataset, tmp_path_factory, ab
         ("sub-03/anat/sub-04_MRF.h5", "sub must be 03 as in the folder's name, got 04"),
         ("sub-03/ses-a/anat/sub-03_ses-b_MRF.h5", "ses must be a as in the folder's name, got b"),
         ("sub-03/anat/sub-03_acq-$(x)_MRF.h5", r"labels must be of letters and digits, got \$"),
+        ("sub-03/anat/sub-03_old_MRF.h5", "of entities key-label, each once, got old"),
+        ("sub-03/anat/sub-03_run-1_run-2_MRF.h5", "each once, got run-1, run-2"),
         ("sub-03/anat/sub-03_desc-x_MRF.h5", "desc must be left to derivatives, got x"),
         ("sub-03/anat/sub-03_MRF.h5/inside", "must be a file, got a directory"),
     ],

@@ -146,3 +146,26 @@ def test_a_broken_rule_names_file_key_rule_and_value(changes, words):
         sequence(**SPGR | changes)
     assert str(caught.value).startswith("sub-01/anat/sub-01_MRF.json: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"FlipAngle": "variable"}, "FlipAngle must be a number or a list of numbers, got 'var"),
+        ({"EchoTime": ["a"]}, "EchoTime must be a number or a list of numbers"),
+        ({"RepetitionTimeExcitation": {"x": 1}}, "RepetitionTimeExcitation must be a number"),
+        ({"InversionTime": [[1], [2, 3]]}, "InversionTime must be a number or a list of numbers"),
+        ({"MagneticFieldStrength": "3"}, "MagneticFieldStrength must be a number, got '3'"),
+        ({"MagneticFieldStrength": 3000}, r"MagneticFieldStrength must be .* T, got 3000"),
+    ],
+)
+def test_keys_that_only_the_maps_sidecars_take_are_checked_before_the_run(changes, words):
+    keys = {"PulseSequenceType": "Mine", "PulseSequenceEvents": EVENTS}
+    with pytest.raises(SidecarError, match=f"^sub-01/anat/sub-01_MRF.json: {words}"):
+        sequence(**keys, **changes)
+    assert (
+        sequence(**keys, FlipAngle=90, EchoTime=[0.1, 0.2], MagneticFieldStrength=3).n_frames == 2
+    )
+    if "MagneticFieldStrength" in changes:
+        with pytest.raises(SidecarError, match=words):
+            sequence(**SPGR, **changes)
