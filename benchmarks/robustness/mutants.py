@@ -839,7 +839,7 @@ MUTANTS = (
     ),
     Mutant(
         DIAGNOSTICS,
-        "figures",
+        "planes",
         "torch.quantile(sample, 0.98)",
         "torch.quantile(sample, 0.5)",
         "test_figures",

@@ -5,12 +5,18 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mri2qmap_bids.cli.config import read_plugin
+from mri2qmap_bids.cli.config import is_label_file, read_plugin
 from mri2qmap_bids.cli.directories import check_emptied, check_output, check_work
 from mri2qmap_bids.encoded_text import read_text
 from mri2qmap_bids.errors import InputError, UsageError
 from mri2qmap_bids.recon.bounds import LEAST_MATRIX
-from mri2qmap_bids.recon.methods.registry import method_named, method_names, resolved, sloppy
+from mri2qmap_bids.recon.methods.registry import (
+    OWN_OPTIONS,
+    has_option,
+    method_names,
+    resolved,
+    sloppy,
+)
 from mri2qmap_bids.recon.options import LARGEST_SEED, ReconOptions
 from mri2qmap_bids.recon.planning.resources import usable_memory_gb
 from mri2qmap_bids.settings import PLUGINS, Settings
@@ -47,14 +53,9 @@ def to_settings(arguments: argparse.Namespace) -> Settings:
         raise UsageError(
             f"--random-seed must be from 0 to {LARGEST_SEED}, got {arguments.random_seed}"
         )
-    _check_regularisation(arguments.regularisation, arguments.recon_method)
+    _check_method_options(arguments)
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", arguments.device):
         raise UsageError(f"--device must be auto, cpu, cuda or cuda:N, got {arguments.device}")
-    if arguments.denoiser and method_named(arguments.recon_method).weights is None:
-        methods = [name for name in method_names() if method_named(name).weights is not None]
-        raise UsageError(
-            f"--denoiser needs --recon-method of {', '.join(methods)}, got {arguments.recon_method}"
-        )
     if arguments.denoiser and not Path(arguments.denoiser).is_file():
         raise InputError(f"--denoiser must be a file, got {arguments.denoiser}")
     n_procs = arguments.nprocs
@@ -137,15 +138,18 @@ def _spaces(spaces: Sequence[str], ignored: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("native", *spaces)))
 
 
-def _check_regularisation(weight: float | None, method: str) -> None:
-    if weight is None:
-        return
-    if method_named(method).regularisation is None:
-        methods = [n for n in method_names() if method_named(n).regularisation is not None]
+def _check_method_options(arguments: argparse.Namespace) -> None:
+    """Refuse options that the method does not have, and a negative weight."""
+    method = arguments.recon_method
+    for name in OWN_OPTIONS:
+        if getattr(arguments, name) is None or has_option(method, name):
+            continue
+        methods = [other for other in method_names() if has_option(other, name)]
         raise UsageError(
-            f"--regularisation needs --recon-method of {', '.join(methods)}, got {method}"
+            f"--{name.replace('_', '-')} needs --recon-method of {', '.join(methods)}, got {method}"
         )
-    if not 0 <= weight < float("inf"):
+    weight = arguments.regularisation
+    if weight is not None and not 0 <= weight < float("inf"):
         raise UsageError(f"--regularisation must be at least 0, got {weight:g}")
 
 
@@ -153,7 +157,7 @@ def _with_files(words: Sequence[str]) -> list[str]:
     """The values, with files replaced by the first column of their lines."""
     labels: list[str] = []
     for word in words:
-        if not re.search(r"[./]", word):
+        if not is_label_file(word):
             labels.append(word)
             continue
         try:

@@ -7,6 +7,7 @@ from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.acquisition.scan import RawScan
 from mri2qmap_bids.recon.acquisition.trajectory import TrajectoryUnits, extent_fault
 from mri2qmap_bids.recon.grid import encoded_support
+from mri2qmap_bids.recon.methods.registry import OWN_OPTIONS, has_option
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, transmit_fields
 from mri2qmap_bids.recon.physics.inversion_efficiency import check_inverted
@@ -33,10 +34,15 @@ def check_agreement(
     Raises
     ------
     ArgumentError
-        If scan, sequence, dictionary and rank differ in the number of frames, the positions are not in
+        If there is no such method, or it does not have an option that is given, scan, sequence, dictionary and rank
+        differ in the number of frames, the positions are not in
         cycles per metre, the inversion efficiency cannot be estimated from this sequence and dictionary, the
         dictionary does not cover the transmit field, or a slice has no signal.
     """
+    for name in OWN_OPTIONS:
+        value = getattr(options, name)
+        if value is not None and not has_option(options.method, name):
+            raise ArgumentError(f"{name} must be None for the method {options.method}, got {value}")
     frames = {"sequence.n_frames": sequence.n_frames}
     if dictionary is not None:
         frames["frames of dictionary.basis"] = len(dictionary.basis)

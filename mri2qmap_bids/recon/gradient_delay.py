@@ -117,7 +117,6 @@ def gradient_delay(
     def residual(delay: float) -> float:
         late = replace(samples, trajectory=delayed(samples.trajectory, samples.frame, delay))
         problem = inverse_problem(late, scan, geometry, dictionary, options, whitening, b0=coarse)
-        assert callable(problem.normal)
         image = conjugate_gradient(
             problem.normal, problem.projection, _STEPS, preconditioner=problem.preconditioner()
         ).image

@@ -84,7 +84,7 @@ def reconstruct_part(
         )
     encoding = problem.encoding
     for message in empty_shells(
-        encoding.omega.cpu(), encoding.shape, geometry.voxel_size[-encoding.omega.shape[1] :]
+        encoding.omega, encoding.shape, geometry.voxel_size[-encoding.omega.shape[1] :]
     ):
         logger.warning(message)
     target, dictionary = geometry.matrix[0 if scan.is_3d else 1 :], shared.dictionary

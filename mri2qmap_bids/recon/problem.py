@@ -88,6 +88,11 @@ class InverseProblem:
         """A^H W A + F^H support F as a function of an image, which returns a new array."""
         return self._filtered_normal(self.support)
 
+    def prepared(self) -> "InverseProblem":
+        """The same problem, once what ``normal`` needs is computed."""
+        self._filtered_normal(self.support)
+        return self
+
     def normal_with(
         self, penalty: torch.Tensor | float
     ) -> Callable[[SubspaceImage], SubspaceImage]:

@@ -44,7 +44,7 @@ def resolution_of(solution: Solution, geometry: Geometry) -> NDArray[np.float64]
     Parameters
     ----------
     solution
-        From :func:`solve`.
+        Of a method.
     geometry
         The grid.
     """
@@ -80,7 +80,7 @@ def figures_of(
         penalty = start.problem.support.cpu() + start.smoothness.cpu()
         number = condition(start.problem.circulant, penalty)
     if start is not None and explains_samples:
-        # The least-squares image: a prior's error would pass for one of the samples.
+        # The image without a learned prior, whose error would pass for one of the samples.
         energies = torch.stack([torch.linalg.vector_norm(samples) for samples in problem.kspace])
         coil = int(energies.argmax())
         one = replace(encoding, coils=encoding.coils[coil : coil + 1])

@@ -51,7 +51,8 @@ class Record:
         try:
             yield
         finally:
-            if torch.cuda.is_available():
+            # Where nothing has run on a GPU, this would start CUDA there.
+            if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
                 torch.cuda.synchronize()
             passed = time.perf_counter() - start
             self.seconds[name] = self.seconds.get(name, 0.0) + passed

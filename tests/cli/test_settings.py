@@ -60,6 +60,10 @@ def test_matrix_is_given_as_x_y_z_and_kept_as_z_y_x():
             ["--recon-method", "lrtv", "--denoiser", "x"],
             "--denoiser needs --recon-method of mri2qmap, pnp, got lrtv",
         ),
+        (
+            ["--recon-method", "gridding", "--n-iterations", "9"],
+            "--n-iterations needs --recon-method of mri2qmap, subspace, lrtv, llr, pnp, got gridding",
+        ),
         (["--nprocs", "0"], "--nprocs must be at least 1"),
         (["--device", "tpu"], "--device must be"),
     ],

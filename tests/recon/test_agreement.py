@@ -105,6 +105,21 @@ def test_impossible_options_are_refused(changes, words):
 
 
 @pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"method": "gridding", "n_iterations": 9}, "n_iterations must be None for the method gridding, got 9"),
+        ({"method": "mri2qmap", "regularisation": 0.5}, "regularisation must be None for the method mri2qmap"),
+        ({"method": "subspace", "denoiser": "a.safetensors"}, "denoiser must be None for the method subspace"),
+        ({"method": "magic"}, "method must be one of"),
+    ],
+)  # fmt: skip
+def test_options_that_the_method_does_not_have_are_refused(monkeypatch, changes, words):
+    monkeypatch.setattr(reconstruct_module, "build_dictionary", None)  # nothing is computed
+    with pytest.raises(ArgumentError, match=words):
+        reconstruct(grid_scan(), SEQUENCE, ReconOptions(device="cpu", **changes))
+
+
+@pytest.mark.parametrize(
     ("factor", "words"),
     [
         (FOV / N_VOXELS, "cycles/pixel would fit"),

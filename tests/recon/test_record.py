@@ -15,6 +15,15 @@ def test_times_of_a_stage_add_up_even_where_it_fails(monkeypatch):
     assert record.seconds == {"solve": 5.0}
 
 
+def test_a_stage_on_the_cpu_does_not_start_cuda(monkeypatch):
+    cuda = record_module.torch.cuda
+    monkeypatch.setattr(cuda, "is_available", lambda: True)
+    monkeypatch.setattr(cuda, "is_initialized", lambda: False)
+    monkeypatch.setattr(cuda, "synchronize", lambda: pytest.fail("CUDA was started"))
+    with Record().stage("solve"):
+        pass
+
+
 def test_steps_of_a_later_call_replace_those_of_an_earlier_one():
     record = Record()
     first, second = record.watch("cg"), record.watch("cg")

@@ -18,8 +18,6 @@ from mri2qmap_bids.recon.physics.matching import TissueMaps, signal_of
 _WORST = 1e4
 _MOST_FRAMES = 16
 _MOST_FREQUENCIES = 20_000
-# Voxels below this fraction of the bright voxels do not count as tissue.
-_DARK = 0.15
 
 
 def signal_to_noise(image: SubspaceImage, deviation: NoiseDeviation) -> float:
@@ -32,9 +30,7 @@ def signal_to_noise(image: SubspaceImage, deviation: NoiseDeviation) -> float:
     deviation
         Of the error in the real and the imaginary part of every component, shape (rank,).
     """
-    magnitude = image[0].abs().flatten()
-    sample = magnitude[:: len(magnitude) // 1_000_000 + 1]
-    bright = sample[sample > _DARK * torch.quantile(sample, 0.98)]
+    bright = image[0].abs()[tissue_of(image[0])]
     if not len(bright):
         return 0.0
     return float(bright.median() / deviation[0].clamp_min(torch.finfo(torch.float32).tiny))

@@ -1,6 +1,8 @@
 """Circulant approximation of A^H A: the sampling density of every frequency and component."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import torch
@@ -45,7 +47,7 @@ class Circulant:
         values: torch.Tensor = self.upper[diagonal].real
         return values
 
-    @property
+    @cached_property
     def level(self) -> float:
         """Sampling density away from the centre of k-space: the median of C_11 over the frequencies that were sampled.
 
@@ -138,22 +140,46 @@ def inverse(circulant: Circulant, penalty: torch.Tensor) -> Circulant:
     penalty
         Of every component and frequency, positive, broadcast to (rank, *space).
     """
-    rank, upper, device = circulant.rank, circulant.upper, penalty.device
-    pairs = frequency_pairs(rank)
+    upper, device = circulant.upper, penalty.device
+    pairs = frequency_pairs(circulant.rank)
     rows, columns = (torch.tensor(index, device=device) for index in zip(*pairs, strict=True))
+    result = torch.empty_like(upper.flatten(1), device=device)
+    for batch, matrices in _penalised(circulant, penalty):
+        solved = torch.linalg.inv(matrices)[:, rows, columns].T
+        result[:, batch] = solved.to(upper.dtype)
+    return Circulant(result.view_as(upper))
+
+
+def first_of_inverse(circulant: Circulant, penalty: torch.Tensor) -> torch.Tensor:
+    """The first element of :func:`inverse` at every frequency, shape (*space), without the others.
+
+    Parameters
+    ----------
+    circulant, penalty
+        As of :func:`inverse`.
+    """
+    upper = circulant.upper
+    result = torch.empty(upper[0].numel(), device=penalty.device)
+    for batch, matrices in _penalised(circulant, penalty):
+        first = torch.zeros_like(matrices[..., :1])
+        first[:, 0] = 1
+        result[batch] = torch.linalg.solve(matrices, first)[:, 0, 0].real.to(result.dtype)
+    return result.view(upper.shape[1:])
+
+
+def _penalised(circulant: Circulant, penalty: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
+    """C(g) + diag penalty(g) in double precision on the penalty's device, by batches of frequencies."""
+    rank, upper, device = circulant.rank, circulant.upper, penalty.device
     flat = upper.flatten(1)
     added = penalty.expand(rank, *upper.shape[1:]).flatten(1)
     # Rounding errors can make the smallest eigenvalues slightly negative.
     floor = 1e-6 * float(circulant.diagonal.amax())
-    result = torch.empty_like(flat, device=device)
     double = torch.complex128 if upper.is_complex() else torch.float64
     for start in range(0, flat.shape[1], _FREQUENCIES_AT_ONCE):
         batch = slice(start, start + _FREQUENCIES_AT_ONCE)
         matrices = full_matrices(flat[:, batch].to(device, double))
         matrices += torch.diag_embed(added[:, batch].T.double() + floor).to(double)
-        solved = torch.linalg.inv(matrices)[:, rows, columns].T
-        result[:, batch] = solved.to(upper.dtype)
-    return Circulant(result.view_as(upper))
+        yield batch, matrices
 
 
 def support_penalty(circulant: Circulant) -> torch.Tensor:

@@ -32,7 +32,7 @@ def compress_coils(
     """Whiten the coils, rotate them onto their principal components and keep the strongest.
 
     K' = U^H W K, where U holds the n_virtual leading eigenvectors of W K K^H W^H. Its columns
-    are orthonormal, so white noise stays white. No whitened copy of all coils is stored.
+    are orthonormal, so white noise stays white. No whitened copy of all coils is stored, unless all are kept.
 
     Parameters
     ----------

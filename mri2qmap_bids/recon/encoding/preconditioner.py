@@ -9,12 +9,10 @@ from mri2qmap_bids.recon.encoding.circulant import Circulant, inverse
 from mri2qmap_bids.recon.encoding.convolution import coil_convolutions
 from mri2qmap_bids.recon.encoding.convolution_blocks import by_columns
 
+# Constant added to the circulant's matrices, relative to C_11 clamped between a twentieth of its level and the
+# level: directions resolved only by the coil sensitivities appear unsampled in the circulant, and their inverse
+# would be far too large.
 _SOFTENING, _LEAST = 0.3, 0.05
-"""Constant added to the circulant's matrices, relative to C_11 clamped between a twentieth of its median
-and the median: directions resolved only by the coil sensitivities appear unsampled in the circulant,
-and their inverse would be far too large."""
-
-
 # Part of the coils' energy that the preconditioner's coils have at least: 3 or 4 of 8 around a head, and
 # conjugate gradients take as many steps as with all of them.
 _ENERGY = 0.98

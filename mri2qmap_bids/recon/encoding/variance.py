@@ -11,8 +11,8 @@ from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil, rows
 _N_SHELLS = 16
 # Shells whose variance is within this factor of the noise variance are assumed to have noise alone.
 _ALIKE = 1.2
-# Samples of a coil from which the variance of a shell is measured, of one as small as the innermost of uniform
-# sampling.
+# Samples of all coils from which the variance of a shell is measured, of one as small as the innermost of uniform
+# sampling: it is known within 4 %.
 _ENOUGH = 1024
 
 
@@ -35,7 +35,7 @@ def residual_variance(
     The noise is the same everywhere; model errors (coil sensitivities, partial volumes, signal
     outside the subspace) are proportional to the signal, and therefore largest at the centre.
     Of more than 1024 samples for each innermost shell's share, 16^dim, that many are chosen at random, always the
-    same: 262 144 in a slice, four million in a volume.
+    same: 262 144 in a slice, four million in a volume, counted over all coils.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def residual_variance(
         x.
     """
     n_samples, dim = encoding.omega.shape
-    enough = _ENOUGH * _N_SHELLS**dim
+    enough = math.ceil(_ENOUGH / len(encoding.coils)) * _N_SHELLS**dim
     if n_samples > enough:
         generator = torch.Generator().manual_seed(0)
         chosen = torch.randint(n_samples, (enough,), generator=generator).to(kspace.device)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
-from mri2qmap_bids.recon.encoding.circulant import filtered, inverse
+from mri2qmap_bids.recon.encoding.circulant import filtered, first_of_inverse, inverse
 from mri2qmap_bids.recon.encoding.density import density_compensation
 from mri2qmap_bids.recon.encoding.forward import adjoint
 from mri2qmap_bids.recon.encoding.variance import residual_variance, sample_weights
@@ -102,9 +102,8 @@ class PenalisedImage:
     def response(self) -> torch.Tensor:
         """Transfer function of the first component of the least-squares image, shape (*space)."""
         circulant, penalty = self.problem.circulant, self.problem.support + self.smoothness
-        solved = inverse(circulant, penalty)
         # (C + L)^-1 C = 1 - (C + L)^-1 L
-        return (1 - solved.diagonal[0] * penalty[0]).clamp(0, 1)
+        return (1 - first_of_inverse(circulant, penalty) * penalty[0]).clamp(0, 1)
 
 
 def least_squares(
@@ -142,8 +141,7 @@ def least_squares(
         with record.stage("noise"):
             weights = sample_weights(problem.encoding.omega, variance)
         with record.stage("encoding"):
-            problem = replace(problem, weights=weights)
-            assert callable(problem.normal)
+            problem = replace(problem, weights=weights).prepared()
         smooth = _weighted(problem, first, variance.noise, settings, random_seed, record)
         with record.stage("noise"):
             again = residual_variance(problem.encoding, problem.kspace, smooth.image)

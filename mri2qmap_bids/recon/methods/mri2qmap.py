@@ -211,7 +211,7 @@ def residual_noise(start: PenalisedImage, solve_residual: ResidualSolver) -> Sub
 
 
 def residual_solver(start: PenalisedImage, settings: Mri2qmapSettings) -> ResidualSolver:
-    """Solver of the residual image r: A^H W A r, with both terms of :func:`image_with_residual`, is its argument.
+    """A function of b that solves (A^H W A + both terms of :func:`image_with_residual`) r = b.
 
     Parameters
     ----------

@@ -25,6 +25,13 @@ SUMMARIES = {
 }
 """The methods of this package, each in a file of that name, with a short description."""
 
+OWN_OPTIONS = {
+    "n_iterations": "iterations",
+    "regularisation": "regularisation",
+    "denoiser": "weights",
+}
+"""Options that not every method has, and the field of :class:`Method` that is None where it does not."""
+
 
 @cache
 def method_names() -> tuple[str, ...]:
@@ -60,6 +67,11 @@ def method_named(name: str) -> "Method":
             f"entry point {name} of {ENTRY_POINTS} must be a Method of this name, got {value}"
         )
     return method
+
+
+def has_option(method: str, option: str) -> bool:
+    """Whether the method of this name has one of ``OWN_OPTIONS``."""
+    return getattr(method_named(method), OWN_OPTIONS[option]) is not None
 
 
 def resolved(options: ReconOptions) -> ReconOptions:

@@ -28,6 +28,8 @@ _CPU_STEPS = ((1, 4096, 8), (1, 1024, 1))
 # Bytes of images that are best processed together: less has too much threading overhead, more exceeds
 # the cache.
 _CPU_BATCH = 10e6
+# In messages of errors of PyTorch and FINUFFT that have no type of their own.
+_NO_MEMORY = ("allocate memory", "malloc")
 
 
 def plans(size: ProblemSize, work: Work, machine: Machine) -> list[Plan]:
@@ -102,12 +104,12 @@ def first_that_fits(work: Callable[[Plan], Result], ways: list[Plan]) -> tuple[R
     while True:
         try:
             return work(ways[0]), ways
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
             reason = " ".join(str(error).split())
         # Outside the handler, which would keep the arrays of the failed run alive.
-        if torch.cuda.is_available():
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.empty_cache()
         smaller = [way for way in ways[1:] if way.device < ways[0].device]
         if not smaller:
@@ -116,8 +118,10 @@ def first_that_fits(work: Callable[[Plan], Result], ways: list[Plan]) -> tuple[R
         ways = smaller
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return any(words in str(error) for words in _NO_MEMORY)
 
 
 def _preference(plan: Plan) -> tuple[float, float]:

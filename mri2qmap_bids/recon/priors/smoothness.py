@@ -44,7 +44,8 @@ def energies(
     """Energy a_i of every component such that its power spectrum is about a_i q(g), shape (rank,).
 
     Without ``noise``, the mean of |x_i(g)|^2 / q(g). With it, the most likely a_i of a Gaussian
-    image of the power a_i q in Gaussian noise (Whittle's likelihood), by multiplicative updates.
+    image of the power a_i q in Gaussian noise (Whittle's likelihood), by multiplicative updates. They end before
+    a component that noise hides is at its maximum, which may be 0: its energy would be 0 in later rounds, too.
 
     Parameters
     ----------

@@ -110,30 +110,30 @@ def alternating_directions(
     n_steps, change_square = 0, 0.0
     while True:
         residual = target - product
-        whole_square = apart_square = 0.0
+        # Read once for all parts: every number read makes a GPU wait.
+        squares = torch.zeros(2, dtype=torch.double, device=image.device)
         for part in parts:
             analysed, split = regulariser.analysis(image[part]), proximal(part)
-            whole_square += float(squared_length(analysed))
             apart = split - analysed
-            apart_square += float(squared_length(apart))
+            squares += torch.stack([squared_length(analysed), squared_length(apart)])
             apart += split - summed[:, part]
             residual[part] += _scaled(penalty[part], regulariser.synthesis(apart))
         correction = preconditioner(residual)
+        whole_square, apart_square = squares.tolist()
         close = max(apart_square, change_square) <= tolerance**2 * whole_square
         converged = n_steps > 0 and close
         if converged or n_steps == n_iterations:
             return Iterate(image, correction, n_steps, converged)
         applied = normal(correction)
         curvature = torch.vdot(correction.flatten(), applied.flatten()).real
-        moved_square = 0.0
+        moved_square = torch.zeros_like(curvature)
         for part in parts:
-            moved = regulariser.analysis(correction[part])
-            squares = _squares(moved)
+            squares = _squares(regulariser.analysis(correction[part]))
             curvature = curvature + (squares * penalty[part]).sum()
-            moved_square += float(squares.sum())
+            moved_square = moved_square + squares.sum()
         gain = torch.vdot(correction.flatten(), residual.flatten()).real
-        step = float(gain / curvature.clamp_min(torch.finfo(torch.float32).tiny))
-        change_square = step**2 * moved_square
+        length = gain / curvature.clamp_min(torch.finfo(torch.float32).tiny)
+        step, change_square = torch.stack([length, length.square() * moved_square]).tolist()
         image.add_(correction, alpha=step)
         product.add_(applied, alpha=step)
         for part in parts:

@@ -10,6 +10,7 @@ from mri2qmap_bids.recon.encoding.circulant import (
     Circulant,
     circulant_of,
     filtered,
+    first_of_inverse,
     inverse,
     support_penalty,
 )
@@ -186,3 +187,13 @@ def test_a_response_of_one_changes_nothing_and_a_delay_shifts():
 def test_rank_follows_from_the_number_of_pairs():
     for rank in (1, 2, 5, 10):
         assert Circulant(torch.zeros(len(frequency_pairs(rank)), 2, 2)).rank == rank
+
+
+@pytest.mark.parametrize("basis", BASES)
+def test_the_first_element_of_the_inverse_is_that_of_the_whole(basis):
+    operator = random_encoding((6, 5), basis)
+    circulant = circulant_of(operator)
+    torch.manual_seed(2)
+    penalty = torch.rand(3, 6, 5) + 0.1
+    whole = inverse(circulant, penalty).diagonal[0]
+    assert torch.allclose(first_of_inverse(circulant, penalty), whole, rtol=1e-5)

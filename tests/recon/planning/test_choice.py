@@ -128,6 +128,25 @@ def test_memory_that_runs_out_with_every_plan_is_said_in_one_line():
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 9 GiB"),
+        RuntimeError("FINUFFT spreader malloc error"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_every_lack_of_memory_leads_to_a_smaller_plan(error):
+    ways = [Plan(coils_at_once=n, stages=(Stage("all", 1.0, n * 1e9, n * 1e9),)) for n in (4, 2)]
+
+    def work(plan: Plan) -> int:
+        if plan.coils_at_once > 2:
+            raise error
+        return plan.coils_at_once
+
+    assert first_that_fits(work, ways)[0] == 2
+
+
 def test_other_errors_are_not_taken_for_a_lack_of_memory():
     def work(plan: Plan) -> int:
         raise RuntimeError("shapes do not match")
