@@ -23,6 +23,7 @@ from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match
 from mri2qmap_bids.recon.problem import InverseProblem, inverse_problem, whitening_of
 from mri2qmap_bids.recon.quality import uncertainty
+from mri2qmap_bids.recon.shared_data import SharedData
 
 BART_ITERATIONS = 60
 
@@ -66,14 +67,8 @@ class Bench:
     def inverse(self) -> InverseProblem:
         """y = A x, its sensitivities estimated from the data."""
         scan = self.problem.scan
-        return inverse_problem(
-            scan.slices[0],
-            scan,
-            scan.geometry,
-            self.dictionary,
-            self.options,
-            whitening_of(scan),
-        )
+        shared = SharedData(scan, scan.geometry, self.dictionary, self.options, whitening_of(scan))
+        return inverse_problem(shared, 0)
 
     def run(self, method: str, **changes: object) -> Estimate:
         """One of the package's methods.
@@ -90,7 +85,7 @@ class Bench:
         denoiser = load_denoiser(weights, self.dictionary.atoms.device) if weights else None
         shape = self.problem.labels.shape[-len(self.inverse.encoding.shape) :]
         if method != "gridding":
-            assert callable(self.inverse.normal)  # set up once, and not on anybody's clock
+            self.inverse.prepared()  # once, and not on anybody's clock
         start = time.perf_counter()
         matcher = Matcher(self.dictionary, shape)
         solved = method_named(method).solve(self.inverse, matcher, denoiser, options, None)
@@ -123,7 +118,7 @@ class Bench:
         def volume(values: torch.Tensor) -> NDArray[np.float32]:
             return values.reshape(self.problem.labels.shape).cpu().numpy()
 
-        deviations = solved and uncertainty(solved, self.dictionary)
+        deviations = None if solved is None else uncertainty(solved, self.dictionary)
         return Estimate(
             t1=volume(maps.t1),
             t2=volume(maps.t2),

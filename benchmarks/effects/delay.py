@@ -17,9 +17,11 @@ from mri2qmap_bids.recon.grid import tissue_grid
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.problem import whitening_of
+from mri2qmap_bids.recon.shared_data import SharedData
+from mri2qmap_bids.simulate.arms import SpiralDensity
 from mri2qmap_bids.simulate.scan import ScanOptions
 from mri2qmap_bids.simulate.sequences import make_sequence
-from mri2qmap_bids.simulate.trajectory import Readout, SpiralDensity
+from mri2qmap_bids.simulate.trajectory import Readout
 
 OPTIONS = ReconOptions("subspace", device="cpu")
 SEQUENCE = make_sequence("FISP", 100)
@@ -46,7 +48,8 @@ def main() -> None:
             if (name, delay) not in table:
                 with patch.object(run, "BASE", options):
                     _, scan, _ = run.with_delay(delay)
-                value = gradient_delay(scan, 0, dictionary, OPTIONS, whitening_of(scan))
+                shared = SharedData(scan, scan.geometry, dictionary, OPTIONS, whitening_of(scan))
+                value = gradient_delay(shared, 0)
                 table[name, delay] = value
                 with rows.open("a") as stream:
                     stream.write(json.dumps([name, delay, value]) + "\n")

@@ -27,18 +27,16 @@ from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.efficiency_scores import EfficiencyUncertainty
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
+from mri2qmap_bids.recon.problem import whitening_of
+from mri2qmap_bids.recon.shared_data import SharedData
 from mri2qmap_bids.simulate.scan import ScanOptions, simulate_scan
 from mri2qmap_bids.simulate.sequences import make_sequence
 from mri2qmap_bids.simulate.trajectory import TrajectoryKind
 
 HERE = Path(__file__).parent
 ROWS = HERE / "efficiency.jsonl"
-FRAMES, KINDS, FACTORS, NOISES = (
-    (60, 80, 150),
-    ("radial", "spiral", "cartesian"),
-    (6.0, 16.0),
-    (0.02, 0.15),
-)
+FRAMES, FACTORS, NOISES = (60, 80, 150), (6.0, 16.0), (0.02, 0.15)
+KINDS: tuple[TrajectoryKind, ...] = ("radial", "spiral", "cartesian")
 WRONG, RIGHT = 0.02, 0.01
 """An error above the one should be warned of, one below the other should not."""
 OPTIONS = resolved(ReconOptions("subspace", device="cpu", regularisation=0.1))
@@ -89,7 +87,8 @@ def measured(
     scan = raw(simulate_scan(options, seed, seed))
     plan = plans_with(dictionary, extent_of(scan), OPTIONS, None)[0]
     start = time.perf_counter()
-    estimate, uncertainty, samples = inversion._estimate(scan, dictionary, OPTIONS, None, plan)
+    shared = SharedData(scan, scan.geometry, dictionary, OPTIONS, whitening_of(scan))
+    estimate = inversion.efficiency_of(shared, None, None, plan)
     seconds = time.perf_counter() - start
     return Row(
         kind,
@@ -97,10 +96,10 @@ def measured(
         factor,
         noise,
         efficiency,
-        estimate,
-        samples,
-        **asdict(uncertainty),
-        total=uncertainty.total,
+        estimate.value,
+        estimate.sampling,
+        **asdict(estimate.uncertainty),
+        total=estimate.uncertainty.total,
         seconds=seconds,
     )
 
@@ -140,7 +139,11 @@ def main() -> None:
     for row in rows():
         rules = {
             "uncertainty": inversion.is_uncertain(
-                EfficiencyUncertainty(row.beyond, row.blur, row.spread), row.samples_per_unknown
+                inversion.Efficiency(
+                    row.estimate,
+                    EfficiencyUncertainty(row.beyond, row.blur, row.spread),
+                    row.samples_per_unknown,
+                )
             ),
             "samples per unknown": row.samples_per_unknown < 1,
         }

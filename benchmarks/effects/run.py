@@ -68,16 +68,18 @@ def raw(simulated: Scan) -> RawScan:
     """A simulated slice as it would be read from a file."""
     acquired, geometry = simulated.acquired, simulated.geometry
     _, n_frames, n_arms, n_coils, n_samples = acquired.kspace.shape
-    fov = tuple(n * size for n, size in zip(geometry.matrix, geometry.voxel_size, strict=True))
+    depth, height, width = (
+        n * size for n, size in zip(geometry.matrix, geometry.voxel_size, strict=True)
+    )
     centre = int(np.linalg.norm(acquired.trajectory.positions[0, 0], axis=-1).argmin())
     samples = SliceSamples(
         torch.from_numpy(np.moveaxis(acquired.kspace[0], 2, 0).reshape(n_coils, -1).copy()),
-        torch.from_numpy(acquired.trajectory.positions.reshape(-1, 2) / np.float32(fov[2])),
+        torch.from_numpy(acquired.trajectory.positions.reshape(-1, 2) / np.float32(width)),
         torch.arange(n_frames).repeat_interleave(n_arms * n_samples),
         (torch.arange(n_samples) - centre).repeat(n_frames * n_arms) * DWELL,
     )
     noise = None if acquired.noise is None else torch.from_numpy(acquired.noise)
-    return RawScan((samples,), noise, geometry, fov, n_frames, is_3d=False)
+    return RawScan((samples,), noise, geometry, (depth, height, width), n_frames, is_3d=False)
 
 
 def changed(scan: RawScan, **changes: object) -> RawScan:
@@ -159,17 +161,17 @@ def score(
             with patch.object(package, "without_faulty_coils", nothing):
                 maps, found = package.reconstruct_and_diagnose(scan, sequence, OPTIONS, b0=b0)
     inside = np.isin(truth.brain.labels, (1, 2))
-    errors = [
+    t1, t2 = (
         100 * float(np.mean(np.abs(value[inside] / true[inside] - 1)))
         for value, true in ((maps.t1, truth.brain.t1), (maps.t2, truth.brain.t2))
-    ]
+    )
     figures = found.part.figures
     assert figures is not None
     words = (
         f"residual {found.part.residual.noise:.2f}, motion {figures.displacement:.2f}, "
         f"delay {figures.delay:.3f}"
     )
-    row = Row(effect, *errors, words, tuple(warnings))
+    row = Row(effect, t1, t2, words, tuple(warnings))
     with ROWS.open("a") as stream:
         stream.write(json.dumps(asdict(row)) + "\n")
     return row

@@ -5,15 +5,13 @@ from dataclasses import replace
 
 import torch
 
-from mri2qmap_bids.recon.acquisition.scan import RawScan
 from mri2qmap_bids.recon.arrays import FrameIndex, QuantityMap, Trajectory
 from mri2qmap_bids.recon.diagnostics.model import Figures
 from mri2qmap_bids.recon.encoding.forward import forward_by_coil
 from mri2qmap_bids.recon.golden_section import golden_section
 from mri2qmap_bids.recon.grid import resize
-from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.problem import inverse_problem
+from mri2qmap_bids.recon.shared_data import SharedData
 from mri2qmap_bids.recon.solvers.conjugate_gradient import conjugate_gradient
 
 logger = logging.getLogger(__name__)
@@ -31,13 +29,7 @@ _JUMP = 4.0
 
 
 def with_searched_delay(
-    figures: Figures,
-    scan: RawScan,
-    index: int,
-    dictionary: Dictionary,
-    options: ReconOptions,
-    whitening: torch.Tensor | None = None,
-    b0: QuantityMap | None = None,
+    figures: Figures, shared: SharedData, index: int, b0: QuantityMap | None = None
 ) -> Figures:
     """The figures of a slice or volume, with the delay searched for and warned of if the residual tells of one.
 
@@ -45,19 +37,19 @@ def with_searched_delay(
     ----------
     figures
         With the lower bound of :func:`consistency_of`.
-    scan, index, dictionary, options, whitening, b0
+    shared, index, b0
         As of :func:`gradient_delay`.
     """
     if figures.delay is None or figures.delay < _SEEN:
         return figures
-    delay = gradient_delay(scan, index, dictionary, options, whitening, b0)
+    delay = gradient_delay(shared, index, b0)
     if abs(delay) < _TOLERANCE:
         logger.warning(
             "The samples look as if they lagged the trajectory, but no delay common to all axes explains it: another "
             "error of the trajectory"
         )
         return figures
-    time = scan.slices[index].time
+    time = shared.scan.slices[index].time
     seconds = ""
     if time is not None:
         seconds = f" ({1e6 * delay * float((time[1:] - time[:-1]).median()):+.2f} us)"
@@ -70,14 +62,7 @@ def with_searched_delay(
     return replace(figures, delay=abs(delay))
 
 
-def gradient_delay(
-    scan: RawScan,
-    index: int,
-    dictionary: Dictionary,
-    options: ReconOptions,
-    whitening: torch.Tensor | None = None,
-    b0: QuantityMap | None = None,
-) -> float:
+def gradient_delay(shared: SharedData, index: int, b0: QuantityMap | None = None) -> float:
     """Delay of the gradients of one slice that leaves the least residual [sample].
 
     min over s of sum |y - A_s x_s|^2 over the centre of k-space (24 voxels along each axis). A_s has the positions
@@ -87,16 +72,10 @@ def gradient_delay(
 
     Parameters
     ----------
-    scan
-        With its samples in their order of time.
+    shared
+        What all slices share, with the samples in their order of time.
     index
         The slice.
-    dictionary
-        Fingerprints and subspace.
-    options
-        How the scan is reconstructed.
-    whitening
-        Whitening matrix of the coils; None: the samples are white already.
     b0
         Off-resonance frequency of the slice or volume [Hz], shape (*space); None: not corrected.
 
@@ -105,7 +84,7 @@ def gradient_delay(
     Golub and Pereyra, Variable projection (2003), doi:10.1088/0266-5611/19/2/201. Kiefer, Sequential minimax search
     for a maximum (1953), doi:10.1090/S0002-9939-1953-0055639-3.
     """
-    samples = scan.slices[index]
+    scan, samples = shared.scan, shared.scan.slices[index]
     n_dim = samples.trajectory.shape[1]
     matrix = tuple(min(_N_CENTRE, n) for n in scan.geometry.matrix[-n_dim:])
     shape = matrix if n_dim == 3 else (scan.geometry.matrix[0], *matrix)
@@ -116,7 +95,8 @@ def gradient_delay(
 
     def residual(delay: float) -> float:
         late = replace(samples, trajectory=delayed(samples.trajectory, samples.frame, delay))
-        problem = inverse_problem(late, scan, geometry, dictionary, options, whitening, b0=coarse)
+        only = replace(shared, scan=replace(scan, slices=(late,)), geometry=geometry)
+        problem = inverse_problem(only, 0, b0=coarse)
         image = conjugate_gradient(
             problem.normal, problem.projection, _STEPS, preconditioner=problem.preconditioner()
         ).image

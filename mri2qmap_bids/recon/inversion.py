@@ -4,23 +4,17 @@ import logging
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.extent import extent_of
-from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.acquisition.scan import RawScan
 from mri2qmap_bids.recon.arrays import QuantityMap, SubspaceImage
-from mri2qmap_bids.recon.device import find_device
 from mri2qmap_bids.recon.diagnostics.figures import samples_per_unknown
 from mri2qmap_bids.recon.forecast import plans_with
-from mri2qmap_bids.recon.grid import centre, resize, tissue_grid
+from mri2qmap_bids.recon.grid import centre
 from mri2qmap_bids.recon.methods.registry import resolved
 from mri2qmap_bids.recon.methods.subspace import subspace_image
-from mri2qmap_bids.recon.off_resonance import span_of
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
+from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.efficiency_map import (
     local_efficiency,
     with_efficiencies_as_field,
@@ -36,11 +30,11 @@ from mri2qmap_bids.recon.physics.inversion_efficiency import (
 )
 from mri2qmap_bids.recon.physics.masking import head_mask
 from mri2qmap_bids.recon.physics.matching import match
-from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.planning.choice import first_that_fits
 from mri2qmap_bids.recon.planning.machine import MemoryLimits
 from mri2qmap_bids.recon.planning.plan import Plan
-from mri2qmap_bids.recon.problem import InverseProblem, inverse_problem, whitening_of
+from mri2qmap_bids.recon.problem import InverseProblem, inverse_problem
+from mri2qmap_bids.recon.shared_data import SharedData
 
 logger = logging.getLogger(__name__)
 
@@ -54,129 +48,136 @@ _UNCERTAIN, _ENOUGH = 0.035, 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class LocalEfficiency:
-    """The efficiency of one slice or volume."""
+class Efficiency:
+    """The one efficiency that explains all voxels of a slice or volume best."""
 
-    values: QuantityMap
-    """At every voxel of the maps' grid, shape (*space)."""
-    mean: float
-    """The one that explains all voxels best."""
+    value: float
+    """0.5 to 1."""
     uncertainty: EfficiencyUncertainty
-    """Of the mean."""
+    """How far it may be off."""
     sampling: float
     """Samples per unknown that it is from."""
 
 
-def with_estimated_efficiency(
-    scan: RawScan,
-    sequence: PulseSequence,
-    options: ReconOptions,
-    dictionary: Dictionary | None = None,
-    limits: MemoryLimits | None = None,
-    b1: NDArray[np.float32] | None = None,
-    field: QuantityMap | None = None,
-    b0: NDArray[np.float32] | None = None,
-    frequency: QuantityMap | None = None,
-) -> PulseSequence:
-    """The pulse sequence with the one inversion efficiency that explains the data best.
+@dataclass(frozen=True, eq=False)
+class LocalEfficiency:
+    """The efficiency of one slice or volume, voxel by voxel."""
 
-    The image of the middle slice (or the volume) is the least-squares image in a subspace of fingerprints of
-    several efficiencies, with little smoothness; its masked voxels give :func:`best_efficiency`, every component
-    weighted by its inverse variance. A warning says if the estimate is uncertain (:func:`is_uncertain`).
+    values: QuantityMap
+    """At every voxel of the maps' grid, shape (*space)."""
+    mean: Efficiency
+    """Of all voxels."""
+
+
+def estimated_efficiency(
+    shared: SharedData,
+    field: QuantityMap | None,
+    frequency: QuantityMap | None,
+    span: float,
+    limits: MemoryLimits | None,
+) -> Efficiency:
+    """The one inversion efficiency that explains the data of a scan best.
+
+    :func:`efficiency_of` the middle slice (or the volume). A warning says if the estimate is uncertain
+    (:func:`is_uncertain`).
 
     Parameters
     ----------
-    scan, sequence, options, limits, b1, b0
-        As of :func:`mri2qmap_bids.recon.reconstruct.reconstruct_and_diagnose`.
-    dictionary
-        Simulated at several efficiencies; None: it is built.
+    shared
+        What all slices share, with a dictionary of several efficiencies.
     field
         Transmit field of that slice or volume, on the device; None: nominal.
     frequency
         Off-resonance frequency of that slice or volume [Hz], on the device; None: not corrected.
+    span
+        From :func:`~mri2qmap_bids.recon.off_resonance.span_of`.
+    limits
+        Memory that may be used; None: 90 % of what the machine has.
 
     Raises
     ------
     MemoryLimitError
         If no plan fits the memory.
     """
-    device, options = find_device(options.device), _for_estimate(options)
-    if dictionary is None:
-        grid = tissue_grid(options, b1)
-        dictionary = build_dictionary(sequence, grid, options.rank, options.energy, device)
-    ways = plans_with(dictionary, extent_of(scan), options, limits, span_of(b0))
-    work = partial(_estimate, scan, dictionary.to(device), options, field, frequency)
-    (efficiency, uncertainty, sampling), _ = first_that_fits(work, ways)
-    report_estimate(efficiency, uncertainty, sampling)
-    return replace(sequence, inversion_efficiency=round(efficiency, 4))
+    own = replace(shared, options=_for_estimate(shared.options))
+    ways = plans_with(own.dictionary, extent_of(own.scan), own.options, limits, span)
+    efficiency, _ = first_that_fits(partial(efficiency_of, own, field, frequency), ways)
+    report_estimate(efficiency)
+    return efficiency
 
 
-def is_uncertain(uncertainty: EfficiencyUncertainty, sampling: float) -> bool:
-    """Whether an estimate, from this many samples per unknown, may be wrong by more than 0.02."""
-    return uncertainty.total > (_UNCERTAIN if sampling >= _ENOUGH else _UNCERTAIN / 2)
+def efficiency_of(
+    shared: SharedData, field: QuantityMap | None, frequency: QuantityMap | None, plan: Plan
+) -> Efficiency:
+    """The efficiency of the middle slice, or the volume.
+
+    Its image is the least-squares image in a subspace of fingerprints of several efficiencies, with little
+    smoothness; the masked voxels give :func:`best_efficiency`, every component weighted by its inverse variance.
+
+    Parameters
+    ----------
+    shared, field, frequency
+        As of :func:`estimated_efficiency`.
+    plan
+        Storage and batch sizes.
+    """
+    problem = inverse_problem(shared, shared.middle, plan, frequency)
+    return _mean_efficiency(problem, _white_image(problem, shared, field), field)
 
 
-def report_estimate(efficiency: float, uncertainty: EfficiencyUncertainty, sampling: float) -> None:
+def is_uncertain(efficiency: Efficiency) -> bool:
+    """Whether an estimate may be wrong by more than 0.02."""
+    limit = _UNCERTAIN if efficiency.sampling >= _ENOUGH else _UNCERTAIN / 2
+    return efficiency.uncertainty.total > limit
+
+
+def report_estimate(efficiency: Efficiency) -> None:
     """Log an estimate, and warn if it is uncertain or at its lower bound."""
-    logger.info("Inversion efficiency, estimated: %.3f +- %.3f", efficiency, uncertainty.total)
-    if is_uncertain(uncertainty, sampling):
+    value, uncertainty = efficiency.value, efficiency.uncertainty
+    logger.info("Inversion efficiency, estimated: %.3f +- %.3f", value, uncertainty.total)
+    if is_uncertain(efficiency):
         logger.warning(
             "The inversion efficiency of %.3f may be wrong by %.2f or more, and T1 with it: parts of the image differ "
             "by %.3f, half a voxel of blur changes it by %.3f, and there are %.2g samples per unknown; estimate it "
             "from a scan with more lines or frames, and give the value",
-            efficiency,
+            value,
             uncertainty.total,
             uncertainty.spread,
             uncertainty.blur,
-            sampling,
+            efficiency.sampling,
         )
     low, high = EFFICIENCIES[0], EFFICIENCIES[-1]
-    if efficiency < low + _AT_BOUND:
+    if value < low + _AT_BOUND:
         logger.warning(
             "The inversion efficiency with the least residual is %.3f, the lower bound of %g to %g: the "
             "inversion may not be the one that the sidecar describes",
-            efficiency,
+            value,
             low,
             high,
         )
 
 
-def local_efficiency_of(
-    problem: InverseProblem,
-    dictionary: Dictionary,
-    options: ReconOptions,
-    geometry: Geometry,
-    is_3d: bool,
-    plan: Plan,
-) -> LocalEfficiency:
+def local_efficiency_of(problem: InverseProblem, shared: SharedData) -> LocalEfficiency:
     """The efficiency at every voxel of one slice or volume, as :func:`local_efficiency` has it.
 
     Parameters
     ----------
     problem
         Of that slice or volume, in the subspace of the dictionary.
-    dictionary
-        Simulated at several efficiencies.
-    options
-        How the scan is reconstructed.
-    geometry
-        The grid of the maps.
-    is_3d
-        Whether it is a volume.
-    plan
-        Batch sizes.
+    shared
+        What all slices share, with a dictionary of several efficiencies.
     """
-    white = _white_image(problem, dictionary, _for_estimate(options), geometry, is_3d, None, plan)
-    mean = best_efficiency(white.image[:, white.mask], white.dictionary)
-    uncertainty = efficiency_uncertainty(white.image, white.mask, white.dictionary, mean)
+    own = replace(shared, options=_for_estimate(shared.options))
+    white = _white_image(problem, own, None)
+    mean = _mean_efficiency(problem, white, None)
     values = local_efficiency(
         white.image,
         white.mask,
         with_efficiencies_as_field(white.dictionary),
-        mean,
-        geometry.voxel_size[-white.mask.ndim :],
+        mean.value,
+        shared.geometry.voxel_size[-white.mask.ndim :],
     )
-    return LocalEfficiency(values, mean, uncertainty, samples_per_unknown(problem.encoding))
+    return LocalEfficiency(values, mean)
 
 
 def _for_estimate(options: ReconOptions) -> ReconOptions:
@@ -186,29 +187,6 @@ def _for_estimate(options: ReconOptions) -> ReconOptions:
             options, method="subspace", regularisation=_WEIGHT, n_iterations=None, denoiser=None
         )
     )
-
-
-def _estimate(
-    scan: RawScan,
-    dictionary: Dictionary,
-    options: ReconOptions,
-    field: QuantityMap | None,
-    frequency: QuantityMap | None,
-    plan: Plan,
-) -> tuple[float, EfficiencyUncertainty, float]:
-    """The efficiency, how far it may be off, and the samples per unknown that it is from."""
-    geometry = resize(scan.geometry, options.matrix, scan.is_3d)
-    middle = scan.slices[len(scan.slices) // 2]
-    problem = inverse_problem(
-        middle, scan, geometry, dictionary, options, whitening_of(scan), plan, frequency
-    )
-    white = _white_image(problem, dictionary, options, geometry, scan.is_3d, field, plan)
-    b1 = None if field is None else field[white.mask]
-    efficiency = best_efficiency(white.image[:, white.mask], white.dictionary, b1)
-    uncertainty = efficiency_uncertainty(
-        white.image, white.mask, white.dictionary, efficiency, field
-    )
-    return efficiency, uncertainty, samples_per_unknown(problem.encoding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,22 +202,26 @@ class _WhiteImage:
 
 
 def _white_image(
-    problem: InverseProblem,
-    dictionary: Dictionary,
-    options: ReconOptions,
-    geometry: Geometry,
-    is_3d: bool,
-    field: QuantityMap | None,
-    plan: Plan,
+    problem: InverseProblem, shared: SharedData, field: QuantityMap | None
 ) -> _WhiteImage:
-    penalised = subspace_image(problem, options)
-    image = centre(penalised.image, geometry.matrix[0 if is_3d else 1 :])
+    dictionary, n_voxels = shared.dictionary, problem.plan.voxels_at_once
+    penalised = subspace_image(problem, shared.options)
+    image = centre(penalised.image, shared.map_shape)
     atoms = atoms_at(dictionary, EFFICIENCIES[len(EFFICIENCIES) // 2])
-    m0 = match(image, atoms, exhaustive=False, voxels_at_once=plan.voxels_at_once, b1=field).m0
-    mask = head_mask(m0 if is_3d else m0[None], geometry.voxel_size)
+    m0 = match(image, atoms, exhaustive=False, voxels_at_once=n_voxels, b1=field).m0
+    mask = head_mask(m0 if shared.scan.is_3d else m0[None], shared.geometry.voxel_size)
     deviation = penalised.deviation.clamp_min(1e-3 * float(penalised.deviation.max()))
     return _WhiteImage(
         image / deviation.view(-1, *[1] * m0.ndim),
         torch.from_numpy(mask).reshape(m0.shape).to(m0.device),
         replace(dictionary, atoms=dictionary.atoms / deviation),
     )
+
+
+def _mean_efficiency(
+    problem: InverseProblem, white: _WhiteImage, field: QuantityMap | None
+) -> Efficiency:
+    b1 = None if field is None else field[white.mask]
+    value = best_efficiency(white.image[:, white.mask], white.dictionary, b1)
+    uncertainty = efficiency_uncertainty(white.image, white.mask, white.dictionary, value, field)
+    return Efficiency(value, uncertainty, samples_per_unknown(problem.encoding))

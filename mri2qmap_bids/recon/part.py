@@ -1,21 +1,16 @@
 """Reconstruction of one slice, or of a volume that is encoded as a whole."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 
-from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.acquisition.scan import RawScan
-from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.diagnostics.collection import diagnose_part
 from mri2qmap_bids.recon.encoding.resolution import empty_shells
 from mri2qmap_bids.recon.gradient_delay import with_searched_delay
 from mri2qmap_bids.recon.inversion import local_efficiency_of, report_estimate
 from mri2qmap_bids.recon.methods.base import Matcher
 from mri2qmap_bids.recon.methods.registry import method_named
-from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.efficiency_map import with_efficiencies_as_field
 from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.recon.problem import inverse_problem
@@ -26,30 +21,10 @@ from mri2qmap_bids.recon.quality import (
     uncertainty,
     warn_of_energy_left,
 )
-from mri2qmap_bids.recon.record import Record
+from mri2qmap_bids.recon.shared_data import SharedData
 from mri2qmap_bids.recon.volume import PartMaps
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class SharedData:
-    """Data shared by all slices."""
-
-    scan: RawScan
-    """Samples of all slices."""
-    geometry: Geometry
-    """The grid of the maps."""
-    dictionary: Dictionary
-    """On the device to compute on."""
-    whitening: torch.Tensor | None
-    """Whitening matrix of the coils; None: there is no noise scan."""
-    denoiser: Denoiser | None
-    """The method's denoiser; None: it has none."""
-    options: ReconOptions
-    """Method and its parameters."""
-    record: Record
-    """Records time and steps."""
 
 
 def reconstruct_part(
@@ -70,49 +45,34 @@ def reconstruct_part(
     plan
         Storage and batch sizes.
     """
-    scan, geometry, record = shared.scan, shared.geometry, shared.record
+    geometry, record, dictionary = shared.geometry, shared.record, shared.dictionary
     with record.stage("coil sensitivities"):
-        problem = inverse_problem(
-            scan.slices[index],
-            scan,
-            geometry,
-            shared.dictionary,
-            shared.options,
-            shared.whitening,
-            plan,
-            b0,
-        )
+        problem = inverse_problem(shared, index, plan, b0)
     encoding = problem.encoding
     for message in empty_shells(
         encoding.omega, encoding.shape, geometry.voxel_size[-encoding.omega.shape[1] :]
     ):
         logger.warning(message)
-    target, dictionary = geometry.matrix[0 if scan.is_3d else 1 :], shared.dictionary
     efficiency = None
     if shared.options.inversion_efficiency == "map":
         with record.stage("inversion efficiency"):
-            local = local_efficiency_of(
-                problem, dictionary, shared.options, geometry, scan.is_3d, plan
-            )
-        if index == len(scan.slices) // 2:
-            report_estimate(local.mean, local.uncertainty, local.sampling)
+            local = local_efficiency_of(problem, shared)
+        if index == shared.middle:
+            report_estimate(local.mean)
         b1 = efficiency = local.values
         dictionary = with_efficiencies_as_field(dictionary)
-    matcher = Matcher(dictionary, target, b1, plan.voxels_at_once)
+    matcher = Matcher(dictionary, shared.map_shape, b1, plan.voxels_at_once)
     method = method_named(shared.options.method)
     solution = method.solve(problem, matcher, shared.denoiser, shared.options, record)
     diagnostics, resolution, convergence = None, None, convergence_in(solution)
     if convergence is not None:
         warn_of_energy_left(convergence)
-    if index == len(scan.slices) // 2:
+    if index == shared.middle:
         with record.stage("diagnostics"):
             figures = with_searched_delay(
                 figures_of(solution, problem, dictionary, method.explains_samples),
-                scan,
+                replace(shared, dictionary=dictionary),
                 index,
-                dictionary,
-                shared.options,
-                shared.whitening,
                 b0,
             )
             diagnostics = diagnose_part(

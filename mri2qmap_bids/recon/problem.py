@@ -7,9 +7,8 @@ from functools import cached_property, partial
 
 import torch
 
-from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.acquisition.noise import whitening_matrix
-from mri2qmap_bids.recon.acquisition.scan import RawScan, SliceSamples
+from mri2qmap_bids.recon.acquisition.scan import RawScan
 from mri2qmap_bids.recon.arrays import (
     NoiseDeviation,
     SampleWeights,
@@ -29,9 +28,8 @@ from mri2qmap_bids.recon.encoding.off_resonance import off_resonance
 from mri2qmap_bids.recon.encoding.preconditioner import preconditioner
 from mri2qmap_bids.recon.encoding.shared_positions import shared_positions
 from mri2qmap_bids.recon.grid import encoded_support, widened
-from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.planning.plan import Plan
+from mri2qmap_bids.recon.shared_data import SharedData
 
 logger = logging.getLogger(__name__)
 
@@ -121,40 +119,28 @@ class InverseProblem:
 
 
 def inverse_problem(
-    samples: SliceSamples,
-    scan: RawScan,
-    geometry: Geometry,
-    dictionary: Dictionary,
-    options: ReconOptions,
-    whitening: torch.Tensor | None = None,
-    plan: Plan | None = None,
-    b0: torch.Tensor | None = None,
+    shared: SharedData, index: int, plan: Plan | None = None, b0: torch.Tensor | None = None
 ) -> InverseProblem:
     """Whiten and compress the coils, estimate their sensitivities and set up the encoding.
 
     Parameters
     ----------
-    samples
-        Samples of one slice or volume of the scan.
-    scan
-        The scan they are of.
-    geometry
-        The grid to reconstruct.
-    dictionary
-        Fingerprints and subspace, on the device to compute on.
-    options
-        How a scan is reconstructed.
-    whitening
-        From :func:`whitening_of`; None: the samples are white already.
+    shared
+        What all slices share.
+    index
+        Number of the slice; 0 for a volume.
     plan
         Batch sizes; None takes small ones.
     b0
         Off-resonance [Hz] on the grid of the maps; None: none. Beyond it the values of its edge go on.
     """
+    samples, dictionary, geometry = shared.scan.slices[index], shared.dictionary, shared.geometry
     device = dictionary.atoms.device
     n_dim = samples.trajectory.shape[1]
     voxel_size = geometry.voxel_size[-n_dim:]
-    support = encoded_support(geometry.matrix[-n_dim:], voxel_size, scan.encoded_fov[-n_dim:])
+    support = encoded_support(
+        geometry.matrix[-n_dim:], voxel_size, shared.scan.encoded_fov[-n_dim:]
+    )
     omega = 2 * torch.pi * samples.trajectory.flip(1) * torch.tensor(voxel_size)
     # A sample outside the k-space extent of the grid would alias.
     inside = (omega.abs() <= torch.pi * 1.0001).all(dim=1)
@@ -163,7 +149,7 @@ def inverse_problem(
         omega, frame, raw = omega[inside], frame[inside], raw[:, inside]
         time = None if time is None else time[inside]
     # On the host, so that only the virtual coils need GPU memory.
-    kspace = compress_coils(raw, options.n_virtual_coils, whitening).to(device)
+    kspace = compress_coils(raw, shared.options.n_virtual_coils, shared.whitening).to(device)
     omega, frame = omega.to(device), frame.to(device)
     contrast = dictionary.basis[:, 0].conj()[frame]
     field = None

@@ -18,11 +18,11 @@ from mri2qmap_bids.recon.diagnostics.collection import diagnose
 from mri2qmap_bids.recon.diagnostics.model import Diagnostics
 from mri2qmap_bids.recon.forecast import plans_with
 from mri2qmap_bids.recon.grid import field_of_slices, resize, tissue_grid
-from mri2qmap_bids.recon.inversion import with_estimated_efficiency
+from mri2qmap_bids.recon.inversion import estimated_efficiency
 from mri2qmap_bids.recon.methods.registry import method_named, weights_file
 from mri2qmap_bids.recon.off_resonance import frequency_of_slices, span_of, warn_of_bands
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.part import SharedData, reconstruct_part
+from mri2qmap_bids.recon.part import reconstruct_part
 from mri2qmap_bids.recon.physics.dictionary import Dictionary, build_dictionary
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
@@ -31,6 +31,7 @@ from mri2qmap_bids.recon.planning.choice import first_that_fits
 from mri2qmap_bids.recon.planning.machine import MemoryLimits
 from mri2qmap_bids.recon.problem import whitening_of
 from mri2qmap_bids.recon.record import Listener, Record
+from mri2qmap_bids.recon.shared_data import SharedData
 from mri2qmap_bids.recon.volume import PartMaps, volume_of
 from mri2qmap_bids.recon.weights import fitting_options_with_warning
 
@@ -153,29 +154,23 @@ def reconstruct_and_diagnose(
     note = slice_profile_note(sequence, scan.is_3d)
     if note is not None:
         logger.info("%s", note)
+    if dictionary is None:
+        dictionary = _dictionary(sequence, options, b1, record)
+    shared = SharedData(
+        scan, geometry, dictionary.to(device), options, whitening_of(scan), record=record
+    )
     if options.inversion_efficiency == "estimate":
         with record.stage("inversion efficiency"):
-            sequence = with_estimated_efficiency(
-                scan,
-                sequence,
-                options,
-                dictionary,
-                limits,
-                b1,
-                fields[len(fields) // 2],
-                b0,
-                frequencies[len(fields) // 2],
+            efficiency = estimated_efficiency(
+                shared, fields[shared.middle], frequencies[shared.middle], span_of(b0), limits
             )
-        options, dictionary = replace(options, inversion_efficiency="given"), None
-    if dictionary is None:
-        with record.stage("dictionary"):
-            grid = tissue_grid(options, b1)
-            dictionary = build_dictionary(sequence, grid, options.rank, options.energy, device)
+        sequence = replace(sequence, inversion_efficiency=round(efficiency.value, 4))
+        options = replace(options, inversion_efficiency="given")
+        dictionary = _dictionary(sequence, options, b1, record)
+        shared = replace(shared, dictionary=dictionary.to(device), options=options)
     if denoiser is None and weights is not None:
         denoiser = load_denoiser(weights, device)
-    shared = SharedData(
-        scan, geometry, dictionary.to(device), whitening_of(scan), denoiser, options, record
-    )
+    shared = replace(shared, denoiser=denoiser)
     ways = plans_with(shared.dictionary, extent_of(scan), options, limits, span_of(b0))
     logger.info("Plan: %s", ways[0])
     parts: list[PartMaps] = []
@@ -196,3 +191,15 @@ def reconstruct_and_diagnose(
     return maps, diagnose(
         middle, sequence, shared.dictionary, scan.noise, record.seconds, steps, ways[0], scan.is_3d
     )
+
+
+def _dictionary(
+    sequence: PulseSequence,
+    options: ReconOptions,
+    b1: NDArray[np.float32] | None,
+    record: Record,
+) -> Dictionary:
+    """The dictionary of a scan, on the device of the options."""
+    grid, device = tissue_grid(options, b1), find_device(options.device)
+    with record.stage("dictionary"):
+        return build_dictionary(sequence, grid, options.rank, options.energy, device)

@@ -13,6 +13,7 @@ from mri2qmap_bids.recon.diagnostics.model import Figures
 from mri2qmap_bids.recon.gradient_delay import delayed, gradient_delay, with_searched_delay
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
+from mri2qmap_bids.recon.shared_data import SharedData
 from mri2qmap_bids.simulate.acquire import acquire
 from mri2qmap_bids.simulate.coils import coil_maps
 from mri2qmap_bids.simulate.trajectory import Readout, make_trajectory
@@ -41,10 +42,14 @@ def scan_with(delay):
     return raw_scan(replace(late, trajectory=trajectory), geometry)
 
 
+def shared_by(scan, dictionary):
+    return SharedData(scan, scan.geometry, dictionary, OPTIONS)
+
+
 @pytest.mark.parametrize("delay", [-1.3, 0.0])
 def test_a_delay_is_found_in_its_true_size(delay, dictionary):
     scan = scan_with(delay)
-    assert gradient_delay(scan, 0, dictionary, OPTIONS) == pytest.approx(delay, abs=0.15)
+    assert gradient_delay(shared_by(scan, dictionary), 0) == pytest.approx(delay, abs=0.15)
 
 
 def test_a_delay_is_told_from_off_resonance(dictionary):
@@ -55,15 +60,15 @@ def test_a_delay_is_told_from_off_resonance(dictionary):
     turned = samples.kspace * torch.exp(-2j * torch.pi * 600.0 * time)
     scan = replace(scan, slices=(replace(samples, kspace=turned, time=time),))
     b0 = torch.full((N, N), 600.0)
-    assert gradient_delay(scan, 0, dictionary, OPTIONS, b0=b0) == pytest.approx(0.6, abs=0.15)
+    assert gradient_delay(shared_by(scan, dictionary), 0, b0) == pytest.approx(0.6, abs=0.15)
 
 
 def test_a_delay_is_searched_for_where_the_residual_tells_of_one(dictionary, caplog):
     scan = scan_with(0.6)
-    untold = replace(FIGURES, delay=0.01)
-    assert with_searched_delay(untold, scan, 0, dictionary, OPTIONS) is untold
+    shared, untold = shared_by(scan, dictionary), replace(FIGURES, delay=0.01)
+    assert with_searched_delay(untold, shared, 0) is untold
     assert not caplog.text
-    found = with_searched_delay(FIGURES, scan, 0, dictionary, OPTIONS)
+    found = with_searched_delay(FIGURES, shared, 0)
     assert found.delay == pytest.approx(0.6, abs=0.15)
     assert "MRFGradientDelay" in caplog.text
 

@@ -12,11 +12,13 @@ from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.logs import heard_warnings
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.grid import tissue_grid
-from mri2qmap_bids.recon.inversion import with_estimated_efficiency
+from mri2qmap_bids.recon.inversion import estimated_efficiency
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.physics.sequences.spin_echo import spin_echo
+from mri2qmap_bids.recon.problem import whitening_of
 from mri2qmap_bids.recon.reconstruct import reconstruct, reconstruct_and_diagnose
+from mri2qmap_bids.recon.shared_data import SharedData
 from mri2qmap_bids.simulate.acquire import acquire
 from mri2qmap_bids.simulate.arms import SpiralDensity
 from mri2qmap_bids.simulate.coils import coil_maps
@@ -133,9 +135,12 @@ def test_too_few_samples_for_an_estimate_are_warned_of():
         frame=samples.frame[part],
     )
     with heard_warnings() as warnings:
-        with_estimated_efficiency(
-            replace(scan, slices=(samples,)), sequence, replace(OPTIONS, grid_step=0.3)
+        options = replace(OPTIONS, grid_step=0.3)
+        dictionary = build_dictionary(sequence, tissue_grid(options), options.rank, options.energy)
+        shared = SharedData(
+            replace(scan, slices=(samples,)), scan.geometry, dictionary, options, whitening_of(scan)
         )
+        estimated_efficiency(shared, None, None, 0.0, None)
     assert any("inversion efficiency" in text and "may be wrong" in text for text in warnings)
 
 

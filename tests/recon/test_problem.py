@@ -23,6 +23,7 @@ from mri2qmap_bids.recon.problem import (
     noise_like,
     whitening_of,
 )
+from mri2qmap_bids.recon.shared_data import SharedData
 from mri2qmap_bids.simulate.acquire import acquire
 from mri2qmap_bids.simulate.coils import coil_maps
 from mri2qmap_bids.simulate.trajectory import make_trajectory
@@ -109,11 +110,11 @@ def test_samples_beyond_the_grids_k_space_are_left_out(caplog):
     scan = raw_scan(acquired, geometry)
     options = ReconOptions(grid_step=0.3, rank=3)
     dictionary = build_dictionary(sequence, tissue_grid(options), rank=3)
-    full = inverse_problem(scan.slices[0], scan, geometry, dictionary, options)
+    full = inverse_problem(SharedData(scan, geometry, dictionary, options), 0)
     coarse = replace(
         geometry, matrix=(1, n // 2, n // 2), voxel_size=(5e-3, 2 * fov / n, 2 * fov / n)
     )
-    half = inverse_problem(scan.slices[0], scan, coarse, dictionary, options)
+    half = inverse_problem(SharedData(scan, coarse, dictionary, options), 0)
     assert len(full.encoding.omega) == scan.slices[0].kspace.shape[1]
     radius = scan.slices[0].trajectory.abs().amax(1) * 2 * fov / n
     assert len(half.encoding.omega) == int((radius <= 0.50005).sum())

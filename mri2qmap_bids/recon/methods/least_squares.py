@@ -70,11 +70,6 @@ class LeastSquaresSettings:
             StageWork("least squares", steps + steps // 2 + _ROUNDS),
         )
 
-    @property
-    def n_normal(self) -> int:
-        """Applications of A^H A, in as many steps as most trajectories need."""
-        return sum(stage.n_normal for stage in self.work)
-
 
 @dataclass(frozen=True, eq=False)
 class PenalisedImage:

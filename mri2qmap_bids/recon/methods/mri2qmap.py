@@ -278,9 +278,6 @@ def work(options: ReconOptions) -> Work:
     )
     return replace(
         start,
-        n_normal=start.n_normal + (n + 1) * each + settings.data_steps,
-        n_denoise=n + 1,
-        n_match=n + 1,
         corrects_residual=True,
         # Its image is not matched by itself.
         stages=(*(stage for stage in start.stages if not stage.n_match), *own),

@@ -96,17 +96,14 @@ def solve(
 def work(options: ReconOptions) -> Work:
     """Least squares, and per iteration a denoising and a data-consistency step."""
     n = PNP.n_iterations(options)
-    n_normal = n * (_SETTINGS.data_steps + 1)
     return Work(
-        n_normal=_SETTINGS.start.n_normal + n_normal,
-        n_denoise=n,
-        # The real and the imaginary part of every component.
-        n_images=lambda size: 2 * size.rank,
-        stages=(
+        (
             *_SETTINGS.start.work,
-            StageWork("plug and play", n_normal, n_denoise=n),
+            StageWork("plug and play", n * (_SETTINGS.data_steps + 1), n_denoise=n),
             StageWork("matching", n_match=1),
         ),
+        # The real and the imaginary part of every component.
+        n_images=lambda size: 2 * size.rank,
     )
 
 

@@ -175,10 +175,9 @@ def regularised_method(
 
 def regularised_work(regularisation: Regularisation, n_steps: int) -> Work:
     """Least squares, one application of A^H A per step, and matching."""
-    start = regularisation.settings.start
     stages = (
-        *start.work,
+        *regularisation.settings.start.work,
         StageWork(regularisation.name, n_steps + 1),
         StageWork("matching", n_match=1),
     )
-    return Work(start.n_normal + n_steps + 1, n_steps, regularisation.cost, stages=stages)
+    return Work(stages, n_steps, regularisation.cost)

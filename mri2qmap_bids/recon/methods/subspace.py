@@ -70,8 +70,7 @@ def solve(
 def work(options: ReconOptions) -> Work:
     """Least squares, and matching."""
     settings = settings_with(options)
-    stages = (*settings.work, StageWork("matching", n_match=1))
-    return Work(n_normal=settings.n_normal, stages=stages)
+    return Work((*settings.work, StageWork("matching", n_match=1)))
 
 
 def text(options: Mapping[str, Any]) -> MethodText:

@@ -35,17 +35,13 @@ def schedule_of(plan: Plan, work: Work, n_parts: int) -> Schedule:
     plan
         With the cost of its parts.
     work
-        Work of the method; without stages, all of it is one.
+        Work of the method.
     n_parts
         Slices; 1 for a volume.
     """
     cost = {stage.name: stage.seconds / n_parts for stage in plan.stages}
     reading = n_parts * cost.pop("read and compress coils", 0.0)
     each = {"coil sensitivities": cost.pop("coil sensitivities", 0.0)}
-    if not work.stages:
-        return Schedule(
-            {"reading": reading}, each | {"reconstruction": sum(cost.values())}, n_parts
-        )
     each |= {stage.name: 0.0 for stage in work.stages}
     each[work.stages[0].name] += cost.get("Toeplitz kernels", 0.0)
     per_transform = cost.get("adjoint of the data", 0.0) / work.n_transforms

@@ -8,13 +8,13 @@ import pytest
 from mri2qmap_bids.recon.methods.base import Method, MethodText, restored
 from mri2qmap_bids.recon.methods.registry import SUMMARIES, method_named
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.work import Work
+from mri2qmap_bids.recon.planning.work import StageWork, Work
 
 METHOD = Method(
     name="toy",
     title="Toy",
     solve=lambda *_: None,
-    work=lambda _: Work(),
+    work=lambda _: Work((StageWork("all"),)),
     text=lambda _: MethodText("", ""),
     iterations=7,
     regularisation=0.25,

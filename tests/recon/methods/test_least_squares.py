@@ -28,6 +28,7 @@ from mri2qmap_bids.recon.physics.dictionary import build_dictionary
 from mri2qmap_bids.recon.priors.smoothness import power_law
 from mri2qmap_bids.recon.problem import InverseProblem, inverse_problem
 from mri2qmap_bids.recon.reconstruct import reconstruct
+from mri2qmap_bids.recon.shared_data import SharedData
 from mri2qmap_bids.recon.solvers.conjugate_gradient import component_lengths, conjugate_gradient
 from mri2qmap_bids.simulate.acquire import acquire
 from mri2qmap_bids.simulate.arms import SpiralDensity
@@ -66,7 +67,7 @@ def scan(brain):
 
 @pytest.fixture(scope="module")
 def problem(scan, dictionary):
-    return inverse_problem(scan.slices[0], scan, scan.geometry, dictionary, OPTIONS)
+    return inverse_problem(SharedData(scan, scan.geometry, dictionary, OPTIONS), 0)
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +221,7 @@ def test_nothing_is_said_where_it_converges(problem, caplog):
 def test_one_set_of_kernels_is_in_memory(brain, dictionary, monkeypatch):
     """Every round that measures the noise anew has kernels of its own."""
     scan = scan_of(brain, 0.0)
-    problem = inverse_problem(scan.slices[0], scan, scan.geometry, dictionary, OPTIONS)
+    problem = inverse_problem(SharedData(scan, scan.geometry, dictionary, OPTIONS), 0)
     alive, at_once = weakref.WeakSet(), []
     build = toeplitz.toeplitz_normal
 
@@ -241,7 +242,7 @@ def test_one_set_of_kernels_is_in_memory(brain, dictionary, monkeypatch):
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_the_smoothness_term_remains_by_its_share(scan, dictionary, monkeypatch, share):
     """With all of it and hardly any regulariser the least-squares image is the minimiser."""
-    problem = inverse_problem(scan.slices[0], scan, scan.geometry, dictionary, OPTIONS)
+    problem = inverse_problem(SharedData(scan, scan.geometry, dictionary, OPTIONS), 0)
     start = least_squares(problem, LeastSquaresSettings())
     monkeypatch.setattr(regularised, "smoothness_share", lambda _: share)
     image = regularised.regularised_image(problem, LRTV_REGULARISATION, 1e-6, 10).image

@@ -15,7 +15,7 @@ from mri2qmap_bids.recon.methods.registry import (
     weights_file,
 )
 from mri2qmap_bids.recon.options import ReconOptions
-from mri2qmap_bids.recon.planning.work import Work
+from mri2qmap_bids.recon.planning.work import StageWork, Work
 
 
 @pytest.fixture
@@ -24,7 +24,12 @@ def toy(monkeypatch):
 
     def of(**fields):
         method = Method(
-            "toy", "Toy", lambda *_: None, lambda _: Work(), lambda _: MethodText("", ""), **fields
+            "toy",
+            "Toy",
+            lambda *_: None,
+            lambda _: Work((StageWork("all"),)),
+            lambda _: MethodText("", ""),
+            **fields,
         )
         monkeypatch.setattr(registry, "method_named", lambda name: {"toy": method}[name])
 

@@ -8,10 +8,13 @@ from mri2qmap_bids.recon.planning.cost import stages
 from mri2qmap_bids.recon.planning.machine import Machine, Rates
 from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.recon.planning.size import ProblemSize
-from mri2qmap_bids.recon.planning.work import SplitCost, Work
+from mri2qmap_bids.recon.planning.work import SplitCost, StageWork, Work
 
 SIZE = ProblemSize((64, 48), 1, 5, 8, 4, 30_000, 2000)
-WORK = Work(n_normal=20, n_prox=10, split=lambda _: SplitCost(1e8, 1e8, 1e8), n_denoise=2)
+MATCHING = StageWork("matching", n_match=1)
+SOLVE = StageWork("solve", n_normal=20)
+DENOISE = StageWork("denoise", n_denoise=2)
+WORK = Work((SOLVE, DENOISE, MATCHING), n_prox=10, split=lambda _: SplitCost(1e8, 1e8, 1e8))
 RATES = Rates(fft=1e9, stream=1e10, product=1e11, spread=1e7)
 CPU = Machine(False, 1e11, 1e11, RATES)
 GPU = Machine(True, 1e11, 1e11, RATES)
@@ -45,7 +48,7 @@ def test_a_machine_twice_as_quick_takes_half_the_time_in_transforms_products_and
 
 
 def test_only_what_a_method_does_is_counted():
-    assert set(costs(work=Work())) == {
+    assert set(costs(work=Work((MATCHING,)))) == {
         "read and compress coils",
         "coil sensitivities",
         "adjoint of the data",
@@ -53,7 +56,7 @@ def test_only_what_a_method_does_is_counted():
     }
     assert "residual" in costs(work=replace(WORK, corrects_residual=True))
     assert "Toeplitz kernels" not in costs(normal="transforms")
-    both = costs(work=replace(WORK, n_match=2))["match"].seconds
+    both = costs(work=replace(WORK, stages=(*WORK.stages, MATCHING)))["match"].seconds
     assert both == pytest.approx(2 * costs()["match"].seconds)
 
 
@@ -64,14 +67,14 @@ def test_a_cpu_has_one_memory_and_a_gpu_two():
 
 def test_smaller_batches_need_no_more_memory():
     for name, large, small in (("voxels_at_once", 65536, 1024), ("coils_at_once", 4, 1)):
-        plain = Work(n_normal=20)
+        plain = Work((SOLVE, MATCHING))
         more, less = (costs(work=plain, **{name: number}) for number in (large, small))
         assert all(less[n].device <= more[n].device for n in more)
         assert any(less[n].device < more[n].device for n in more)
 
 
 def test_coils_processed_together_share_the_matrices_on_both_machines():
-    plain = Work(n_normal=20)
+    plain = Work((SOLVE, MATCHING))
     for machine in (CPU, GPU):
         each, together = (
             costs(work=plain, machine=machine, coils_at_once=n)["solve"].seconds for n in (1, 4)
@@ -80,7 +83,7 @@ def test_coils_processed_together_share_the_matrices_on_both_machines():
 
 
 def test_a_gpu_reads_matrices_of_half_precision_in_less_time():
-    plain = Work(n_normal=20)
+    plain = Work((SOLVE, MATCHING))
     single, half = (
         costs(work=plain, machine=GPU, storage=storage)["solve"].seconds
         for storage in ("single", "half")

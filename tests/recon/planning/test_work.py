@@ -1,9 +1,21 @@
 """Work of a method."""
 
+import pytest
+
+from mri2qmap_bids.errors import ArgumentError
 from mri2qmap_bids.recon.planning.work import StageWork, Work
 
 
-def test_transforms_are_those_of_all_stages_and_at_least_that_of_the_data():
-    stages = (StageWork("a", n_transforms=2), StageWork("b"), StageWork("c", n_transforms=3))
-    assert Work(stages=stages).n_transforms == 5
-    assert Work().n_transforms == Work(stages=stages[1:2]).n_transforms == 1
+def test_counts_are_those_of_all_stages():
+    stages = (StageWork("a", 1, 2, 3, 4), StageWork("b"), StageWork("c", 10, 20, 30, 40))
+    work = Work(stages)
+    assert (work.n_normal, work.n_denoise, work.n_match, work.n_transforms) == (11, 22, 33, 44)
+
+
+def test_the_data_are_transformed_once_at_least():
+    assert Work((StageWork("b"),)).n_transforms == 1
+
+
+def test_there_is_a_stage():
+    with pytest.raises(ArgumentError, match="stages must be at least one"):
+        Work(())
