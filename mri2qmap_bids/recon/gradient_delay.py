@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from mri2qmap_bids.recon.acquisition.readout_ends import readout_ends
 from mri2qmap_bids.recon.arrays import FrameIndex, QuantityMap, Trajectory
 from mri2qmap_bids.recon.diagnostics.model import Figures
 from mri2qmap_bids.recon.encoding.forward import forward_by_coil
@@ -24,8 +25,6 @@ _TOLERANCE = 0.1
 # Of the fit to the residual, from which a delay is searched for [sample].
 _SEEN = 0.03
 _STEPS = 10
-# A step between neighbouring samples this many times the median one is a new readout.
-_JUMP = 4.0
 
 
 def with_searched_delay(
@@ -115,8 +114,8 @@ def gradient_delay(shared: SharedData, index: int, b0: QuantityMap | None = None
 def delayed(trajectory: Trajectory, frame: FrameIndex, delay: float) -> Trajectory:
     """Positions k(t - delay) of samples in their order of time, by linear interpolation.
 
-    Readouts end where the frame changes or where a step is four times the usual one; before the first sample of a
-    readout and after its last, the position is that one's.
+    Readouts end where :func:`readout_ends` says; before the first sample of a readout and after its last, the
+    position is that one's.
 
     Parameters
     ----------
@@ -127,9 +126,7 @@ def delayed(trajectory: Trajectory, frame: FrameIndex, delay: float) -> Trajecto
     delay
         Of all axes [sample].
     """
-    length = torch.linalg.vector_norm(trajectory[1:] - trajectory[:-1], dim=1)
-    usual = length[:: len(length) // 1_000_000 + 1].median()
-    ends = (frame[1:] != frame[:-1]) | (length > _JUMP * usual)
+    ends = readout_ends(trajectory, frame)
     number = torch.cat([torch.zeros(1, dtype=torch.long), ends.long().cumsum(0)])
     counts = torch.bincount(number)
     first = (counts.cumsum(0) - counts)[number]

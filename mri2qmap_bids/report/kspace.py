@@ -1,18 +1,18 @@
 """Figures of the k-space sampling."""
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mri2qmap_bids.recon.acquisition.readout_ends import readout_ends
 from mri2qmap_bids.recon.diagnostics.model import Sampling
 from mri2qmap_bids.report.picture import SERIES
 
 _PLANES = (("kx", "ky"), ("kx", "kz"), ("ky", "kz"))
 _SHOWN_READOUTS = 4
-# A step between neighbouring samples this many times the median one leads to another readout of the same frame.
-_JUMP = 4.0
 
 
 def sampling(samples: Sampling) -> Figure:
@@ -75,7 +75,6 @@ def _readouts(axes: Axes, samples: Sampling) -> None:
 
 
 def _starts(samples: Sampling) -> NDArray[np.intp]:
-    """Index of the first sample of every readout: in another frame than the one before it, or far from it."""
-    steps = np.linalg.norm(np.diff(samples.readouts, axis=0), axis=1)
-    far = steps > _JUMP * np.median(steps) if steps.size else np.zeros(0, bool)
-    return np.flatnonzero(np.append(True, far | (np.diff(samples.readout_frames) != 0)))
+    """Index of the first sample of every readout."""
+    positions, frames = map(torch.from_numpy, (samples.readouts, samples.readout_frames))
+    return np.flatnonzero(np.append(True, readout_ends(positions, frames).numpy()))

@@ -7,14 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mri2qmap_bids.recon.acquisition.readout_ends import readout_ends
 from mri2qmap_bids.recon.arrays import SubspaceImage, Trajectory
 from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil
 
 logger = logging.getLogger(__name__)
 
 _N_BLOCKS = 20
-# A step between neighbouring samples this many times the median one is a new readout.
-_JUMP = 4.0
 # Displacement from which a warning is logged [voxel].
 _MOVED = 0.5
 # Standard errors that noise may explain.
@@ -126,10 +125,7 @@ def _fit(columns: torch.Tensor, rest: torch.Tensor) -> tuple[torch.Tensor, torch
 
 def _speed(omega: Trajectory, frame: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """d omega / d j [rad/voxel] by central differences, and the samples that have both neighbours."""
-    steps = omega[1:] - omega[:-1]
-    length = torch.linalg.vector_norm(steps, dim=1)
-    usual = length[:: len(length) // 1_000_000 + 1].median()
-    joined = (frame[1:] == frame[:-1]) & (length <= _JUMP * usual)
+    joined = ~readout_ends(omega, frame)
     within = torch.zeros(len(omega), dtype=torch.bool, device=omega.device)
     within[1:-1] = joined[1:] & joined[:-1]
     speed = torch.zeros_like(omega)
