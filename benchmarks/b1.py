@@ -43,9 +43,8 @@ def main(folder: Path) -> None:
     for method in METHODS:
         for with_map in (True, False):
             row = scored(raw, folder, method, with_map)
-            values = (row[f"{t}_{e}"] for t, e in (("T1", "MAPE"), ("T1", "bias")))
-            values = (*values, *(row[f"T2_{e}"] for e in ("MAPE", "bias", "sd")))
-            cells = " | ".join(f"{value:.1f}" for value in values)
+            names = ("T1_MAPE", "T1_bias", "T2_MAPE", "T2_bias", "T2_sd")
+            cells = " | ".join(f"{row[name]:.1f}" for name in names)
             lines.append(f"| {method} | {'used' if with_map else 'ignored'} | {cells} |")
     draw(raw, folder, ROOT / "docs" / "b1.png")
     lines += ["", "![T2 errors with and without the B1 map](../docs/b1.png)", "", *interpolation()]
@@ -114,8 +113,10 @@ def interpolation() -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     rng = np.random.default_rng(0)
-    t1, t2, b1 = (rng.uniform(*limits, 2000) for limits in ((0.3, 4), (0.02, 0.3), (0.7, 1.3)))
-    t1, t2, b1 = (torch.tensor(v, dtype=torch.float32) for v in (t1, np.minimum(t2, t1), b1))
+    limits = ((0.3, 4.0), (0.02, 0.3), (0.7, 1.3))
+    drawn = [rng.uniform(low, high, 2000) for low, high in limits]
+    drawn[1] = np.minimum(drawn[1], drawn[0])
+    t1, t2, b1 = (torch.tensor(v, dtype=torch.float32) for v in drawn)
     for kind in ("FISP", "bSSFP"):
         sequence = make_sequence(kind, 200)
         signals = simulate(sequence, t1, t2, b1)

@@ -1,6 +1,6 @@
 """Overlap of the mask of the brain with the labels of digital heads.
 
-Run as ``python benchmarks/brain.py SHARED_DATA brain.md``.
+Run as ``python -m benchmarks.brain SHARED_DATA brain.md``.
 """
 
 import sys
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accuracy.cases import Case, _options, _sequence
 from numpy.typing import NDArray
 
+from benchmarks.accuracy.cases import Case, _options, _sequence
 from mri2qmap_bids.dataset.brain import brain_mask
 from mri2qmap_bids.recon.physics.masking import head_mask
 from mri2qmap_bids.simulate.anatomy import brainweb, fractions
@@ -36,6 +36,7 @@ def known_head(data: Path, subject: str) -> tuple[DigitalBrain, NDArray, Size]:
         case = Case(f"brainweb{subject}", n_dims=3)
         options = _options(case, _sequence(case, data / "sequences" / "yun"), data, Path(folder))
         geometry, brain = place_brain(options, _SEED)
+        assert options.labels is not None
         anatomy = brainweb(options.labels)
         parts = blurred(fractions(anatomy, geometry, None, generator(_SEED, "shape")), None)
     return brain, parts[_FLUID_GREY_WHITE].sum(0) > 0.5, geometry.voxel_size
@@ -47,10 +48,17 @@ def measured(brain: DigitalBrain, noise: float) -> Maps:
     head, shape = brain.labels > 0, brain.t1.shape
     level = 0.05 if noise else 0.01
     random = [rng.standard_normal(shape) for _ in range(4)]
-    anything = [np.exp(rng.uniform(*np.log(ends), shape)) for ends in ((0.1, 4.0), (0.01, 2.0))]
+    limits = np.log(((0.1, 4.0), (0.01, 2.0)))
+    anything = [np.exp(rng.uniform(low, high, shape)) for low, high in limits]
     t1 = np.where(head, brain.t1 * np.exp(noise * random[0]), anything[0])
     t2 = np.where(head, brain.t2 * np.exp(2 * noise * random[1]), anything[1])
     return t1, t2, np.abs(np.abs(brain.m0) + level * (random[2] + 1j * random[3]))
+
+
+def plane_of(maps: Maps, z: int) -> Maps:
+    """One slice alone."""
+    t1, t2, m0 = maps
+    return t1[z : z + 1], t2[z : z + 1], m0[z : z + 1]
 
 
 def dice(a: NDArray, b: NDArray) -> float:
@@ -71,7 +79,7 @@ def main(data: Path, table: Path) -> None:
         "Dice of `desc-brain_mask` with the labels of BrainWeb heads (fluid, grey and white matter), maps of 2 mm in",
         "noise; slices: every fourth axial one with more than 20 cm^2 of brain, each alone. Settings were chosen on",
         "subjects 04, 06 and 18 (05 and 20 were looked at, too) and on 12 slices of three",
-        f"volunteers (outlines, no labels). `python benchmarks/brain.py DATA benchmarks/{table.name}`",
+        f"volunteers (outlines, no labels). `python -m benchmarks.brain DATA benchmarks/{table.name}`",
         "",
         "| subject | noise of T1 / T2 [%] | 3D | slices: least | slices: median |",
         "|---|---|---|---|---|",
@@ -83,9 +91,7 @@ def main(data: Path, table: Path) -> None:
             whole = overlap(maps, true, size)
             planes = [z for z in range(0, len(true), 4) if true[z].sum() > 500]
             thick = (_THICKNESS, *size[1:])
-            singles = [
-                overlap([m[z : z + 1] for m in maps], true[z : z + 1], thick) for z in planes
-            ]
+            singles = [overlap(plane_of(maps, z), true[z : z + 1], thick) for z in planes]
             name = f"{subject}{' (tuned on)' if subject in TUNED else ''}"
             percent = f"{100 * noise:g} / {200 * noise:g}"
             lines.append(

@@ -76,9 +76,9 @@ def main() -> None:
             there = present[channels, None, None]
             visible = np.where(there, noisy[channels], 0.0)
             sigma = np.where(there, level, 0.0) * np.ones_like(visible)
-            as_tensors = (torch.from_numpy(a.astype(np.float32)) for a in (visible, sigma))
+            images, levels = (torch.from_numpy(a.astype(np.float32)) for a in (visible, sigma))
             clean = np.zeros_like(noisy)
-            clean[channels] = denoise(network, *as_tensors).numpy()
+            clean[channels] = denoise(network, images, levels).numpy()
             return clean
 
         return method

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
-_VIEW = {"width": 1240, "height": 1560}
+_VIEW: ViewportSize = {"width": 1240, "height": 1560}
 _LEFT, _RIGHT, _GAP = 860, 620, 12  # widths in the picture
 _CARDS = ("comparison", "fingerprints", "fit")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -1,7 +1,7 @@
 """Scans whose maps are known: BrainWeb subjects and measured maps of volunteers."""
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -24,7 +24,7 @@ from mri2qmap_bids.simulate.scan import (
     tissue_labels,
 )
 from mri2qmap_bids.simulate.sequences import make_sequence
-from mri2qmap_bids.simulate.trajectory import Readout, full_arms, make_trajectory
+from mri2qmap_bids.simulate.trajectory import Readout, TrajectoryKind, full_arms, make_trajectory
 from mri2qmap_bids.simulate.usermaps import MapFiles
 
 FULL_TRAIN = 1000
@@ -45,7 +45,7 @@ class Case:
     """2: one slice of 1 mm; 3: whole head of 2 mm."""
     kind: str = "FISP"
     """FISP or bSSFP."""
-    trajectory: str = "spiral"
+    trajectory: TrajectoryKind = "spiral"
     """spiral, radial or cartesian."""
     lesions: bool = False
     """Whether lesions are put into the white matter."""
@@ -165,19 +165,21 @@ def _sequence(case: Case, folder: Path) -> PulseSequence:
 
 
 def _options(case: Case, sequence: PulseSequence, data: Path, folder: Path) -> ScanOptions:
-    common = {"sequence": sequence, "trajectory": case.trajectory, "noise": case.noise}
-    common |= {"point_spread": case.point_spread}
+    common = ScanOptions(
+        sequence, trajectory=case.trajectory, noise=case.noise, point_spread=case.point_spread
+    )
     if case.n_dims == 3:
         n = case.matrix or 112
-        common |= {"n_dims": 3, "matrix": (n, n, round(n * 6 / 7)), "fov": (0.224, 0.224, 0.192)}
+        matrix, fov = (n, n, round(n * 6 / 7)), (0.224, 0.224, 0.192)
+        common = replace(common, n_dims=3, matrix=matrix, fov=fov)
     else:
         n = case.matrix or 224
-        common |= {"matrix": (n, n), "fov": (0.224, 0.224), "slice_thickness": 3e-3}
+        common = replace(common, matrix=(n, n), fov=(0.224, 0.224), slice_thickness=3e-3)
     if case.source.startswith("brainweb"):
         number = case.source.removeprefix("brainweb")
         labels = data / "brainweb" / f"subject{number}_crisp_v.mnc.gz"
-        return ScanOptions(phantom="brainweb", labels=labels, offset=(0.0, 0.0, 15e-3), **common)
-    return ScanOptions(phantom="maps", maps=_as_nifti(case.source, data, folder), **common)
+        return replace(common, phantom="brainweb", labels=labels, offset=(0.0, 0.0, 15e-3))
+    return replace(common, phantom="maps", maps=_as_nifti(case.source, data, folder))
 
 
 def _as_nifti(source: str, data: Path, folder: Path) -> MapFiles:

@@ -20,7 +20,7 @@ from benchmarks.accuracy.cases import Case, Problem, make_problem, score
 from benchmarks.accuracy.methods import Bench, Estimate
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.simulate.arms import SpiralDensity
-from mri2qmap_bids.simulate.trajectory import Readout
+from mri2qmap_bids.simulate.trajectory import Readout, TrajectoryKind
 
 FINAL = ("vol1_slice10", "vol2_slice20", "brainweb43", "brainweb44")
 """Sources of the final figures."""
@@ -52,7 +52,7 @@ def cases(part: str) -> list[Case]:
     if part == "lesions":
         return [Case(s, 8, 1.0, lesions=True) for s in FINAL]
     if part == "sequences":
-        ways = ("spiral", "radial", "cartesian")
+        ways: tuple[TrajectoryKind, ...] = ("spiral", "radial", "cartesian")
         kinds = [(kind, way) for kind in ("FISP", "bSSFP") for way in ways]
         return [Case(FINAL[0], 8, 0.5, kind=k, trajectory=t) for k, t in kinds]
     return [Case("brainweb43", 8, 1.0, n_dims=3)]

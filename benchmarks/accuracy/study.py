@@ -108,9 +108,12 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "pull of the prior": [{"remaining": f} for f in (0.35, 1.0)],
     "detail": [{"detail": tuple(f * d for d in _OWN.detail)} for f in (0.5, 2.0)],
     "noise told": [{"noise_scale": f} for f in (0.7, 1.3)],
-    "last word": [{"final": "image"}, {"residual": False}]
-    + [{"residual_weight": w} for w in (0.02, 0.1, 0.3)]
-    + [{"residual_level": w} for w in (0.0, 0.05, 0.2)],
+    "last word": [
+        {"final": "image"},
+        {"residual": False},
+        *({"residual_weight": w} for w in (0.02, 0.1, 0.3)),
+        *({"residual_level": w} for w in (0.0, 0.05, 0.2)),
+    ],
     "noise level": [{"level": "detail"}],
     "one contrast at a time": [
         {"network": "separate"},
@@ -132,7 +135,7 @@ class _Blind:
         present = [name not in missing for name in denoiser.contrasts]
         self.present = torch.tensor(present, dtype=torch.float32)[:, None, None]
 
-    def operations(self, shape: tuple[int, int]) -> float:
+    def operations(self, shape: tuple[int, ...]) -> float:
         return self.denoiser.operations(shape)
 
     def forward(self, images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:

@@ -31,7 +31,7 @@ from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
 from mri2qmap_bids.recon.solvers.conjugate_gradient import component_lengths, conjugate_gradient
 from mri2qmap_bids.simulate.arms import SpiralDensity
-from mri2qmap_bids.simulate.trajectory import Readout
+from mri2qmap_bids.simulate.trajectory import Readout, TrajectoryKind
 
 BASE = Case("brainweb41", 8, 0.1, readout=Readout(SpiralDensity(0.3, 2.5, 4)), point_spread=0.0)
 METHODS = (
@@ -53,40 +53,32 @@ _MORE_STEPS, _CLOSER = 10, 30.0  # of the alternating directions, in steps and i
 def conditions() -> dict[str, Case]:
     """Every scan by a name for the table."""
 
-    def spiral(linear: float, power: float, turns: float, **more: object) -> Case:
-        readout = Readout(SpiralDensity(linear, power, turns))
-        return replace(BASE, readout=readout, **more)  # type: ignore[arg-type]
+    def spiral(linear: float, power: float, turns: float) -> Case:
+        return replace(BASE, readout=Readout(SpiralDensity(linear, power, turns)))
 
-    def volume(trajectory: str, **more: object) -> Case:
-        return Case(
-            "brainweb41",
-            8,
-            0.3,
-            n_dims=3,
-            matrix=48,
-            trajectory=trajectory,
-            point_spread=0.0,
-            **more,
-        )  # type: ignore[arg-type]
+    def volume(trajectory: TrajectoryKind) -> Case:
+        return replace(even, noise=0.3, n_dims=3, matrix=48, trajectory=trajectory)
 
-    ample = {"acceleration": 1, "frames": 800, "noise": 0.005}
-    small = {**ample, "matrix": 128}
+    def ample(case: Case, matrix: int | None = 128) -> Case:
+        return replace(case, acceleration=1, frames=800, noise=0.005, matrix=matrix)
+
     even = Case("brainweb41", 8, 1.0, point_spread=0.0)
     radial = replace(even, noise=0.1, trajectory="radial")
     cartesian = replace(even, noise=0.3, trajectory="cartesian")
     tiny_golden, random = Readout(order="tiny-golden"), Readout(order="random")
-    in_out = replace(BASE.readout, in_out=True)
+    in_out = replace(BASE, readout=replace(BASE.readout, in_out=True))
+    few_coils = replace(BASE, n_coils=4, coil_radius=2.0)
     return {
         "VD spiral a 0.3 p 2.5, 4 turns": BASE,
         "  almost no noise": replace(BASE, noise=0.002),
         "  heavy noise": replace(BASE, noise=0.3),
         "  volunteer, heavy noise": replace(BASE, source="vol0_slice10", noise=0.3),
-        "  few coils that overlap": replace(BASE, n_coils=4, coil_radius=2.0),
+        "  few coils that overlap": few_coils,
         "  matrix 128": replace(BASE, matrix=128),
-        "  in-out": replace(BASE, readout=in_out),
+        "  in-out": in_out,
         "VD spiral a 0.2 p 3, 8 turns": spiral(0.2, 3.0, 8.0),
         "VD spiral a 0.2 p 2, 2 turns": spiral(0.2, 2.0, 2.0),
-        "VD spiral a 0.2 p 2, 2 turns, almost no noise": spiral(0.2, 2.0, 2.0, noise=0.002),
+        "VD spiral a 0.2 p 2, 2 turns, almost no noise": replace(spiral(0.2, 2.0, 2.0), noise=0.002),
         "VD spiral a 0.6 p 1.5, 10 turns": spiral(0.6, 1.5, 10.0),
         "Archimedean spiral, 6 turns": spiral(1.0, 1.0, 6.0),
         "uniform spiral": even,
@@ -98,21 +90,21 @@ def conditions() -> dict[str, Case]:
         "Cartesian golden, almost no noise": replace(cartesian, noise=0.002),
         "Cartesian random": replace(cartesian, readout=random),
         "3D spiral discs": volume("spiral"),
-        "3D discs of VD spirals": volume("spiral", readout=BASE.readout),
+        "3D discs of VD spirals": replace(volume("spiral"), readout=BASE.readout),
         "3D koosh-ball": volume("radial"),
         "3D stack of spirals": volume("stack-of-spirals"),
         "3D stack of stars": volume("stack-of-stars"),
-        "ample, VD spiral a 0.3 p 2.5, 4 turns, matrix 224": replace(BASE, **ample),
-        "ample, VD spiral a 0.3 p 2.5, 4 turns": replace(BASE, **small),
-        "ample, VD spiral, few coils": replace(BASE, **small, n_coils=4, coil_radius=2.0),
-        "ample, VD spiral, in-out": replace(BASE, **small, readout=in_out),
-        "ample, VD spiral a 0.2 p 3, 8 turns": spiral(0.2, 3.0, 8.0, **small),
-        "ample, VD spiral a 0.2 p 2, 2 turns": spiral(0.2, 2.0, 2.0, **small),
-        "ample, Archimedean spiral, 6 turns": spiral(1.0, 1.0, 6.0, **small),
-        "ample, uniform spiral": replace(even, **small),
-        "ample, radial golden": replace(radial, **small),
-        "ample, Cartesian golden": replace(cartesian, **small),
-        "ample, Cartesian random": replace(cartesian, **small, readout=random),
+        "ample, VD spiral a 0.3 p 2.5, 4 turns, matrix 224": ample(BASE, None),
+        "ample, VD spiral a 0.3 p 2.5, 4 turns": ample(BASE),
+        "ample, VD spiral, few coils": ample(few_coils),
+        "ample, VD spiral, in-out": ample(in_out),
+        "ample, VD spiral a 0.2 p 3, 8 turns": ample(spiral(0.2, 3.0, 8.0)),
+        "ample, VD spiral a 0.2 p 2, 2 turns": ample(spiral(0.2, 2.0, 2.0)),
+        "ample, Archimedean spiral, 6 turns": ample(spiral(1.0, 1.0, 6.0)),
+        "ample, uniform spiral": ample(even),
+        "ample, radial golden": ample(radial),
+        "ample, Cartesian golden": ample(cartesian),
+        "ample, Cartesian random": ample(replace(cartesian, readout=random)),
     }  # fmt: skip
 
 
@@ -136,7 +128,8 @@ def floor(bench: Bench) -> TissueMaps:
     corner = bool((omega.abs() > 0.95 * torch.pi).all(dim=1).any())
     extent = torch.inf if corner else float(torch.linalg.vector_norm(omega, dim=1).max())
     axes = frequency_axes(tuple(image.shape[1:]), image.device)
-    radius = 2 * torch.pi * sum(axis.square() for axis in axes).sqrt()
+    squares = sum((axis.square() for axis in axes), torch.zeros((), device=image.device))
+    radius = 2 * torch.pi * squares.sqrt()
     low_pass = filtered(image, (radius <= extent).float())
     return match(low_pass, bench.dictionary, exhaustive=False)
 

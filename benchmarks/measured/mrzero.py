@@ -59,7 +59,10 @@ def write_train(path: Path, n_frames: int) -> Path:
     time = np.linspace(0, 1, _READ)
     spiral = N / 2 / FOV * time * np.exp(2j * np.pi * _TURNS * time)
     shapes: list[tuple[int, NDArray[np.float64]]] = [(1, np.ones(1000)), (2, np.zeros(1000))]
-    rf, gradients, rows, traps = [], [], [], []
+    rf: list[str] = []
+    gradients: list[str] = []
+    traps: list[str] = []
+    rows: list[tuple[float, ...]] = []
 
     def trapezoid(area: float) -> int:
         traps.append(

@@ -37,7 +37,8 @@ def mri2qmap(problem: Problem, n_iterations: int) -> np.ndarray:
     omega = torch.from_numpy((k.reshape(-1, k.shape[-1]) * 2 * np.pi / n).astype(np.float32))
     frame = torch.arange(len(k)).repeat_interleave(k.shape[1] * k.shape[2])
     parts = (omega, frame, torch.from_numpy(problem["basis"]), torch.from_numpy(problem["coils"]))
-    encoding = Encoding(*(part.to(device) for part in parts))
+    omega, frame, basis, coils = (part.to(device) for part in parts)
+    encoding = Encoding(omega, frame, basis, coils)
     samples = torch.from_numpy(y.reshape(len(y), -1)).to(device)
     operator = toeplitz.toeplitz_normal(encoding)
     _mark("set-up")
@@ -65,6 +66,7 @@ def mrpro(problem: Problem, n_iterations: int) -> np.ndarray:
     n_frames, n_arms, n_samples, dim = k.shape
     n = coils.shape[-1]
     columns = [k[..., d].reshape(n_frames, 1, 1, n_arms, n_samples) for d in range(dim)]
+    directions: tuple[int, ...]
     if dim == 2:
         columns = [torch.zeros(1, 1, 1, 1, 1), *columns]
         directions, matrix = (-2, -1), SpatialDimension(1, n, n)

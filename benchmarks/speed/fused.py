@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import product
 from types import ModuleType
+from unittest.mock import patch
 
 import torch
 
@@ -45,7 +46,7 @@ def main() -> None:
     device = torch.device(words.device)
     with _part("machine"):
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-        version = getattr(fused.triton_loops.triton, "__version__", "none")
+        version = getattr(sys.modules.get("triton"), "__version__", "none")
         compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang") or "none"
         _say(f"{name}, torch {torch.__version__}, Triton {version}, C compiler: {compiler}")
         start = time.perf_counter()
@@ -76,14 +77,11 @@ def _say(text: str) -> None:
 @contextmanager
 def _with_kernels(kernels: ModuleType | None) -> Iterator[None]:
     """A^H A with these kernels, or with torch (None)."""
-    before = frequency_matrices.fused_kernels
-    for module in (convolution, frequency_matrices):
-        module.fused_kernels = lambda *_: kernels
-    try:
+    with (
+        patch.object(convolution, "fused_kernels", lambda *_: kernels),
+        patch.object(frequency_matrices, "fused_kernels", lambda *_: kernels),
+    ):
         yield
-    finally:
-        for module in (convolution, frequency_matrices):
-            module.fused_kernels = before
 
 
 def _check_products(device: torch.device) -> None:
@@ -217,7 +215,7 @@ def _measure_normal(name: str, normal: Callable[[], torch.Tensor], device: torch
             normal()
             torch.cuda.synchronize()
         launches = sum(
-            event.device_type == torch.autograd.DeviceType.CUDA for event in profile.events()
+            event.device_type == torch.profiler.DeviceType.CUDA for event in profile.events()
         )
         text += f", {launches} launches, {scratch / 1e9:.2f} GB of scratch memory"
     _say(text)
@@ -232,13 +230,13 @@ def _seconds(work: Callable[[], object], device: torch.device, repeats: int = 7)
         return time.perf_counter() - start
     times = []
     for _ in range(repeats):
-        start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         torch.cuda.synchronize()
-        start.record()
+        begin.record()
         work()
-        stop.record()
-        stop.synchronize()
-        times.append(1e-3 * start.elapsed_time(stop))
+        end.record()
+        end.synchronize()
+        times.append(1e-3 * begin.elapsed_time(end))
     return statistics.median(times)
 
 

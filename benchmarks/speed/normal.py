@@ -38,7 +38,7 @@ def measure(shape: tuple[int, ...], rank: int, n_coils: int, device: str) -> dic
     grid = getattr(toeplitz, "fast_grid", tuple)(shape)
     image = torch.randn(rank, *shape, dtype=torch.complex64, device=device)
     coils = torch.zeros(n_coils, *grid, dtype=torch.complex64, device=device)
-    coils[(..., *(slice(n) for n in shape))] = torch.randn(
+    coils[(slice(None), *(slice(n) for n in shape))] = torch.randn(
         n_coils, *shape, dtype=torch.complex64, device=device
     )
     n_pairs = rank * (rank + 1) // 2
@@ -70,7 +70,7 @@ def measure(shape: tuple[int, ...], rank: int, n_coils: int, device: str) -> dic
         operations = sum(e.count for e in events)
     else:
         # Launches: the fused kernels are no operations of torch.
-        operations = sum(e.device_type == torch.autograd.DeviceType.CUDA for e in profile.events())
+        operations = sum(e.device_type == torch.profiler.DeviceType.CUDA for e in profile.events())
     return {
         "time": shortest(lambda: toeplitz.apply(operator, image), device),
         "transforms": 2 * n_batches * transform,

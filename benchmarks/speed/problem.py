@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import finufft
 import numpy as np
@@ -36,7 +37,7 @@ SIZES = {
 NOISE_DB = 30.0
 
 
-def make_problem(size: Size, seed: int = 0) -> dict[str, NDArray[np.generic]]:
+def make_problem(size: Size, seed: int = 0) -> dict[str, NDArray[Any]]:
     """Samples of the average brain, by transforms of high accuracy.
 
     Returns
@@ -95,7 +96,7 @@ def nrmse(image: NDArray[np.complex64], truth: NDArray[np.complex64]) -> float:
     return float(np.linalg.norm(scale * a - b) / np.linalg.norm(b))
 
 
-def load(path: Path) -> dict[str, NDArray[np.generic]]:
+def load(path: Path) -> dict[str, NDArray[Any]]:
     """A problem that was saved by numpy."""
     with np.load(path) as stored:
         return dict(stored)

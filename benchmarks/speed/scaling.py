@@ -40,6 +40,11 @@ class Timing:
     seconds: float
     floor: float | None
 
+    @property
+    def cell(self) -> str:
+        """In milliseconds, the floor in brackets."""
+        return f"{1e3 * self.seconds:.1f}" + (f" ({1e3 * self.floor:.1f})" if self.floor else "")
+
 
 def clock(function: Callable[[], object], device: torch.device, repeats: int) -> float:
     """Median wall-clock seconds of a call, the first one left out."""
@@ -190,12 +195,8 @@ def main() -> None:
             torch.set_num_threads(threads)
             row = measure(size, device, words.repeats)
             timings.setdefault(name, []).append((value, row))
-            cells = [
-                f"{1e3 * row[stage].seconds:.1f}"
-                + (f" ({1e3 * row[stage].floor:.1f})" if row[stage].floor else "")
-                for stage in STAGES
-            ]
-            lines.append(f"| {name} | {value} | " + " | ".join(cells) + " |")
+            cells = " | ".join(row[stage].cell for stage in STAGES)
+            lines.append(f"| {name} | {value} | {cells} |")
             words.table.write_text("\n".join(lines) + "\n")
     draw(timings, words.picture)
 
