@@ -93,7 +93,8 @@ def _default(action: argparse.Action) -> str:
         return _OF_MACHINE[action.dest]
     # Zero is a default, though it equals False.
     empty = action.default in (None, [], argparse.SUPPRESS) or action.nargs == 0
-    return "" if empty else f"`{action.default}`"
+    words = action.default if isinstance(action.default, list) else [action.default]
+    return "" if empty else f"`{' '.join(map(str, words))}`"
 
 
 def _escaped(text: str) -> str:

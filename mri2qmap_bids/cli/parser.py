@@ -195,7 +195,8 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--rank",
         type=int,
-        help="dimension of the temporal subspace (default: by the fingerprints' energy)",
+        help="dimension of the temporal subspace (default: the smallest with "
+        f"{100 * options.energy:g} %% of the fingerprints' energy)",
     )
     group.add_argument(
         "--n-iterations",
@@ -207,8 +208,8 @@ def _add_reconstruction(group: argparse._ArgumentGroup) -> None:
         "--inversion-efficiency",
         choices=INVERSION_EFFICIENCIES,
         default=options.inversion_efficiency,
-        help="efficiency of the inversion: given: that of the sidecar; estimate: the one value of 0.5 to 1 for the "
-        "whole scan that explains its data best; map: one value per voxel, smoothed over a Gaussian window (12 mm)",
+        help="efficiency of the inversion: given: the value of the sidecar; estimate: the one value of 0.5 to 1 for "
+        "the whole scan that explains its data best; map: one value per voxel, smoothed over a Gaussian window (12 mm)",
     )
     group.add_argument(
         "--denoiser",
@@ -261,7 +262,7 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--gpu-mem",
         metavar="SIZE",
-        help="GPU memory to use, as --mem (default: 90 %% of the free memory)",
+        help="GPU memory to use, as --mem (default: 90 %% of the free GPU memory)",
     )
     group.add_argument(
         "--low-mem",

@@ -75,7 +75,7 @@ def _add_readouts(group: argparse._ArgumentGroup) -> None:
         "--frame-counter",
         choices=_COUNTERS,
         default="contrast",
-        help="counter with the frame, by its ISMRMRD name (contrast is Siemens' echo); order: the frames of a "
+        help="counter that numbers the frames, by its ISMRMRD name (contrast is Siemens' echo); order: the frames of a "
         "shot follow one another",
     )
     group.add_argument(
