@@ -7,7 +7,7 @@ def voxelwise(equation: str, left: torch.Tensor, right: torch.Tensor) -> torch.T
     """An Einstein sum whose first index ``v`` is that of the voxel, as ``vab,vabr->vr``.
 
     On a GPU it is the sum of the elements' products: ``torch.einsum`` makes a batch of tiny matrix products of
-    it, one a voxel, which the libraries of a GPU are not made for (not timed there).
+    it, one a voxel, which the libraries of a GPU are not made for (expected, not measured).
 
     Parameters
     ----------

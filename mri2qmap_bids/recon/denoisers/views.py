@@ -19,7 +19,8 @@ def denoise(
 
     A slice is denoised in its eight flips and rotations, and the results
     are averaged, so that D(flip w) = flip D(w). A volume is denoised slice by slice in all three
-    orientations, and the results are averaged; by a denoiser of volumes as a whole.
+    orientations, and the results are averaged, or along z alone where an axis has fewer than twice the
+    ``multiple`` voxels of the network; by a denoiser of volumes as a whole.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ def atoms_at(dictionary: Dictionary, efficiency: float) -> AtomGrid:
     dictionary
         Simulated at several efficiencies.
     efficiency
-        Within their range.
+        Beyond their range the polynomial extrapolates.
     """
     nodes = dictionary.efficiencies.double()
     weights = [

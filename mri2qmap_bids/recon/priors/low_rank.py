@@ -44,7 +44,24 @@ class LocallyLowRank:
         return split[0]
 
     def proximal(self, split: torch.Tensor, threshold: torch.Tensor) -> Proximal:
-        """Mean of both tilings' proximal maps; the threshold must be the same for all components."""
+        """Mean of both tilings' proximal maps.
+
+        Parameters
+        ----------
+        split
+            v, shape (1, rank, *space).
+        threshold
+            The same for all components, shape (rank,).
+
+        Raises
+        ------
+        ValueError
+            If thresholds differ.
+        """
+        if (threshold != threshold[0]).any():
+            raise ValueError(
+                f"threshold must be the same for all components, got {threshold.tolist()}"
+            )
         image = split[0]
         n_axes = image.ndim - 1
         noise = len(image) ** 0.5 + self.block ** (n_axes / 2)

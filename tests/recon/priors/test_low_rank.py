@@ -104,3 +104,8 @@ def test_noise_alone_is_all_but_removed_at_a_weight_of_its_own_deviation():
     u = image((32, 32), rank=5, seed=3)
     assert float(shortened(u, 1.0).norm()) < 0.05 * float(u.norm())
     assert float(shortened(u, 0.3).norm()) > 0.3 * float(u.norm())
+
+
+def test_thresholds_that_differ_are_refused():
+    with pytest.raises(ValueError, match="threshold must be the same"):
+        LocallyLowRank(4).proximal(image((8, 8))[None], torch.tensor([1.0, 1.0, 2.0]))
