@@ -76,6 +76,8 @@ def overlap(maps: Maps, true: NDArray, size: Size) -> float:
 def main(data: Path, table: Path) -> None:
     """Write the table."""
     lines = [
+        "# The brain mask",
+        "",
         "Dice of `desc-brain_mask` with the labels of BrainWeb heads (fluid, grey and white matter), maps of 2 mm in",
         "noise; slices: every fourth axial one with more than 20 cm^2 of brain, each alone. Settings were chosen on",
         "subjects 04, 06 and 18 (05 and 20 were looked at, too) and on 12 slices of three",

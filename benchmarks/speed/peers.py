@@ -74,7 +74,7 @@ def main() -> None:
                         continue
                     row = json.loads(process.stdout.splitlines()[-1])
                     sys.stderr.write(f"{name} {engine} {row}\n")
-                    error = nrmse(np.load(image_file), problem["truth"])  # type: ignore[arg-type]
+                    error = nrmse(np.load(image_file), problem["truth"])
                     runs[engine].append(row | {"nrmse": error})
         medians = {
             engine: {
