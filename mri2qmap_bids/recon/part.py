@@ -6,6 +6,8 @@ from dataclasses import replace
 import torch
 
 from mri2qmap_bids.recon.diagnostics.collection import diagnose_part
+from mri2qmap_bids.recon.diagnostics.model import SliceQuality
+from mri2qmap_bids.recon.diagnostics.residual import noise_of, residual_samples
 from mri2qmap_bids.recon.encoding.resolution import empty_shells
 from mri2qmap_bids.recon.gradient_delay import with_searched_delay
 from mri2qmap_bids.recon.inversion import local_efficiency_of, report_estimate
@@ -67,26 +69,23 @@ def reconstruct_part(
     diagnostics, resolution, convergence = None, None, convergence_in(solution)
     if convergence is not None:
         warn_of_energy_left(convergence)
-    if index == shared.middle:
-        with record.stage("diagnostics"):
-            figures = with_searched_delay(
-                figures_of(solution, problem, dictionary, method.explains_samples),
-                replace(shared, dictionary=dictionary),
-                index,
-                b0,
-            )
+    with record.stage("diagnostics"):
+        image, maps = solution.image, solution.maps
+        figures = figures_of(solution, problem, dictionary, method.explains_samples)
+        rest = residual_samples(encoding, problem.kspace, image, maps, dictionary)
+        if index == shared.middle:
+            own = replace(shared, dictionary=dictionary)
+            figures = with_searched_delay(figures, own, index, b0)
             diagnostics = diagnose_part(
-                problem.encoding,
-                problem.kspace,
-                solution.image,
-                solution.start,
-                solution.maps,
-                dictionary,
-                index,
-                convergence,
-                figures,
+                encoding, rest, image, solution.start, maps, dictionary, index, convergence
             )
             resolution = resolution_of(solution, geometry)
+        quality = SliceQuality(
+            signal=float(torch.linalg.vector_norm(image)),
+            noise=noise_of(rest),
+            energy_left=None if convergence is None else convergence.worst,
+            figures=figures,
+        )
     with record.stage("uncertainty"):
         std = uncertainty(solution, dictionary)
-    return PartMaps(solution.maps, std, diagnostics, resolution, efficiency)
+    return PartMaps(maps, std, quality, diagnostics, resolution, efficiency)

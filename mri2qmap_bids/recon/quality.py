@@ -1,6 +1,7 @@
 """Convergence, resolution and uncertainty of a solution."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
 from mri2qmap_bids.recon.arrays import QuantityMap
-from mri2qmap_bids.recon.diagnostics.consistency import consistency_of, warn_of_inconsistency
+from mri2qmap_bids.recon.diagnostics.consistency import consistency_of
 from mri2qmap_bids.recon.diagnostics.convergence import convergence_of
 from mri2qmap_bids.recon.diagnostics.figures import (
     acceleration,
@@ -17,7 +18,12 @@ from mri2qmap_bids.recon.diagnostics.figures import (
     mean_misfit,
     signal_to_noise,
 )
-from mri2qmap_bids.recon.diagnostics.model import Convergence, Figures
+from mri2qmap_bids.recon.diagnostics.model import (
+    Convergence,
+    Figures,
+    SliceQuality,
+    slices_with_signal,
+)
 from mri2qmap_bids.recon.encoding.resolution import point_spread_widths
 from mri2qmap_bids.recon.grid import centre
 from mri2qmap_bids.recon.methods.base import Solution
@@ -28,6 +34,8 @@ from mri2qmap_bids.recon.problem import InverseProblem
 logger = logging.getLogger(__name__)
 # Residual share of the energy of a shell above which a warning is logged.
 _ENERGY_LEFT = 0.1
+# Displacement from which a warning is logged [voxel].
+_MOVED = 0.5
 
 
 def convergence_in(solution: Solution) -> Convergence | None:
@@ -85,7 +93,6 @@ def figures_of(
         coil = int(energies.argmax())
         one = replace(encoding, coils=encoding.coils[coil : coil + 1])
         consistency = consistency_of(one, start.image, problem.kspace[coil])
-        warn_of_inconsistency(consistency)
     return Figures(
         snr=signal_to_noise(solution.image, solution.deviation),
         acceleration=acceleration(encoding),
@@ -96,6 +103,24 @@ def figures_of(
             centre(solution.image, tuple(solution.maps.t1.shape)), solution.maps, dictionary
         ),
     )
+
+
+def warn_of_motion(slices: Sequence[SliceQuality]) -> None:
+    """Warn if the object moved, of the slice in which it moved most.
+
+    Parameters
+    ----------
+    slices
+        All slices in their order, or the volume.
+    """
+    moved = {i: slices[i].figures.displacement or 0.0 for i in slices_with_signal(slices)}
+    worst = max(moved, key=moved.__getitem__)
+    if moved[worst] >= _MOVED:
+        logger.warning(
+            "The samples look as if the object had moved by about %.1f voxels during the scan%s",
+            moved[worst],
+            f" (slice {worst + 1} of {len(slices)})" if len(slices) > 1 else "",
+        )
 
 
 def warn_of_energy_left(convergence: Convergence) -> None:

@@ -30,6 +30,7 @@ from mri2qmap_bids.recon.physics.slice_profile import slice_profile_note
 from mri2qmap_bids.recon.planning.choice import first_that_fits
 from mri2qmap_bids.recon.planning.machine import MemoryLimits
 from mri2qmap_bids.recon.problem import whitening_of
+from mri2qmap_bids.recon.quality import warn_of_motion
 from mri2qmap_bids.recon.record import Listener, Record
 from mri2qmap_bids.recon.shared_data import SharedData
 from mri2qmap_bids.recon.volume import PartMaps, volume_of
@@ -188,8 +189,18 @@ def reconstruct_and_diagnose(
         median = float(np.median(maps.inversion_efficiency[maps.mask]))
         sequence = replace(sequence, inversion_efficiency=round(median, 4))
     (middle,) = (part.diagnostics for part in parts if part.diagnostics is not None)
+    slices = [part.quality for part in parts]
+    warn_of_motion(slices)
     return maps, diagnose(
-        middle, sequence, shared.dictionary, scan.noise, record.seconds, steps, ways[0], scan.is_3d
+        middle,
+        slices,
+        sequence,
+        shared.dictionary,
+        scan.noise,
+        record.seconds,
+        steps,
+        ways[0],
+        scan.is_3d,
     )
 
 

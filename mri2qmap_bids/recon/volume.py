@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
 from mri2qmap_bids.recon.arrays import QuantityMap
-from mri2qmap_bids.recon.diagnostics.model import PartDiagnostics
+from mri2qmap_bids.recon.diagnostics.model import PartDiagnostics, SliceQuality
 from mri2qmap_bids.recon.physics.maps import QuantitativeMaps
 from mri2qmap_bids.recon.physics.masking import head_mask
 from mri2qmap_bids.recon.physics.matching import TissueMaps
@@ -23,6 +23,8 @@ class PartMaps:
     """T1, T2 and M0."""
     std: tuple[QuantityMap, QuantityMap]
     """Standard deviations of T1 and T2 [s]."""
+    quality: SliceQuality
+    """Of the slice, or of the volume."""
     diagnostics: PartDiagnostics | None
     """Of the middle slice alone."""
     resolution: NDArray[np.float64] | None

@@ -51,8 +51,9 @@ def facts_of(run: Run) -> Iterable[tuple[str, str]]:
         if not run.is_3d and len(run.mask) > 1:
             number = diagnostics.part.planes[0].index + 1
             yield (
-                "Checks and figures of the fit",
-                f"of slice {number} of {len(run.mask)}; T1, T2, their uncertainty and the warnings of all slices",
+                "Figures of the fit",
+                f"of slice {number} of {len(run.mask)}, as the checks Delay and Coverage of k-space; other checks are of all "
+                "slices or of the worst",
             )
         yield "Computed on", diagnostics.device
     if run.conditions is not None:

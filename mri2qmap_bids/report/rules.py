@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from mri2qmap_bids.dataset.verdict import Level, Verdict, worst
+from mri2qmap_bids.recon.diagnostics.model import SliceQuality, slices_with_signal
 from mri2qmap_bids.recon.methods.registry import method_named, method_names
 from mri2qmap_bids.report.run import Run
 
@@ -16,6 +17,16 @@ _AT_THE_END = 0.01
 _TISSUE_T1 = (0.4, 2.2)
 # Range of T2 of the same, with a margin: iron shortens it, and fingerprinting reads it lower than spin echoes [s].
 _TISSUE_T2 = (0.03, 0.15)
+
+
+@dataclass(frozen=True)
+class OfSlices:
+    """A value of every slice, of which the worst counts."""
+
+    value: Callable[[SliceQuality], float | None]
+    """None: not available."""
+    applies: Callable[[Run], bool] = lambda _: True
+    """Whether it says something of a run."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +43,8 @@ class Rule:
     """Limit from which the maps should be inspected."""
     bad: float
     """Limit from which the maps should not be used as they are; infinite: never."""
-    measure: Callable[[Run], float | None]
-    """Value of a run; None: not available for this run."""
+    measure: "Callable[[Run], float | None] | OfSlices"
+    """Value of a run, None: not available for this run; or of its worst slice."""
     finding: str
     """What a high (or falling) value means, as a part of a sentence with the value at ``{}``."""
     falling: bool = False
@@ -60,6 +71,8 @@ class Check:
     """None: not available."""
     value: float | None
     """Measured value."""
+    place: str = ""
+    """Of the slice that has it, if there are several and the value is of one."""
 
     @property
     def text(self) -> str:
@@ -79,6 +92,8 @@ class Check:
         )
         side = "below" if self.rule.falling else "from"
         finding = self.rule.finding.format(self.text)
+        if self.place:
+            finding = f"{finding} in {self.place}"
         return f"{finding} ({self.level} {side} {_number(limit, self.rule.unit)})"
 
 
@@ -106,8 +121,33 @@ def level_of(rule: Rule, value: float) -> Level:
 
 
 def _answer(rule: Rule, run: Run) -> Check:
-    value = rule.measure(run)
-    return Check(rule, None if value is None else level_of(rule, value), value)
+    if isinstance(rule.measure, OfSlices):
+        value, place = _worst_slice(rule, rule.measure, run)
+    else:
+        value, place = rule.measure(run), ""
+    return Check(rule, None if value is None else level_of(rule, value), value, place)
+
+
+def _worst_slice(rule: Rule, measure: OfSlices, run: Run) -> tuple[float | None, str]:
+    """Value and name of the worst slice with signal; a value that is no number is the worst."""
+    if run.diagnostics is None or not measure.applies(run):
+        return None, ""
+    slices = run.diagnostics.slices
+    known = {
+        number: value
+        for number in slices_with_signal(slices)
+        if (value := measure.value(slices[number])) is not None
+    }
+    if not known:
+        return None, ""
+
+    def badness(number: int) -> tuple[bool, float]:
+        value = known[number]
+        return not np.isfinite(value), -value if rule.falling else value
+
+    worst_one = max(known, key=badness)
+    place = f"slice {worst_one + 1} of {len(slices)}" if len(slices) > 1 else ""
+    return known[worst_one], place
 
 
 def _number(value: float, unit: str, digits: int = 2) -> str:
@@ -131,13 +171,12 @@ def _coverage(run: Run) -> float | None:
     return None if run.diagnostics is None else 100 * run.diagnostics.part.sampling.coverage
 
 
-def _figure(
-    run: Run, name: Literal["snr", "acceleration", "condition", "displacement", "delay", "misfit"]
-) -> float | None:
-    if run.diagnostics is None or run.diagnostics.part.figures is None:
+def _delay(run: Run) -> float | None:
+    """Of the middle slice, in which it was searched for."""
+    if run.diagnostics is None or not run.diagnostics.slices:
         return None
-    value: float | None = getattr(run.diagnostics.part.figures, name)
-    return value
+    slices = run.diagnostics.slices
+    return slices[len(slices) // 2].figures.delay
 
 
 def measures(checks: Sequence[Check]) -> dict[str, float]:
@@ -149,21 +188,16 @@ def measures(checks: Sequence[Check]) -> dict[str, float]:
     }
 
 
-def _noise_ratio(run: Run) -> float | None:
-    """Residual noise; needs whitened coils, and an image that fits the samples (not gridding)."""
+def _fits_white_samples(run: Run) -> bool:
+    """Whether coils were whitened, and the image fits the samples (not gridding)."""
     if run.diagnostics is None or run.diagnostics.coil_noise is None:
-        return None
+        return False
     name = run.conditions.options.get("method") if run.conditions is not None else None
-    if name in method_names() and not method_named(name).explains_samples:
-        return None
-    return run.diagnostics.part.residual.noise
+    return name not in method_names() or method_named(name).explains_samples
 
 
-def _energy_left(run: Run) -> float | None:
-    """Largest share of the energy of a k-space shell in the residual of the last solve [%]."""
-    if run.diagnostics is None or run.diagnostics.part.convergence is None:
-        return None
-    return 100 * run.diagnostics.part.convergence.worst
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _uncertainty(run: Run) -> float | None:
@@ -174,12 +208,6 @@ def _uncertainty(run: Run) -> float | None:
         float(100 * np.median(deviation[run.mask] / np.maximum(values[run.mask], 1e-6)))
         for deviation, values in ((run.t1_std, run.t1), (run.t2_std, run.t2))
     )
-
-
-def _misfit(run: Run) -> float | None:
-    """Mean misfit of the fingerprints [%]."""
-    share = _figure(run, "misfit")
-    return None if share is None else 100 * share
 
 
 def _plausible(run: Run) -> float | None:
@@ -246,51 +274,52 @@ RULES: tuple[Rule, ...] = (
         "Residual against noise",
         "Standard deviation of the residual of the samples, relative to the noise scan. Far above 1: "
         "motion, a wrong trajectory or a wrong sequence.",
-        "", 1.5, 3, _noise_ratio, "residual {} times the noise",
+        "", 1.5, 3, OfSlices(lambda each: each.noise, _fits_white_samples), "residual {} times the noise",
     ),
     Rule(
         "Signal-to-noise ratio",
         "Median over bright voxels of the first component of the subspace image, relative to the standard deviation of "
         "its error.",
-        "", 10, 3, lambda run: _figure(run, "snr"), "signal-to-noise ratio of {}", falling=True,
+        "", 10, 3, OfSlices(lambda each: each.figures.snr), "signal-to-noise ratio of {}", falling=True,
     ),
     Rule(
         "Acceleration",
         "Cells of the k-space of the reconstruction grid, relative to those that one frame samples.",
-        "", float("inf"), float("inf"), lambda run: _figure(run, "acceleration"), "acceleration of {}",
+        "", float("inf"), float("inf"), OfSlices(lambda each: each.figures.acceleration), "acceleration of {}",
     ),
     Rule(
         "Condition",
         "Condition number of the encoding with its regularisation, from its circulant approximation: errors of the "
         "samples grow in the image by at most about this factor.",
-        "", float("inf"), float("inf"), lambda run: _figure(run, "condition"), "condition number of {}",
+        "", float("inf"), float("inf"), OfSlices(lambda each: each.figures.condition), "condition number of {}",
     ),
     Rule(
         "Motion",
         "Displacement between blocks of frames that would lower the residual of the samples, in voxels, beyond what "
         "noise explains (three standard errors of each).",
-        "", 0.5, 2, lambda run: _figure(run, "displacement"), "motion of about {} voxels",
+        "", 0.5, 2, OfSlices(lambda each: each.figures.displacement), "motion of about {} voxels",
     ),
     Rule(
         "Delay",
         "Delay of the samples against the trajectory, in samples: a fit to the residual, most of which the image "
         "contains; from 0.03 on the delay that a search finds. High: a delay of the gradients (MRFGradientDelay), or "
         "another error of the trajectory.",
-        "", 0.03, float("inf"), lambda run: _figure(run, "delay"), "samples lag the trajectory by {}",
+        "", 0.03, float("inf"), _delay, "samples lag the trajectory by {}",
     ),
     Rule(
         "Misfit of the fingerprints",
         "Mean over the tissue of the difference between a voxel's fingerprint in the subspace and the one predicted "
         "from its maps, relative to the mean fingerprint: noise averages out of it. High: a sequence that differs from "
         "the sidecar's (flip angles, their order, inversion), slice profile, transmit field; with gridding, aliasing.",
-        "%", 2, 15, _misfit, "fingerprints misfit by {} on average",
+        "%", 2, 15, OfSlices(lambda each: _percent(each.figures.misfit)), "fingerprints misfit by {} on average",
     ),
     Rule(
         "Convergence",
         "Energy of the solver's residual in the worst shell of k-space, relative to that of the image. High: "
         "try --recon-method subspace with a larger --n-iterations; with mri2qmap this option does not lengthen the "
         "solvers.",
-        "%", 5, 25, _energy_left, "not converged: {} of the energy of a shell of k-space remains",
+        "%", 5, 25, OfSlices(lambda each: _percent(each.energy_left)),
+        "not converged: {} of the energy of a shell of k-space remains",
     ),
     Rule(
         "Coverage of k-space",

@@ -14,6 +14,7 @@ from mri2qmap_bids.recon.diagnostics.model import (
     Plane,
     Residual,
     Sampling,
+    SliceQuality,
 )
 from mri2qmap_bids.recon.planning.plan import Plan
 from mri2qmap_bids.report.run import Run
@@ -69,8 +70,8 @@ def some_diagnostics(
         residual=Residual(noise, full(noise, N_FRAMES), full(noise, 4)),
         sampling=some_sampling(coverage),
         convergence=None if energy_left is None else Convergence(shells, True),
-        figures=Figures(50.0, 12.0, 30.0, 0.02, 0.001, misfit),
     )
+    figures = Figures(50.0, 12.0, 30.0, 0.02, 0.001, misfit)
     deviation = np.ones(2, np.float32)
     return Diagnostics(
         sequence=train(n_frames=N_FRAMES),
@@ -80,6 +81,7 @@ def some_diagnostics(
         t2_range=(0.01, 2.0),
         n_atoms=100,
         part=part,
+        slices=(SliceQuality(1.0, noise, energy_left, figures),),
         coil_noise=CoilNoise(np.eye(2, dtype=np.float16), deviation) if white else None,
         steps=steps or {},
         seconds={"solve": 1.0},

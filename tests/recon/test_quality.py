@@ -9,7 +9,7 @@ import torch
 from helpers.trains import train
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
-from mri2qmap_bids.recon.diagnostics.model import Convergence
+from mri2qmap_bids.recon.diagnostics.model import Convergence, Figures, SliceQuality
 from mri2qmap_bids.recon.methods.base import Solution
 from mri2qmap_bids.recon.physics.dictionary import TissueGrid, build_dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps
@@ -18,6 +18,7 @@ from mri2qmap_bids.recon.quality import (
     resolution_of,
     uncertainty,
     warn_of_energy_left,
+    warn_of_motion,
 )
 
 ONES = torch.ones(3)
@@ -79,3 +80,27 @@ def test_a_solution_that_is_no_number_is_told(caplog):
     with caplog.at_level(logging.WARNING):
         warn_of_energy_left(Convergence(np.full((2, 8), np.nan, np.float32), True))
     assert "has diverged" in caplog.text
+
+
+def moved_by(*displacements, signal=1.0):
+    return [
+        SliceQuality(signal, 1.0, None, Figures(1.0, 1.0, None, displacement=d))
+        for d in displacements
+    ]
+
+
+@pytest.mark.parametrize(
+    ("slices", "words"),
+    [
+        (moved_by(0.1, 0.7, 0.6), "about 0.7 voxels during the scan (slice 2 of 3)"),
+        (moved_by(0.7), "about 0.7 voxels during the scan"),
+        (moved_by(0.4, None), ""),
+        (moved_by(None), ""),
+        ([*moved_by(0.1), *moved_by(3.0, signal=0.1)], ""),
+    ],
+)
+def test_motion_is_warned_of_once(caplog, slices, words):
+    warn_of_motion(slices)
+    assert [record.message for record in caplog.records] == [
+        f"The samples look as if the object had moved by {words}" for _ in range(bool(words))
+    ]

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry, affine
-from mri2qmap_bids.recon.diagnostics.model import PartDiagnostics
+from mri2qmap_bids.recon.diagnostics.model import Figures, PartDiagnostics, SliceQuality
 from mri2qmap_bids.recon.physics.matching import TissueMaps
 from mri2qmap_bids.recon.volume import PartMaps, volume_of
 
@@ -13,7 +13,9 @@ def _part(value: float, shape: tuple[int, ...], *, is_middle: bool) -> PartMaps:
     t1 = torch.full(shape, value)
     maps = TissueMaps(t1=t1, t2=t1 / 10, m0=t1.to(torch.complex64), correlation=t1)
     diagnostics = PartDiagnostics.__new__(PartDiagnostics) if is_middle else None
-    return PartMaps(maps, (t1 / 100, t1 / 200), diagnostics, np.ones(3) if is_middle else None)
+    quality = SliceQuality(1.0, 1.0, None, Figures(1.0, 1.0, None))
+    resolution = np.ones(3) if is_middle else None
+    return PartMaps(maps, (t1 / 100, t1 / 200), quality, diagnostics, resolution)
 
 
 def _geometry(n_slices: int) -> Geometry:

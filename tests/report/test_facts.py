@@ -38,7 +38,7 @@ def test_what_is_not_known_is_left_out():
 
 def test_a_stack_says_which_slice_was_diagnosed():
     facts = dict(facts_of(some_run()))
-    assert facts["Checks and figures of the fit"].startswith("of slice 2 of 2;")
+    assert facts["Figures of the fit"].startswith("of slice 2 of 2, as the check")
     diagnostics = replace(some_run().diagnostics, is_3d=True)
     assert "Checks and figures of the fit" not in dict(
         facts_of(replace(some_run(), diagnostics=diagnostics))

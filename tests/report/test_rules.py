@@ -1,5 +1,7 @@
 """The traffic light: each rule can be good and can be bad."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.diagnostics import SHAPE, full, some_diagnostics
@@ -71,6 +73,52 @@ def test_each_rule_sees_its_own_fault(name, spoilt, level):
         limit = f"{getattr(answer.rule, level):g}"
         assert answer.text in reason
         assert f"({level} {'below' if answer.rule.falling else 'from'} {limit}" in reason
+
+
+def of_slices(*changes):
+    """Diagnostics of as many slices, each a good one but for what is changed."""
+    diagnostics = some_diagnostics()
+    (good,) = diagnostics.slices
+    return replace(diagnostics, slices=tuple(replace(good, **change) for change in changes))
+
+
+GOOD = some_diagnostics().slices[0].figures
+
+
+@pytest.mark.parametrize(
+    ("name", "spoilt", "level"),
+    [
+        ("Residual against noise", {"noise": 9.0}, "bad"),
+        ("Residual against noise", {"noise": float("nan")}, "bad"),
+        ("Convergence", {"energy_left": 0.06}, "look"),
+        ("Signal-to-noise ratio", {"figures": replace(GOOD, snr=2.0)}, "bad"),
+        ("Motion", {"figures": replace(GOOD, displacement=1.0)}, "look"),
+        ("Misfit of the fingerprints", {"figures": replace(GOOD, misfit=0.5)}, "bad"),
+    ],
+)
+def test_one_bad_slice_is_seen_and_named(name, spoilt, level):
+    checks = check(run(diagnostics=of_slices({}, {}, {}, spoilt)))
+    (answer,) = (answer for answer in checks if answer.rule.name == name)
+    assert (answer.level, answer.place) == (level, "slice 4 of 4")
+    assert verdict(checks).level == level
+    assert " in slice 4 of 4 (" in answer.reason
+
+
+def test_a_slice_without_tissue_does_not_count():
+    empty = {"signal": 0.2, "noise": 9.0, "figures": replace(GOOD, snr=0.5, misfit=0.9)}
+    assert set(levels(run(diagnostics=of_slices({}, empty))).values()) == {"good"}
+
+
+def test_the_delay_is_that_of_the_middle_slice():
+    late = {"figures": replace(GOOD, delay=0.5)}
+    assert levels(run(diagnostics=of_slices(late, {}, late)))["Delay"] == "good"
+    assert levels(run(diagnostics=of_slices({}, late, {})))["Delay"] == "look"
+
+
+def test_diagnostics_without_slices_are_not_known():
+    unknown = replace(some_diagnostics(), slices=())
+    answers = levels(run(diagnostics=unknown))
+    assert {answers[n] for n in ("Motion", "Delay", "Convergence", "Condition")} == {None}
 
 
 def test_a_value_beside_a_limit_is_not_rounded_to_it():

@@ -1,6 +1,6 @@
 """Collect the numbers and images of a report while the data are in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,19 +10,18 @@ from mri2qmap_bids.recon.arrays import (
     CoilMaps,
     QuantityMap,
     SubspaceImage,
-    VirtualKSpace,
 )
 from mri2qmap_bids.recon.diagnostics.model import (
     CoilNoise,
     Convergence,
     Diagnostics,
-    Figures,
     Fingerprints,
     PartDiagnostics,
     Plane,
+    SliceQuality,
 )
 from mri2qmap_bids.recon.diagnostics.planes import cut, cut_maps, middle_planes, tissue_of
-from mri2qmap_bids.recon.diagnostics.residual import residual_image, residual_of, residual_samples
+from mri2qmap_bids.recon.diagnostics.residual import residual_image, residual_of
 from mri2qmap_bids.recon.diagnostics.sampling import sampling_of
 from mri2qmap_bids.recon.encoding.forward import Encoding
 from mri2qmap_bids.recon.grid import centre
@@ -36,25 +35,24 @@ _N_FINGERPRINTS = 400
 
 def diagnose_part(
     encoding: Encoding,
-    kspace: VirtualKSpace,
+    rest: torch.Tensor,
     image: SubspaceImage,
     start: SubspaceImage | None,
     maps: TissueMaps,
     dictionary: Dictionary,
     slice_index: int,
     convergence: Convergence | None = None,
-    figures: Figures | None = None,
 ) -> PartDiagnostics:
     """Diagnostics of one slice or volume.
 
-    Needs one transform of the image of one coil, and matches at most three planes of the initial image.
+    Matches at most three planes of the initial image.
 
     Parameters
     ----------
     encoding
         A.
-    kspace
-        The samples of the virtual coils.
+    rest
+        From :func:`residual_samples`.
     image
         Subspace image that the maps were computed from, on the encoded grid, shape (rank, *space).
     start
@@ -67,14 +65,11 @@ def diagnose_part(
         Index of the slice in the stack; 0 for a volume.
     convergence
         Of the last linear solve.
-    figures
-        Of the scan's quality.
     """
     target = tuple(maps.t1.shape)
     cropped = centre(image, target)
     initial = None if start is None else centre(start, target)
     sensitivities = centre(encoding.coils, target)
-    rest = residual_samples(encoding, kspace, image, maps, dictionary)
     residual = residual_of(encoding, rest)
     unexplained = centre(residual_image(encoding, rest, residual.noise), target)
     planes = []
@@ -97,12 +92,12 @@ def diagnose_part(
         residual=residual,
         sampling=sampling_of(encoding),
         convergence=convergence,
-        figures=figures,
     )
 
 
 def diagnose(
     part: PartDiagnostics,
+    slices: Sequence[SliceQuality],
     sequence: PulseSequence,
     dictionary: Dictionary,
     noise: torch.Tensor | None,
@@ -117,6 +112,8 @@ def diagnose(
     ----------
     part
         From :func:`diagnose_part`.
+    slices
+        Quality of all slices, or of the volume.
     sequence
         The train.
     dictionary
@@ -140,6 +137,7 @@ def diagnose(
         t2_range=(float(dictionary.t2[0]), float(dictionary.t2[-1])),
         n_atoms=int(dictionary.physical.sum()),
         part=part,
+        slices=tuple(slices),
         coil_noise=None if noise is None else _coil_noise(noise),
         steps={solver: list(figures) for solver, figures in steps.items()},
         seconds=dict(seconds),

@@ -1,6 +1,5 @@
 """Motion and errors of the trajectory, estimated from the residual of the samples."""
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +10,7 @@ from mri2qmap_bids.recon.acquisition.readout_ends import readout_ends
 from mri2qmap_bids.recon.arrays import SubspaceImage, Trajectory
 from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil
 
-logger = logging.getLogger(__name__)
-
 _N_BLOCKS = 20
-# Displacement from which a warning is logged [voxel].
-_MOVED = 0.5
 # Standard errors that noise may explain.
 _SIGNIFICANT = 3.0
 
@@ -88,15 +83,6 @@ def consistency_of(encoding: Encoding, image: SubspaceImage, samples: torch.Tens
     return Consistency(
         *(values.float().cpu().numpy() for values in (moves, delays, errors, delay_errors))
     )
-
-
-def warn_of_inconsistency(consistency: Consistency) -> None:
-    """Warn if the object moved."""
-    if consistency.moved >= _MOVED:
-        logger.warning(
-            "The samples look as if the object had moved by about %.1f voxels during the scan",
-            consistency.moved,
-        )
 
 
 def _significant(values: NDArray[np.float32], errors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Diagnostics of a reconstruction, stored beside the maps."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from mri2qmap_bids.recon.physics.event_sequence import EventSequence
 from mri2qmap_bids.recon.physics.events import event_from_record, event_record
 from mri2qmap_bids.recon.physics.pulse_sequence import PulseSequence
 from mri2qmap_bids.recon.planning.plan import Plan, Stage
+
+_LEAST_SIGNAL = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +120,26 @@ class Figures:
     version without it."""
 
 
+@dataclass(frozen=True)
+class SliceQuality:
+    """Quality of one slice, or of the volume."""
+
+    signal: float
+    """Length of the subspace image."""
+    noise: float
+    """Of the residual, as ``Residual.noise``."""
+    energy_left: float | None
+    """Of the last linear solve, as ``Convergence.worst``; None: the method solves no linear problem."""
+    figures: Figures
+    """Its delay is that of a search in the middle slice alone."""
+
+
+def slices_with_signal(slices: Sequence[SliceQuality]) -> list[int]:
+    """Numbers of the slices whose image is at least 30 % as long as the longest: others have little tissue."""
+    longest = max((each.signal for each in slices), default=0.0)
+    return [i for i, each in enumerate(slices) if not each.signal < _LEAST_SIGNAL * longest]
+
+
 @dataclass(frozen=True, eq=False)
 class CoilNoise:
     """Noise of the receive coils before whitening."""
@@ -138,8 +160,6 @@ class PartDiagnostics:
     sampling: Sampling
     convergence: Convergence | None
     """None: the method solves no linear problem."""
-    figures: Figures | None = None
-    """None: written by a version without them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +180,8 @@ class Diagnostics:
     """Tissues in the dictionary."""
     part: PartDiagnostics
     """The middle slice, or the volume."""
+    slices: tuple[SliceQuality, ...]
+    """All slices in their order, or the volume; the middle slice alone, or none, if written by an earlier version."""
     coil_noise: CoilNoise | None
     """None: the file has no noise scan."""
     steps: Mapping[str, list[Mapping[str, float]]]
@@ -214,7 +236,7 @@ def save_diagnostics(diagnostics: Diagnostics, path: Path) -> None:
         "coverage": part.sampling.coverage,
         "converged": part.convergence is not None and part.convergence.met,
         "n_samples": part.sampling.n_samples,
-        "figures": None if part.figures is None else asdict(part.figures),
+        "slices": [asdict(each) for each in diagnostics.slices],
         "plan": asdict(diagnostics.plan),
         **{
             key: getattr(diagnostics, key)
@@ -275,14 +297,29 @@ def load_diagnostics(path: Path) -> Diagnostics:
             convergence=Convergence(arrays["energy_left"], facts["converged"])
             if "energy_left" in arrays
             else None,
-            figures=Figures(**facts["figures"]) if facts.get("figures") else None,
         ),
+        slices=_slices_of(facts, arrays.get("energy_left")),
         coil_noise=CoilNoise(**coil_noise) if coil_noise else None,
         plan=Plan(**{**plan, "stages": tuple(Stage(**stage) for stage in plan["stages"])}),
         t1_range=tuple(facts["t1_range"]),
         t2_range=tuple(facts["t2_range"]),
         **{key: facts[key] for key in ("energy", "n_atoms", "steps", "seconds", "device", "is_3d")},
     )
+
+
+def _slices_of(
+    facts: Mapping[str, Any], energy_left: NDArray[np.float32] | None
+) -> tuple[SliceQuality, ...]:
+    if "slices" in facts:
+        return tuple(
+            SliceQuality(**{**each, "figures": Figures(**each["figures"])})
+            for each in facts["slices"]
+        )
+    if not facts.get("figures"):
+        return ()
+    # Of an earlier version, which had the middle slice alone.
+    worst = None if energy_left is None else Convergence(energy_left, facts["converged"]).worst
+    return (SliceQuality(1.0, facts["noise"], worst, Figures(**facts["figures"])),)
 
 
 def _named(prefix: str, fields: Mapping[str, Any]) -> dict[str, Any]:

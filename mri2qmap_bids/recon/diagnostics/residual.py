@@ -48,8 +48,19 @@ def residual_samples(
     return next(forward_by_coil(alone, predicted)) - kspace[strongest]
 
 
+def noise_of(rest: torch.Tensor) -> float:
+    """Standard deviation of a complex sample, from the median of |n|^2, sigma^2 ln 2 for Gaussian noise.
+
+    Parameters
+    ----------
+    rest
+        Residual of one coil, shape (sample,).
+    """
+    return float((rest.abs().square().median() / np.log(2)).sqrt())
+
+
 def residual_of(encoding: Encoding, rest: torch.Tensor) -> Residual:
-    """Residual statistics; the noise follows from the median of |n|^2, sigma^2 ln 2 for Gaussian noise.
+    """Residual statistics.
 
     Parameters
     ----------
@@ -62,7 +73,7 @@ def residual_of(encoding: Encoding, rest: torch.Tensor) -> Residual:
     radius = torch.linalg.vector_norm(encoding.omega, dim=1) / torch.pi
     shell = (radius * _N_RADII).long().clamp_max(_N_RADII - 1)
     return Residual(
-        noise=float((power.median() / np.log(2)).sqrt()),
+        noise=noise_of(rest),
         frames=_means(power, encoding.frame, len(encoding.basis)),
         radii=_means(power, shell, _N_RADII),
     )

@@ -127,3 +127,29 @@ def test_steps_are_those_of_the_middle_slice(run):
         found = reconstruct_and_diagnose(three, diagnostics.sequence, options)[1]
         residuals.append([step["residual"] for step in found.steps["subspace"]])
     assert residuals[0] == pytest.approx(residuals[1], rel=0.01)
+
+
+def test_every_slice_has_its_quality(run):
+    scan, _, _, diagnostics = run
+    slices = diagnostics.slices
+    assert len(slices) == len(scan.slices)
+    middle = slices[len(slices) // 2]
+    assert middle.noise == diagnostics.part.residual.noise
+    assert middle.energy_left == diagnostics.part.convergence.worst
+    for each in slices:
+        assert each.figures.misfit < 0.01
+        assert each.figures.snr > 20
+        assert each.signal > 0.3 * middle.signal
+
+
+def test_a_slice_of_another_sequence_shows(small_dataset):
+    path = small_dataset / RUNS["slices"][0]
+    sequence, lines = read_scan(json.loads(path.with_suffix(".json").read_text()), path)
+    scan = read_samples(lines)
+    first = replace(scan.slices[0], frame=(scan.n_frames - 1 - scan.slices[0].frame))
+    options = ReconOptions(method="subspace", device="cpu", grid_step=0.2)
+    played = replace(scan, slices=(first, *scan.slices[1:]))
+    _, diagnostics = reconstruct_and_diagnose(played, sequence, options)
+    wrong, *right = [each.figures.misfit for each in diagnostics.slices]
+    assert wrong > 10 * max(right)
+    assert wrong > 0.02

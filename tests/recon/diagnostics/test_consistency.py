@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mri2qmap_bids.recon.diagnostics.consistency import consistency_of, warn_of_inconsistency
+from mri2qmap_bids.recon.diagnostics.consistency import consistency_of
 from mri2qmap_bids.recon.encoding.forward import Encoding, forward
 
 N, N_FRAMES, N_SAMPLES = 24, 40, 300
@@ -29,16 +29,14 @@ def case():
     return Encoding(omega.reshape(-1, 2).contiguous(), frames, basis, coils), image
 
 
-def test_a_consistent_scan_has_neither(case, caplog):
+def test_a_consistent_scan_has_neither(case):
     encoding, image = case
     found = consistency_of(encoding, image, forward(encoding, image)[0])
     assert found.moved < 0.01
     assert found.delay < 0.01
-    warn_of_inconsistency(found)
-    assert not caplog.text
 
 
-def test_a_displacement_is_that_of_the_object(case, caplog):
+def test_a_displacement_is_that_of_the_object(case):
     encoding, image = case
     samples = forward(encoding, image)[0]
     shift = torch.tensor([0.2, -0.5]) * (encoding.frame >= 30)[:, None]
@@ -46,8 +44,6 @@ def test_a_displacement_is_that_of_the_object(case, caplog):
     found = consistency_of(encoding, image, moved)
     np.testing.assert_allclose(found.displacements[0], [0, 0], atol=0.01)
     np.testing.assert_allclose(found.displacements[-1], [0.2, -0.5], atol=0.05)
-    warn_of_inconsistency(found)
-    assert "had moved by about 0.5 voxels" in caplog.text
 
 
 def test_the_standard_error_is_that_of_repeated_fits(case):
@@ -68,7 +64,7 @@ def test_the_standard_error_is_that_of_repeated_fits(case):
     assert 0.7 < np.mean(spread / expected) < 1.3
 
 
-def test_noise_is_neither_motion_nor_delay(case, caplog):
+def test_noise_is_neither_motion_nor_delay(case):
     encoding, image = case
     samples = forward(encoding, image)[0]
     noise = torch.randn(
@@ -82,19 +78,15 @@ def test_noise_is_neither_motion_nor_delay(case, caplog):
     assert consistency.moved < 0.2
     assert np.abs(consistency.delays).max() > 0.03
     assert consistency.delay < 0.03
-    warn_of_inconsistency(consistency)
-    assert not caplog.text
 
 
-def test_a_delay_is_that_of_the_samples(case, caplog):
+def test_a_delay_is_that_of_the_samples(case):
     encoding, image = case
     lines = encoding.omega.view(N_FRAMES, N_SAMPLES, 2)
     late = lines - 0.2 * torch.gradient(lines, dim=1)[0]
     samples = forward(replace(encoding, omega=late.reshape(-1, 2).contiguous()), image)[0]
     found = consistency_of(encoding, image, samples)
     np.testing.assert_allclose(found.delays, [0.2, 0.2], atol=0.03)
-    warn_of_inconsistency(found)
-    assert not caplog.text
 
 
 def test_blocks_without_samples_near_the_centre_say_nothing_of_motion(case):

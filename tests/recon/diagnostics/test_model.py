@@ -1,12 +1,18 @@
 """Diagnostics in a file: everything comes back, also what is None."""
 
-from dataclasses import fields, is_dataclass, replace
+import json
+from dataclasses import asdict, fields, is_dataclass, replace
 
 import numpy as np
 import pytest
 from helpers.diagnostics import some_diagnostics
 
-from mri2qmap_bids.recon.diagnostics.model import Convergence, load_diagnostics, save_diagnostics
+from mri2qmap_bids.recon.diagnostics.model import (
+    Convergence,
+    load_diagnostics,
+    save_diagnostics,
+    slices_with_signal,
+)
 from mri2qmap_bids.recon.planning.plan import Plan, Stage
 
 
@@ -58,3 +64,30 @@ def test_the_worst_shell_is_that_of_all_components_together():
     broken = np.array([[0.1, np.nan, 0.3], [0.9, 0.9, 0.9]], np.float32)
     assert np.isnan(Convergence(broken, True).worst)  # not good: the rules take no number as bad
     assert Convergence(-energy, True).worst == 0
+
+
+@pytest.mark.parametrize("energy_left", [0.02, None])
+def test_files_of_earlier_versions_have_the_middle_slice(tmp_path, energy_left):
+    diagnostics = some_diagnostics(energy_left=energy_left, noise=1.5)
+    save_diagnostics(diagnostics, tmp_path / "x.npz")
+    with np.load(tmp_path / "x.npz") as file:
+        arrays = dict(file)
+    facts = json.loads(str(arrays.pop("facts")))
+    del facts["slices"]
+    (own,) = diagnostics.slices
+    for figures, expected in ((asdict(own.figures), (own,)), (None, ())):
+        text = json.dumps(facts | {"figures": figures})
+        np.savez(tmp_path / "old.npz", facts=text, **arrays)
+        read = load_diagnostics(tmp_path / "old.npz").slices
+        assert len(read) == len(expected)
+        for one, other in zip(read, expected, strict=True):
+            assert (one.figures, one.noise) == (other.figures, other.noise)
+            assert one.energy_left == (None if energy_left is None else pytest.approx(energy_left))
+
+
+def test_slices_of_little_signal_are_left_out():
+    (own,) = some_diagnostics().slices
+    slices = [replace(own, signal=signal) for signal in (0.1, 2.0, 0.5, 0.7)]
+    assert slices_with_signal(slices) == [1, 3]
+    assert slices_with_signal([]) == []
+    assert slices_with_signal([replace(own, signal=0.0)]) == [0]
