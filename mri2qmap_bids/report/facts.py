@@ -52,7 +52,7 @@ def facts_of(run: Run) -> Iterable[tuple[str, str]]:
             number = diagnostics.part.planes[0].index + 1
             yield (
                 "Figures of the fit",
-                f"of slice {number} of {len(run.mask)}, as the checks Delay and Coverage of k-space; other checks are of all "
+                f"of slice {number} of {len(run.mask)}, as the checks Delay and Coverage of k-space; others are of all "
                 "slices or of the worst",
             )
         yield "Computed on", diagnostics.device
