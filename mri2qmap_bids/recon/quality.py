@@ -147,7 +147,9 @@ def uncertainty(solution: Solution, dictionary: Dictionary) -> tuple[QuantityMap
     The Cramer-Rao bound for the error of the least-squares image (``noise``). A prior reduces
     noise, but has an error of its own (``error``):
 
-        1/std^2 = 1/noise^2 + 1/error^2.
+        1/std^2 = 1/noise^2 + 1/error^2,
+
+    and both are blurred at edges, which adds (``blur``).
 
     Parameters
     ----------
@@ -157,10 +159,15 @@ def uncertainty(solution: Solution, dictionary: Dictionary) -> tuple[QuantityMap
         Fingerprints.
     """
     noise = time_deviations(solution.maps, dictionary, solution.deviation)
-    if solution.prior_error is None:
-        return noise
-    t1, t2 = (
-        std / (1 + (std / error).square()).sqrt()
-        for std, error in zip(noise, solution.prior_error, strict=True)
-    )
+    t1, t2 = noise
+    if solution.prior_error is not None:
+        t1, t2 = (
+            std / (1 + (std / error).square()).sqrt()
+            for std, error in zip((t1, t2), solution.prior_error, strict=True)
+        )
+    if solution.blur_error is not None:
+        t1, t2 = (
+            (std.square() + blur.square()).sqrt()
+            for std, blur in zip((t1, t2), solution.blur_error, strict=True)
+        )
     return t1, t2

@@ -55,6 +55,13 @@ def test_precisions_of_data_and_prior_add(dictionary, level):
         assert (std >= torch.minimum(alone, error) / 2**0.5 * 0.9999).all()
 
 
+def test_blur_adds_to_noise_and_prior(dictionary):
+    prior = uncertainty(solution(1e-3, ERROR), dictionary)
+    both = uncertainty(replace(solution(1e-3, ERROR), blur_error=ERROR), dictionary)
+    for std, alone, blur in zip(both, prior, ERROR, strict=True):
+        assert torch.allclose(std**2, alone**2 + blur**2, rtol=1e-4)
+
+
 def test_gridding_has_neither_a_resolution_nor_a_residual():
     geometry = Geometry((1, 8, 8), (5e-3, 2e-3, 2e-3), np.zeros(3), *np.eye(3))
     assert resolution_of(solution(1.0), geometry) is None

@@ -76,6 +76,8 @@ class Solution:
     prior_error: tuple[torch.Tensor, torch.Tensor] | None = None
     """Standard deviation of the prior's error in T1 and T2 [s]; None: no prior, or its error is not
     estimated."""
+    blur_error: tuple[torch.Tensor, torch.Tensor] | None = None
+    """Standard deviation of T1 and T2 by blur [s], which adds to that of noise and prior; None: not estimated."""
 
 
 @dataclass(frozen=True)

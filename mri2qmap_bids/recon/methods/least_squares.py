@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
@@ -93,7 +94,7 @@ class PenalisedImage:
     converged: bool = True
     """Whether the solver met its criterion."""
 
-    @property
+    @cached_property
     def response(self) -> torch.Tensor:
         """Transfer function of the first component of the least-squares image, shape (*space)."""
         circulant, penalty = self.problem.circulant, self.problem.support + self.smoothness

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mri2qmap_bids.recon.methods.mri2qmap import Mri2qmapSettings, prior_error
+from mri2qmap_bids.recon.methods.mri2qmap import MRI2QMAP, Mri2qmapSettings, blur_error, prior_error
 from mri2qmap_bids.recon.physics.matching import TissueMaps
 
 SETTINGS = Mri2qmapSettings(detail=(0.03, 0.05, 0.5), correction_error=3.0)
@@ -28,3 +28,34 @@ def test_a_correction_adds_in_squares_whatever_its_sign(factor):
     assert torch.allclose(relative**2, 0.05**2 + 3 * log**2 * ONES)
     inverse = prior_error(replace(BEFORE, t2=BEFORE.t2 / factor), BEFORE, SETTINGS)[1]
     assert torch.allclose(inverse / (BEFORE.t2 / factor), relative)
+
+
+def step_maps():
+    """Two tissues side by side, and a dark third."""
+    t1 = torch.full((8, 9), 0.8)
+    t1[:, 3:], t1[:, 6:] = 1.4, 4.0
+    m0 = torch.ones(8, 9, dtype=torch.complex64)
+    m0[:, 6:] = 0
+    return TissueMaps(t1, t1 / 10, m0, torch.ones(8, 9))
+
+
+def test_blur_is_an_error_at_edges_and_grows_with_the_lost_part_of_k_space():
+    maps, settings = step_maps(), Mri2qmapSettings(blur=(0.5, 1.0))
+    assert all((e == 0).all() for e in blur_error(maps, torch.ones(8, 9), settings))
+    half, whole = (blur_error(maps, torch.full((8, 9), h), settings) for h in (0.5, 0.0))
+    for part, full, values, factor in zip(half, whole, (maps.t1, maps.t2), (0.5, 1.0), strict=True):
+        assert torch.allclose(4 * part, full)
+        relative = full / values
+        # One of three columns around the edge is of the other tissue.
+        spread = factor * 2**0.5 / 3 * float(torch.log(torch.tensor(1.4 / 0.8)))
+        assert torch.allclose(relative[:, 2:4], torch.tensor(spread), rtol=1e-4)
+        # Away from the edge, and beside the dark voxels, there is none.
+        assert relative[:, [0, 5]].abs().max() < 1e-3
+
+
+def test_the_text_says_blur_only_of_runs_that_have_it():
+    options = {"n_iterations": 1, "regularisation": None, "denoiser": None}
+    earlier = MRI2QMAP.text({**options, "settings": {"detail": [0.04, 0.06, 0.04]}})
+    now = MRI2QMAP.text({**options, "settings": {"blur": [0.5, 1.0]}})
+    assert "blur of the initial image" in now.error
+    assert now.error.startswith(earlier.error)
