@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from scipy.ndimage import map_coordinates
 
 from mri2qmap_bids.dataset.volume_file import read_volume
@@ -90,26 +90,26 @@ def read_maps(files: MapFiles) -> MeasuredMaps:
     Raises
     ------
     UsageError
-        If a file cannot be read, the shapes differ, or T1 is not in seconds.
+        If a file cannot be read, the shapes differ, T1, T2 or labels are complex, or T1 is not in seconds.
     """
     t1, affine = _volume(files.t1)
     t2 = _volume(files.t2, t1.shape)[0]
-    m0 = np.ones_like(t1) if files.m0 is None else _volume(files.m0, t1.shape)[0]
+    m0 = np.ones_like(t1) if files.m0 is None else _volume(files.m0, t1.shape, None)[0]
     mask = (t1 > 0) & (t2 > 0) & (np.abs(m0) > 0) & np.isfinite(t1 + t2 + np.abs(m0))
     if not mask.any():
         raise UsageError(f"{files.t1}: must have voxels with T1, T2 and M0 above 0, got none")
-    median = float(np.median(t1[mask].real))
+    median = float(np.median(t1[mask]))
     if median > 10.0:
         raise UsageError(f"{files.t1}: must be in seconds, got a median of {median:g}")
-    t1_seconds = np.clip(t1.real, *T1_RANGE)
+    t1_seconds = np.clip(t1, *T1_RANGE)
     if files.labels is None:
         labels = _by_windows(t1_seconds)
     else:
-        labels = np.rint(_volume(files.labels, t1.shape)[0].real)
+        labels = np.rint(_volume(files.labels, t1.shape)[0])
         labels = np.where((labels >= 1) & (labels <= FLUID), labels, MIXED).astype(np.uint8)
     return MeasuredMaps(
-        t1=t1_seconds.astype(np.float32),
-        t2=np.clip(t2.real, *T2_RANGE).astype(np.float32),
+        t1=t1_seconds,
+        t2=np.clip(t2, *T2_RANGE),
         m0=(m0 / np.median(np.abs(m0[mask]))).astype(np.complex64),
         labels=labels,
         mask=mask,
@@ -190,9 +190,11 @@ def _by_windows(t1: NDArray[Any]) -> NDArray[np.uint8]:
     return labels
 
 
-def _volume(path: Path, shape: tuple[int, ...] | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
-    """A 3D volume and its affine [mm]."""
-    image, values = read_volume(path, UsageError)
+def _volume(
+    path: Path, shape: tuple[int, ...] | None = None, dtype: DTypeLike | None = np.float32
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A 3D volume and its affine [mm]; ``dtype`` None: it may be complex."""
+    image, values = read_volume(path, UsageError, dtype)
     if values.ndim == 2:
         values = values[..., None]
     if values.ndim != 3 or (shape is not None and values.shape != shape):

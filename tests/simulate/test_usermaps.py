@@ -89,3 +89,18 @@ def test_labels_that_are_not_finite_are_mixed(tmp_path):
     t1 = tmp_path / "t1.nii"
     found = read_maps(MapFiles(t1, t1, labels=tmp_path / "labels.nii")).labels
     assert (found[:2] == 4).all() and (found[2:] == 2).all()
+
+
+@pytest.mark.parametrize("name", ["t1", "t2", "labels"])
+def test_only_m0_may_be_complex(tmp_path, name):
+    import nibabel as nib
+
+    real = np.ones((4, 4, 4), np.float32)
+    for each in ("t1", "t2", "m0", "labels"):
+        values = real * np.complex64(1 + 1j) if each in (name, "m0") else real
+        nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / f"{each}.nii")
+    files = [tmp_path / f"{each}.nii" for each in ("t1", "t2", "m0", "labels")]
+    with pytest.raises(UsageError, match=rf"{name}.nii: must have real values, got complex64"):
+        read_maps(MapFiles(*files))
+    nib.save(nib.Nifti1Image(real, np.eye(4)), tmp_path / f"{name}.nii")
+    assert np.allclose(np.angle(read_maps(MapFiles(*files)).m0), np.pi / 4)
