@@ -165,8 +165,7 @@ def score(
         100 * float(np.mean(np.abs(value[inside] / true[inside] - 1)))
         for value, true in ((maps.t1, truth.brain.t1), (maps.t2, truth.brain.t2))
     )
-    figures = found.part.figures
-    assert figures is not None
+    (figures,) = (each.figures for each in found.slices)
     words = (
         f"residual {found.part.residual.noise:.2f}, motion {figures.displacement:.2f}, "
         f"delay {figures.delay:.3f}"
