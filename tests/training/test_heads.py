@@ -85,9 +85,8 @@ def test_labels_that_are_none_are_refused(tmp_path):
 
 def test_unknown_labels_are_named(tmp_path, caplog):
     load_heads([write_labels(tmp_path / "known.nii.gz")], CPU, 0)
-    assert not caplog.records
     load_heads([write_labels(tmp_path / "other.nii.gz", numbers=(2, 77, 24, 200))], CPU, 0)
-    (record,) = caplog.records
+    (record,) = (each for each in caplog.records if each.levelname == "WARNING")
     assert "other.nii.gz: labels that are none of the known structures" in record.getMessage()
     assert "air: 77, 200 (" in record.getMessage()
 
