@@ -2,10 +2,8 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.geometry import Geometry
@@ -24,6 +22,7 @@ from mri2qmap_bids.recon.diagnostics.model import (
     SliceQuality,
     slices_with_signal,
 )
+from mri2qmap_bids.recon.encoding.forward import strongest_coil
 from mri2qmap_bids.recon.encoding.resolution import point_spread_widths
 from mri2qmap_bids.recon.grid import centre
 from mri2qmap_bids.recon.methods.base import Solution
@@ -89,10 +88,8 @@ def figures_of(
         number = condition(start.problem.circulant, penalty)
     if start is not None and explains_samples:
         # The image without a learned prior, whose error would pass for one of the samples.
-        energies = torch.stack([torch.linalg.vector_norm(samples) for samples in problem.kspace])
-        coil = int(energies.argmax())
-        one = replace(encoding, coils=encoding.coils[coil : coil + 1])
-        consistency = consistency_of(one, start.image, problem.kspace[coil])
+        one, samples = strongest_coil(encoding, problem.kspace)
+        consistency = consistency_of(one, start.image, samples)
     return Figures(
         snr=signal_to_noise(solution.image, solution.deviation),
         acceleration=acceleration(encoding),
@@ -158,8 +155,7 @@ def uncertainty(solution: Solution, dictionary: Dictionary) -> tuple[QuantityMap
     dictionary
         Fingerprints.
     """
-    noise = time_deviations(solution.maps, dictionary, solution.deviation)
-    t1, t2 = noise
+    t1, t2 = time_deviations(solution.maps, dictionary, solution.deviation)
     if solution.prior_error is not None:
         t1, t2 = (
             std / (1 + (std / error).square()).sqrt()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.acquisition.extent import extent_of
@@ -156,7 +157,7 @@ def reconstruct_and_diagnose(
     if note is not None:
         logger.info("%s", note)
     if dictionary is None:
-        dictionary = _dictionary(sequence, options, b1, record)
+        dictionary = _dictionary(sequence, options, b1, device, record)
     shared = SharedData(
         scan, geometry, dictionary.to(device), options, whitening_of(scan), record=record
     )
@@ -167,7 +168,7 @@ def reconstruct_and_diagnose(
             )
         sequence = replace(sequence, inversion_efficiency=round(efficiency.value, 4))
         options = replace(options, inversion_efficiency="given")
-        dictionary = _dictionary(sequence, options, b1, record)
+        dictionary = _dictionary(sequence, options, b1, device, record)
         shared = replace(shared, dictionary=dictionary.to(device), options=options)
     if denoiser is None and weights is not None:
         denoiser = load_denoiser(weights, device)
@@ -208,9 +209,10 @@ def _dictionary(
     sequence: PulseSequence,
     options: ReconOptions,
     b1: NDArray[np.float32] | None,
+    device: torch.device,
     record: Record,
 ) -> Dictionary:
-    """The dictionary of a scan, on the device of the options."""
-    grid, device = tissue_grid(options, b1), find_device(options.device)
+    """The dictionary of a scan, on a device."""
+    grid = tissue_grid(options, b1)
     with record.stage("dictionary"):
         return build_dictionary(sequence, grid, options.rank, options.energy, device)

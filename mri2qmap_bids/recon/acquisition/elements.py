@@ -53,7 +53,7 @@ def check_elements(name: str, array: NDArray[Any], elements: Elements) -> None:
     finite = np.isfinite(array)
     if not finite.all():
         raise ArgumentError(f"{name} must be finite, got {(~finite).sum()} NaN or infinite values")
-    if elements.whole and (array != np.rint(array)).any():
-        raise ArgumentError(
-            f"{name} must be {elements.words}, got {array[array != np.rint(array)][0]:g}"
-        )
+    if elements.whole:
+        broken = array[array != np.rint(array)]
+        if broken.size:
+            raise ArgumentError(f"{name} must be {elements.words}, got {broken[0]:g}")

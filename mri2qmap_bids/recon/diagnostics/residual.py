@@ -1,14 +1,17 @@
 """What the maps do not explain of the data."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from mri2qmap_bids.recon.arrays import QuantityMap, SubspaceImage, VirtualKSpace
 from mri2qmap_bids.recon.diagnostics.model import Residual
-from mri2qmap_bids.recon.encoding.forward import Encoding, forward_by_coil, nufft_of
+from mri2qmap_bids.recon.encoding.forward import (
+    Encoding,
+    forward_by_coil,
+    nufft_of,
+    strongest_coil,
+)
 from mri2qmap_bids.recon.grid import centre
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, signal_of
@@ -42,10 +45,8 @@ def residual_samples(
     """
     predicted = image.clone()
     centre(predicted, tuple(maps.t1.shape)).copy_(signal_of(maps, dictionary))
-    energies = torch.stack([torch.linalg.vector_norm(samples) for samples in kspace])
-    strongest = int(energies.argmax())
-    alone = replace(encoding, coils=encoding.coils[strongest : strongest + 1])
-    return next(forward_by_coil(alone, predicted)) - kspace[strongest]
+    alone, samples = strongest_coil(encoding, kspace)
+    return next(forward_by_coil(alone, predicted)) - samples
 
 
 def noise_of(rest: torch.Tensor) -> float:

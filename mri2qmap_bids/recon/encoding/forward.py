@@ -14,6 +14,7 @@ from mri2qmap_bids.recon.arrays import (
     SampleWeights,
     SubspaceImage,
     Trajectory,
+    VirtualKSpace,
 )
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.encoding.off_resonance import OffResonance, SegmentedNufft
@@ -41,6 +42,21 @@ class Encoding:
     def shape(self) -> tuple[int, ...]:
         """Image shape."""
         return tuple(self.coils.shape[1:])
+
+
+def strongest_coil(encoding: Encoding, kspace: VirtualKSpace) -> tuple[Encoding, torch.Tensor]:
+    """The encoding of the coil with the most signal alone, and its samples, shape (sample,).
+
+    Parameters
+    ----------
+    encoding
+        Of all coils.
+    kspace
+        Samples of all coils, shape (coil, sample).
+    """
+    energies = torch.stack([torch.linalg.vector_norm(samples) for samples in kspace])
+    coil = int(energies.argmax())
+    return replace(encoding, coils=encoding.coils[coil : coil + 1]), kspace[coil]
 
 
 def rows_of(encoding: Encoding, index: torch.Tensor) -> Encoding:

@@ -10,7 +10,14 @@ from helpers.scans import random_encoding
 
 from mri2qmap_bids.recon.encoding import toeplitz
 from mri2qmap_bids.recon.encoding.density import density_compensation
-from mri2qmap_bids.recon.encoding.forward import Encoding, adjoint, forward, normal, rows_of
+from mri2qmap_bids.recon.encoding.forward import (
+    Encoding,
+    adjoint,
+    forward,
+    normal,
+    rows_of,
+    strongest_coil,
+)
 from mri2qmap_bids.recon.encoding.nufft import Nufft
 from mri2qmap_bids.recon.encoding.off_resonance import off_resonance
 from mri2qmap_bids.recon.encoding.shared_positions import shared_positions
@@ -183,3 +190,11 @@ def test_kernels_of_a_real_basis_are_those_of_the_same_basis_as_complex(rank, by
     image = torch.randn(rank, *operator.shape, dtype=torch.complex64)
     # Of a complex basis the imaginary part is kept, which is the error of the transform.
     assert relative_error(toeplitz.apply(real, image), toeplitz.apply(expected, image)) < 1e-4
+
+
+def test_the_strongest_coil_stands_alone_with_its_samples():
+    encoding = random_encoding((6, 5), n_coils=3)
+    kspace = torch.ones(3, 400, dtype=torch.complex64) * torch.tensor([1.0, -3.0, 2.0])[:, None]
+    alone, samples = strongest_coil(encoding, kspace)
+    assert torch.equal(samples, kspace[1])
+    assert torch.equal(alone.coils, encoding.coils[1:2])
