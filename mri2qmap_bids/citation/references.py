@@ -154,6 +154,11 @@ _ALL = (
         "Inverse Problems and Imaging", 2008, "10.3934/ipi.2008.2.455",
     ),
     Reference(
+        "candes2008", "Candes, Emmanuel J. and Wakin, Michael B. and Boyd, Stephen P.",
+        "Enhancing sparsity by reweighted l1 minimization",
+        "Journal of Fourier Analysis and Applications", 2008, "10.1007/s00041-008-9045-x",
+    ),
+    Reference(
         "chang2000", "Chang, S. Grace and Yu, Bin and Vetterli, Martin",
         "Adaptive wavelet thresholding for image denoising and compression",
         "IEEE Transactions on Image Processing", 2000, "10.1109/83.862633",

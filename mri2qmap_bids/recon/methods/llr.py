@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from mri2qmap_bids.recon.arrays import SubspaceImage
 from mri2qmap_bids.recon.methods.base import Curve
 from mri2qmap_bids.recon.methods.least_squares import LeastSquaresSettings, PenalisedImage
 from mri2qmap_bids.recon.methods.regularised import (
@@ -32,7 +33,12 @@ class LlrSettings:
     scans)."""
 
 
-def _splitting(start: PenalisedImage, weight: float, settings: LlrSettings) -> Splitting:
+def _splitting(
+    start: PenalisedImage,
+    weight: float,
+    settings: LlrSettings,
+    previous: SubspaceImage | None = None,
+) -> Splitting:
     """Low rank, weighted relative to the noise in A^H y, whose deviation is that of a sample times L^(1/2)."""
     level = start.problem.circulant.level
     weights = torch.full_like(start.deviation, weight * start.noise * level**0.5)
@@ -52,6 +58,7 @@ LLR_REGULARISATION = Regularisation(
     penalty="a penalty for locally low rank of the subspace images [@zhang2015]",
     scale=lambda settings: "the noise",
     settings=LlrSettings(),
+    tolerances=lambda settings: (settings.tolerance,),
     splitting=_splitting,
     cost=_cost,
 )

@@ -17,12 +17,15 @@ from mri2qmap_bids.recon.planning.work import SplitCost
 from mri2qmap_bids.recon.priors.total_variation import (
     TotalVariation,
     differences_spectrum,
+    edge_weights,
     mean_difference,
     mean_joint_difference,
 )
 from mri2qmap_bids.recon.solvers.alternating_directions import SplitTerm
 
 _COPIES = 6  # arrays of the differences of one component, each with an image for every axis
+# Weight of total variation with edge weights, relative to without: the same where the difference is the mean.
+_AT_THE_MEAN = 2.0
 _TINY = 1e-30
 
 
@@ -34,6 +37,9 @@ class LrtvSettings:
     """Settings of the least-squares image."""
     tolerance: float = 3e-3
     """Tolerance of ADMM."""
+    first_tolerance: float = 0.0
+    """Tolerance of ADMM in a first round, whose image determines how much every voxel weighs in the second
+    (:func:`edge_weights`); 0: one round, in which all voxels weigh the same."""
     strength: float = 12.0
     """kappa of :func:`component_weights` (chosen on eleven development scans)."""
     mean_differences: float = 1.4
@@ -82,12 +88,27 @@ def component_weights(
     return strength * relative, strength / (settings.mean_differences * mean) * relative**2
 
 
-def _splitting(start: PenalisedImage, weight: float, settings: LrtvSettings) -> Splitting:
-    """Total variation with :func:`component_weights`."""
+def _splitting(
+    start: PenalisedImage,
+    weight: float,
+    settings: LrtvSettings,
+    previous: SubspaceImage | None = None,
+) -> Splitting:
+    """Total variation with :func:`component_weights`; after a first round with :func:`edge_weights`, too."""
     level = start.problem.circulant.level
     weights, penalty = component_weights(start.image, start.deviation, level, settings)
     spectrum = differences_spectrum(start.problem.encoding.shape, start.image.device)
-    return SplitTerm(TotalVariation(), weight * weights, weight * penalty), spectrum
+    if previous is None:
+        return SplitTerm(TotalVariation(), weight * weights, weight * penalty), spectrum
+    variation = TotalVariation(edge_weights(previous, weights / weights.min()))
+    weight = _AT_THE_MEAN * weight
+    return SplitTerm(variation, weight * weights, weight * penalty), spectrum
+
+
+def _tolerances(settings: LrtvSettings) -> tuple[float, ...]:
+    """One round, or two."""
+    first = settings.first_tolerance
+    return (first, settings.tolerance) if first else (settings.tolerance,)
 
 
 def _scale(settings: LrtvSettings) -> str:
@@ -102,8 +123,8 @@ def _cost(size: ProblemSize) -> SplitCost:
     """Split variables are kept between steps; components are processed one by one."""
     dim = len(size.shape)
     return SplitCost(
-        # And the lengths of all components together, and their square.
-        resident=dim * size.image + size.component,
+        # The factor of every voxel and its weight; and the lengths of all components together, and their square.
+        resident=dim * size.image + 1.5 * size.component,
         scratch=dim * _COPIES * size.component + size.image,
         moved=5 * _COPIES * dim * size.image,
     )
@@ -114,6 +135,7 @@ LRTV_REGULARISATION = Regularisation(
     penalty="total variation [@rudin1992] of all subspace images jointly [@bresson2008]",
     scale=_scale,
     settings=LrtvSettings(),
+    tolerances=_tolerances,
     splitting=_splitting,
     cost=_cost,
 )

@@ -23,6 +23,7 @@ from mri2qmap_bids.recon.methods.regularised import regularised_image, regularis
 from mri2qmap_bids.recon.methods.sentences import (
     ENCODED,
     data_step_text,
+    edges_text,
     error_text,
     iterations_text,
     least_squares_text,
@@ -41,8 +42,8 @@ from mri2qmap_bids.recon.record import Record
 from mri2qmap_bids.recon.solvers.conjugate_gradient import conjugate_gradient
 from mri2qmap_bids.recon.solvers.half_quadratic_splitting import Schedule, plug_and_play
 
-# Steps after which most initial images meet their criterion.
-_TYPICAL_START_STEPS = 12
+# Steps, in both rounds, after which most initial images meet their criterion.
+_TYPICAL_START_STEPS = 20
 
 ResidualSolver = Callable[[SubspaceImage], SubspaceImage]
 """From a projected residual to its image."""
@@ -52,14 +53,14 @@ ResidualSolver = Callable[[SubspaceImage], SubspaceImage]
 class Mri2qmapSettings:
     """Parameters of the initial image, the iteration and the residual correction."""
 
-    start: LrtvSettings = LrtvSettings(tolerance=0.01)
-    """Settings of the initial lrtv image, which needs not be the minimiser: at this tolerance errors of the maps are
-    the same to 1 %."""
+    start: LrtvSettings = LrtvSettings(tolerance=0.01, first_tolerance=0.03)
+    """Settings of the initial lrtv image, which needs not be the minimiser: at these tolerances errors of the maps
+    are the same to 1 %. Its total variation spares edges."""
     start_weight: float = 1.0
     """Weight of total variation in that image."""
     start_steps: int = 40
-    """Maximum number of ADMM steps of that image."""
-    start_noise: float = 0.8
+    """Maximum number of ADMM steps of each of its two rounds."""
+    start_noise: float = 0.7
     """Assumed error of every component of the initial image, relative to that of the noisiest
     component of the least-squares image."""
     data_steps: int = 8
@@ -304,7 +305,7 @@ def work(options: ReconOptions) -> Work:
     """lrtv, per iteration a denoising and a data-consistency step, and both once more for the residual."""
     n, settings = MRI2QMAP.n_iterations(options), _SETTINGS
     lrtv = replace(LRTV_REGULARISATION, settings=settings.start)
-    steps = min(settings.start_steps, _TYPICAL_START_STEPS)
+    steps = min(2 * settings.start_steps, _TYPICAL_START_STEPS)
     start, each = regularised_work(lrtv, steps), settings.data_steps + 1
     own = (
         StageWork("plug and play", n * each, n_denoise=n, n_match=n),
@@ -323,6 +324,7 @@ def text(options: Mapping[str, Any]) -> MethodText:
     """Sentences for the methods section."""
     settings = restored(_SETTINGS, options.get("settings"))
     least_squares, steps = settings.start.start, int(options["n_iterations"])
+    used = options.get("settings") or {}
     image = (
         ENCODED
         + least_squares_text(least_squares)
@@ -332,6 +334,8 @@ def text(options: Mapping[str, Any]) -> MethodText:
             LRTV_REGULARISATION.scale(settings.start),
             settings.start_steps,
         )
+        # Runs of earlier versions did not have it.
+        + (edges_text() if used.get("start", {}).get("first_tolerance") else "")
         + " Starting from this image, plug-and-play reconstruction [@venkatakrishnan2013] after MRI2Qmap "
         f"[@golbabaee2026] with half-quadratic splitting [@zhang2022] made {iterations_text(steps)} of "
         "matching, synthesis of weighted images, their denoising by a learned denoiser "
@@ -349,8 +353,7 @@ def text(options: Mapping[str, Any]) -> MethodText:
         ", limited by the error of the prior: detail that it cannot infer, and the size of the "
         "data-driven correction"
     )
-    # Runs of earlier versions did not have it.
-    if "blur" in (options.get("settings") or {}):
+    if "blur" in used:
         limited += "; the spread among neighbouring voxels was added in proportion to the blur of the initial image"
     return MethodText(image, error_text(least_squares) + limited)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from mri2qmap_bids.recon.arrays import SubspaceImage
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.methods.base import (
     Curve,
@@ -50,9 +51,11 @@ class Regularisation:
     """What its weight is relative to, in the words of a paper, from the settings."""
     settings: Any
     """A frozen dataclass with ``start`` (:class:`LeastSquaresSettings`) and ``tolerance`` of ADMM."""
-    splitting: Callable[[PenalisedImage, float, Any], Splitting]
-    """The regulariser and its splitting, from the least-squares image, the weight relative to ``scale`` and the
-    settings."""
+    tolerances: Callable[[Any], tuple[float, ...]]
+    """Of ADMM in every round, at least one, from the settings."""
+    splitting: Callable[[PenalisedImage, float, Any, SubspaceImage | None], Splitting]
+    """The regulariser and its splitting, from the least-squares image, the weight relative to ``scale``, the
+    settings, and the image of the round before (None in the first)."""
     cost: Callable[[ProblemSize], SplitCost]
     """Of one ADMM step's split variables."""
 
@@ -67,6 +70,8 @@ def regularised_image(
 ) -> PenalisedImage:
     """Minimise 1/2 (|A x - y|_W^2 + share x^H L x) + weight scale R(x), starting from the least-squares image.
 
+    In several rounds, if the regulariser has them: R of a further one follows from the image of the one before.
+
     L is the smoothness term of the least-squares image, and :func:`smoothness_share` its share: 0 but for noise
     that hides most of k-space. ``scale`` is the regulariser's own and follows from the data: relative to it, the
     same weight suits data of any unit, noise level, size and number of samples.
@@ -80,7 +85,7 @@ def regularised_image(
     weight
         At least 0; 0 returns the least-squares image.
     n_steps
-        Maximum number of ADMM steps.
+        Maximum number of ADMM steps in every round.
     random_seed
         Seed of the sample of the least-squares image's error.
     record
@@ -92,23 +97,26 @@ def regularised_image(
         return start
     with record.stage(name):
         problem = start.problem
-        term, spectrum = regularisation.splitting(start, weight, settings)
-        shaped = term.penalty.view(-1, *[1] * (start.image.ndim - 1)) * spectrum
         share = smoothness_share(start.response)
         smooth = share * start.smoothness if share else 0.0
-        solution = alternating_directions(
-            problem.normal_with(smooth) if share else problem.normal,
-            problem.projection,
-            term,
-            problem.preconditioner(shaped + smooth),
-            start.image,
-            n_steps,
-            tolerance=settings.tolerance,
-            watch=record.watch(name),
-        )
-    # A fixed number of steps that is the maximum, as of an initial image, is no news.
-    level = logging.INFO if solution.converged else logging.DEBUG
-    logger.log(level, "%s: %d of at most %d steps", name, solution.n_steps, n_steps)
+        image, previous = start.image, None
+        for tolerance in regularisation.tolerances(settings):
+            term, spectrum = regularisation.splitting(start, weight, settings, previous)
+            shaped = term.penalty.view(-1, *[1] * (start.image.ndim - 1)) * spectrum
+            solution = alternating_directions(
+                problem.normal_with(smooth) if share else problem.normal,
+                problem.projection,
+                term,
+                problem.preconditioner(shaped + smooth),
+                image,
+                n_steps,
+                tolerance=tolerance,
+                watch=record.watch(name),
+            )
+            image = previous = solution.image
+            # A fixed number of steps that is the maximum, as of an initial image, is no news.
+            level = logging.INFO if solution.converged else logging.DEBUG
+            logger.log(level, "%s: %d of at most %d steps", name, solution.n_steps, n_steps)
     return replace(
         start,
         image=solution.image,

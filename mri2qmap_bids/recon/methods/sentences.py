@@ -53,6 +53,15 @@ def penalty_text(penalty: str, weight: float, scale: str, steps: int) -> str:
     )
 
 
+def edges_text() -> str:
+    """Total variation in two rounds, the second with edge weights."""
+    return (
+        " This was done in two rounds; in the second, total variation of a voxel was weighted by 2 d / (d + |D x|), "
+        "with |D x| its differences in the image of the first and d their mean in the object, so that edges keep their "
+        "height (reweighted l1 minimisation [@candes2008])."
+    )
+
+
 def data_step_text(steps: int) -> str:
     """The data-consistency step of half-quadratic splitting."""
     return (

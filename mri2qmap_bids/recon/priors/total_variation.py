@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import reduce
 
 import torch
@@ -12,8 +13,9 @@ from mri2qmap_bids.recon.frequency import frequency_axes
 _TINY = 1e-30
 
 
+@dataclass(frozen=True, eq=False)
 class TotalVariation:
-    """TV(x) = sum over voxels p of sqrt(sum over rank r and axes d of w_r^2 |x_r(p + e_d) - x_r(p)|^2).
+    """TV(x) = sum over voxels p of v(p) sqrt(sum over rank r and axes d of w_r^2 |x_r(p + e_d) - x_r(p)|^2).
 
     K takes the differences between neighbours, g sums the lengths of those of all components together; differences
     across the boundary are 0. An edge in one component makes one in another cost less: weak components
@@ -25,6 +27,9 @@ class TotalVariation:
     doi:10.1016/0167-2789(92)90242-F. Bresson and Chan, Fast dual minimization of the vectorial total
     variation norm and applications to color image processing (2008), doi:10.3934/ipi.2008.2.455.
     """
+
+    voxels: torch.Tensor | None = None
+    """v, not negative, shape (*space); None: 1 everywhere."""
 
     def parts(self, rank: int) -> list[slice]:
         """Each component separately: differences of all of them would take much memory."""
@@ -41,13 +46,16 @@ class TotalVariation:
     def proximal(self, split: torch.Tensor, threshold: torch.Tensor) -> Proximal:
         """Soft thresholding of the differences of every voxel, all components together.
 
-        With v_r / t_r the differences of a voxel over their thresholds, all are multiplied by
-        max(0, 1 - 1 / |v / t|). This is the proximal map if t_r is inversely proportional to w_r:
+        With z_r / t_r the differences of a voxel over their thresholds, all are multiplied by
+        max(0, 1 - v / |z / t|). This is the proximal map if t_r is inversely proportional to w_r:
         rho_r proportional to w_r^2.
         """
         components = (split[:, part] for part in self.parts(len(threshold)))
-        square = _joint_square(components, 1 / threshold.clamp_min(_TINY))
-        factor = (1 - square.rsqrt_()).clamp_min_(0)
+        shorter = _joint_square(components, 1 / threshold.clamp_min(_TINY)).rsqrt_()
+        if self.voxels is not None:
+            # Where all differences are 0 and v is, too, they stay 0.
+            shorter = shorter.clamp_max_(torch.finfo(shorter.dtype).max).mul_(self.voxels)
+        factor = (1 - shorter).clamp_min_(0)
         return lambda part: split[:, part] * factor
 
 
@@ -82,6 +90,29 @@ def mean_joint_difference(image: SubspaceImage, weight: torch.Tensor) -> float:
     magnitude = _joint_square(alone, torch.ones_like(weight)).sqrt_()
     products = _joint_lengths(image, weight).mul_(magnitude)
     return float(products.sum() / magnitude.sum().clamp_min(_TINY))
+
+
+def edge_weights(image: SubspaceImage, weight: torch.Tensor) -> torch.Tensor:
+    """Weights of total variation that spare the edges of an image: d / (d + |D x|(p)), shape (*space).
+
+    |D x|(p) is the summand of TV at voxel p, and d its mean in the object (:func:`mean_joint_difference`). The weight
+    is 1 where the image is flat, 1/2 where the difference is the mean, and small at edges. Total variation with these
+    weights is the penalty d log(1 + |D x| / d) near the image: a high edge costs hardly more than a low one, and
+    therefore keeps its height.
+
+    Parameters
+    ----------
+    image
+        Shape (rank, *space).
+    weight
+        Of every component, shape (rank,).
+
+    References
+    ----------
+    Candes, Wakin and Boyd, Enhancing sparsity by reweighted l1 minimization (2008), doi:10.1007/s00041-008-9045-x.
+    """
+    lengths, mean = _joint_lengths(image, weight), mean_joint_difference(image, weight)
+    return 1 / (1 + lengths / max(mean, _TINY))
 
 
 def total_variation(image: SubspaceImage, weight: torch.Tensor) -> float:

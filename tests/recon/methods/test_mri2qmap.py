@@ -1,6 +1,6 @@
 """The error of the prior: detail it cannot infer, and the correction that the data made."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -59,3 +59,17 @@ def test_the_text_says_blur_only_of_runs_that_have_it():
     now = MRI2QMAP.text({**options, "settings": {"blur": [0.5, 1.0]}})
     assert "blur of the initial image" in now.error
     assert now.error.startswith(earlier.error)
+
+
+def test_the_text_says_two_rounds_only_of_runs_that_had_them():
+    options = {"n_iterations": 1, "regularisation": None, "denoiser": None}
+    one_round = {"start": {"tolerance": 0.01}, "detail": [0.04, 0.06, 0.04]}
+    two_rounds = {**one_round, "start": {"tolerance": 0.01, "first_tolerance": 0.03}}
+    before, now = (
+        MRI2QMAP.text({**options, "settings": settings}).image
+        for settings in (one_round, two_rounds)
+    )
+    assert "two rounds" in now and "@candes2008" in now
+    assert "two rounds" not in before
+    # The settings of a run are recorded as they are.
+    assert "two rounds" in MRI2QMAP.text({**options, "settings": asdict(MRI2QMAP.settings)}).image

@@ -8,6 +8,7 @@ from mri2qmap_bids.recon.encoding.circulant import filtered
 from mri2qmap_bids.recon.priors.total_variation import (
     TotalVariation,
     differences_spectrum,
+    edge_weights,
     mean_difference,
     mean_joint_difference,
     total_variation,
@@ -22,11 +23,11 @@ def image(space, seed=0, rank=2):
     return torch.randn((rank, *space), dtype=torch.complex128)
 
 
-def solve(u, weight, n_steps, start=None, rho=1.0, relative=None):
+def solve(u, weight, n_steps, start=None, rho=1.0, relative=None, voxels=None):
     """argmin over x of 1/2 |x - u|^2 + weight TV(x), with the preconditioner of `problem.py`."""
     relative = torch.ones(len(u)) if relative is None else torch.tensor(relative)
     penalty = rho * relative.double() ** 2
-    term = SplitTerm(TotalVariation(), weight * relative.double(), penalty)
+    term = SplitTerm(TotalVariation(voxels), weight * relative.double(), penalty)
     spectrum = differences_spectrum(tuple(u.shape[1:]), u.device).double()
     response = 1 / (1 + penalty.view(-1, *[1] * spectrum.ndim) * spectrum)
     return alternating_directions(
@@ -40,8 +41,14 @@ def solve(u, weight, n_steps, start=None, rho=1.0, relative=None):
     )
 
 
-def prox(u, weight, n_steps=3000, relative=None):
-    return solve(u, weight, n_steps, relative=relative).image
+def prox(u, weight, n_steps=3000, relative=None, voxels=None):
+    return solve(u, weight, n_steps, relative=relative, voxels=voxels).image
+
+
+def summands(u, relative):
+    """Lengths of the differences of every voxel, by the definition."""
+    weighted = relative.view(-1, *[1] * (u.ndim - 1)) * u
+    return TotalVariation().analysis(weighted).abs().square().sum((0, 1)).sqrt()
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -108,6 +115,66 @@ def test_no_perturbation_lowers_the_objective(space):
     for seed in range(20):
         for size in (1e-2, 1e-1, 1.0):
             assert objective(minimiser + size * image(space, seed)) > least
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_no_perturbation_lowers_the_objective_with_a_weight_for_every_voxel(space):
+    u, relative = image(space), torch.tensor([0.7, 1.6]).double()
+    voxels = 3 * torch.rand(space, dtype=torch.double, generator=torch.Generator().manual_seed(1))
+    minimiser = prox(u, 0.3, 3000, relative.tolist(), voxels)
+
+    def objective(x):
+        variation = float((voxels * summands(x, relative)).sum())
+        return 0.5 * float((x - u).norm()) ** 2 + 0.3 * variation
+
+    least = objective(minimiser)
+    for seed in range(20):
+        for size in (1e-2, 1e-1, 1.0):
+            assert objective(minimiser + size * image(space, seed)) > least
+
+
+def test_a_weight_of_one_for_every_voxel_changes_nothing_and_none_leaves_the_image():
+    """Also where there are no differences, which no factor can shorten."""
+    u = image((9, 7))
+    u[:, :4] = 1
+    assert torch.allclose(prox(u, 0.3, voxels=torch.ones((9, 7)).double()), prox(u, 0.3))
+    assert torch.allclose(prox(u, 0.3, voxels=torch.zeros((9, 7)).double()), u)
+
+
+def test_edge_weights_are_one_in_flat_areas_and_a_half_at_the_mean_difference():
+    u, weight = image((9, 7)), torch.tensor([0.5, 3.0], dtype=torch.double)
+    u[:, :4, :4] = 1
+    lengths, mean = summands(u, weight), mean_joint_difference(u, weight)
+    weights = edge_weights(u, weight)
+    assert torch.allclose(weights, mean / (mean + lengths))
+    assert torch.equal(weights[:3, :3], torch.ones((3, 3)).double())
+    assert torch.allclose(edge_weights(5j * u, weight), weights), "in any unit"
+    assert torch.equal(edge_weights(0 * u, weight), torch.ones((9, 7)).double())
+
+
+def test_total_variation_with_edge_weights_majorises_a_logarithm():
+    """At the image they come from value and slope are the same, elsewhere it is above."""
+    u, weight = image((9, 7)), torch.tensor([0.5, 3.0], dtype=torch.double)
+    weights, mean = edge_weights(u, weight), mean_joint_difference(u, weight)
+    for seed, size in ((1, 1e-3), (2, 0.1), (3, 2.0)):
+        x = u + size * image((9, 7), seed)
+        before, after = summands(u, weight), summands(x, weight)
+        penalty = [mean * (1 + lengths / mean).log() for lengths in (before, after)]
+        surrogate = penalty[0] + weights * (after - before)
+        assert bool((surrogate >= penalty[1] - 1e-12).all())
+        assert float((surrogate - penalty[1]).abs().max()) < 10 * size**2
+
+
+def test_edge_weights_keep_the_height_of_an_edge_and_the_area_around_it_flat():
+    clean = torch.zeros((1, 24, 24), dtype=torch.complex128)
+    clean[:, 8:16, 8:16] = 4
+    noisy = clean + 0.5 * image((24, 24), 3, rank=1)
+    first = prox(noisy, 0.8)
+    # Twice the weight: the same for a voxel whose difference is the mean.
+    second = prox(noisy, 1.6, voxels=edge_weights(first, torch.ones(1)))
+    height = [float((x[:, 9:15, 9:15].mean() - x[:, :6].mean()).real) for x in (first, second)]
+    assert abs(height[1] - 4) < 0.6 * abs(height[0] - 4)
+    assert (second - clean).norm() < 0.8 * (first - clean).norm()
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -211,7 +278,7 @@ def test_the_mean_joint_difference_is_that_of_the_object():
     """An edge beside more or less background, and the definition."""
     weight = torch.tensor([0.5, 3.0], dtype=torch.double)
     u = image((9, 7))
-    lengths = TotalVariation().analysis(weight.view(2, 1, 1) * u).abs().square().sum((0, 1)).sqrt()
+    lengths = summands(u, weight)
     magnitude = u.abs().square().sum(0).sqrt()
     expected = float((lengths * magnitude).sum() / magnitude.sum())
     assert mean_joint_difference(u, weight) == pytest.approx(expected)
