@@ -35,7 +35,7 @@ class Start:
     """What all denoisers share: the initial image, and the solver of the residual."""
 
     image: PenalisedImage
-    """From lrtv."""
+    """From lrtv, with edges spared."""
     dictionary: Dictionary
     """Fingerprints and subspace."""
     solver: ResidualSolver

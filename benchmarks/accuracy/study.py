@@ -23,6 +23,7 @@ from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.denoisers.registry import load_denoiser, packaged_weights
 from mri2qmap_bids.recon.methods.least_squares import PenalisedImage
+from mri2qmap_bids.recon.methods.lrtv import LRTV_REGULARISATION
 from mri2qmap_bids.recon.methods.mri2qmap import (
     MRI2QMAP,
     image_with_residual,
@@ -30,6 +31,7 @@ from mri2qmap_bids.recon.methods.mri2qmap import (
     residual_solver,
 )
 from mri2qmap_bids.recon.methods.registry import method_named
+from mri2qmap_bids.recon.methods.regularised import regularised_image
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
@@ -65,7 +67,8 @@ _OWN = MRI2QMAP.settings
 class Settings:
     """Everything that the study changes; the defaults are the package's."""
 
-    start: str = "lrtv"
+    start: str = "mri2qmap"
+    """mri2qmap: the package's, with edges spared; else the method whose image it is."""
     start_noise: float = _OWN.start_noise
     n_iterations: int = MRI2QMAP.iterations or 1
     decay: float = _OWN.decay
@@ -98,6 +101,7 @@ class Settings:
 CHANGES: dict[str, list[dict[str, Any]]] = {
     "start": [
         {"start": "subspace", "start_noise": 1.0},
+        {"start": "lrtv"},
         {"start": "llr"},
         {"start_weight": 0.5},
         {"start_weight": 2.0},
@@ -211,6 +215,10 @@ def run(bench: Bench, starts: dict[str, PenalisedImage], settings: Settings) -> 
     if settings.blind:
         denoiser = _Blind(denoiser, settings.blind)
     name = f"{settings.start} {settings.start_weight}"
+    if name not in starts and settings.start == "mri2qmap":
+        weight = _OWN.start_weight if settings.start_weight is None else settings.start_weight
+        regularisation = replace(LRTV_REGULARISATION, settings=_OWN.start)
+        starts[name] = regularised_image(bench.inverse, regularisation, weight, _OWN.start_steps)
     if name not in starts:
         own = replace(bench.options, method=settings.start, regularisation=settings.start_weight)
         image_of = method_named(settings.start).image

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 
-from mri2qmap_bids.recon.arrays import SubspaceImage
 from mri2qmap_bids.recon.methods.base import Curve
 from mri2qmap_bids.recon.methods.least_squares import LeastSquaresSettings, PenalisedImage
 from mri2qmap_bids.recon.methods.regularised import (
@@ -33,12 +32,7 @@ class LlrSettings:
     scans)."""
 
 
-def _splitting(
-    start: PenalisedImage,
-    weight: float,
-    settings: LlrSettings,
-    previous: SubspaceImage | None = None,
-) -> Splitting:
+def _splitting(start: PenalisedImage, weight: float, settings: LlrSettings) -> Splitting:
     """Low rank, weighted relative to the noise in A^H y, whose deviation is that of a sample times L^(1/2)."""
     level = start.problem.circulant.level
     weights = torch.full_like(start.deviation, weight * start.noise * level**0.5)

@@ -24,8 +24,6 @@ from mri2qmap_bids.recon.priors.total_variation import (
 from mri2qmap_bids.recon.solvers.alternating_directions import SplitTerm
 
 _COPIES = 6  # arrays of the differences of one component, each with an image for every axis
-# Weight of total variation with edge weights, relative to without: the same where the difference is the mean.
-_AT_THE_MEAN = 2.0
 _TINY = 1e-30
 
 
@@ -88,21 +86,28 @@ def component_weights(
     return strength * relative, strength / (settings.mean_differences * mean) * relative**2
 
 
-def _splitting(
-    start: PenalisedImage,
-    weight: float,
-    settings: LrtvSettings,
-    previous: SubspaceImage | None = None,
-) -> Splitting:
-    """Total variation with :func:`component_weights`; after a first round with :func:`edge_weights`, too."""
+def _splitting(start: PenalisedImage, weight: float, settings: LrtvSettings) -> Splitting:
+    """Total variation with :func:`component_weights`."""
     level = start.problem.circulant.level
     weights, penalty = component_weights(start.image, start.deviation, level, settings)
     spectrum = differences_spectrum(start.problem.encoding.shape, start.image.device)
-    if previous is None:
-        return SplitTerm(TotalVariation(), weight * weights, weight * penalty), spectrum
-    variation = TotalVariation(edge_weights(previous, weights / weights.min()))
-    weight = _AT_THE_MEAN * weight
-    return SplitTerm(variation, weight * weights, weight * penalty), spectrum
+    return SplitTerm(TotalVariation(), weight * weights, weight * penalty), spectrum
+
+
+def with_edge_weights(term: SplitTerm, image: SubspaceImage) -> SplitTerm:
+    """Total variation that spares the edges of an image (:func:`edge_weights`).
+
+    Twice as strong: a voxel whose difference is the mean then weighs the same as before.
+
+    Parameters
+    ----------
+    term
+        Total variation, all voxels weighing the same.
+    image
+        Its minimiser, shape (rank, *space).
+    """
+    voxels = edge_weights(image, term.weight / term.weight.min())
+    return SplitTerm(TotalVariation(voxels), 2 * term.weight, 2 * term.penalty)
 
 
 def _tolerances(settings: LrtvSettings) -> tuple[float, ...]:
@@ -123,8 +128,8 @@ def _cost(size: ProblemSize) -> SplitCost:
     """Split variables are kept between steps; components are processed one by one."""
     dim = len(size.shape)
     return SplitCost(
-        # The factor of every voxel and its weight; and the lengths of all components together, and their square.
-        resident=dim * size.image + 1.5 * size.component,
+        # And, real numbers: weights, factors of this and the last step, the lengths of all components together.
+        resident=dim * size.image + 2 * size.component,
         scratch=dim * _COPIES * size.component + size.image,
         moved=5 * _COPIES * dim * size.image,
     )
@@ -135,8 +140,9 @@ LRTV_REGULARISATION = Regularisation(
     penalty="total variation [@rudin1992] of all subspace images jointly [@bresson2008]",
     scale=_scale,
     settings=LrtvSettings(),
-    tolerances=_tolerances,
     splitting=_splitting,
+    tolerances=_tolerances,
+    again=with_edge_weights,
     cost=_cost,
 )
 LRTV = regularised_method(

@@ -96,7 +96,7 @@ def solve(
 ) -> Solution:
     """Half-quadratic splitting with a denoiser of synthetic weighted images as the prior.
 
-    Starts from the lrtv image. Each iteration matches, synthesises weighted images, denoises them,
+    Starts from the lrtv image with spared edges. Each iteration matches, synthesises weighted images, denoises them,
     fuses the maps and makes a data-consistency step; by default there is one. Then matching,
     synthesis, denoising and fusion are applied once more, and the maps are corrected by the residual.
 
@@ -325,6 +325,7 @@ def text(options: Mapping[str, Any]) -> MethodText:
     settings = restored(_SETTINGS, options.get("settings"))
     least_squares, steps = settings.start.start, int(options["n_iterations"])
     used = options.get("settings") or {}
+    of_start = used.get("start", {})
     image = (
         ENCODED
         + least_squares_text(least_squares)
@@ -335,7 +336,7 @@ def text(options: Mapping[str, Any]) -> MethodText:
             settings.start_steps,
         )
         # Runs of earlier versions did not have it.
-        + (edges_text() if used.get("start", {}).get("first_tolerance") else "")
+        + (edges_text() if settings.start_weight and of_start.get("first_tolerance") else "")
         + " Starting from this image, plug-and-play reconstruction [@venkatakrishnan2013] after MRI2Qmap "
         f"[@golbabaee2026] with half-quadratic splitting [@zhang2022] made {iterations_text(steps)} of "
         "matching, synthesis of weighted images, their denoising by a learned denoiser "

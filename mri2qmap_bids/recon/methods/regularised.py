@@ -51,13 +51,15 @@ class Regularisation:
     """What its weight is relative to, in the words of a paper, from the settings."""
     settings: Any
     """A frozen dataclass with ``start`` (:class:`LeastSquaresSettings`) and ``tolerance`` of ADMM."""
+    splitting: Callable[[PenalisedImage, float, Any], Splitting]
+    """The regulariser and its splitting, from the least-squares image, the weight relative to ``scale`` and the
+    settings."""
     tolerances: Callable[[Any], tuple[float, ...]]
     """Of ADMM in every round, at least one, from the settings."""
-    splitting: Callable[[PenalisedImage, float, Any, SubspaceImage | None], Splitting]
-    """The regulariser and its splitting, from the least-squares image, the weight relative to ``scale``, the
-    settings, and the image of the round before (None in the first)."""
     cost: Callable[[ProblemSize], SplitCost]
     """Of one ADMM step's split variables."""
+    again: Callable[[SplitTerm, SubspaceImage], SplitTerm] | None = None
+    """The regulariser of a further round, from that of the round before and its image; None: the same."""
 
 
 def regularised_image(
@@ -70,7 +72,7 @@ def regularised_image(
 ) -> PenalisedImage:
     """Minimise 1/2 (|A x - y|_W^2 + share x^H L x) + weight scale R(x), starting from the least-squares image.
 
-    In several rounds, if the regulariser has them: R of a further one follows from the image of the one before.
+    In several rounds, if the settings have them: R of a further one follows from the image of the one before.
 
     L is the smoothness term of the least-squares image, and :func:`smoothness_share` its share: 0 but for noise
     that hides most of k-space. ``scale`` is the regulariser's own and follows from the data: relative to it, the
@@ -92,37 +94,44 @@ def regularised_image(
         Records time and steps.
     """
     record, settings, name = record or Record(), regularisation.settings, regularisation.name
-    start = least_squares(problem, settings.start, random_seed, record)
+    current = least_squares(problem, settings.start, random_seed, record)
     if weight == 0:
-        return start
+        return current
     with record.stage(name):
-        problem = start.problem
-        share = smoothness_share(start.response)
-        smooth = share * start.smoothness if share else 0.0
-        image, previous = start.image, None
-        for tolerance in regularisation.tolerances(settings):
-            term, spectrum = regularisation.splitting(start, weight, settings, previous)
-            shaped = term.penalty.view(-1, *[1] * (start.image.ndim - 1)) * spectrum
+        problem = current.problem
+        share = smoothness_share(current.response)
+        smooth = share * current.smoothness if share else 0.0
+        normal = problem.normal_with(smooth) if share else problem.normal
+        term, spectrum = regularisation.splitting(current, weight, settings)
+        tolerances, watch = regularisation.tolerances(settings), record.watch(name)
+        for number, tolerance in enumerate(tolerances, start=1):
+            if number > 1 and regularisation.again is not None:
+                term = regularisation.again(term, current.image)
+            shaped = term.penalty.view(-1, *[1] * (current.image.ndim - 1)) * spectrum
             solution = alternating_directions(
-                problem.normal_with(smooth) if share else problem.normal,
+                normal,
                 problem.projection,
                 term,
                 problem.preconditioner(shaped + smooth),
-                image,
+                current.image,
                 n_steps,
                 tolerance=tolerance,
-                watch=record.watch(name),
+                watch=watch,
             )
-            image = previous = solution.image
             # A fixed number of steps that is the maximum, as of an initial image, is no news.
             level = logging.INFO if solution.converged else logging.DEBUG
-            logger.log(level, "%s: %d of at most %d steps", name, solution.n_steps, n_steps)
-    return replace(
-        start,
-        image=solution.image,
-        correction=solution.correction,
-        converged=solution.converged,
-    )
+            logger.log(
+                level, "%s, round %d of %d: %d of at most %d steps",
+                name, number, len(tolerances), solution.n_steps, n_steps,
+            )  # fmt: skip
+            # The image before is not held any longer.
+            current = replace(
+                current,
+                image=solution.image,
+                correction=solution.correction,
+                converged=solution.converged,
+            )
+    return current
 
 
 def regularised_method(
@@ -182,10 +191,11 @@ def regularised_method(
 
 
 def regularised_work(regularisation: Regularisation, n_steps: int) -> Work:
-    """Least squares, one application of A^H A per step, and matching."""
+    """Least squares, one application of A^H A per step and one more in every round, and matching."""
+    n_rounds = len(regularisation.tolerances(regularisation.settings))
     stages = (
         *regularisation.settings.start.work,
-        StageWork(regularisation.name, n_steps + 1),
+        StageWork(regularisation.name, n_steps + n_rounds),
         StageWork("matching", n_match=1),
     )
     return Work(stages, n_steps, regularisation.cost)

@@ -5,8 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mri2qmap_bids.recon.methods.lrtv import LrtvSettings, component_weights
-from mri2qmap_bids.recon.priors.total_variation import mean_difference, mean_joint_difference
+from mri2qmap_bids.recon.methods.lrtv import LrtvSettings, component_weights, with_edge_weights
+from mri2qmap_bids.recon.priors.total_variation import (
+    TotalVariation,
+    edge_weights,
+    mean_difference,
+    mean_joint_difference,
+)
+from mri2qmap_bids.recon.solvers.alternating_directions import SplitTerm
 
 SETTINGS = LrtvSettings()
 DEVIATION = torch.tensor([0.3, 0.5, 0.2])
@@ -55,3 +61,14 @@ def test_the_threshold_is_the_set_number_of_mean_differences(image, number):
     relative = weights / weights.min()
     expected = number * mean_joint_difference(image, relative)
     assert torch.allclose(relative * weights / penalty, torch.full((3,), expected))
+
+
+def test_with_edge_weights_a_voxel_of_the_mean_difference_weighs_the_same(image):
+    weights, penalty = component_weights(image, DEVIATION, 3.0, SETTINGS)
+    term = with_edge_weights(SplitTerm(TotalVariation(), weights, penalty), image)
+    voxels = edge_weights(image, weights / weights.min())
+    assert torch.equal(term.regulariser.voxels, voxels)
+    # At the mean difference, where the weight of a voxel is a half.
+    assert torch.allclose(0.5 * term.weight, weights)
+    # Flat areas are shrunk by as much as before, relative to their penalty.
+    assert torch.allclose(term.weight / term.penalty, weights / penalty)
