@@ -52,7 +52,7 @@ LLR_REGULARISATION = Regularisation(
     penalty="a penalty for locally low rank of the subspace images [@zhang2015]",
     scale=lambda settings: "the noise",
     settings=LlrSettings(),
-    tolerances=lambda settings: (settings.tolerance,),
+    tolerances=lambda settings, response: (settings.tolerance,),
     splitting=_splitting,
     cost=_cost,
 )

@@ -38,6 +38,9 @@ class LrtvSettings:
     first_tolerance: float = 0.0
     """Tolerance of ADMM in a first round, whose image determines how much every voxel weighs in the second
     (:func:`edge_weights`); 0: one round, in which all voxels weigh the same."""
+    edges_known: float = 0.2
+    """Mean of the least-squares image's transfer function below which there is one round all the same: a first image
+    that lacks most of k-space is too blurred to show edges (2D development scans have 0.32 to 0.78, volumes 0.07)."""
     strength: float = 12.0
     """kappa of :func:`component_weights` (chosen on eleven development scans)."""
     mean_differences: float = 1.4
@@ -110,10 +113,11 @@ def with_edge_weights(term: SplitTerm, image: SubspaceImage) -> SplitTerm:
     return SplitTerm(TotalVariation(voxels), 2 * term.weight, 2 * term.penalty)
 
 
-def _tolerances(settings: LrtvSettings) -> tuple[float, ...]:
-    """One round, or two."""
+def _tolerances(settings: LrtvSettings, response: float) -> tuple[float, ...]:
+    """One round; two if edges are to be spared and are known: if enough of k-space is."""
     first = settings.first_tolerance
-    return (first, settings.tolerance) if first else (settings.tolerance,)
+    two = first > 0 and response >= settings.edges_known
+    return (first, settings.tolerance) if two else (settings.tolerance,)
 
 
 def _scale(settings: LrtvSettings) -> str:

@@ -55,7 +55,7 @@ class Mri2qmapSettings:
 
     start: LrtvSettings = LrtvSettings(tolerance=0.01, first_tolerance=0.03)
     """Settings of the initial lrtv image, which needs not be the minimiser: at these tolerances errors of the maps
-    are the same to 1 %. Its total variation spares edges."""
+    are the same to 1 %. Its total variation spares edges where they are known."""
     start_weight: float = 1.0
     """Weight of total variation in that image."""
     start_steps: int = 40
@@ -336,7 +336,11 @@ def text(options: Mapping[str, Any]) -> MethodText:
             settings.start_steps,
         )
         # Runs of earlier versions did not have it.
-        + (edges_text() if settings.start_weight and of_start.get("first_tolerance") else "")
+        + (
+            edges_text(settings.start.edges_known)
+            if settings.start_weight and of_start.get("first_tolerance")
+            else ""
+        )
         + " Starting from this image, plug-and-play reconstruction [@venkatakrishnan2013] after MRI2Qmap "
         f"[@golbabaee2026] with half-quadratic splitting [@zhang2022] made {iterations_text(steps)} of "
         "matching, synthesis of weighted images, their denoising by a learned denoiser "

@@ -54,8 +54,9 @@ class Regularisation:
     splitting: Callable[[PenalisedImage, float, Any], Splitting]
     """The regulariser and its splitting, from the least-squares image, the weight relative to ``scale`` and the
     settings."""
-    tolerances: Callable[[Any], tuple[float, ...]]
-    """Of ADMM in every round, at least one, from the settings."""
+    tolerances: Callable[[Any, float], tuple[float, ...]]
+    """Of ADMM in every round, at least one, from the settings and the mean of the least-squares image's transfer
+    function."""
     cost: Callable[[ProblemSize], SplitCost]
     """Of one ADMM step's split variables."""
     again: Callable[[SplitTerm, SubspaceImage], SplitTerm] | None = None
@@ -99,11 +100,13 @@ def regularised_image(
         return current
     with record.stage(name):
         problem = current.problem
-        share = smoothness_share(current.response)
+        response = current.response
+        share = smoothness_share(response)
         smooth = share * current.smoothness if share else 0.0
         normal = problem.normal_with(smooth) if share else problem.normal
         term, spectrum = regularisation.splitting(current, weight, settings)
-        tolerances, watch = regularisation.tolerances(settings), record.watch(name)
+        tolerances = regularisation.tolerances(settings, float(response.mean()))
+        watch = record.watch(name)
         for number, tolerance in enumerate(tolerances, start=1):
             if number > 1 and regularisation.again is not None:
                 term = regularisation.again(term, current.image)
@@ -192,7 +195,7 @@ def regularised_method(
 
 def regularised_work(regularisation: Regularisation, n_steps: int) -> Work:
     """Least squares, one application of A^H A per step and one more in every round, and matching."""
-    n_rounds = len(regularisation.tolerances(regularisation.settings))
+    n_rounds = len(regularisation.tolerances(regularisation.settings, 1.0))
     stages = (
         *regularisation.settings.start.work,
         StageWork(regularisation.name, n_steps + n_rounds),

@@ -53,12 +53,19 @@ def penalty_text(penalty: str, weight: float, scale: str, steps: int) -> str:
     )
 
 
-def edges_text() -> str:
-    """Total variation in two rounds, the second with edge weights."""
+def edges_text(known: float) -> str:
+    """Total variation in two rounds, the second with edge weights.
+
+    Parameters
+    ----------
+    known
+        Mean of the transfer function from which on there are two.
+    """
     return (
-        " This was done in two rounds; in the second, total variation of a voxel was weighted by 2 d / (d + |D x|), "
-        "with |D x| its differences in the image of the first and d their mean in the object, so that edges keep their "
-        "height (reweighted l1 minimisation [@candes2008])."
+        f" Where the mean of the transfer function was at least {100 * known:g} %, this was done in two rounds; in "
+        "the second, total variation of a voxel was weighted by 2 d / (d + |D x|), with |D x| its differences in the "
+        "image of the first and d their mean in the object, so that edges keep their height (reweighted l1 "
+        "minimisation [@candes2008])."
     )
 
 

@@ -69,7 +69,7 @@ def test_the_text_says_two_rounds_only_of_runs_that_had_them():
         MRI2QMAP.text({**options, "settings": settings}).image
         for settings in (one_round, two_rounds)
     )
-    assert "two rounds" in now and "@candes2008" in now
+    assert "at least 20 %, this was done in two rounds" in now and "@candes2008" in now
     assert "two rounds" not in before
     # The settings of a run are recorded as they are.
     assert "two rounds" in MRI2QMAP.text({**options, "settings": asdict(MRI2QMAP.settings)}).image
