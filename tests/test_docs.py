@@ -140,7 +140,10 @@ def test_steps_and_weights_on_the_page_are_the_programs():
     assert f"at most {LRTV.iterations} times" in text
     assert f"both below {100 * LRTV.settings.tolerance:g} % in relative norm" in text
     assert f"`llr`: {100 * LLR.settings.tolerance:g} %" in text
-    assert f"the start of `mri2qmap`: {100 * MRI2QMAP.settings.start.tolerance:g} %" in text
+    start = MRI2QMAP.settings.start
+    assert f"In the first round (to {100 * start.first_tolerance:g} %)" in text
+    assert f"in the second (to {100 * start.tolerance:g} %)" in text
+    assert f"transfer function is at least {100 * start.edges_known:g} %" in text
     assert (MRI2QMAP.iterations == 1) == ("makes one iteration" in text)
     for method in ("subspace", "lrtv", "llr"):
         weight = f"{method_named(method).regularisation:g}"

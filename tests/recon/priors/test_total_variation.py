@@ -137,8 +137,8 @@ def test_a_weight_of_one_for_every_voxel_changes_nothing_and_none_leaves_the_ima
     """Also where there are no differences, which no factor can shorten."""
     u = image((9, 7))
     u[:, :4] = 1
-    assert torch.allclose(prox(u, 0.3, voxels=torch.ones((9, 7)).double()), prox(u, 0.3))
-    assert torch.allclose(prox(u, 0.3, voxels=torch.zeros((9, 7)).double()), u)
+    assert torch.allclose(prox(u, 0.3, 300, voxels=torch.ones((9, 7)).double()), prox(u, 0.3, 300))
+    assert torch.allclose(prox(u, 0.3, 300, voxels=torch.zeros((9, 7)).double()), u)
 
 
 def test_edge_weights_are_one_in_flat_areas_and_a_half_at_the_mean_difference():
@@ -170,9 +170,9 @@ def test_edge_weights_keep_the_height_of_an_edge_and_the_area_around_it_flat():
     clean = torch.zeros((1, 24, 24), dtype=torch.complex128)
     clean[:, 8:16, 8:16] = 4
     noisy = clean + 0.5 * image((24, 24), 3, rank=1)
-    first = prox(noisy, 0.8)
+    first = prox(noisy, 0.8, 300)
     # Twice the weight: the same for a voxel whose difference is the mean.
-    second = prox(noisy, 1.6, voxels=edge_weights(first, torch.ones(1)))
+    second = prox(noisy, 1.6, 300, voxels=edge_weights(first, torch.ones(1)))
     height = [float((x[:, 9:15, 9:15].mean() - x[:, :6].mean()).real) for x in (first, second)]
     assert abs(height[1] - 4) < 0.6 * abs(height[0] - 4)
     assert (second - clean).norm() < 0.8 * (first - clean).norm()
