@@ -1,6 +1,6 @@
 """The stages of the default method one by one, with any denoiser in them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -10,15 +10,14 @@ from benchmarks.conditions.run import judge
 from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
 from mri2qmap_bids.recon.grid import centre
 from mri2qmap_bids.recon.methods.least_squares import PenalisedImage
-from mri2qmap_bids.recon.methods.lrtv import LRTV_REGULARISATION
 from mri2qmap_bids.recon.methods.mri2qmap import (
     MRI2QMAP,
     ResidualSolver,
     image_with_residual,
+    initial_image,
     residual_noise,
     residual_solver,
 )
-from mri2qmap_bids.recon.methods.regularised import regularised_image
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, each_map
 from mri2qmap_bids.recon.priors.residual_correction import corrected_by_residual
@@ -53,12 +52,7 @@ class Start:
 def start_of(bench: Bench) -> Start:
     """The initial image of a problem."""
     settings = MRI2QMAP.settings
-    image = regularised_image(
-        bench.inverse,
-        replace(LRTV_REGULARISATION, settings=settings.start),
-        settings.start_weight,
-        settings.start_steps,
-    )
+    image = initial_image(bench.inverse, settings)
     solver = residual_solver(image, settings)
     return Start(image, bench.dictionary, solver, residual_noise(image, solver))
 

@@ -23,15 +23,14 @@ from mri2qmap_bids.recon.arrays import NoiseDeviation, SubspaceImage
 from mri2qmap_bids.recon.denoisers.base import Denoiser
 from mri2qmap_bids.recon.denoisers.registry import load_denoiser, packaged_weights
 from mri2qmap_bids.recon.methods.least_squares import PenalisedImage
-from mri2qmap_bids.recon.methods.lrtv import LRTV_REGULARISATION
 from mri2qmap_bids.recon.methods.mri2qmap import (
     MRI2QMAP,
     image_with_residual,
+    initial_image,
     residual_noise,
     residual_solver,
 )
 from mri2qmap_bids.recon.methods.registry import method_named
-from mri2qmap_bids.recon.methods.regularised import regularised_image
 from mri2qmap_bids.recon.options import ReconOptions
 from mri2qmap_bids.recon.physics.dictionary import Dictionary
 from mri2qmap_bids.recon.physics.matching import TissueMaps, match, signal_of
@@ -217,9 +216,8 @@ def run(bench: Bench, starts: dict[str, PenalisedImage], settings: Settings) -> 
     name = f"{settings.start} {settings.start_weight}"
     if name not in starts and settings.start == "mri2qmap":
         weight = _OWN.start_weight if settings.start_weight is None else settings.start_weight
-        regularisation = replace(LRTV_REGULARISATION, settings=_OWN.start)
-        starts[name] = regularised_image(bench.inverse, regularisation, weight, _OWN.start_steps)
-    if name not in starts:
+        starts[name] = initial_image(bench.inverse, replace(_OWN, start_weight=weight))
+    elif name not in starts:
         own = replace(bench.options, method=settings.start, regularisation=settings.start_weight)
         image_of = method_named(settings.start).image
         assert image_of is not None

@@ -625,8 +625,8 @@ MUTANTS = (
     Mutant(
         PRIORS,
         "total_variation",
-        "_joint_lengths(image, weight).mul_(magnitude)",
-        "_joint_lengths(image, weight)",
+        "(values * magnitude).sum()",
+        "values.sum()",
         "test_total_variation",
     ),
     Mutant(

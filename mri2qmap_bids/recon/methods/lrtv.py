@@ -40,7 +40,8 @@ class LrtvSettings:
     (:func:`edge_weights`); 0: one round, in which all voxels weigh the same."""
     edges_known: float = 0.2
     """Mean of the least-squares image's transfer function below which there is one round all the same: a first image
-    that lacks most of k-space is too blurred to show edges (2D development scans have 0.32 to 0.78, volumes 0.07)."""
+    that lacks most of k-space is too blurred to show edges (2D development scans have 0.32 to 0.78, a 3 mm volume
+    0.07)."""
     strength: float = 12.0
     """kappa of :func:`component_weights` (chosen on eleven development scans)."""
     mean_differences: float = 1.4

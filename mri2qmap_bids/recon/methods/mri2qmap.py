@@ -121,14 +121,7 @@ def solve_with(
 ) -> Solution:
     """:func:`solve` with other settings."""
     record = record or Record()
-    start = regularised_image(
-        problem,
-        replace(LRTV_REGULARISATION, settings=settings.start),
-        settings.start_weight,
-        settings.start_steps,
-        options.random_seed,
-        record,
-    )
+    start = initial_image(problem, settings, options.random_seed, record)
     problem, plan, dictionary = start.problem, problem.plan, matcher.dictionary
     prior = Prior(
         dictionary,
@@ -174,6 +167,30 @@ def solve_with(
         prior_error(maps, first, settings),
         blur_error(maps, start.response, settings),
     )
+
+
+def initial_image(
+    problem: InverseProblem,
+    settings: Mri2qmapSettings,
+    random_seed: int = 0,
+    record: Record | None = None,
+) -> PenalisedImage:
+    """The lrtv image with spared edges that the iteration starts from.
+
+    Parameters
+    ----------
+    problem
+        From :func:`inverse_problem`.
+    settings
+        Settings, weight and steps of that image.
+    random_seed
+        Seed of the sample of the least-squares image's error.
+    record
+        Records time and steps.
+    """
+    regularisation = replace(LRTV_REGULARISATION, settings=settings.start)
+    weight, n_steps = settings.start_weight, settings.start_steps
+    return regularised_image(problem, regularisation, weight, n_steps, random_seed, record)
 
 
 def image_with_residual(

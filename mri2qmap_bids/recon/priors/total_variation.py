@@ -86,10 +86,7 @@ def mean_joint_difference(image: SubspaceImage, weight: torch.Tensor) -> float:
     weight
         Of every component, shape (rank,).
     """
-    alone = (part[None, None] for part in image)
-    magnitude = _joint_square(alone, torch.ones_like(weight)).sqrt_()
-    products = _joint_lengths(image, weight).mul_(magnitude)
-    return float(products.sum() / magnitude.sum().clamp_min(_TINY))
+    return _mean_in_object(_joint_lengths(image, weight), image)
 
 
 def edge_weights(image: SubspaceImage, weight: torch.Tensor) -> torch.Tensor:
@@ -111,8 +108,8 @@ def edge_weights(image: SubspaceImage, weight: torch.Tensor) -> torch.Tensor:
     ----------
     Candes, Wakin and Boyd, Enhancing sparsity by reweighted l1 minimization (2008), doi:10.1007/s00041-008-9045-x.
     """
-    lengths, mean = _joint_lengths(image, weight), mean_joint_difference(image, weight)
-    return 1 / (1 + lengths / max(mean, _TINY))
+    lengths = _joint_lengths(image, weight)
+    return 1 / (1 + lengths / max(_mean_in_object(lengths, image), _TINY))
 
 
 def total_variation(image: SubspaceImage, weight: torch.Tensor) -> float:
@@ -140,6 +137,13 @@ def _differences_adjoint(dual: torch.Tensor) -> torch.Tensor:
         result.narrow(axis, 1, n).add_(inner)
         result.narrow(axis, 0, n).sub_(inner)
     return result
+
+
+def _mean_in_object(values: torch.Tensor, image: SubspaceImage) -> float:
+    """Mean of a real map over voxels, weighted with the magnitude of an image; 0 for an image of zeros."""
+    alone = (part[None, None] for part in image)
+    magnitude = _joint_square(alone, values.new_ones(len(image))).sqrt_()
+    return float((values * magnitude).sum() / magnitude.sum().clamp_min(_TINY))
 
 
 def _joint_lengths(image: SubspaceImage, weight: torch.Tensor) -> torch.Tensor:
